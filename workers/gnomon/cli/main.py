@@ -1,0 +1,72 @@
+"""Parse the command line and run one command."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from gnomon.errors import ConfigurationError, GnomonError, MissingExtraError
+from gnomon.settings import Settings
+
+COMMANDS = (
+    ("broker", "run Apache Kafka on this machine", "broker"),
+    ("topics", "create, list or check the topics", "workers"),
+    ("worker", "run stages until stopped", "workers"),
+    ("train", "fit and register a model version from the vault's decisions", "train"),
+    ("models", "list, promote or roll back model versions", "train"),
+    ("keys", "make the key that seals decisions", "workers"),
+    ("vault", "read sealed decisions", "workers"),
+    ("replay", "publish recorded runs through the whole pipeline and report", "all"),
+    ("demo", "the whole of gnomon on this machine, with agents that do real work", "all"),
+    ("tail", "print the records of a topic, decoded", "workers"),
+    ("status", "stages, lag, live models and the ledger", "workers"),
+    ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers"),
+)
+"""Name, what it does, and the extra that brings its packages."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return 0 when done, 1 when it failed, 2 when used or configured wrongly."""
+    argv = sys.argv[1:] if argv is None else list(argv)
+    parser = argparse.ArgumentParser(
+        prog="gnomon",
+        description="Learn about AI agents in the shadow of production.",
+        epilog="example: gnomon replay examples/agent_runs.csv",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    extras = {}
+    for name, about, extra in COMMANDS:
+        extras[name] = extra
+        command = commands.add_parser(
+            name, help=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if name == chosen:
+            _module(name).configure(command)
+    options = parser.parse_args(argv)
+    try:
+        settings = Settings.from_env(os.environ)
+        return int(_module(options.command).run(options, settings))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "gnomon":
+            raise  # our own mistake, not a missing extra
+        missing = MissingExtraError(
+            f"gnomon {options.command}", module=error.name, extra=extras[options.command]
+        )
+        print(f"gnomon: {missing}", file=sys.stderr)
+        return 2
+    except ConfigurationError as error:
+        print(f"gnomon: {error}", file=sys.stderr)
+        return 2
+    except GnomonError as error:
+        print(f"gnomon: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _module(command: str) -> ModuleType:
+    """The module of one command: ``configure(parser)`` and ``run(options, settings) -> int``."""
+    return importlib.import_module(f"gnomon.cli.{command}")

@@ -1,0 +1,1 @@
+"""Rolling features: windows, histories and the fold over task events. Pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Model versions: training, the registry, and prediction on a batch."""

@@ -1,0 +1,57 @@
+"""What a stage is given and what it gives back, free of any Kafka client.
+
+A stage's batch function takes the state of one partition and the records of one fetched batch,
+and returns ``Outputs``. The runtime writes those to the same partition number of each output
+topic, so records keyed by ``agent_id`` stay together whatever partitioner the producer used.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = Sequence[tuple[str, bytes]]
+Keyed = tuple[bytes | None, bytes | None]
+"""Key and value of one record to write; a value of ``None`` is a tombstone."""
+
+
+class SourceRecord(Protocol):
+    """One record as it was read. Shaped like aiokafka's, so that nothing is copied.
+
+    ``timestamp`` is the time the broker appended it (task-events) or the sender's.
+    """
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that no stage can process, as it came, and why."""
+
+    record: SourceRecord
+    reason: str
+    detail: str = ""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """What one batch of one partition leads to. ``by_topic`` has base names, without prefix."""
+
+    by_topic: dict[str, list[Keyed]] = field(default_factory=dict)
+    dead: list[DeadLetter] = field(default_factory=list)
+
+    def topic(self, name: str) -> list[Keyed]:
+        """The list of records to write to ``name``, to be appended to."""
+        return self.by_topic.setdefault(name, [])

@@ -1,0 +1,1 @@
+"""The batch runtime on Faust: transactions, state, health, supervision."""

@@ -1,0 +1,89 @@
+"""Settings of every process, read once from ``GNOMON_*`` and passed on as arguments."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Self
+
+import msgspec
+
+from gnomon.errors import ConfigurationError
+
+PREFIX = "GNOMON_"
+DEFAULT_BROKERS = "127.0.0.1:9092"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a gnomon process needs to know before it starts. Immutable once built.
+
+    Attributes:
+        brokers: Comma-separated ``host:port`` list.
+        topic_prefix: Put before every topic name and consumer group, to keep two
+            installations (or a replay) on one cluster apart.
+        data_dir: Where local files go unless a URL below says otherwise.
+        state_url: Where stages keep their snapshots; a local path or ``file://`` URL.
+        store_url: SQLAlchemy URL of the decision store.
+        mlflow_uri: MLflow tracking and registry URI (``sqlite:///…`` or ``http://…``).
+        model_name: Registered model whose live versions the shadow stage runs.
+        key: Key-encryption key, base64 of 32 bytes; wins over ``key_file``.
+        key_file: File that holds the key-encryption key.
+        log_format: ``plain`` or ``json``.
+    """
+
+    brokers: str = DEFAULT_BROKERS
+    topic_prefix: str = ""
+    data_dir: str = ".gnomon"
+    state_url: str = ""
+    store_url: str = ""
+    mlflow_uri: str = ""
+    model_name: str = "gnomon"
+    key: str = field(default="", repr=False)
+    key_file: str = ""
+    log_level: str = "INFO"
+    log_format: str = "plain"
+    session_timeout_s: float = 10.0
+    batch_max_records: int = 8192
+    model_poll_s: float = 5.0
+    max_lateness_s: float = 600.0
+    max_clock_ahead_s: float = 600.0
+    expire_after_s: float = 86_400.0
+    snapshot_every_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        """Fill in what follows from ``data_dir``."""
+        root = Path(self.data_dir).resolve()
+        for name, value in (
+            ("state_url", str(root / "state")),
+            ("store_url", f"sqlite:///{root / 'store.db'}"),
+            ("mlflow_uri", f"sqlite:///{root / 'mlflow.db'}"),
+            ("key_file", str(root / "kek.key")),
+        ):
+            if not getattr(self, name):
+                object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Self:
+        """Build from ``GNOMON_*`` variables; those of other names are ignored.
+
+        Raises:
+            ConfigurationError: A variable has a value of the wrong type; it is named.
+        """
+        known = {f.name for f in fields(cls)}
+        given = {
+            name: value
+            for key, value in environ.items()
+            if key.startswith(PREFIX) and (name := key.removeprefix(PREFIX).lower()) in known
+        }
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise ConfigurationError(f"{PREFIX}* variables: {error}") from error
+
+    def as_environ(self) -> dict[str, str]:
+        """The same settings as variables, for a child process."""
+        return {
+            f"{PREFIX}{f.name.upper()}": str(value)
+            for f in fields(self)
+            if (value := getattr(self, f.name)) != ""
+        }

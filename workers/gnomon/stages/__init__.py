@@ -1,0 +1,1 @@
+"""The four stages, each a batch function on the runtime."""

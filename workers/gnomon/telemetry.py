@@ -1,0 +1,102 @@
+"""Names of metrics, and log lines: one a batch, fields beside a constant name, no payload."""
+
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+MetricName = Literal[
+    "gnomon_records_total",
+    "gnomon_batches_total",
+    "gnomon_dead_letters_total",
+    "gnomon_batch_seconds",
+    "gnomon_transaction_seconds",
+    "gnomon_lag_records",
+    "gnomon_partition_offset",
+    "gnomon_models_live",
+    "gnomon_models_refused_total",
+    "gnomon_predictions_total",
+    "gnomon_ledger",
+    "gnomon_vault_sealed_total",
+    "gnomon_vault_unreadable_total",
+    "gnomon_snapshot_seconds",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What one metric means. ``labels`` are bounded sets only, never an identifier."""
+
+    kind: Literal["counter", "gauge", "histogram"]
+    about: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: dict[MetricName, Metric] = {
+    "gnomon_records_total": Metric("counter", "Records read.", ("stage", "topic")),
+    "gnomon_batches_total": Metric("counter", "Batches committed.", ("stage",)),
+    "gnomon_dead_letters_total": Metric("counter", "Records refused.", ("stage", "reason")),
+    "gnomon_batch_seconds": Metric("histogram", "Time of a batch's own work.", ("stage",)),
+    "gnomon_transaction_seconds": Metric("histogram", "Time to write and commit.", ("stage",)),
+    "gnomon_lag_records": Metric("gauge", "Records not yet read.", ("stage", "partition")),
+    "gnomon_partition_offset": Metric(
+        "gauge", "Next offset to read.", ("stage", "topic", "partition")
+    ),
+    "gnomon_models_live": Metric("gauge", "Model versions that predict.", ("stage",)),
+    "gnomon_models_refused_total": Metric("counter", "Versions not loaded.", ("reason",)),
+    "gnomon_predictions_total": Metric("counter", "Predictions made.", ("model",)),
+    "gnomon_ledger": Metric("gauge", "Tasks by what became of them.", ("partition", "state")),
+    "gnomon_vault_sealed_total": Metric("counter", "Decisions sealed and stored."),
+    "gnomon_vault_unreadable_total": Metric("counter", "Decisions not opened.", ("reason",)),
+    "gnomon_snapshot_seconds": Metric("histogram", "Time to write a snapshot.", ("stage",)),
+}
+assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    return {k: v for k, v in record.__dict__.items() if k not in _STANDARD}
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, then the fields of ``extra``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render ``record``; a traceback becomes the field ``exception``."""
+        line: dict[str, object] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+class PlainFormatter(logging.Formatter):
+    """For a person: ``12:00:00 INFO    features.batch_done records=512``."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render ``record``; a traceback follows on the next lines."""
+        fields = " ".join(f"{k}={v}" for k, v in _fields(record).items())
+        head = f"{self.formatTime(record, '%H:%M:%S')} {record.levelname:<7} {record.getMessage()}"
+        line = f"{head} {fields}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+def configure_logging(*, level: str, log_format: str) -> None:
+    """Send gnomon's own lines at ``level``, and warnings of libraries, to standard error.
+
+    Raises:
+        ValueError: ``level`` is not a level's name.
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else PlainFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("gnomon").setLevel(level.upper())

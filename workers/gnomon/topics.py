@@ -1,0 +1,114 @@
+"""Every topic gnomon uses: its key, its records, and how the broker must keep it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import msgspec
+
+from gnomon import events
+
+DAY_MS = 86_400_000
+MAX_EVENT_BYTES = 65_536
+"""Largest record a client sends or a stage reads; larger ones are dead letters."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic. ``name`` is without the installation's prefix."""
+
+    name: str
+    key: str
+    about: str
+    events: tuple[type[msgspec.Struct], ...]
+    cleanup: str = "delete"
+    retention_ms: int = 7 * DAY_MS
+    log_append_time: bool = False
+    max_message_bytes: int = 1_048_588
+
+    def config(self) -> Mapping[str, str]:
+        """Topic settings as Kafka names them."""
+        settings = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(self.max_message_bytes),
+            "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
+        }
+        if self.cleanup == "delete":
+            settings["retention.ms"] = str(self.retention_ms)
+        return MappingProxyType(settings)
+
+
+TASK_EVENTS = Topic(
+    name="task-events",
+    key="agent_id",
+    about="What agents say of their tasks. Append time is the broker's, so replays are kept too.",
+    events=(events.TaskStarted, events.TaskFinished, events.TaskCancelled),
+    log_append_time=True,
+)
+TASK_FEATURES = Topic(
+    name="task-features",
+    key="agent_id",
+    about="Each started task with its feature vector as of the start.",
+    events=(events.TaskFeatures,),
+)
+AGENT_FEATURES = Topic(
+    name="agent-features",
+    key="agent_id",
+    about="Each agent's rolling features, latest; they decay while the agent is silent.",
+    events=(events.AgentFeatures,),
+    cleanup="compact",
+)
+SHADOW_PREDICTIONS = Topic(
+    name="shadow-predictions",
+    key="agent_id",
+    about="One prediction of one model version for one task.",
+    events=(events.Prediction, events.PredictionShed),
+)
+COMPARISONS = Topic(
+    name="comparisons",
+    key="agent_id",
+    about="One task's predictions beside its outcome, or why there is none.",
+    events=(events.Comparison,),
+)
+COMPARISON_METRICS = Topic(
+    name="comparison-metrics",
+    key="model, slice, window and partition",
+    about="Rolling figures of each model version, and the ledger, by partition; both add up.",
+    events=(events.Ledger, events.ModelMetrics),
+    cleanup="compact",
+)
+DECISIONS = Topic(
+    name="decisions",
+    key="decision_id",
+    about="Sealed decisions: ciphertext.",
+    events=(events.SealedDecision,),
+    retention_ms=365 * DAY_MS,
+)
+DEAD_LETTERS = Topic(
+    name="dead-letters",
+    key="source key",
+    about="Records no stage can process, as they came; where and why is in the headers.",
+    events=(),
+    retention_ms=14 * DAY_MS,
+    max_message_bytes=8_388_608,
+)
+CONTROL = Topic(
+    name="control",
+    key="model and alias",
+    about="Which model versions are live, as intents with a time and an author.",
+    events=(events.ModelIntent,),
+    cleanup="compact",
+)
+
+TOPICS: tuple[Topic, ...] = (
+    TASK_EVENTS,
+    TASK_FEATURES,
+    AGENT_FEATURES,
+    SHADOW_PREDICTIONS,
+    COMPARISONS,
+    COMPARISON_METRICS,
+    DECISIONS,
+    DEAD_LETTERS,
+    CONTROL,
+)
+BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})

@@ -1,0 +1,1 @@
+"""Sealed decisions: envelope and keys. Pure but for reading a key."""
