@@ -11,6 +11,8 @@ from gnomon import events
 DAY_MS = 86_400_000
 MAX_EVENT_BYTES = 65_536
 """Largest record a client sends or a stage reads; larger ones are dead letters."""
+DEFAULT_PARTITIONS = 4
+"""Partitions of every topic unless an installation chooses otherwise; all topics have the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
