@@ -1,0 +1,81 @@
+"""Decisions in and out of the envelope: a ``Comparison`` to a ``SealedDecision`` and back."""
+
+from typing import Final
+
+import msgspec
+
+from gnomon import codec
+from gnomon.errors import UnreadableError
+from gnomon.events import Comparison, SealedDecision
+from gnomon.vault import envelope
+from gnomon.vault.ring import KeyRing
+
+SCHEMA: Final = "comparison.v1"
+"""What the plaintext is; bound into each record."""
+
+
+def seal_decision(keyring: KeyRing, comparison: Comparison) -> SealedDecision:
+    """Seal one decision for its own id.
+
+    Raises:
+        StoreUnavailableError: A new key is due and its row cannot be stored.
+    """
+    key_id, sealed = seal_bytes(
+        keyring, decision_id=comparison.decision_id, plain=codec.encode(comparison)
+    )
+    return SealedDecision(
+        decision_id=comparison.decision_id,
+        key_id=key_id,
+        sealed=sealed,
+        status=comparison.outcome.status,
+        started_at_ms=comparison.started_at_ms,
+        ended_at_ms=comparison.outcome.at_ms,
+    )
+
+
+def seal_bytes(keyring: KeyRing, *, decision_id: str, plain: bytes) -> tuple[str, bytes]:
+    """Seal a ``Comparison`` that is already JSON: the id of the key, and the sealed bytes.
+
+    Raises:
+        StoreUnavailableError: A new key is due and its row cannot be stored.
+    """
+    return keyring.seal(plain, record_id=decision_id, schema=SCHEMA)
+
+
+def open_decision(keyring: KeyRing, sealed: SealedDecision) -> Comparison:
+    """Open one decision, and check that what is readable around it says the same.
+
+    Raises:
+        UnreadableError: ``unknown_key``, ``bad_header``, or ``tampered``: the sealed bytes, the
+            id they are under, or the status, times or key id beside them were changed.
+        StoreUnavailableError: The key's row cannot be read for now.
+    """
+    plain = keyring.open(sealed.sealed, record_id=sealed.decision_id, schema=SCHEMA)
+    comparison = _as_stored(plain, sealed)
+    if comparison is None:
+        del plain  # so that the variables of the traceback hold nothing readable
+        raise UnreadableError("tampered", "it opens, but is not what is written beside it")
+    return comparison
+
+
+def _as_stored(plain: bytes, sealed: SealedDecision) -> Comparison | None:
+    """The decision, unless it disagrees with the columns it is stored with."""
+    try:
+        comparison = codec.decode_comparison(plain)
+    except msgspec.DecodeError:
+        return None
+    written = (
+        comparison.decision_id,
+        comparison.outcome.status,
+        comparison.started_at_ms,
+        comparison.outcome.at_ms,
+        envelope.key_id(sealed.sealed).hex(),
+    )
+    beside = (
+        sealed.decision_id,
+        sealed.status,
+        sealed.started_at_ms,
+        sealed.ended_at_ms,
+        sealed.key_id,
+    )
+    return comparison if written == beside else None

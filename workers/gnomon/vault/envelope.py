@@ -1,0 +1,156 @@
+"""Record v1: one sealed value, bound to the place it is stored at. Pure; opening fails closed.
+
+Big-endian: 34 bytes of header, ciphertext as long as the plaintext, 16 bytes of tag.
+
+====== ====== ==========================================================
+offset length field
+====== ====== ==========================================================
+0      2      magic ``GN``
+2      1      version, 1
+3      1      algorithm, 1: AES-256-GCM, 96-bit nonce, 128-bit tag
+4      2      flags, 0; an unknown flag is refused
+6      16     key id, the first 16 bytes of the key's commitment
+22     12     nonce, random
+34     n + 16 ciphertext and tag
+====== ====== ==========================================================
+
+Authenticated beside the plaintext: the header, then each field of the ``Place``, each with its
+length in front, so that no two places give the same bytes.
+"""
+
+import os
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+
+from gnomon.errors import UnreadableError
+
+KEY_BYTES = 32
+KEY_ID_BYTES = 16
+NONCE_BYTES = 12
+TAG_BYTES = 16
+
+_MAGIC, _VERSION, _AES_256_GCM, _NO_FLAGS = b"GN", 1, 1, 0
+_HEADER = struct.Struct(f">2sBBH{KEY_ID_BYTES}s{NONCE_BYTES}s")
+OVERHEAD = _HEADER.size + TAG_BYTES
+
+Random = Callable[[int], bytes]
+"""Gives that many unpredictable bytes, like ``os.urandom``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a sealed value belongs. All of it is known to a reader from where the row lives.
+
+    Attributes:
+        store: Which store holds it.
+        scope: Team or tenant.
+        record_id: Its key in the store.
+        schema: Name and version of what the plaintext is.
+    """
+
+    store: str
+    scope: str
+    record_id: str
+    schema: str
+
+    def encoded(self) -> bytes:
+        """The place as associated data.
+
+        Raises:
+            ValueError: A field is longer than 65,535 bytes, or is not valid Unicode.
+        """
+        return length_prefixed(
+            self.store.encode(), self.scope.encode(), self.record_id.encode(), self.schema.encode()
+        )
+
+
+class DataKey:
+    """One data-encryption key. It keeps no key bytes that Python can print.
+
+    Attributes:
+        id: Names this key and no other: its first 16 bytes of commitment.
+        commitment: 32 bytes derived from the key, from which the key cannot be found.
+    """
+
+    __slots__ = ("_cipher", "commitment", "id")
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = cipher(secret)
+        self.commitment = expand(secret, about=b"gnomon/dek-commitment/v1", length=32)
+        self.id = self.commitment[:KEY_ID_BYTES]
+
+    def __repr__(self) -> str:
+        return f"DataKey({self.id.hex()})"
+
+    def seal(self, plain: bytes, place: Place, *, random: Random = os.urandom) -> bytes:
+        """Encrypt ``plain`` for ``place``; the result is ``OVERHEAD`` bytes longer."""
+        nonce = random(NONCE_BYTES)
+        header = _HEADER.pack(_MAGIC, _VERSION, _AES_256_GCM, _NO_FLAGS, self.id, nonce)
+        return header + self._cipher.encrypt(nonce, plain, header + place.encoded())
+
+    def open(self, sealed: bytes, place: Place) -> bytes:
+        """Decrypt what ``seal`` made for the same place.
+
+        Raises:
+            UnreadableError: ``bad_header``, ``unknown_key`` (another key sealed it) or
+                ``tampered`` (not these bytes, or not this place).
+        """
+        if key_id(sealed) != self.id:
+            raise UnreadableError("unknown_key", f"sealed with another key than {self.id.hex()}")
+        header = sealed[: _HEADER.size]
+        try:
+            associated = header + place.encoded()
+        except ValueError:
+            raise UnreadableError("tampered", "no record has such a place") from None
+        try:
+            return self._cipher.decrypt(header[-NONCE_BYTES:], sealed[_HEADER.size :], associated)
+        except InvalidTag:
+            raise UnreadableError("tampered", "the bytes or their place were changed") from None
+
+
+def key_id(sealed: bytes) -> bytes:
+    """The id of the key that ``sealed`` names, 16 bytes.
+
+    Raises:
+        UnreadableError: ``bad_header``: too short, or not a record of version 1.
+    """
+    if len(sealed) < OVERHEAD:
+        raise UnreadableError("bad_header", f"{len(sealed)} bytes, at least {OVERHEAD} expected")
+    magic, version, algorithm, flags, named, _ = _HEADER.unpack_from(sealed)
+    if (magic, version, algorithm, flags) != (_MAGIC, _VERSION, _AES_256_GCM, _NO_FLAGS):
+        raise UnreadableError("bad_header", "not a record of version 1")
+    return bytes(named)
+
+
+def length_prefixed(*fields: bytes) -> bytes:
+    """Join ``fields``, each after its length in two bytes, so that no two lists look the same.
+
+    Raises:
+        ValueError: A field is longer than 65,535 bytes.
+    """
+    try:
+        return b"".join([part for f in fields for part in (len(f).to_bytes(2, "big"), f)])
+    except OverflowError as error:
+        raise ValueError("a field is longer than 65535 bytes") from error
+
+
+def cipher(secret: bytes) -> AESGCM:
+    """AES-256-GCM under ``secret``; a shorter key would quietly be AES-128.
+
+    Raises:
+        ValueError: ``secret`` is not 32 bytes.
+    """
+    if len(secret) != KEY_BYTES:
+        raise ValueError(f"a key has {KEY_BYTES} bytes, not {len(secret)}")
+    return AESGCM(secret)
+
+
+def expand(secret: bytes, *, about: bytes, length: int) -> bytes:
+    """Derive ``length`` public bytes from a uniformly random ``secret`` (HKDF-Expand, SHA-256)."""
+    return HKDFExpand(algorithm=SHA256(), length=length, info=about).derive(secret)

@@ -1,0 +1,199 @@
+"""The key-encryption key, from a file or the environment, and the wrapped keys beside the data.
+
+Nothing here makes up for a missing or malformed key: a key made silently could open nothing that
+was sealed before it. Functions that hold raw key bytes do not raise while they hold them, so that
+neither a message nor the variables of a traceback show any.
+"""
+
+import base64
+import binascii
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from cryptography.exceptions import InvalidTag
+
+from gnomon.errors import KeyUnavailableError, UnreadableError
+from gnomon.settings import Settings
+from gnomon.vault import envelope
+from gnomon.vault.envelope import DataKey, Random
+
+_WRAPPED_BYTES = envelope.NONCE_BYTES + envelope.KEY_BYTES + envelope.TAG_BYTES
+_FILE_BYTES = 4096
+"""Far more than a key file holds, far less than a file given by mistake."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRow:
+    """A data-encryption key as it is stored: wrapped by the key-encryption key.
+
+    Attributes:
+        kid: Id of the data-encryption key, 32 hex digits.
+        scope: Team or tenant whose records it seals.
+        wrapped: Nonce, encrypted key and tag, 60 bytes.
+        commitment: 32 bytes derived from the key, checked when it is unwrapped.
+        kek_id: Which key-encryption key wraps it.
+        state: ``active``: records that name it may be opened.
+    """
+
+    kid: str
+    scope: str
+    wrapped: bytes
+    commitment: bytes
+    kek_id: str
+    state: str
+    created_at_ms: int
+
+
+class KeyRows(Protocol):
+    """Where wrapped keys are kept, beside the records they seal."""
+
+    def put(self, row: KeyRow) -> None:
+        """Store a new row; it is on disk when this returns."""
+
+    def get(self, kid: str) -> KeyRow | None:
+        """The row of one key, or ``None``."""
+
+
+class KeyEncryptionKey:
+    """Wraps data-encryption keys, never data. It keeps no key bytes that Python can print.
+
+    Attributes:
+        id: Derived from the key; tells two keys apart and tells nothing of either.
+    """
+
+    __slots__ = ("_cipher", "id")
+
+    def __init__(self, secret: bytes) -> None:
+        self._cipher = envelope.cipher(secret)
+        self.id = envelope.expand(secret, about=b"gnomon/kek-id/v1", length=16).hex()
+
+    def __repr__(self) -> str:
+        return f"KeyEncryptionKey({self.id})"
+
+    def new_key(
+        self, *, scope: str, created_at_ms: int, random: Random = os.urandom
+    ) -> tuple[DataKey, KeyRow]:
+        """A fresh data-encryption key and the row that must be stored before it is used."""
+        secret = random(envelope.KEY_BYTES)
+        nonce = random(envelope.NONCE_BYTES)
+        key = DataKey(secret)
+        row = KeyRow(
+            kid=key.id.hex(),
+            scope=scope,
+            wrapped=nonce + self._cipher.encrypt(nonce, secret, _binding(key.id.hex(), scope)),
+            commitment=key.commitment,
+            kek_id=self.id,
+            state="active",
+            created_at_ms=created_at_ms,
+        )
+        return key, row
+
+    def unwrap(self, row: KeyRow) -> DataKey:
+        """The data-encryption key of ``row``.
+
+        Raises:
+            UnreadableError: ``unknown_key`` if another key-encryption key wraps it, ``tampered``
+                if the row is not as it was written.
+        """
+        if row.kek_id != self.id:
+            raise UnreadableError(
+                "unknown_key", f"key {row.kid} is wrapped by {row.kek_id}, not by {self.id}"
+            )
+        key = self._unwrapped(row)
+        if key is None or key.id.hex() != row.kid or key.commitment != row.commitment:
+            raise UnreadableError("tampered", f"the row of key {row.kid} was changed")
+        return key
+
+    def _unwrapped(self, row: KeyRow) -> DataKey | None:
+        if len(row.wrapped) != _WRAPPED_BYTES:
+            return None
+        nonce, wrapped = row.wrapped[: envelope.NONCE_BYTES], row.wrapped[envelope.NONCE_BYTES :]
+        try:
+            return DataKey(self._cipher.decrypt(nonce, wrapped, _binding(row.kid, row.scope)))
+        except InvalidTag:
+            return None
+
+
+def _binding(kid: str, scope: str) -> bytes:
+    """What a wrapped key is bound to, so that no row can stand in for another."""
+    return envelope.length_prefixed(b"gnomon-dek-v1", kid.encode(), scope.encode())
+
+
+def load_key(settings: Settings) -> KeyEncryptionKey:
+    """The key-encryption key of ``settings.key``, else of ``settings.key_file``.
+
+    Raises:
+        KeyUnavailableError: There is none, it is malformed, or others may read the file.
+    """
+    if settings.key:
+        key = _parsed(settings.key.encode())
+        if key is None:
+            raise KeyUnavailableError("GNOMON_KEY is not the base64 of 32 bytes")
+        return key
+    return _load_file(Path(settings.key_file))
+
+
+def create_key_file(path: Path) -> KeyEncryptionKey:
+    """Write a new random key to ``path``, readable by its owner alone.
+
+    Raises:
+        KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise KeyUnavailableError(
+            f"{path} exists and is never overwritten: what it sealed would be lost"
+        ) from None
+    except OSError as error:
+        raise KeyUnavailableError(f"cannot write {path}: {error.strerror}") from error
+    failure = _write_new_key(descriptor)
+    if failure is not None:
+        path.unlink()  # a torn key would be refused, and stand in the way of a whole one
+        raise KeyUnavailableError(f"cannot write {path}: {failure}")
+    return _load_file(path)
+
+
+def _write_new_key(descriptor: int) -> str | None:
+    """Write a key and close; what went wrong, if anything did."""
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(base64.b64encode(os.urandom(envelope.KEY_BYTES)) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _load_file(path: Path) -> KeyEncryptionKey:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            key = _parsed(file.read(_FILE_BYTES))
+    except FileNotFoundError:
+        raise KeyUnavailableError(
+            f"no key: GNOMON_KEY is not set and {path} does not exist."
+            " Make one with: gnomon keys init"
+        ) from None
+    except OSError as error:
+        raise KeyUnavailableError(f"cannot read the key file {path}: {error.strerror}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise KeyUnavailableError(f"others may read the key file {path}: run chmod 600 {path}")
+    if key is None:
+        raise KeyUnavailableError(
+            f"{path} is not a key file (one line, the base64 of 32 bytes); restore it from a backup"
+        )
+    return key
+
+
+def _parsed(text: bytes) -> KeyEncryptionKey | None:
+    try:
+        secret = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        return None
+    return KeyEncryptionKey(secret) if len(secret) == envelope.KEY_BYTES else None
