@@ -1,0 +1,55 @@
+# The only definition of each task: people, CI and the README call these. `make help` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check schemas bench constraints clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.setup ## install gnomon with everything to develop it, into .venv
+
+demo: $(VENV)/.runtime ## see the whole of gnomon run on this machine
+	$(BIN)/gnomon demo
+
+test: setup ## run every test, with a real broker
+	$(BIN)/pytest
+
+check: setup ## style, types, layers, and the public contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/gnomon schemas check
+
+schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
+	$(BIN)/gnomon schemas export --out schemas
+
+bench: setup ## measure throughput on this machine
+	$(BIN)/python benchmarks/throughput.py
+
+constraints: setup ## write constraints.txt anew from what is installed
+	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
+
+clean: ## remove .venv, caches and builds; data and keys in .gnomon stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Two stamps, so that a demo need not wait for the tools, and a second run waits for nothing.
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "gnomon needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@echo "==> Making $(VENV) and installing gnomon: a few minutes, once"
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --quiet --upgrade 'pip>=25.1'
+	$(PIP) install -c constraints.txt -e '.[all]'
+	@touch $@
+
+$(VENV)/.setup: $(VENV)/.runtime
+	@echo "==> Installing the tools to develop with"
+	$(PIP) install -c constraints.txt --group dev
+	@touch $@
