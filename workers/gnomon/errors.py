@@ -12,6 +12,7 @@
   + ModelRefusedError        this model version must not be used: skip it, say why, keep the others
   + UnreadableError          one sealed decision cannot be opened: count it, go on
   + FencedError              another worker owns the partition: drop it at once, write nothing
+  + LostRecordsError         records between two batches are missing: stop before folding on
 """
 
 
@@ -89,3 +90,7 @@ class UnreadableError(GnomonError):
 
 class FencedError(GnomonError):
     """A newer owner of the partition has taken over."""
+
+
+class LostRecordsError(GnomonError):
+    """A batch does not begin where the last one ended. Restart the process: it reads again."""

@@ -1,0 +1,247 @@
+"""Faust, bent to whole batches: the only module that knows Faust's inside.
+
+One fetched batch of one partition is one Faust event: one decode, one queue entry, one ack.
+Faust keeps what it is good at (group membership, assignment, life cycle, back-pressure); its
+per-event path, its offset booking and its own commits are out of the way, because offsets are
+committed inside the transaction that writes the outputs.
+
+Extension points used: ``App(ConsumerScheduler=…)`` hands a batch on as if it were one record,
+``faust.Schema.compile`` passes it through undecoded, and a ``Transport`` whose consumer runs on
+the worker's own event loop: a second thread would only fight it for the GIL.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import aiokafka
+import faust
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+from gnomon.records import SourceRecord
+from gnomon.settings import Settings
+
+BatchHandler = Callable[["Batch"], Awaitable[None]]
+"""Takes over one batch of one topic partition; may wait, which is the back-pressure."""
+
+PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All records of one partition that one fetch returned, standing in for a single record.
+
+    The attributes Faust reads are those of the last record. ``start`` is the position the fetch
+    began at: nothing between it and the last record is missing here.
+    """
+
+    records: Sequence[SourceRecord]
+    start: int
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int = 0
+    headers: Sequence[tuple[str, bytes]] = ()
+    key: bytes | None = None
+    checksum: int | None = None
+    serialized_key_size: int = 0
+    serialized_value_size: int = 0
+
+    @property
+    def value(self) -> "Batch":
+        """The batch itself: the schema passes it through."""
+        return self
+
+
+class BatchScheduler:
+    """Yields every partition's batch as one item instead of its records one by one."""
+
+    def iterate(self, batches: Mapping[TP, Batch]) -> Iterator[tuple[TP, Batch]]:
+        """One ``(partition, batch)`` for each partition that has records."""
+        yield from batches.items()
+
+
+class BatchSchema(faust.Schema[Any, Any]):
+    """Passes the batch to the agent undecoded."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        """Return the decoder of one message: the value as it is."""
+        create_event = app.create_event
+
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return create_event(None, message.value, message.headers, message)
+
+        return decode
+
+
+class _LoopThread(driver.AIOKafkaConsumerThread):
+    """Faust's consumer thread without the thread: served by a task of the main loop."""
+
+    _serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._thread_started.set()
+        self._thread_running = asyncio.get_running_loop().create_future()
+        self._serving = asyncio.create_task(self._serve(), name="gnomon.consumer")
+        await self._thread_running
+        self._thread_running = None
+
+    async def stop(self) -> None:
+        if self._started.is_set():
+            await faust.Service.stop(self)
+            if self._serving is not None:
+                await asyncio.wait([self._serving], timeout=10.0)
+
+    async def _gather_remaining_tasks(self) -> None:
+        """Leave the loop's other tasks alone: it is not this service's loop."""
+
+    def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
+        conf = self.app.conf
+        return aiokafka.AIOKafkaConsumer(
+            client_id=conf.broker_client_id,
+            group_id=conf.id,
+            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
+            # Range gives a member the same partition numbers of every topic: co-partitioned.
+            partition_assignment_strategy=[RangePartitionAssignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            max_poll_records=conf.broker_max_poll_records,
+            max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
+            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            fetch_max_wait_ms=100,
+            request_timeout_ms=int(conf.broker_request_timeout * 1000),
+            session_timeout_ms=int(conf.broker_session_timeout * 1000),
+            rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
+            heartbeat_interval_ms=int(conf.broker_heartbeat_interval * 1000),
+        )
+
+    async def _fetch_records(  # type: ignore[override]  # batches where Faust has records
+        self,
+        consumer: aiokafka.AIOKafkaConsumer,
+        active_partitions: set[TP],
+        timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
+        max_records: int | None = None,
+    ) -> dict[TP, Batch]:
+        positions = {tp: _position(consumer, tp) for tp in active_partitions}
+        fetched = await super()._fetch_records(
+            consumer, active_partitions, timeout=timeout, max_records=max_records
+        )
+        batches = {}
+        for tp, records in fetched.items():
+            if records:
+                first, last = records[0], records[-1]
+                position = positions.get(tp)
+                start = first.offset if position is None else min(position, first.offset)
+                batches[tp] = Batch(
+                    records, start, tp.topic, tp.partition, last.offset, last.timestamp
+                )
+        return batches
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's stall check compares two clocks and cannot fire; health.py has its own."""
+
+
+def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:
+    """Where the next fetch of ``tp`` begins, if that is known already."""
+    subscription = consumer._subscription.subscription  # noqa: SLF001  position() may wait
+    if subscription is None or subscription.assignment is None:
+        return None
+    state = subscription.assignment.state_value(tp)
+    return state.position if state is not None and state.has_valid_position else None
+
+
+class _BatchConsumer(driver.Consumer):
+    """Faust's consumer without offset booking: the transaction commits."""
+
+    def _new_consumer_thread(self) -> _LoopThread:
+        loop = asyncio.get_running_loop()
+        return _LoopThread(self, loop=loop, thread_loop=loop, beacon=self.beacon)
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """A batch's inner offsets are no gap to be remembered."""
+
+    def ack(self, message: Any) -> bool:
+        """Mark the batch as done."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
+        """Do nothing: offsets are committed with the outputs they led to."""
+        return False
+
+    async def wait_empty(self) -> None:
+        """Return at once: the runtime drains its partitions on the revoke signal."""
+
+
+class BatchTransport(driver.Transport):
+    """Kafka by aiokafka on the worker's own loop, in whole batches."""
+
+    Consumer = _BatchConsumer
+
+
+def create_app(
+    *,
+    group: str,
+    topics: Sequence[str],
+    settings: Settings,
+    handle: BatchHandler,
+    on_assigned: PartitionsHandler,
+    on_revoked: PartitionsHandler,
+) -> faust.App:
+    """A Faust app of one agent that hands every fetched batch to ``handle``.
+
+    Args:
+        group: Consumer group.
+        topics: Full names of the input topics; all have the same number of partitions.
+        settings: Brokers, session time-out and batch size.
+        handle: Awaited for each batch, one at a time, in the order of arrival.
+        on_assigned: Awaited with all partitions this worker owns, before any is read.
+        on_revoked: Awaited with the partitions that are being taken away, before they are.
+    """
+    app = faust.App(
+        group,
+        broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
+        store="memory://",
+        web_enabled=False,
+        autodiscover=False,
+        topic_allow_declare=False,
+        topic_disable_leader=True,
+        table_standby_replicas=0,
+        ConsumerScheduler=BatchScheduler,
+        broker_max_poll_records=settings.batch_max_records,
+        broker_session_timeout=settings.session_timeout_s,
+        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        broker_rebalance_timeout=max(30.0, settings.session_timeout_s * 2),
+        broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
+        broker_max_poll_interval=300.0,
+        broker_commit_interval=3600.0,
+        consumer_max_fetch_size=8 << 20,
+        consumer_auto_offset_reset="earliest",
+        stream_buffer_maxsize=8,
+        stream_wait_empty=False,
+        stream_publish_on_commit=False,
+    )
+    app.transport = BatchTransport(app.conf.broker_consumer, app)
+    source = app.topic(*topics, schema=BatchSchema(), internal=True)
+
+    @app.agent(source, name=f"{group}.batches")
+    async def batches(stream: Any) -> None:
+        async for event in stream.events():
+            await handle(event.value)
+
+    # weak=False: the app is the only owner of these handlers.
+    @app.on_partitions_assigned.connect(weak=False)
+    async def assigned(_: faust.App, partitions: set[TP], **__: Any) -> None:
+        await on_assigned(partitions)
+
+    @app.on_partitions_revoked.connect(weak=False)
+    async def revoked(_: faust.App, partitions: set[TP], **__: Any) -> None:
+        await on_revoked(partitions)
+
+    return app

@@ -1,0 +1,51 @@
+"""The metrics of ``gnomon.telemetry`` as Prometheus objects, in a registry of one's own."""
+
+from contextlib import AbstractContextManager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from gnomon.telemetry import METRICS, MetricName
+
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Counters, gauges and histograms by name; a wrong name is a type error."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._counters: dict[str, Counter] = {}
+        self._gauges: dict[str, Gauge] = {}
+        self._histograms: dict[str, Histogram] = {}
+        for name, metric in METRICS.items():
+            if metric.kind == "counter":
+                self._counters[name] = Counter(
+                    name, metric.about, metric.labels, registry=self._registry
+                )
+            elif metric.kind == "gauge":
+                self._gauges[name] = Gauge(
+                    name, metric.about, metric.labels, registry=self._registry
+                )
+            else:
+                self._histograms[name] = Histogram(
+                    name, metric.about, metric.labels, registry=self._registry, buckets=BUCKETS
+                )
+
+    def count(self, name: MetricName, amount: float, *labels: str) -> None:
+        """Add ``amount`` to a counter."""
+        counter = self._counters[name]
+        (counter.labels(*labels) if labels else counter).inc(amount)
+
+    def set(self, name: MetricName, value: float, *labels: str) -> None:
+        """Set a gauge."""
+        gauge = self._gauges[name]
+        (gauge.labels(*labels) if labels else gauge).set(value)
+
+    def time(self, name: MetricName, *labels: str) -> AbstractContextManager[object]:
+        """Observe the seconds a ``with`` block takes."""
+        histogram = self._histograms[name]
+        return (histogram.labels(*labels) if labels else histogram).time()
+
+    def exposition(self) -> bytes:
+        """All of them in Prometheus's text format."""
+        return generate_latest(self._registry)

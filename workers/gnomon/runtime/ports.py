@@ -1,0 +1,71 @@
+"""What the runtime needs of a stage, and of the world."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from gnomon.records import Outputs, SourceRecord
+
+State = TypeVar("State")
+
+
+class Stage(Protocol[State]):
+    """One stage: a batch function over one partition's state, and its life cycle.
+
+    The runtime calls everything on one event loop, ``apply`` for one batch of a partition at a
+    time. ``apply`` is given each record exactly once in the order of its topic; it may change
+    ``state`` in place. Records of different topics come in any order.
+
+    Attributes:
+        name: Word used in topics, groups, metrics and logs.
+        inputs: Base names of the topics it reads, all co-partitioned.
+        stateful: Whether state must be rebuilt on assignment. If not, ``snapshot`` and
+            ``restore`` are never called.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    stateful: bool
+
+    async def start(self) -> None:
+        """Acquire what the stage needs.
+
+        Raises:
+            ConfigurationError: It can never work as configured.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """Release it; called once, also after a failed start."""
+        ...
+
+    def new_state(self, partition: int) -> State:
+        """The state before the first record."""
+        ...
+
+    async def apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
+        """Fold ``records`` into ``state`` and say what to write.
+
+        Raises:
+            TransientError: Try the same batch again later; ``state`` is unchanged.
+        """
+        ...
+
+    def tick(self, state: State, idle_ms: int) -> Outputs | None:
+        """What the mere passing of time leads to, ``idle_ms`` after the last record."""
+        ...
+
+    def snapshot(self, state: State) -> bytes:
+        """Everything needed to go on from here."""
+        ...
+
+    def restore(self, partition: int, data: bytes) -> State:
+        """The state that ``snapshot`` wrote.
+
+        Raises:
+            ValueError: ``data`` is corrupt or of another version.
+        """
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """Facts for ``/status``: small, no payload."""
+        ...

@@ -1,0 +1,92 @@
+"""Snapshots on a file system: a state's bytes and the offsets it stands for.
+
+A snapshot only shortens recovery: any of them may be lost or refused and the state is folded
+again from the log. Files are written beside and renamed, so a reader never sees half of one.
+"""
+
+import logging
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+logger = logging.getLogger(__name__)
+
+MAGIC = b"GNSN\x01"
+KEEP = 2
+"""The last one may be from a moment before its offsets were committed; then the other is used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A state as bytes. ``offsets`` has the next offset to fold, by full topic name."""
+
+    offsets: Mapping[str, int]
+    data: bytes
+
+
+class _Header(msgspec.Struct):
+    offsets: dict[str, int]
+    size: int
+    crc32: int
+
+
+class SnapshotStore:
+    """The snapshots of one stage in one folder, shared by all its workers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, partition: int, snapshot: Snapshot) -> Path:
+        """Write durably; keeps the newest ``KEEP``.
+
+        Raises:
+            OSError: The disk is full or not writable.
+        """
+        folder = self._folder / str(partition)
+        folder.mkdir(parents=True, exist_ok=True)
+        header = msgspec.json.encode(
+            _Header(
+                offsets=dict(snapshot.offsets),
+                size=len(snapshot.data),
+                crc32=zlib.crc32(snapshot.data),
+            )
+        )
+        path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
+        beside = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            with beside.open("wb") as file:
+                file.write(MAGIC + len(header).to_bytes(4, "big") + header + snapshot.data)
+                file.flush()
+                os.fsync(file.fileno())
+            beside.replace(path)
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        for stale in sorted(folder.glob("*.snapshot"), reverse=True)[KEEP:]:
+            stale.unlink(missing_ok=True)
+        return path
+
+    def candidates(self, partition: int) -> Iterator[Snapshot]:
+        """Readable snapshots, newest first; others are logged and passed over."""
+        folder = self._folder / str(partition)
+        for path in sorted(folder.glob("*.snapshot"), reverse=True):
+            try:
+                yield _parse(path.read_bytes())
+            except (OSError, ValueError, msgspec.DecodeError) as error:
+                logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
+
+
+def _parse(raw: bytes) -> Snapshot:
+    if raw[: len(MAGIC)] != MAGIC:
+        raise ValueError("not a snapshot of this version")
+    start = len(MAGIC) + 4
+    end = start + int.from_bytes(raw[len(MAGIC) : start], "big")
+    header = msgspec.json.decode(raw[start:end], type=_Header)
+    data = raw[end:]
+    if len(data) != header.size or zlib.crc32(data) != header.crc32:
+        raise ValueError("truncated or corrupt")
+    return Snapshot(header.offsets, data)

@@ -1,0 +1,142 @@
+"""Outputs and input offsets of one partition, together in one Kafka transaction.
+
+The transactional id is made of the stage and the *input partition*: whoever takes the partition
+over starts its producer first, which aborts or completes what the last owner left open and
+fences it (KIP-98; aiokafka sends no member generation with its offsets, so an id per process
+would not fence).
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+)
+from aiokafka.structs import TopicPartition
+
+from gnomon.errors import BrokerUnavailableError, FencedError
+from gnomon.records import DeadLetter, Keyed, Outputs
+from gnomon.topics import DEAD_LETTERS
+
+MAX_BATCH_BYTES = 1_000_000
+"""Just under Kafka's default ``max.message.bytes``, which is per batch."""
+MAX_REQUEST_BYTES = 16 << 20
+_FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
+
+
+class TransactionalWriter:
+    """The one writer of one stage's partition. Async context manager."""
+
+    def __init__(
+        self, *, brokers: str, group: str, stage: str, partition: int, prefix: str
+    ) -> None:
+        self._group, self._stage, self._partition = group, stage, partition
+        self._prefix = prefix
+        self._producer = AIOKafkaProducer(
+            bootstrap_servers=brokers,
+            transactional_id=f"{group}-{partition}",
+            transaction_timeout_ms=30_000,
+            linger_ms=0,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=MAX_REQUEST_BYTES,
+            request_timeout_ms=20_000,
+            # What aiokafka waits when a transaction meets one that is still completing.
+            retry_backoff_ms=20,
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._producer.start()
+        except KafkaConnectionError as error:
+            raise BrokerUnavailableError(str(error)) from error
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._producer.stop()
+
+    async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
+        """Write all of ``outputs`` and commit ``offsets``, or none of both.
+
+        Args:
+            outputs: Records by base topic name; each goes to this partition's number.
+            offsets: Next offset to read, by full topic name; empty for outputs of a tick.
+
+        Raises:
+            FencedError: Another worker owns the partition.
+            BrokerUnavailableError: The transaction could not be completed.
+        """
+        try:
+            await self._producer.begin_transaction()
+            try:
+                await self._send(outputs)
+                if offsets:
+                    await self._producer.send_offsets_to_transaction(
+                        {TopicPartition(t, self._partition): o for t, o in offsets.items()},
+                        self._group,
+                    )
+            except BaseException:
+                await asyncio.shield(self._abort())
+                raise
+            await self._producer.commit_transaction()
+        except _FENCED as error:
+            raise FencedError(f"{self._stage}[{self._partition}]: {error!r}") from error
+        except KafkaError as error:
+            raise BrokerUnavailableError(f"{self._stage}[{self._partition}]: {error!r}") from error
+
+    async def _abort(self) -> None:
+        try:
+            await self._producer.abort_transaction()
+        except KafkaError:
+            return  # the next owner's InitProducerId aborts it
+
+    async def _send(self, outputs: Outputs) -> None:
+        pending: list[Any] = []
+        for name, records in outputs.by_topic.items():
+            if records:
+                await self._send_all(self._prefix + name, records, pending)
+        pending.extend([await self._send_dead(letter) for letter in outputs.dead])
+        for delivery in pending:
+            await delivery
+
+    async def _send_all(self, topic: str, records: Sequence[Keyed], pending: list[Any]) -> None:
+        create_batch, send_batch = self._producer.create_batch, self._producer.send_batch
+        batch = create_batch()
+        append = batch.append
+        for key, value in records:
+            if append(key=key, value=value, timestamp=None) is None:
+                pending.append(await send_batch(batch, topic, partition=self._partition))
+                batch = create_batch()
+                append = batch.append
+                append(key=key, value=value, timestamp=None)
+        pending.append(await send_batch(batch, topic, partition=self._partition))
+
+    async def _send_dead(self, letter: DeadLetter) -> Any:
+        record = letter.record
+        return await self._producer.send(
+            self._prefix + DEAD_LETTERS.name,
+            value=record.value,
+            key=record.key if record.key is not None or record.value is not None else b"",
+            partition=self._partition,
+            headers=list(_why(letter, stage=self._stage)),
+        )
+
+
+def _why(letter: DeadLetter, *, stage: str) -> Iterable[tuple[str, bytes]]:
+    record = letter.record
+    yield "gnomon-stage", stage.encode()
+    yield "gnomon-reason", letter.reason.encode()
+    yield "gnomon-detail", letter.detail.encode()
+    yield "gnomon-topic", record.topic.encode()
+    yield "gnomon-partition", str(record.partition).encode()
+    yield "gnomon-offset", str(record.offset).encode()
