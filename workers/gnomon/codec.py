@@ -11,9 +11,12 @@ from gnomon.events import (
     ModelIntent,
     PredictionEvent,
     SealedDecision,
+    TaskCancelled,
     TaskEvent,
     TaskFeatures,
+    TaskStarted,
 )
+from gnomon.records import SourceRecord
 from gnomon.topics import MAX_EVENT_BYTES
 
 encode: Final = msgspec.json.Encoder().encode
@@ -26,6 +29,38 @@ decode_comparison: Final = msgspec.json.Decoder(Comparison).decode
 decode_metrics: Final = msgspec.json.Decoder(MetricsEvent).decode
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
+
+UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""All that a decoder raises for bytes that are no record."""
+
+
+def event_time_ms(event: TaskEvent) -> int:
+    """When it happened, by the agent's own clock."""
+    if isinstance(event, TaskStarted):
+        return event.started_at_ms
+    return event.cancelled_at_ms if isinstance(event, TaskCancelled) else event.finished_at_ms
+
+
+def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEvent:
+    """The task event in ``record``: every stage that reads task-events accepts the same ones.
+
+    Raises:
+        EventError: The value is missing, larger than ``MAX_EVENT_BYTES`` or no task event, or
+            its time is more than ``max_clock_ahead_ms`` after the record's timestamp.
+    """
+    value = record.value
+    if value is None or len(value) > MAX_EVENT_BYTES:
+        raise refusal(value, ValueError())
+    try:
+        event = decode_task_event(value)
+    except UNDECODABLE as error:
+        raise refusal(value, error) from error
+    ahead_ms = event_time_ms(event) - record.timestamp
+    if ahead_ms > max_clock_ahead_ms:
+        raise EventError(
+            "clock_ahead", f"{ahead_ms} ms ahead of the record, at most {max_clock_ahead_ms}"
+        )
+    return event
 
 
 def refusal(value: bytes | None, error: Exception) -> EventError:

@@ -224,7 +224,9 @@ class Ledger(
     """What became of every predicted task of one partition, as counts since the log began.
 
     ``predictions = matched + pending + expired + cancelled``, always. The rest is counted beside
-    it: repeated starts or ends, ends after expiry, ends without a start, tasks not predicted.
+    it: repeated starts or ends, ends after expiry (and starts so old that they would be expired),
+    ends without a start, tasks not predicted; ``incomplete`` are tasks whose features or
+    predictions never came.
     """
 
     partition: Count
@@ -237,6 +239,7 @@ class Ledger(
     late: Count = 0
     orphan: Count = 0
     shed: Count = 0
+    incomplete: Count = 0
 
 
 class ModelMetrics(
@@ -244,9 +247,13 @@ class ModelMetrics(
 ):
     """Figures of one model version on one slice in one partition, over ``window``.
 
-    ``*_sum`` fields add up over partitions; the figures beside them are of this partition.
-    ``control_*`` is over the same tasks. Errors in seconds. ``error_histogram`` counts absolute
-    errors by bucket ``ceil(log(error_s, 1.02))``; errors below 1 ms are in bucket ``-1000``.
+    ``n*``, ``*_sum`` and the histogram add up over partitions; the figures beside them are of
+    this partition. ``n`` counts predicted durations, ``n_success`` predicted probabilities.
+    ``control_*`` and ``paired_*`` are over the tasks that the control predicted too
+    (``n_paired``, ``n_success_paired``), and so is ``improvement = 1 - paired MAE / control MAE``.
+    Errors in seconds, counted as at most 10,000,000. ``error_histogram`` counts absolute errors by
+    bucket ``ceil(log(error_s, 1.02))``; errors below 1 ms are in bucket ``-1000``. It and
+    ``median_error_s`` are kept for the slice ``all`` only.
     """
 
     model: str
@@ -271,6 +278,9 @@ class ModelMetrics(
     control_accuracy: Share | None
     brier: Share | None
     error_histogram: dict[str, int] = {}
+    n_paired: Count = 0
+    n_success_paired: Count = 0
+    paired_absolute_error_us_sum: Count = 0
 
 
 MetricsEvent = Ledger | ModelMetrics
