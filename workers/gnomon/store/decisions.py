@@ -1,0 +1,161 @@
+"""The store of sealed decisions. It never sees a key or a plaintext."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import Select, func, select, tuple_
+
+from gnomon.events import SealedDecision
+from gnomon.store.database import Database, insert_into
+from gnomon.store.keys import CanaryRow, KeyTable
+from gnomon.store.meta import install, require_installed
+from gnomon.store.schema import DECISIONS
+
+_COLUMNS: Final = tuple(DECISIONS.c[name] for name in SealedDecision.__struct_fields__)
+_ORDER: Final = (DECISIONS.c.ended_at_ms, DECISIONS.c.decision_id)
+
+
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """What a store holds, as far as it can be told without a key."""
+
+    decisions: int
+    by_status: dict[str, int]
+    sealed_bytes: int
+    first_ended_at_ms: int | None
+    last_ended_at_ms: int | None
+    keys: int
+
+
+class DecisionStore:
+    """Sealed decisions and the wrapped keys beside them, in SQLite or PostgreSQL.
+
+    Several processes may use one store at once. Every method raises ``StoreUnavailableError``
+    when the database does not answer.
+
+    Args:
+        url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
+
+    Attributes:
+        keys: The wrapped keys; what a ``KeyRing`` needs.
+        canary: The record that tells whether a key opens this store.
+
+    Raises:
+        ConfigurationError: The URL is malformed or of another kind of database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+        self._upsert = _upsert_sql(self._database)
+        self.keys = KeyTable(self._database)
+        self.canary = CanaryRow(self._database)
+
+    def create(self) -> None:
+        """Make the tables where they are not there yet. Two processes may do it at once.
+
+        Raises:
+            ConfigurationError: The tables are of another version of gnomon.
+        """
+        install(self._database)
+
+    def check(self) -> None:
+        """Make sure that the tables are there, and change nothing.
+
+        Raises:
+            ConfigurationError: There is no store here, or one of another version of gnomon.
+        """
+        require_installed(self._database)
+
+    def upsert(self, rows: Sequence[SealedDecision]) -> None:
+        """Store ``rows`` in one transaction; of one id, the last given stays."""
+        if not rows:
+            return
+        # In one order everywhere, so that two writers of the same ids cannot wait for each other.
+        by_id = {row.decision_id: msgspec.structs.asdict(row) for row in rows}
+        with self._database.begin() as connection:
+            connection.exec_driver_sql(self._upsert, [by_id[key] for key in sorted(by_id)])
+
+    def get(self, decision_id: str) -> SealedDecision | None:
+        """One decision, or ``None``."""
+        found = self._read(select(*_COLUMNS).where(DECISIONS.c.decision_id == decision_id))
+        return found[0] if found else None
+
+    def recent(self, limit: int) -> list[SealedDecision]:
+        """The ``limit`` decisions that ended last, newest first."""
+        return self._read(_ordered("newest").limit(limit))
+
+    def iter_sealed(
+        self,
+        *,
+        after_ms: int | None = None,
+        batch: int = 1_000,
+        order: Literal["oldest", "newest"] = "oldest",
+    ) -> Iterator[SealedDecision]:
+        """Every decision by its end, those of one millisecond by id.
+
+        Each batch is a read of its own, so a long walk holds up no writer; a decision that is
+        stored meanwhile is met if its end is still ahead.
+
+        Args:
+            after_ms: Only those that ended later than this.
+            batch: How many rows one read brings.
+            order: Which to begin with.
+        """
+        every = _ordered(order)
+        if after_ms is not None:
+            every = every.where(DECISIONS.c.ended_at_ms > after_ms)
+        page = self._read(every.limit(batch))
+        while page:
+            yield from page
+            last = tuple_(*_ORDER), (page[-1].ended_at_ms, page[-1].decision_id)
+            rest = last[0] > last[1] if order == "oldest" else last[0] < last[1]
+            page = self._read(every.where(rest).limit(batch)) if len(page) == batch else []
+
+    def count(self) -> int:
+        """How many decisions there are."""
+        with self._database.begin() as connection:
+            return connection.execute(select(func.count()).select_from(DECISIONS)).scalar_one()
+
+    def summary(self) -> Summary:
+        """Counts, bytes and times of the whole store. It reads every row's head."""
+        figures = select(
+            DECISIONS.c.status,
+            func.count(),
+            func.sum(func.length(DECISIONS.c.sealed)),
+            func.min(DECISIONS.c.ended_at_ms),
+            func.max(DECISIONS.c.ended_at_ms),
+        ).group_by(DECISIONS.c.status)
+        with self._database.begin() as connection:
+            found = connection.execute(figures.order_by(DECISIONS.c.status)).all()
+        return Summary(
+            decisions=sum(row[1] for row in found),
+            by_status={row[0]: row[1] for row in found},
+            sealed_bytes=sum(int(row[2]) for row in found),
+            first_ended_at_ms=min((row[3] for row in found), default=None),
+            last_ended_at_ms=max((row[4] for row in found), default=None),
+            keys=self.keys.count(),
+        )
+
+    def close(self) -> None:
+        """Close every connection of this process."""
+        self._database.close()
+
+    def _read(self, query: Select[Any]) -> list[SealedDecision]:
+        with self._database.begin() as connection:
+            rows = connection.execute(query).mappings()
+            return [SealedDecision(**row) for row in rows]
+
+
+def _ordered(order: Literal["oldest", "newest"]) -> Select[Any]:
+    by = _ORDER if order == "oldest" else tuple(column.desc() for column in _ORDER)
+    return select(*_COLUMNS).order_by(*by)
+
+
+def _upsert_sql(database: Database) -> str:
+    """The statement in the driver's own words: SQLAlchemy's handling of rows costs a third."""
+    insert = insert_into(DECISIONS, database.dialect)
+    replace = insert.on_conflict_do_update(
+        index_elements=[DECISIONS.c.decision_id],
+        set_={c.name: insert.excluded[c.name] for c in DECISIONS.c if not c.primary_key},
+    )
+    return database.compiled(replace)

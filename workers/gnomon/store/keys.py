@@ -1,0 +1,52 @@
+"""Wrapped keys and the canary, in the same database as the records they open."""
+
+from dataclasses import asdict
+
+from sqlalchemy import func, select
+
+from gnomon.store import meta
+from gnomon.store.database import Database
+from gnomon.store.schema import KEYS
+from gnomon.vault import KeyRow
+
+
+class KeyTable:
+    """The rows of ``gnomon_keys``: a ``gnomon.vault.KeyRows``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(self, row: KeyRow) -> None:
+        """Store a new row; it is on disk when this returns."""
+        with self._database.begin() as connection:
+            connection.execute(KEYS.insert(), asdict(row))
+
+    def get(self, kid: str) -> KeyRow | None:
+        """The row of one key, or ``None``."""
+        with self._database.begin() as connection:
+            one = connection.execute(select(KEYS).where(KEYS.c.kid == kid))
+            found = one.mappings().one_or_none()
+        return KeyRow(**found) if found is not None else None
+
+    def count(self) -> int:
+        """How many keys there are."""
+        with self._database.begin() as connection:
+            return connection.execute(select(func.count()).select_from(KEYS)).scalar_one()
+
+
+class CanaryRow:
+    """The sealed canary in ``gnomon_meta``: a ``gnomon.vault.Canary``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def get(self) -> bytes | None:
+        """The sealed canary, or ``None`` before first use."""
+        with self._database.begin() as connection:
+            return meta.read_value(connection, meta.CANARY)
+
+    def put_if_absent(self, sealed: bytes) -> bytes:
+        """Store ``sealed`` unless there is one; the one that is stored."""
+        with self._database.begin() as connection:
+            meta.put_if_absent(connection, meta.CANARY, sealed)
+            return meta.read_value(connection, meta.CANARY) or sealed

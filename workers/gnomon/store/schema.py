@@ -1,0 +1,42 @@
+"""The tables of the store. Nothing in them is readable but ids, times and a decision's status."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table
+
+VERSION: Final = 1
+"""Of the tables below; written into the store, and compared before it is used."""
+
+METADATA: Final = MetaData()
+
+META: Final = Table(
+    "gnomon_meta",
+    METADATA,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""The schema version, and the canary that tells whether a key opens this store."""
+
+DECISIONS: Final = Table(
+    "gnomon_decisions",
+    METADATA,
+    Column("decision_id", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("started_at_ms", BigInteger, nullable=False),
+    Column("ended_at_ms", BigInteger, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("gnomon_decisions_by_end", "ended_at_ms", "decision_id"),
+)
+
+KEYS: Final = Table(
+    "gnomon_keys",
+    METADATA,
+    Column("kid", String, primary_key=True),
+    Column("scope", String, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("commitment", LargeBinary, nullable=False),
+    Column("kek_id", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+)
