@@ -1,5 +1,7 @@
 """Errors to Sentry, without payloads: only where, what class, and the fields of log lines."""
 
+import logging
+
 import sentry_sdk
 from sentry_sdk.integrations.logging import LoggingIntegration
 from sentry_sdk.types import Event, Hint
@@ -22,7 +24,7 @@ def init_sentry(dsn: str, *, stage: str, release: str) -> None:
         max_request_body_size="never",
         max_breadcrumbs=0,
         default_integrations=False,
-        integrations=[LoggingIntegration(level=None, event_level="ERROR")],
+        integrations=[LoggingIntegration(level=None, event_level=logging.ERROR)],
         before_send=_without_payload,
         server_name="",
     )

@@ -7,6 +7,7 @@ one died. Exit status 0 without a request, or any other but ``EXIT_CONFIGURATION
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -147,7 +148,7 @@ def stop_with_parent(stop: Callable[[], None]) -> None:
     loop = asyncio.get_running_loop()
 
     def readable() -> None:
-        if not sys.stdin.buffer.raw.read(1):  # type: ignore[attr-defined]  # raw of a FileIO
+        if not os.read(sys.stdin.fileno(), 1):
             loop.remove_reader(sys.stdin)
             stop()
 

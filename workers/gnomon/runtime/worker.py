@@ -12,13 +12,14 @@ from typing import Generic, TypeVar
 import faust
 from faust.types import TP
 
-from gnomon.errors import BrokerUnavailableError, GnomonError
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
 from gnomon.runtime.engine import Batch, create_app
 from gnomon.runtime.health import HealthServer
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition import PartitionWorker
 from gnomon.runtime.ports import Stage
 from gnomon.runtime.snapshots import SnapshotStore
+from gnomon.runtime.supervisor import EXIT_CONFIGURATION, stop_with_parent
 from gnomon.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -169,9 +170,17 @@ class StageWorker(Generic[State]):
             await self._app.stop()
 
 
-async def run_stage(stage: Stage[State], *, settings: Settings, metrics: Metrics, port: int) -> int:
-    """Run one stage until SIGTERM or SIGINT; 0 after a clean stop, 1 when it could not go on."""
+async def run_stage(
+    stage: Stage[State], *, settings: Settings, metrics: Metrics, port: int, supervised: bool
+) -> int:
+    """Run one stage until SIGTERM, SIGINT or, if ``supervised``, the end of the parent.
+
+    Returns:
+        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured.
+    """
     worker = StageWorker(stage, settings=settings, metrics=metrics)
+    if supervised:
+        stop_with_parent(worker.stop)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
@@ -179,10 +188,13 @@ async def run_stage(stage: Stage[State], *, settings: Settings, metrics: Metrics
         await worker.run(port=port)
     except OSError as error:
         logger.error("worker.no_port", extra={"port": port, "reason": str(error)})  # noqa: TRY400
-        return 2
+        return EXIT_CONFIGURATION
     except BrokerUnavailableError as error:
         logger.error("worker.no_broker", extra={"reason": str(error)})  # noqa: TRY400
         return 1
+    except ConfigurationError as error:
+        logger.error("worker.misconfigured", extra={"reason": str(error)})  # noqa: TRY400
+        return EXIT_CONFIGURATION
     except GnomonError as error:
         logger.exception("worker.ended", extra={"reason": str(error)})
         return 1

@@ -1,1 +1,4 @@
 """The four stages, each a batch function on the runtime."""
+
+STAGES = ("features", "shadow", "comparison", "vault")
+"""In the order of the pipeline."""

@@ -1,0 +1,103 @@
+"""``gnomon worker``: run stages until stopped."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+from gnomon.settings import Settings
+
+STAGES = ("features", "shadow", "comparison", "vault")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "stages", nargs="*", metavar="STAGE", help=f"{', '.join(STAGES)}; all of them by default"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        default=0,
+        help="port of /metrics, /livez, /readyz and /status; several stages take the next ones"
+        " (default: a free one each)",
+    )
+    parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
+    parser.epilog = (
+        "examples:\n"
+        "  gnomon worker                        # all four, one process each\n"
+        "  gnomon worker features --port 9101   # one stage in this process"
+    )
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run one stage here, or several as children of a supervisor."""
+    stages: Sequence[str] = options.stages or STAGES
+    unknown = [stage for stage in stages if stage not in STAGES]
+    if unknown:
+        print(
+            f"gnomon worker: no stage is called {unknown[0]!r}; there are {', '.join(STAGES)}",
+            file=sys.stderr,
+        )
+        return 2
+    if len(stages) == 1:
+        return asyncio.run(_run_one(stages[0], options, settings))
+    return asyncio.run(_run_several(stages, options, settings))
+
+
+async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon import __version__  # noqa: PLC0415
+    from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
+    from gnomon.runtime.reporting import init_sentry  # noqa: PLC0415
+    from gnomon.runtime.worker import run_stage  # noqa: PLC0415
+    from gnomon.stages.build import build_stage  # noqa: PLC0415
+    from gnomon.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    init_sentry(os.environ.get("SENTRY_DSN", ""), stage=name, release=__version__)
+    metrics = Metrics()
+    stage = build_stage(name, settings, metrics)
+    return await run_stage(
+        stage,
+        settings=settings,
+        metrics=metrics,
+        port=options.port,
+        supervised=options.supervised,
+    )
+
+
+async def _run_several(
+    stages: Sequence[str], options: argparse.Namespace, settings: Settings
+) -> int:
+    from gnomon.runtime.supervisor import Supervisor  # noqa: PLC0415
+    from gnomon.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    commands = worker_commands(stages, first_port=options.port)
+    supervisor = Supervisor(
+        commands,
+        environ={**os.environ, **settings.as_environ()},
+        on_line=lambda name, line: print(f"{name:<10} | {line}", flush=True),
+    )
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    return await supervisor.run()
+
+
+def worker_commands(stages: Sequence[str], *, first_port: int) -> dict[str, list[str]]:
+    """The argument vector of each stage's process, by stage."""
+    return {
+        stage: [
+            "-m",
+            "gnomon",
+            "worker",
+            stage,
+            "--supervised",
+            "--port",
+            str(first_port + index if first_port else 0),
+        ]
+        for index, stage in enumerate(stages)
+    }

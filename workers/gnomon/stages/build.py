@@ -1,0 +1,40 @@
+"""Make a stage from settings: the one place that knows what each needs."""
+
+from typing import Any
+
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.ports import Stage
+from gnomon.settings import Settings
+
+
+def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
+    """The stage called ``name``, not started.
+
+    Each stage's packages are imported only by its own process.
+
+    Raises:
+        ValueError: There is no such stage.
+    """
+    match name:
+        case "features":
+            from gnomon.stages.features import FeaturesStage  # noqa: PLC0415
+
+            return FeaturesStage(settings)
+        case "shadow":
+            from gnomon.models.registry import Registry  # noqa: PLC0415
+            from gnomon.stages.live_models import LiveModels  # noqa: PLC0415
+            from gnomon.stages.shadow import ShadowStage  # noqa: PLC0415
+
+            registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
+            models = LiveModels(registry, poll_s=settings.model_poll_s, metrics=metrics)
+            return ShadowStage(models, metrics=metrics)
+        case "comparison":
+            from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415
+
+            return ComparisonStage(settings, metrics=metrics)
+        case "vault":
+            from gnomon.stages.vault import VaultStage  # noqa: PLC0415
+
+            return VaultStage(settings, metrics=metrics)
+        case _:
+            raise ValueError(f"no stage is called {name!r}")

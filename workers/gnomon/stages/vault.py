@@ -1,0 +1,128 @@
+"""Stage 4, vault: comparisons in; sealed decisions out, to SQL and to a topic.
+
+A decision reaches storage sealed or not at all. The SQL upsert comes before the transaction
+that commits the input offsets, so a crash between the two stores a decision again under the
+same id: effectively once, by id.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import msgspec
+
+from gnomon import codec
+from gnomon.events import SealedDecision
+from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.runtime.metrics import Metrics
+from gnomon.settings import Settings
+from gnomon.store import DecisionStore
+from gnomon.topics import COMPARISONS, DECISIONS
+from gnomon.vault import KeyRing, check_key, load_key, seal_bytes
+
+
+class _SealedOutcome(msgspec.Struct, gc=False):
+    status: Literal["matched", "expired", "cancelled"]
+    at_ms: int
+
+
+class _ToSeal(msgspec.Struct, gc=False):
+    """What must be known of a comparison to seal it; the rest stays bytes."""
+
+    decision_id: str
+    started_at_ms: int
+    outcome: _SealedOutcome
+
+
+class VaultStage:
+    """Seals each comparison's bytes as they came and stores them."""
+
+    name = "vault"
+    inputs = (COMPARISONS.name,)
+    stateful = False
+
+    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
+        self._settings, self._metrics = settings, metrics
+        self._store: DecisionStore | None = None
+        self._keyring: KeyRing | None = None
+        self._decode = msgspec.json.Decoder(_ToSeal).decode
+        self._stored = 0
+
+    async def start(self) -> None:
+        """Load the key and open the store.
+
+        Raises:
+            KeyUnavailableError: No key, or one that does not open this store.
+            StoreUnavailableError: The store does not answer.
+        """
+        key = load_key(self._settings)
+        self._store = await asyncio.to_thread(DecisionStore.opened, self._settings.store_url)
+        self._keyring = KeyRing(key, rows=self._store.keys)
+        await asyncio.to_thread(check_key, self._keyring, self._store.canary)
+
+    async def stop(self) -> None:
+        """Close the store."""
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
+
+    def new_state(self, partition: int) -> None:
+        """Nothing is kept."""
+
+    async def apply(self, state: None, records: Sequence[SourceRecord]) -> Outputs:
+        """Seal and store the batch, then publish it.
+
+        Raises:
+            StoreUnavailableError: Nothing was stored; try again.
+        """
+        return await asyncio.to_thread(self._seal_and_store, records)
+
+    def _seal_and_store(self, records: Sequence[SourceRecord]) -> Outputs:
+        outputs = Outputs()
+        rows: list[SealedDecision] = []
+        for record in records:
+            row = self._seal(record, outputs)
+            if row is not None:
+                rows.append(row)
+        if rows and self._store is not None:
+            self._store.upsert(rows)
+            self._stored += len(rows)
+            self._metrics.count("gnomon_vault_sealed_total", len(rows))
+        published = outputs.topic(DECISIONS.name)
+        encode = codec.encode
+        for row in rows:
+            published.append((row.decision_id.encode(), encode(row)))
+        return outputs
+
+    def _seal(self, record: SourceRecord, outputs: Outputs) -> SealedDecision | None:
+        value = record.value or b""
+        try:
+            head = self._decode(value)
+        except msgspec.DecodeError as error:
+            refusal = codec.refusal(record.value, error)
+            outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
+            return None
+        if self._keyring is None:
+            raise RuntimeError("start() was not awaited")
+        key_id, sealed = seal_bytes(self._keyring, decision_id=head.decision_id, plain=value)
+        return SealedDecision(
+            decision_id=head.decision_id,
+            key_id=key_id,
+            sealed=sealed,
+            status=head.outcome.status,
+            started_at_ms=head.started_at_ms,
+            ended_at_ms=head.outcome.at_ms,
+        )
+
+    def tick(self, state: None, idle_ms: int) -> None:
+        """Time alone leads to nothing."""
+
+    def snapshot(self, state: None) -> bytes:
+        """Nothing is kept."""
+        return b""
+
+    def restore(self, partition: int, data: bytes) -> None:
+        """Nothing is kept."""
+
+    def status(self) -> Mapping[str, object]:
+        """How many decisions this process has stored."""
+        return {"sealed": self._stored}
