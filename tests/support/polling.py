@@ -1,0 +1,36 @@
+"""Wait for something to become true, for a bounded time. The one place in the tests that sleeps."""
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+_EVERY_S = 0.05
+T = TypeVar("T")
+
+
+async def eventually(
+    check: Callable[[], T | Awaitable[T]], *, timeout_s: float = 20.0, what: str
+) -> T:
+    """Call ``check``, plain or async, until it returns something true; return that."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        found = check()
+        result = cast("T", await found if inspect.isawaitable(found) else found)
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}; last seen: {result!r}")
+        await asyncio.sleep(_EVERY_S)
+
+
+def eventually_sync(check: Callable[[], T], *, timeout_s: float = 20.0, what: str) -> T:
+    """``eventually`` for tests that are not coroutines."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if result := check():
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not within {timeout_s:g} s: {what}; last seen: {result!r}")
+        time.sleep(_EVERY_S)

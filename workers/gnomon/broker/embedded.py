@@ -1,0 +1,259 @@
+"""A Kafka broker as a child process: start, stop, kill, start again on the same data."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from gnomon.broker import guard
+from gnomon.broker.failures import BrokerStartError, DataDirInUseError, PortInUseError
+from gnomon.broker.jars import (
+    JarSource,
+    MavenSource,
+    Progress,
+    ensure_jars,
+    locked_jars,
+    maven_repository,
+)
+from gnomon.broker.java import find_java
+from gnomon.broker.node import Node
+from gnomon.broker.probe import HOST, answers_metadata, free_port, port_is_free
+
+_STOP_S = 20.0
+_KILL_S = 10.0
+_POLL_S = 0.05
+_LAST_LINES = 12
+
+
+class EmbeddedBroker:
+    """Apache Kafka, one node, reachable from this machine only.
+
+    It ends with the process that started it, however that ends. Not for use from several threads.
+
+    Args:
+        data_dir: Files go to ``broker/`` below it and are found again by the next start.
+        port: 0 takes a free one, which is then kept for the life of this object.
+        progress: Told what takes long, such as downloads.
+        heap_mb: Most memory for Kafka's heap.
+        java: Finds the Java to use.
+        source: Where jars come from that are not on this machine yet.
+    """
+
+    def __init__(
+        self,
+        *,
+        data_dir: Path,
+        port: int = 0,
+        progress: Progress | None = None,
+        heap_mb: int = 512,
+        java: Callable[[], Path] | None = None,
+        source: JarSource | None = None,
+    ) -> None:
+        self._node = Node(root=data_dir.resolve() / "broker")
+        self._port = port
+        self._progress = progress or (lambda _: None)
+        self._heap_mb = heap_mb
+        self._find_java = java or (lambda: find_java(os.environ))
+        self._source = source or MavenSource()
+        self._guard: subprocess.Popen[bytes] | None = None
+        self._pid = 0
+        self._lock: IO[str] | None = None
+
+    @property
+    def brokers(self) -> str:
+        """``host:port``; the port is 0 before the first start if none was given."""
+        return f"{HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of Kafka's JVM, ``None`` if it does not run."""
+        return self._pid if self._guard is not None and self._guard.poll() is None else None
+
+    def prepare(self) -> tuple[Path, list[Path]]:
+        """Find Java and the jars, downloading what is missing. ``start`` does this too.
+
+        Raises:
+            JavaMissingError: No Java 17 or newer.
+            JarsUnavailableError: Jars are missing and cannot be fetched.
+            JarTamperedError: A jar is not what the lock file pins.
+            MissingExtraError: Jars are missing and jgo is not installed.
+        """
+        java = self._find_java()
+        repository = maven_repository(os.environ)
+        jars = ensure_jars(
+            locked_jars(), repository=repository, source=self._source, progress=self._progress
+        )
+        return java, jars
+
+    def start(self, timeout_s: float = 60.0) -> str:
+        """Start Kafka and wait until it answers; does nothing if it runs.
+
+        Args:
+            timeout_s: Longest wait for an answer, once Java and the jars are there.
+
+        Returns:
+            The bootstrap address, ``127.0.0.1:port``.
+
+        Raises:
+            PortInUseError: Something else listens on the port.
+            DataDirInUseError: Another broker runs on the same files.
+            BrokerStartError: Kafka stopped or did not answer in time.
+            ConfigurationError: See ``prepare``.
+        """
+        if self.pid is not None:
+            return self.brokers
+        java, jars = self.prepare()
+        self._take_lock()
+        try:
+            self._launch(java, jars)
+            self._await_answer(timeout_s)
+        except BaseException:
+            self.kill()
+            raise
+        return self.brokers
+
+    def stop(self) -> None:
+        """End Kafka in order, or by force after 20 s; does nothing if it does not run."""
+        self._end(b"T", patience_s=_STOP_S)
+
+    def kill(self) -> None:
+        """End Kafka at once, as a crash would."""
+        self._end(b"K", patience_s=_KILL_S)
+
+    def restart(self, timeout_s: float = 60.0) -> str:
+        """Stop it if it runs, and start it on the same port and data. See ``start``."""
+        self.stop()
+        return self.start(timeout_s)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def _take_lock(self) -> None:
+        self._node.root.mkdir(parents=True, exist_ok=True)
+        lock = self._node.lock_file.open("a+", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            holder = lock.read().strip()
+            lock.close()
+            raise DataDirInUseError(self._node.root, pid=holder) from error
+        self._lock = lock
+
+    def _launch(self, java: Path, jars: list[Path]) -> None:
+        if self._port == 0:
+            self._port = free_port()
+        elif not port_is_free(self._port):
+            raise PortInUseError(self._port)
+        self._node.logs.mkdir(exist_ok=True)
+        self._node.settings_file.write_text(
+            self._node.settings(port=self._port, controller_port=free_port()), encoding="utf-8"
+        )
+        if not self._node.is_formatted:
+            self._format(java, jars)
+        self._progress("starting kafka")
+        with self._console().open("wb") as console:
+            self._guard = subprocess.Popen(  # noqa: S603  Java as the user set it
+                [
+                    *(sys.executable, "-I", "-S", guard.__file__),
+                    *self._node.run_command(java, jars, heap_mb=self._heap_mb),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=console,
+                pass_fds=[self._locked().fileno()],
+                start_new_session=True,  # Ctrl-C is for us; we then stop Kafka in order
+            )
+        pipe = self._guard.stdout
+        said = pipe.readline() if pipe else b""
+        if not said.strip().isdigit():
+            raise self._failed(f"{java} could not be run")
+        self._pid = int(said)
+        self._locked().truncate(0)
+        self._locked().write(str(self._pid))
+        self._locked().flush()
+
+    def _format(self, java: Path, jars: list[Path]) -> None:
+        with self._console().open("wb") as console:
+            done = subprocess.run(  # noqa: S603  Java as the user set it
+                self._node.format_command(java, jars),
+                stdin=subprocess.DEVNULL,
+                stdout=console,
+                stderr=console,
+                check=False,
+                timeout=60,
+            )
+        if done.returncode != 0:
+            raise self._failed(f"Kafka could not prepare {self._node.data}")
+
+    def _await_answer(self, timeout_s: float) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not answers_metadata(self._port):
+            try:
+                status = self._running().wait(_POLL_S)
+            except subprocess.TimeoutExpired:
+                if time.monotonic() < deadline:
+                    continue
+                raise self._failed(f"Kafka did not answer within {timeout_s:g} s") from None
+            raise self._failed(f"Kafka stopped at its start with status {status}")
+
+    def _end(self, letter: bytes, *, patience_s: float) -> None:
+        if self._guard is not None:
+            self._tell(letter)
+            try:
+                self._guard.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                self._tell(b"K")
+                self._guard.wait(_KILL_S)
+            for pipe in (self._guard.stdin, self._guard.stdout):
+                if pipe is not None:
+                    pipe.close()
+            self._guard = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _tell(self, letter: bytes) -> None:
+        pipe = self._running().stdin
+        try:
+            if pipe is not None:
+                pipe.write(letter)
+                pipe.flush()
+        except BrokenPipeError:
+            pass  # it has ended by itself
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._guard is None:
+            raise RuntimeError("the broker was not started")
+        return self._guard
+
+    def _locked(self) -> IO[str]:
+        if self._lock is None:
+            raise RuntimeError("the data directory is not locked")
+        return self._lock
+
+    def _console(self) -> Path:
+        return self._node.logs / "console.log"
+
+    def _failed(self, what: str) -> BrokerStartError:
+        """What happened, with the last lines of Kafka's log, or of the JVM's output if that is empty."""
+        kafka_log = self._node.logs / "kafka.log"
+        for log in (kafka_log, self._console()):
+            lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+            if lines:
+                break
+        return BrokerStartError(what, log=log, lines=lines[-_LAST_LINES:])

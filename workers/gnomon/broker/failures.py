@@ -1,0 +1,68 @@
+"""Why a broker on this machine could not be started; each message says what to do."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gnomon.errors import ConfigurationError
+
+OLDEST_JAVA = 17
+
+
+class JavaMissingError(ConfigurationError):
+    """No Java that is new enough."""
+
+    def __init__(self, found: Sequence[str]) -> None:
+        seen = f" (found: {'; '.join(found)})" if found else ""
+        super().__init__(
+            f"Kafka needs Java {OLDEST_JAVA} or newer{seen}: install Java {OLDEST_JAVA}+,"
+            " set JAVA_HOME, or pip install 'gnomon[broker]'"
+        )
+
+
+class JarsUnavailableError(ConfigurationError):
+    """Jars of Kafka are neither on this machine nor to be had."""
+
+    def __init__(self, missing: Sequence[str], *, repository: Path, cause: str) -> None:
+        named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
+        super().__init__(
+            f"could not fetch {named}: {cause}. The first start downloads 45 MB; without a network,"
+            " run 'gnomon broker --download-only' where there is one, copy its"
+            f" ~/.m2/repository to {repository} (or point M2_REPO at the copy)"
+        )
+
+
+class JarTamperedError(ConfigurationError):
+    """A jar is not the one that the lock file names."""
+
+    def __init__(self, name: str, *, expected: str, got: str) -> None:
+        super().__init__(
+            f"{name} was refused: its SHA-256 is {got}, the lock file says {expected}."
+            " Check the Maven repository that jgo is set to use"
+        )
+
+
+class PortInUseError(ConfigurationError):
+    """Something else listens on the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} is in use: stop what listens there, or choose another with --port"
+            " (0 takes a free one)"
+        )
+
+
+class DataDirInUseError(ConfigurationError):
+    """Another broker runs on the same files."""
+
+    def __init__(self, directory: Path, *, pid: str) -> None:
+        super().__init__(
+            f"{directory} is in use by a running broker (pid {pid or 'unknown'}):"
+            " stop it, or choose another --data-dir"
+        )
+
+
+class BrokerStartError(ConfigurationError):
+    """Kafka stopped, or did not answer, while it was being started."""
+
+    def __init__(self, what: str, *, log: Path, lines: Sequence[str]) -> None:
+        super().__init__("\n  ".join([f"{what}; the last lines of {log}:", *lines]))

@@ -1,0 +1,177 @@
+"""The jars of Kafka: pinned by ``jgo.lock.toml``, kept in the user's Maven repository.
+
+No jar is used whose SHA-256 is not the lock file's. Downloads arrive in a directory of their own
+and are moved into place once checked, so neither a broken download nor a second process that
+downloads at the same time can leave half a jar behind.
+"""
+
+import hashlib
+import importlib
+import tempfile
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from gnomon.broker.failures import JarsUnavailableError, JarTamperedError
+from gnomon.errors import MissingExtraError
+
+LOCK_FILE = Path(__file__).with_name("jgo.lock.toml")
+_DOWNLOADS_AT_ONCE = 4
+_TIMEOUT_S = 30
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jar:
+    """One jar as the lock file pins it."""
+
+    group: str
+    artifact: str
+    version: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """File name."""
+        return f"{self.artifact}-{self.version}.jar"
+
+    @property
+    def path(self) -> Path:
+        """Where a Maven repository has it."""
+        return Path(*self.group.split("."), self.artifact, self.version, self.name)
+
+
+class JarSource(Protocol):
+    """Where jars come from that are not on this machine yet."""
+
+    def fetch(self, jar: Jar, *, into: Path) -> Path:
+        """Download ``jar`` to somewhere in the directory ``into``.
+
+        Called from several threads.
+
+        Raises:
+            OSError: It could not be fetched.
+            MissingExtraError: What fetches is not installed.
+        """
+
+
+class MavenSource:
+    """The repositories that jgo is set to use: Maven Central unless its settings say otherwise."""
+
+    def fetch(self, jar: Jar, *, into: Path) -> Path:
+        """See ``JarSource``."""
+        try:
+            jgo, maven = importlib.import_module("jgo"), importlib.import_module("jgo.maven")
+        except ModuleNotFoundError as error:
+            raise MissingExtraError(
+                "the embedded broker", module=error.name or "jgo", extra="broker"
+            ) from error
+        context = maven.MavenContext(
+            repo_cache=into,
+            remote_repos={
+                "central": jgo.MAVEN_CENTRAL_URL,
+                **jgo.GlobalSettings.load().repositories,
+            },
+            timeout=_TIMEOUT_S,
+        )
+        artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
+        try:
+            fetched = context.resolver.download(artifact)
+        except RuntimeError as error:  # what jgo raises when no repository has it
+            raise FileNotFoundError(str(error)) from error
+        return Path(fetched)
+
+
+def locked_jars(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
+    """Every jar on Kafka's class path, in its order."""
+    lock = tomllib.loads(lock_file.read_text(encoding="utf-8"))
+    return tuple(
+        Jar(
+            group=entry["groupId"],
+            artifact=entry["artifactId"],
+            version=entry["version"],
+            sha256=entry["sha256"],
+        )
+        for entry in lock["dependencies"]
+    )
+
+
+def maven_repository(environ: Mapping[str, str]) -> Path:
+    """The user's Maven repository: ``M2_REPO``, else ``~/.m2/repository``."""
+    given = environ.get("M2_REPO")
+    return Path(given) if given else Path.home() / ".m2" / "repository"
+
+
+def ensure_jars(
+    jars: Sequence[Jar], *, repository: Path, source: JarSource, progress: Progress
+) -> list[Path]:
+    """Paths of all ``jars``, each checked; those that are missing or broken are fetched.
+
+    Args:
+        jars: What is needed.
+        repository: A Maven repository on this machine, read and written.
+        source: Where missing ones come from.
+        progress: Told of each download.
+
+    Raises:
+        JarsUnavailableError: Some could not be fetched or written; they are named.
+        JarTamperedError: What was fetched is not what the lock file pins.
+    """
+    missing = [jar for jar in jars if not _is_intact(repository / jar.path, jar)]
+    if missing:
+        _download(missing, repository=repository, source=source, progress=progress)
+    return [repository / jar.path for jar in jars]
+
+
+def _download(
+    missing: Sequence[Jar], *, repository: Path, source: JarSource, progress: Progress
+) -> None:
+    failed: dict[str, OSError] = {}
+    progress(f"downloading kafka jars 0/{len(missing)} to {repository}")
+    try:
+        repository.mkdir(parents=True, exist_ok=True)
+        with (
+            tempfile.TemporaryDirectory(prefix=".gnomon-", dir=repository) as scratch,
+            ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
+        ):
+            tasks = {
+                pool.submit(_download_one, jar, repository, source, Path(scratch)): jar
+                for jar in missing
+            }
+            for done, task in enumerate(as_completed(tasks), start=1):
+                error = task.exception()
+                if isinstance(error, OSError):
+                    failed[tasks[task].name] = error
+                    continue
+                task.result()
+                progress(f"downloading kafka jars {done}/{len(missing)} {tasks[task].name}")
+    except OSError as error:
+        raise JarsUnavailableError(
+            [jar.name for jar in missing], repository=repository, cause=str(error)
+        ) from error
+    if failed:
+        cause = next(iter(failed.values()))
+        raise JarsUnavailableError(
+            sorted(failed), repository=repository, cause=f"{type(cause).__name__}: {cause}"
+        ) from cause
+
+
+def _download_one(jar: Jar, repository: Path, source: JarSource, scratch: Path) -> None:
+    fetched = source.fetch(jar, into=scratch)
+    if not _is_intact(fetched, jar):
+        raise JarTamperedError(jar.name, expected=jar.sha256, got=_sha256(fetched))
+    target = repository / jar.path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fetched.replace(target)
+
+
+def _is_intact(path: Path, jar: Jar) -> bool:
+    return path.is_file() and _sha256(path) == jar.sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,48 @@
+"""Ports of this machine, and whether a Kafka broker answers on one."""
+
+import secrets
+import socket
+import struct
+
+HOST = "127.0.0.1"
+_FREE_PORTS = range(20_000, 32_000)
+"""Below the range that systems give to outgoing connections: a client that keeps trying to reach
+a broker that is down could otherwise be given the broker's own port, and keep it."""
+_METADATA = struct.pack(">hhihi", 3, 1, 1, -1, 0)  # api, version, correlation, client, topics
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on ``port`` of the loopback address."""
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port nothing listens on.
+
+    Raises:
+        OSError: None was found.
+    """
+    for _ in range(200):
+        port = _FREE_PORTS[secrets.randbelow(len(_FREE_PORTS))]
+        if port_is_free(port):
+            return port
+    raise OSError(f"no free port on {HOST} from {_FREE_PORTS.start} to {_FREE_PORTS.stop}")
+
+
+def answers_metadata(port: int, *, timeout_s: float = 2.0) -> bool:
+    """Whether a broker on ``port`` answers a metadata request and counts itself as alive."""
+    try:
+        with socket.create_connection((HOST, port), timeout=timeout_s) as connection:
+            connection.sendall(struct.pack(">i", len(_METADATA)) + _METADATA)
+            answer = connection.makefile("rb")
+            (size,) = struct.unpack(">i", answer.read(4))
+            _correlation, brokers = struct.unpack(">ii", answer.read(size)[:8])
+    except (OSError, struct.error):
+        return False
+    return bool(brokers > 0)

@@ -1,0 +1,220 @@
+"""Create gnomon's topics on a Kafka cluster, and compare those that are there with the contract."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, for_code
+
+from gnomon.errors import BrokerUnavailableError, ConfigurationError
+from gnomon.topics import TOPICS, Topic
+
+_CONNECT_S = 4.0
+_CREATED_S = 15.0
+_POLL_S = 0.1
+_ALREADY_EXISTS = 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicState:
+    """One topic as the cluster has it. ``name`` is with the prefix."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """One thing that is not as the contract says.
+
+    Attributes:
+        topic: Name with the prefix.
+        what: ``topic``, ``partitions``, ``replication`` or the name of a setting.
+        remedy: What to do about it.
+    """
+
+    topic: str
+    what: str
+    expected: str
+    found: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.what} is {self.found}, expected {self.expected}. {self.remedy}"
+
+
+async def create_topics(
+    brokers: str, *, prefix: str = "", partitions: int = 4, replication: int = 1
+) -> list[str]:
+    """Create the topics that are missing, and wait until each partition has a leader.
+
+    Those that exist are left as they are: see ``check_topics``.
+
+    Returns:
+        Names, with the prefix, of the topics this call created.
+
+    Raises:
+        BrokerUnavailableError: No broker answers, or not in time.
+        ConfigurationError: The cluster refuses a topic; says which and why.
+    """
+    wanted = [
+        NewTopic(
+            name=prefix + topic.name,
+            num_partitions=partitions,
+            replication_factor=replication,
+            topic_configs=dict(topic.config()),
+        )
+        for topic in TOPICS
+    ]
+    async with _admin(brokers) as admin:
+        answer = await admin.create_topics(wanted, timeout_ms=int(_CREATED_S * 1000))
+        created = []
+        for name, code, *message in answer.topic_errors:
+            if code == 0:
+                created.append(name)
+            elif code != _ALREADY_EXISTS:
+                why = next(filter(None, message), None) or for_code(code).__name__
+                raise ConfigurationError(f"{brokers} refuses to create topic {name!r}: {why}")
+        await _await_leaders(admin, {prefix + topic.name for topic in TOPICS})
+        return created
+
+
+async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]:
+    """Those of gnomon's topics that the cluster has, in the order of ``TOPICS``.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+    """
+    async with _admin(brokers) as admin:
+        # All of them: asked for by name, a missing one might be created by that.
+        there = {entry["topic"]: entry for entry in await admin.describe_topics()}
+        names = [name for topic in TOPICS if (name := prefix + topic.name) in there]
+        configs = await _configs(admin, names)
+    return [
+        TopicState(
+            name=name,
+            partitions=len(there[name]["partitions"]),
+            replication=min(
+                (len(part["replicas"]) for part in there[name]["partitions"]), default=0
+            ),
+            config=configs[name],
+        )
+        for name in names
+    ]
+
+
+async def check_topics(
+    brokers: str, *, prefix: str = "", partitions: int = 4, replication: int = 1
+) -> list[Difference]:
+    """Everything in which the cluster's topics are not as the contract says.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+    """
+    states = await describe_topics(brokers, prefix=prefix)
+    return compare(states, prefix=prefix, partitions=partitions, replication=replication)
+
+
+def compare(
+    states: Sequence[TopicState], *, prefix: str, partitions: int, replication: int
+) -> list[Difference]:
+    """``check_topics`` without the cluster."""
+    found = {state.name: state for state in states}
+    return [
+        difference
+        for topic in TOPICS
+        for difference in _differences(
+            topic,
+            found.get(prefix + topic.name),
+            name=prefix + topic.name,
+            partitions=partitions,
+            replication=replication,
+        )
+    ]
+
+
+def _differences(
+    topic: Topic, state: TopicState | None, *, name: str, partitions: int, replication: int
+) -> list[Difference]:
+    def difference(what: str, expected: object, found: object, remedy: str) -> Difference:
+        return Difference(
+            topic=name, what=what, expected=str(expected), found=str(found), remedy=remedy
+        )
+
+    if state is None:
+        return [difference("topic", "there", "missing", "Run: gnomon topics create")]
+    differences = []
+    if state.partitions != partitions:
+        remedy = (
+            "All topics need the same number, and keys move when it changes: check with"
+            f" --partitions {state.partitions}, or delete this topic and run: gnomon topics create"
+        )
+        differences.append(difference("partitions", partitions, state.partitions, remedy))
+    if state.replication != replication:
+        remedy = (
+            "Change it with kafka-reassign-partitions.sh,"
+            f" or check with --replication {state.replication}"
+        )
+        differences.append(difference("replication", replication, state.replication, remedy))
+    for key, value in topic.config().items():
+        if state.config.get(key) != value:
+            remedy = (
+                f"Run: kafka-configs.sh --bootstrap-server … --alter --entity-type topics"
+                f" --entity-name {name} --add-config {key}={value}"
+            )
+            differences.append(difference(key, value, state.config.get(key, "unset"), remedy))
+    return differences
+
+
+@asynccontextmanager
+async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=brokers, request_timeout_ms=int(_CONNECT_S * 1000)
+    )
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            try:
+                await admin.start()
+            except ValueError as error:
+                raise ConfigurationError(f"brokers must be host:port,…, got {brokers!r}") from error
+        yield admin
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise BrokerUnavailableError(
+            f"no Kafka broker answers at {brokers} ({type(error).__name__}): start one with"
+            " 'gnomon broker', or say where one is with --brokers or GNOMON_BROKERS"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    (answer,) = await admin.describe_configs(resources)
+    return {
+        name: {entry[0]: entry[1] for entry in entries}
+        for _code, _message, _kind, name, entries in answer.resources
+    }
+
+
+async def _await_leaders(admin: AIOKafkaAdminClient, names: set[str]) -> None:
+    """A topic just created refuses records until each of its partitions has a leader."""
+    async with asyncio.timeout(_CREATED_S):
+        while True:
+            led = {
+                entry["topic"]
+                for entry in await admin.describe_topics()
+                if entry["partitions"]
+                and all(
+                    part["leader"] >= 0 and part["error_code"] == 0 for part in entry["partitions"]
+                )
+            }
+            if names <= led:
+                return
+            await asyncio.sleep(_POLL_S)
