@@ -9,7 +9,7 @@ from sqlalchemy import Select, func, select, tuple_
 from gnomon.events import SealedDecision
 from gnomon.store.database import Database, insert_into
 from gnomon.store.keys import CanaryRow, KeyTable
-from gnomon.store.meta import install, require_installed
+from gnomon.store.meta import install, is_installed, require_installed
 from gnomon.store.schema import DECISIONS
 
 _COLUMNS: Final = tuple(DECISIONS.c[name] for name in SealedDecision.__struct_fields__)
@@ -37,6 +37,7 @@ class DecisionStore:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
 
     Attributes:
+        name: The URL without user, password and options.
         keys: The wrapped keys; what a ``KeyRing`` needs.
         canary: The record that tells whether a key opens this store.
 
@@ -46,6 +47,7 @@ class DecisionStore:
 
     def __init__(self, url: str) -> None:
         self._database = Database(url)
+        self.name = self._database.name
         self._upsert = _upsert_sql(self._database)
         self.keys = KeyTable(self._database)
         self.canary = CanaryRow(self._database)
@@ -57,6 +59,10 @@ class DecisionStore:
             ConfigurationError: The tables are of another version of gnomon.
         """
         install(self._database)
+
+    def exists(self) -> bool:
+        """Whether the tables are there."""
+        return is_installed(self._database)
 
     def check(self) -> None:
         """Make sure that the tables are there, and change nothing.

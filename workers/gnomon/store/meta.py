@@ -47,20 +47,25 @@ def install(database: Database) -> None:
                 connection.execute(CreateIndex(index, if_not_exists=True))
 
 
+def is_installed(database: Database) -> bool:
+    """Whether the tables are there. It makes nothing, not even an empty file."""
+    if database.path is not None and not database.path.exists():
+        return False
+    with database.begin() as connection:
+        return connection.dialect.has_table(connection, META.name)
+
+
 def require_installed(database: Database) -> None:
     """Make sure that the tables are there, and change nothing.
 
     Raises:
         ConfigurationError: There are none, or they are of another version.
     """
-    missing = ConfigurationError(
-        f"no decisions in {database.name} yet: run gnomon worker vault, or set GNOMON_STORE_URL"
-    )
-    if database.path is not None and not database.path.exists():
-        raise missing  # to connect would make an empty file
+    if not is_installed(database):
+        raise ConfigurationError(
+            f"no decisions in {database.name} yet: run gnomon worker vault, or set GNOMON_STORE_URL"
+        )
     with database.begin() as connection:
-        if not connection.dialect.has_table(connection, META.name):
-            raise missing
         _compare_version(connection, database.name)
 
 

@@ -1,0 +1,60 @@
+"""``gnomon keys``: make the key that seals decisions, and check that it opens the store."""
+
+import argparse
+from pathlib import Path
+
+from gnomon.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Set up ``gnomon keys init`` and ``gnomon keys check``."""
+    parser.epilog = "example: gnomon keys init && gnomon keys check"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    init = actions.add_parser("init", help="make a key file; one that exists is never overwritten")
+    init.add_argument("--file", type=Path, metavar="F", help="where to (GNOMON_KEY_FILE)")
+    actions.add_parser("check", help="say which key is in use, and whether it opens the store")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run one of them; 0 when the key is there and opens what there is.
+
+    Raises:
+        KeyUnavailableError: No key, a malformed or exposed one, or one of another store.
+    """
+    return _init(options.file, settings) if options.action == "init" else _check(settings)
+
+
+def _init(file: Path | None, settings: Settings) -> int:
+    from gnomon.vault import create_key_file  # noqa: PLC0415  only in gnomon[workers]
+
+    path = file or Path(settings.key_file)
+    key = create_key_file(path)
+    print(f"made {path} (key {key.id})")
+    print("Back it up apart from the store: without it no sealed decision can ever be read again.")
+    if settings.key:
+        print("GNOMON_KEY is set and wins over any key file.")
+    elif path.resolve() != Path(settings.key_file).resolve():
+        print(f"To use it, set GNOMON_KEY_FILE={path}")
+    return 0
+
+
+def _check(settings: Settings) -> int:
+    from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
+    from gnomon.vault import KeyRing, check_key, load_key  # noqa: PLC0415  only in gnomon[workers]
+
+    key = load_key(settings)
+    print(f"key {key.id} from {'GNOMON_KEY' if settings.key else settings.key_file}")
+    store = DecisionStore(settings.store_url)
+    try:
+        if not store.exists():
+            print(f"store {store.name}: nothing there yet")
+            return 0
+        store.check()
+        if store.canary.get() is None:
+            print(f"store {store.name}: nothing sealed yet")
+        else:
+            check_key(KeyRing(key, store.keys), store.canary)
+            print(f"store {store.name}: opens with this key")
+    finally:
+        store.close()
+    return 0

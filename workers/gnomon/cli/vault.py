@@ -1,0 +1,138 @@
+"""``gnomon vault``: what sealed decisions there are, and one of them opened."""
+
+import argparse
+import json
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnomon import codec
+from gnomon.errors import UnreadableError
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.events import Comparison, SealedDecision
+    from gnomon.store import DecisionStore
+    from gnomon.vault import KeyRing
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Set up ``gnomon vault list``, ``read`` and ``stats``."""
+    parser.epilog = "example: gnomon vault list --limit 5"
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the decisions that ended last; needs no key")
+    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most (20)")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    reading = actions.add_parser("read", help="open one decision")
+    reading.add_argument("id", metavar="ID", help="a decision's id, or a task's")
+    reading.add_argument("--json", action="store_true", help="on one line")
+    actions.add_parser("stats", help="how many there are, and since when; needs no key")
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run one of them; 0 when done, 1 when there is no such decision.
+
+    Raises:
+        ConfigurationError: There is no store, or the key does not open it.
+        StoreUnavailableError: The store does not answer.
+        UnreadableError: The decision cannot be opened.
+    """
+    from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
+
+    store = DecisionStore(settings.store_url)
+    try:
+        store.check()
+        if options.action == "list":
+            return _list(store, limit=options.limit, as_json=options.json)
+        if options.action == "stats":
+            return _stats(store)
+        return _read(store, settings, wanted=options.id, as_json=options.json)
+    finally:
+        store.close()
+
+
+def _list(store: "DecisionStore", *, limit: int, as_json: bool) -> int:
+    for sealed in store.recent(limit):
+        print(json.dumps(_outside(sealed)) if as_json else _line(sealed))
+    return 0
+
+
+def _outside(sealed: "SealedDecision") -> dict[str, object]:
+    """What can be read of a decision without a key."""
+    return {
+        "decision_id": sealed.decision_id,
+        "status": sealed.status,
+        "started_at_ms": sealed.started_at_ms,
+        "ended_at_ms": sealed.ended_at_ms,
+        "key_id": sealed.key_id,
+    }
+
+
+def _line(sealed: "SealedDecision") -> str:
+    started, ended = _utc(sealed.started_at_ms), _utc(sealed.ended_at_ms)
+    return f"{sealed.decision_id}  {sealed.status:<9}  {started}  {ended}"
+
+
+def _stats(store: "DecisionStore") -> int:
+    summary = store.summary()
+    first, last = summary.first_ended_at_ms, summary.last_ended_at_ms
+    print(f"store      {store.name}")
+    print(f"decisions  {summary.decisions}")
+    for status, count in summary.by_status.items():
+        print(f"  {status:<9}{count}")
+    if first is not None and last is not None:
+        print(f"ended      {_utc(first)} to {_utc(last)}")
+    print(f"sealed     {summary.sealed_bytes} bytes")
+    print(f"keys       {summary.keys}")
+    return 0
+
+
+def _read(store: "DecisionStore", settings: Settings, *, wanted: str, as_json: bool) -> int:
+    from gnomon import vault  # noqa: PLC0415  only in gnomon[workers]
+
+    keyring = vault.KeyRing(vault.load_key(settings), store.keys)
+    if store.canary.get() is not None:
+        vault.check_key(keyring, store.canary)
+    sealed = store.get(wanted)
+    decision = (
+        vault.open_decision(keyring, sealed) if sealed else _of_task(store, keyring, task_id=wanted)
+    )
+    if decision is None:
+        print(f"gnomon: no decision or task {wanted!r} in {store.name}", file=sys.stderr)
+        return 1
+    line = codec.encode(decision)
+    print((line if as_json else msgspec.json.format(line, indent=2)).decode())
+    return 0
+
+
+def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Comparison | None":
+    """The newest decision on a task of that id, found by opening one after the other."""
+    from gnomon.vault import open_decision  # noqa: PLC0415  only in gnomon[workers]
+
+    unreadable = 0
+    found = None
+    for sealed in store.iter_sealed(order="newest"):
+        try:
+            decision = open_decision(keyring, sealed)
+        except UnreadableError:
+            unreadable += 1
+            continue
+        if decision.task_id == task_id:
+            found = decision
+            break
+    if unreadable:
+        print(f"gnomon: {unreadable} decisions on the way could not be opened", file=sys.stderr)
+    return found
+
+
+def _utc(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
+
+
+def _positive(word: str) -> int:
+    number = int(word)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{word} is not a positive number")
+    return number
