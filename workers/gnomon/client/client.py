@@ -1,0 +1,251 @@
+"""``Client``: an agent says what it does, and never waits or fails for saying it."""
+
+import asyncio
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from gnomon.client.buffer import Stats
+from gnomon.client.config import ClientConfig, addresses, arguments_from_env
+from gnomon.client.outlet import Outlet
+from gnomon.client.report import logger
+from gnomon.client.sender import wait_until
+from gnomon.client.task import Task
+from gnomon.errors import ConfigurationError
+from gnomon.events import ContextValue, TaskEvent
+from gnomon.topics import TASK_EVENTS
+
+MOST_OPEN_TASKS = 10_000
+"""Tasks begun with ``start`` that are remembered by their id; then the oldest is forgotten."""
+
+
+class Client:
+    """Publishes what agents do. Its methods never raise into the agent and never block it.
+
+    What cannot be sent at once waits in a bounded buffer; what does not fit is dropped and
+    counted (``stats``), the newest first, starts before ends. A background thread, started by the
+    first event, delivers and reconnects for ever; a forked child has a buffer and a thread of its
+    own. As the process ends the client delivers for at most ``exit_timeout_s`` more. An argument
+    that cannot be used makes a client that does nothing, and one log line.
+
+    Args:
+        brokers: Comma-separated ``host:port`` list; empty: do nothing.
+        topic: Topic of task events.
+        topic_prefix: Put before ``topic``, as in the workers' settings.
+        agent_id: The agent of tasks that name none.
+        max_events: Most events that wait.
+        max_bytes: Most bytes of those.
+        exit_timeout_s: How long the end of the process may be held up.
+    """
+
+    def __init__(
+        self,
+        brokers: str,
+        *,
+        topic: str = TASK_EVENTS.name,
+        topic_prefix: str = "",
+        agent_id: str | None = None,
+        max_events: int = 10_000,
+        max_bytes: int = 8 << 20,
+        exit_timeout_s: float = 2.0,
+    ) -> None:
+        try:
+            config = ClientConfig(
+                brokers=addresses(brokers),
+                topic=f"{topic_prefix}{topic}",
+                agent_id="" if agent_id is None else agent_id,
+                max_events=max_events,
+                max_bytes=max_bytes,
+                exit_timeout_s=exit_timeout_s,
+            )
+        except ConfigurationError as error:
+            logger.warning("gnomon: %s; nothing will be sent", error)
+            config = ClientConfig()
+        self._config = config
+        self._outlet = Outlet(config)
+        self._open: OrderedDict[str, Task] = OrderedDict()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """A client of ``GNOMON_BROKERS``, ``GNOMON_TOPIC_PREFIX`` and ``GNOMON_AGENT_ID``.
+
+        Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
+        """
+        given = arguments_from_env(environ)
+        return cls(given.brokers, topic_prefix=given.topic_prefix, agent_id=given.agent_id)
+
+    @property
+    def enabled(self) -> bool:
+        """Whether events go anywhere at all."""
+        return self._outlet.enabled
+
+    def task(
+        self,
+        task_type: str,
+        *,
+        agent_id: str | None = None,
+        task_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+        **unknown: object,
+    ) -> Task:
+        """A task to use as ``with``, ``async with`` or as a decorator.
+
+        Args:
+            task_type: What kind of work it is.
+            agent_id: Who does it; by default the client's.
+            task_id: An id of the agent's own; by default one is made.
+            estimate_s: The agent's own guess of the duration, in seconds.
+            context: What is known beforehand: a flat mapping, so that a model can use it.
+            unknown: Counted as invalid and ignored.
+        """
+        if unknown:
+            self._outlet.refuse("unknown argument")
+        return Task(
+            self._outlet,
+            task_type,
+            agent_id=self._config.agent_id if agent_id is None else agent_id,
+            task_id=task_id,
+            estimate_s=estimate_s,
+            context=context,
+        )
+
+    def start(
+        self,
+        task_type: str,
+        *,
+        agent_id: str | None = None,
+        task_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+        started_at_ms: int | None = None,
+        **unknown: object,
+    ) -> Task:
+        """Begin a task that ends elsewhere, with ``finish`` or ``cancel``.
+
+        ``started_at_ms`` is for replays. The rest is as in ``task``.
+        """
+        task = self.task(
+            task_type,
+            agent_id=agent_id,
+            task_id=task_id,
+            estimate_s=estimate_s,
+            context=context,
+            **unknown,
+        )
+        task.begin(started_at_ms)
+        if isinstance(task.task_id, str):
+            self._open[task.task_id] = task
+        if len(self._open) > MOST_OPEN_TASKS:
+            self._forget_oldest()
+        return task
+
+    def finish(
+        self,
+        task: Task | str,
+        *,
+        succeeded: bool = True,
+        error_type: str | BaseException | None = None,
+        code_review_iterations: int | None = None,
+        deployment_succeeded: bool | None = None,
+        finished_at_ms: int | None = None,
+        duration_s: float | None = None,
+        **unknown: object,
+    ) -> None:
+        """End a task, given as it came from ``start`` or by its id.
+
+        ``finished_at_ms`` and ``duration_s`` are for replays; they are measured by default.
+        """
+        begun = self._begun(task)
+        if begun is None:
+            return
+        begun.set(
+            code_review_iterations=code_review_iterations,
+            deployment_succeeded=deployment_succeeded,
+            **unknown,
+        )
+        if not succeeded or error_type is not None:
+            begun.fail(error_type)
+        begun.end(finished_at_ms=finished_at_ms, duration_s=duration_s)
+
+    def cancel(self, task: Task | str, reason: str = "") -> None:
+        """A task from ``start`` will have no outcome."""
+        begun = self._begun(task)
+        if begun is not None:
+            begun.cancel(reason)
+
+    def emit(self, event: TaskEvent) -> bool:
+        """Publish an event made elsewhere; returns whether it was accepted."""
+        return self._outlet.emit(event)
+
+    def stats(self) -> Stats:
+        """What became of every event so far."""
+        return self._outlet.stats()
+
+    def flush(self, timeout_s: float = 2.0) -> int:
+        """Wait for the buffer to empty, at most ``timeout_s``.
+
+        Returns:
+            Events that did not arrive: those that still wait, and those refused meanwhile.
+        """
+        failed = self.stats().failed
+        self._outlet.hurry()
+        wait_until(self._is_empty, timeout_s=timeout_s)
+        return self._undelivered(failed)
+
+    async def aflush(self, timeout_s: float = 2.0) -> int:
+        """``flush`` for a coroutine: the event loop goes on meanwhile."""
+        failed = self.stats().failed
+        self._outlet.hurry()
+        deadline_s = time.monotonic() + timeout_s
+        # Looking costs less than telling: the background thread knows of no event loop.
+        while not self._is_empty() and time.monotonic() < deadline_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        return self._undelivered(failed)
+
+    def close(self, timeout_s: float | None = None) -> int:
+        """Deliver for at most ``timeout_s`` (``exit_timeout_s`` by default), then end for good.
+
+        Returns:
+            Accepted events that never arrived.
+        """
+        budget_s = self._outlet.begin_close()
+        return self._outlet.end_close(budget_s if timeout_s is None else timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begun(self, task: Task | str) -> Task | None:
+        """The task that is meant, no longer remembered as open."""
+        if isinstance(task, Task):
+            self._open.pop(task.task_id, None)
+            return task
+        begun = self._open.pop(task, None) if isinstance(task, str) else None
+        if begun is None:
+            self._outlet.refuse("no such task was started")
+        return begun
+
+    def _forget_oldest(self) -> None:
+        try:
+            self._open.popitem(last=False)
+        except KeyError:  # others have ended theirs meanwhile
+            return
+
+    def _is_empty(self) -> bool:
+        stats = self.stats()
+        return stats.buffered + stats.in_flight == 0
+
+    def _undelivered(self, failed_before: int) -> int:
+        stats = self.stats()
+        return stats.buffered + stats.in_flight + stats.failed - failed_before

@@ -1,0 +1,85 @@
+"""What happens to clients when their process forks or ends."""
+
+import atexit
+import os
+import sys
+import time
+import weakref
+from typing import Protocol
+
+from gnomon.client.sender import wait_until
+
+IMPORT_WAIT_S = 2.0
+
+
+class Living(Protocol):
+    """What sends a client's events, as this module sees it."""
+
+    def is_importing(self) -> bool:
+        """Whether its thread is loading modules."""
+        ...
+
+    def begin_anew(self) -> None:
+        """This is a forked child: nothing of the parent's is to be touched."""
+        ...
+
+    def begin_close(self) -> float:
+        """Ask for an end without waiting; return how long to wait for it, in seconds."""
+        ...
+
+    def end_close(self, timeout_s: float) -> int:
+        """Wait, then end for good; return how many events did not arrive."""
+        ...
+
+
+_living: "weakref.WeakSet[Living]" = weakref.WeakSet()
+_working: set[Living] = set()
+_prepared_for_pid: list[int] = []
+
+
+def register(one: Living) -> None:
+    """Tell ``one`` of every fork from now on."""
+    _living.add(one)
+
+
+def close_at_exit(one: Living) -> None:
+    """Close ``one`` as this process ends, and keep it alive until then or ``forget``."""
+    _working.add(one)
+    pid = os.getpid()
+    if pid in _prepared_for_pid:
+        return
+    if not _prepared_for_pid:
+        atexit.register(_close_all)  # a forked child inherits this
+    process = sys.modules.get("multiprocessing.process")
+    util = sys.modules.get("multiprocessing.util")
+    if process is not None and util is not None and process.parent_process() is not None:
+        util.Finalize(None, _close_all, exitpriority=10)  # such a child skips atexit
+    _prepared_for_pid[:] = [pid]
+
+
+def forget(one: Living) -> None:
+    """``one`` is closed: the end of the process is nothing to it."""
+    _working.discard(one)
+
+
+def _close_all() -> None:
+    """Close everything; the budgets run side by side, they do not add up."""
+    waits = [(one, time.monotonic() + one.begin_close()) for one in list(_working)]
+    for one, deadline_s in waits:
+        one.end_close(max(0.0, deadline_s - time.monotonic()))
+
+
+def _before_fork() -> None:
+    """A child must not find modules half loaded: their locks would never open."""
+    alive = list(_living)
+    wait_until(lambda: not any(one.is_importing() for one in alive), timeout_s=IMPORT_WAIT_S)
+
+
+def _after_fork_in_child() -> None:
+    _working.clear()
+    for one in list(_living):
+        one.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)
