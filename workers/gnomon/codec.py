@@ -52,7 +52,7 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
     if value is None or len(value) > MAX_EVENT_BYTES:
         raise refusal(value, ValueError())
     try:
-        event = decode_task_event(value)
+        event: TaskEvent = decode_task_event(value)
     except UNDECODABLE as error:
         raise refusal(value, error) from error
     ahead_ms = event_time_ms(event) - record.timestamp

@@ -251,7 +251,7 @@ class ModelMetrics(
     this partition. ``n`` counts predicted durations, ``n_success`` predicted probabilities.
     ``control_*`` and ``paired_*`` are over the tasks that the control predicted too
     (``n_paired``, ``n_success_paired``), and so is ``improvement = 1 - paired MAE / control MAE``.
-    Errors in seconds, counted as at most 10,000,000. ``error_histogram`` counts absolute errors by
+    Errors in seconds, counted as at most 1,000,000. ``error_histogram`` counts absolute errors by
     bucket ``ceil(log(error_s, 1.02))``; errors below 1 ms are in bucket ``-1000``. It and
     ``median_error_s`` are kept for the slice ``all`` only.
     """

@@ -1,1 +1,19 @@
 """Truth beside prediction: the join, the ledger and the figures. Pure, no I/O."""
+
+from gnomon.comparison.config import ComparisonConfig
+from gnomon.comparison.identity import decision_id
+from gnomon.comparison.merge import merge_ledgers, merge_metrics, metrics_of
+from gnomon.comparison.snapshot import restore, snapshot
+from gnomon.comparison.state import ComparisonState, fold
+
+__all__ = [
+    "ComparisonConfig",
+    "ComparisonState",
+    "decision_id",
+    "fold",
+    "merge_ledgers",
+    "merge_metrics",
+    "metrics_of",
+    "restore",
+    "snapshot",
+]

@@ -1,0 +1,163 @@
+"""Figures of every model version: in all, by agent, for ever and over the last 24 hours.
+
+The window ``24h`` has the tasks whose ``finished_at_ms`` lies in the 24 whole hours (UTC) up to
+and including the watermark's hour: between 23 and 24 hours of event time. Hours are kept as sums, so a
+window costs 24 rows however many tasks it has, and nothing depends on the order they came in.
+"""
+
+from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
+
+from gnomon.comparison import sums
+from gnomon.comparison.decisions import Decision
+from gnomon.comparison.sources import Sources
+from gnomon.comparison.sums import Histogram, Row
+from gnomon.events import ModelMetrics, Outcome
+
+HOUR_MS: Final = 3_600_000
+WINDOW_HOURS: Final = 24
+EVERYONE: Final = ""
+"""Stands for the slice ``all`` where another slice has its agent's id, which is never empty."""
+
+Metered = tuple[str, ModelMetrics]
+"""Key and record."""
+
+
+class Hour(msgspec.Struct, array_like=True, gc=False):
+    """Sums of the tasks that finished in one hour."""
+
+    row: Row
+    histogram: Histogram = {}
+
+    def add(self, other: "Hour", sign: int = 1) -> None:
+        """Add ``other``, or take it away."""
+        self.row = [a + sign * b for a, b in zip(self.row, other.row, strict=True)]
+        histogram = self.histogram
+        for bucket, count in other.histogram.items():
+            left = histogram.get(bucket, 0) + sign * count
+            if left:
+                histogram[bucket] = left
+            else:
+                del histogram[bucket]
+
+
+class Series(msgspec.Struct, array_like=True, gc=False):
+    """One model version on one slice: ``total``, the ``window`` and its ``hours``."""
+
+    total: Hour
+    window: Hour
+    hours: dict[int, Hour] = {}
+
+
+SeriesKey = tuple[int, str]
+"""Number of the model, and the agent or ``EVERYONE``."""
+
+
+class Figures:
+    """Running figures of one partition. ``add`` tasks, then ``close`` the batch."""
+
+    __slots__ = ("_batch", "hour", "series")
+
+    def __init__(self) -> None:
+        self.series: dict[SeriesKey, Series] = {}
+        self.hour = 0
+        self._batch: dict[tuple[int, str, int], Hour] = {}
+
+    def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
+        """Count a matched decision; ``agent`` is ``EVERYONE`` if it has no slice of its own."""
+        duration_s, succeeded = outcome.duration_s, outcome.succeeded
+        if duration_s is None or succeeded is None:
+            return
+        hour, batch = outcome.at_ms // HOUR_MS, self._batch
+        control_s = control_probability = None
+        for predicted in decision.predictions:
+            if predicted.source in sources.control:
+                control_s = predicted.duration_s
+                control_probability = predicted.success_probability
+        for predicted in decision.predictions:
+            key = (sources.model_of[predicted.source], agent, hour)
+            sums_of = batch.get(key)
+            if sums_of is None:
+                sums_of = batch[key] = Hour(sums.empty_row())
+            if predicted.duration_s is not None:
+                bucket = sums.add_duration(
+                    sums_of.row,
+                    duration_s=duration_s,
+                    predicted_s=predicted.duration_s,
+                    control_s=control_s,
+                )
+                histogram = sums_of.histogram
+                histogram[bucket] = histogram.get(bucket, 0) + 1
+            if predicted.success_probability is not None:
+                sums.add_success(
+                    sums_of.row,
+                    succeeded=succeeded,
+                    probability=predicted.success_probability,
+                    control_probability=control_probability,
+                )
+
+    def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[Metered]:
+        """End the batch: move the window to the watermark, give out each figure that changed."""
+        changed = self._move(watermark_ms // HOUR_MS)
+        totals: dict[SeriesKey, None] = {}
+        for (model, agent, hour), added in self._batch.items():
+            if agent != EVERYONE:
+                self._grow((model, agent), hour, Hour(added.row), changed)
+                totals[model, agent] = None
+            self._grow((model, EVERYONE), hour, added, changed)
+            totals[model, EVERYONE] = None
+        self._batch.clear()
+        for key in totals:
+            yield self._metrics(key, sources, partition, "all")
+        for key in changed:
+            yield self._metrics(key, sources, partition, "24h")
+
+    def _move(self, hour: int) -> dict[SeriesKey, None]:
+        """Drop the hours that left the window; returns the series that had one."""
+        changed: dict[SeriesKey, None] = {}
+        if hour > self.hour:
+            self.hour = hour
+            oldest = hour - WINDOW_HOURS + 1
+            for key, series in self.series.items():
+                for gone in [h for h in series.hours if h < oldest]:
+                    series.window.add(series.hours.pop(gone), -1)
+                    changed[key] = None
+        return changed
+
+    def _grow(self, key: SeriesKey, hour: int, added: Hour, changed: dict[SeriesKey, None]) -> None:
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = Series(Hour(sums.empty_row()), Hour(sums.empty_row()))
+            changed[key] = None
+        series.total.add(added)
+        if hour > self.hour - WINDOW_HOURS:
+            series.window.add(added)
+            series.hours.setdefault(hour, Hour(sums.empty_row())).add(added)
+            changed[key] = None
+
+    def _metrics(
+        self, key: SeriesKey, sources: Sources, partition: int, window: Literal["all", "24h"]
+    ) -> Metered:
+        model, version = sources.models[key[0]]
+        of_slice = "all" if key[1] == EVERYONE else f"agent:{key[1]}"
+        series = self.series[key]
+        of_window = series.total if window == "all" else series.window
+        record = sums.metrics(
+            of_window.row,
+            of_window.histogram,
+            model=model,
+            version=version,
+            of_slice=of_slice,
+            partition=partition,
+            window=window,
+        )
+        return metrics_key(record), record
+
+
+def metrics_key(record: ModelMetrics) -> str:
+    """``<model>|<version>|<slice>|<window>|p<partition>``; a ``|`` in a name is ``%7C``."""
+    names = (record.model, record.version, record.slice)
+    joined = "|".join(name.replace("%", "%25").replace("|", "%7C") for name in names)
+    return f"{joined}|{record.window}|p{record.partition}"

@@ -1,0 +1,105 @@
+"""Figures over partitions, and over a list of comparisons, for reports and status."""
+
+from collections.abc import Iterable
+
+from gnomon.comparison import sums
+from gnomon.comparison.sources import CONTROL_MODEL
+from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
+
+MERGED_PARTITION = 0
+"""What ``partition`` says in a merged record, where it means nothing."""
+
+_COUNTS = (
+    "predictions", "matched", "pending", "expired", "cancelled", "duplicate", "late", "orphan",
+    "shed", "incomplete",
+)  # fmt: skip
+
+
+def merge_metrics(records: Iterable[ModelMetrics]) -> list[ModelMetrics]:
+    """Add up what is of the same model version, slice and window.
+
+    Args:
+        records: At most one of each key of comparison-metrics: its latest. The window ``24h`` of
+            a partition ends at that partition's own watermark.
+
+    Returns:
+        One record each, in the order they first come, with ``MERGED_PARTITION``.
+    """
+    groups: dict[tuple[str, str, str, str], list[ModelMetrics]] = {}
+    for record in records:
+        key = (record.model, record.version, record.slice, record.window)
+        groups.setdefault(key, []).append(record)
+    return [_merged(group) for group in groups.values()]
+
+
+def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
+    """Add up the latest ledger of each partition; the identity holds in the sum as well."""
+    counts = dict.fromkeys(_COUNTS, 0)
+    for ledger in ledgers:
+        for name in _COUNTS:
+            counts[name] += getattr(ledger, name)
+    return Ledger(partition=MERGED_PARTITION, **counts)
+
+
+def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
+    """Figures of one model version over the matched ones of ``comparisons``."""
+    row, histogram = sums.empty_row(), sums.Histogram()
+    for comparison in comparisons:
+        control = _prediction(comparison, model=CONTROL_MODEL, version=None)
+        predicted = _prediction(comparison, model=model, version=version)
+        duration_s, succeeded = comparison.outcome.duration_s, comparison.outcome.succeeded
+        if comparison.outcome.status != "matched" or predicted is None:
+            continue
+        if duration_s is not None and predicted.duration_s is not None:
+            bucket = sums.add_duration(
+                row,
+                duration_s=duration_s,
+                predicted_s=predicted.duration_s,
+                control_s=None if control is None else control.duration_s,
+            )
+            histogram[bucket] = histogram.get(bucket, 0) + 1
+        if succeeded is not None and predicted.success_probability is not None:
+            sums.add_success(
+                row,
+                succeeded=succeeded,
+                probability=predicted.success_probability,
+                control_probability=None if control is None else control.success_probability,
+            )
+    return sums.metrics(
+        row,
+        histogram,
+        model=model,
+        version=version,
+        of_slice="all",
+        partition=MERGED_PARTITION,
+        window="all",
+    )
+
+
+def _prediction(
+    comparison: Comparison, *, model: str, version: str | None
+) -> ModelPrediction | None:
+    """The last prediction of that model; ``None`` as the version stands for any."""
+    found = None
+    for predicted in comparison.predictions:
+        if predicted.model == model and version in {None, predicted.version}:
+            found = predicted
+    return found
+
+
+def _merged(group: list[ModelMetrics]) -> ModelMetrics:
+    row = [sum(column) for column in zip(*map(sums.row_of, group), strict=True)]
+    histogram: sums.Histogram = {}
+    for record in group:
+        for bucket, count in record.error_histogram.items():
+            histogram[int(bucket)] = histogram.get(int(bucket), 0) + count
+    first = group[0]
+    return sums.metrics(
+        row,
+        histogram,
+        model=first.model,
+        version=first.version,
+        of_slice=first.slice,
+        partition=MERGED_PARTITION,
+        window=first.window,
+    )

@@ -1,0 +1,125 @@
+"""A state as bytes and back: a version, a checksum, and MessagePack."""
+
+from hashlib import blake2b
+from typing import Final
+
+import msgspec
+
+from gnomon.comparison.config import ComparisonConfig
+from gnomon.comparison.decisions import Counts, Decision, Progress
+from gnomon.comparison.figures import Series, SeriesKey
+from gnomon.comparison.sources import Source, Sources
+from gnomon.comparison.state import ComparisonState
+from gnomon.events import Ledger
+
+MAGIC: Final = b"GNCM\x01"
+"""Ends in the version of the format."""
+_DIGEST_BYTES: Final = 16
+
+
+class _Tasks(msgspec.Struct, array_like=True):
+    known: dict[str, dict[str, int]]
+    agents: list[str]
+    watermark_ms: int
+    duplicate: int
+    late: int
+    orphan: int
+
+
+class _Decisions(msgspec.Struct, array_like=True):
+    unstarted: list[Decision]
+    started: list[Decision]
+    pending: list[Decision]
+    features: Progress
+    predictions: Progress
+    counts: Counts
+    starts: int
+    sources: list[Source]
+
+
+class _State(msgspec.Struct, array_like=True):
+    tasks: _Tasks
+    decisions: _Decisions
+    series: dict[SeriesKey, Series]
+    hour: int
+    ledger: Ledger | None
+
+
+_decode = msgspec.msgpack.Decoder(_State).decode
+
+
+def snapshot(state: ComparisonState) -> bytes:
+    """Everything needed to go on from ``state``, which stays as it is."""
+    tasks, decisions = state.tasks, state.decisions
+    payload = msgspec.msgpack.encode(
+        _State(
+            _Tasks(
+                tasks.known,
+                list(tasks.agents),
+                tasks.watermark_ms,
+                tasks.duplicate,
+                tasks.late,
+                tasks.orphan,
+            ),
+            _Decisions(
+                list(decisions.unstarted.values()),
+                list(decisions.started.values()),
+                list(decisions.pending.values()),
+                decisions.features,
+                decisions.predictions,
+                decisions.counts,
+                decisions.starts,
+                decisions.sources.names,
+            ),
+            state.figures.series,
+            state.figures.hour,
+            state.ledger,
+        )
+    )
+    return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
+
+
+def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
+    """The state that ``snapshot`` wrote.
+
+    Raises:
+        ValueError: ``data`` is of another version, truncated or corrupt.
+    """
+    start = len(MAGIC) + _DIGEST_BYTES
+    if data[: len(MAGIC)] != MAGIC:
+        raise ValueError(f"expected a snapshot that begins with {MAGIC!r}")
+    payload = memoryview(data)[start:]
+    if blake2b(payload, digest_size=_DIGEST_BYTES).digest() != data[len(MAGIC) : start]:
+        raise ValueError("the snapshot's checksum is wrong: truncated or corrupt")
+    try:
+        read = _decode(payload)
+    except msgspec.DecodeError as error:
+        raise ValueError(f"the snapshot is not of this version: {error}") from error
+    state = ComparisonState()
+    _restore_tasks(state, read.tasks, config)
+    _restore_decisions(state, read.decisions)
+    state.figures.series, state.figures.hour = read.series, read.hour
+    state.ledger = read.ledger
+    return state
+
+
+def _restore_tasks(state: ComparisonState, read: _Tasks, config: ComparisonConfig) -> None:
+    tasks = state.tasks
+    tasks.known, tasks.agents = read.known, dict.fromkeys(read.agents)
+    tasks.watermark_ms = read.watermark_ms
+    tasks.duplicate, tasks.late, tasks.orphan = read.duplicate, read.late, read.orphan
+    tasks.schedule(config.expire_after_ms)
+
+
+def _restore_decisions(state: ComparisonState, read: _Decisions) -> None:
+    decisions = state.decisions
+    decisions.unstarted = {_key(decision): decision for decision in read.unstarted}
+    decisions.started = {_key(decision): decision for decision in read.started}
+    decisions.pending = {_key(decision): decision for decision in read.pending}
+    decisions.features, decisions.predictions = read.features, read.predictions
+    decisions.counts, decisions.starts = read.counts, read.starts
+    decisions.sources = Sources(read.sources)
+
+
+def _key(decision: Decision) -> tuple[str, str, int]:
+    return decision.agent_id, decision.task_id, decision.started_at_ms

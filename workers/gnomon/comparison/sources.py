@@ -1,0 +1,49 @@
+"""Who predicts: each model version once, so that a prediction need only say its number."""
+
+from gnomon.events import Prediction
+
+CONTROL_MODEL = "control"
+
+Source = tuple[str, str, str | None]
+"""Model, version and the digest of its file."""
+
+
+class Sources:
+    """Sources of predictions, numbered as they first come; as few as there are model versions.
+
+    Attributes:
+        names: Every source, by its number.
+        models: Every model and version, by the model's number.
+        model_of: The model's number, by the source's.
+        control: The numbers of the sources that are the control.
+    """
+
+    __slots__ = ("_model_ids", "_source_ids", "control", "model_of", "models", "names")
+
+    def __init__(self, names: list[Source] | None = None) -> None:
+        self.names: list[Source] = []
+        self.models: list[tuple[str, str]] = []
+        self.model_of: list[int] = []
+        self.control: set[int] = set()
+        self._source_ids: dict[Source, int] = {}
+        self._model_ids: dict[tuple[str, str], int] = {}
+        for name in names or []:
+            self._add(name)
+
+    def number(self, prediction: Prediction) -> int:
+        """The number of the source that made ``prediction``."""
+        name = (prediction.model, prediction.version, prediction.sha256)
+        number = self._source_ids.get(name)
+        return self._add(name) if number is None else number
+
+    def _add(self, name: Source) -> int:
+        number = self._source_ids[name] = len(self.names)
+        self.names.append(name)
+        model = name[:2]
+        if model not in self._model_ids:
+            self._model_ids[model] = len(self.models)
+            self.models.append(model)
+        self.model_of.append(self._model_ids[model])
+        if name[0] == CONTROL_MODEL:
+            self.control.add(number)
+        return number

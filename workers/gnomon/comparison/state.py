@@ -1,0 +1,169 @@
+"""State of one partition's comparison, and the fold that moves it."""
+
+from collections.abc import Sequence
+
+from gnomon import codec, topics
+from gnomon.comparison.config import ComparisonConfig
+from gnomon.comparison.decisions import Decisions, Predicted
+from gnomon.comparison.figures import EVERYONE, Figures
+from gnomon.comparison.tasks import Tasks
+from gnomon.comparison.wire import comparison_json
+from gnomon.errors import EventError
+from gnomon.events import Ledger, PredictionShed, TaskEvent
+from gnomon.records import DeadLetter, Outputs, SourceRecord
+
+
+class ComparisonState:
+    """What one partition remembers between two batches.
+
+    Attributes:
+        tasks: What task-events say.
+        decisions: What is joined so far.
+        figures: Running figures of the models.
+        ledger: The ledger as it was last given out.
+    """
+
+    __slots__ = ("decisions", "figures", "ledger", "tasks")
+
+    def __init__(self) -> None:
+        self.tasks = Tasks()
+        self.decisions = Decisions()
+        self.figures = Figures()
+        self.ledger: Ledger | None = None
+
+    @property
+    def waiting(self) -> int:
+        """Tasks that wait for a part other than their end: the memory another stage's lag costs."""
+        return len(self.decisions.started) + len(self.decisions.unstarted)
+
+
+def fold(
+    state: ComparisonState, records: Sequence[SourceRecord], *, config: ComparisonConfig
+) -> Outputs:
+    """Fold one batch of task-events, task-features and shadow-predictions into ``state``.
+
+    What the state holds, and the comparisons that were given out, depend on which records were
+    folded, not on how the topics interleave or where a batch ends, if each topic's records come
+    in its order (see ``ComparisonConfig`` for the limits of that).
+
+    Args:
+        state: Changed in place.
+        records: Of the three topics, in any interleaving.
+        config: The same for the whole life of ``state``.
+
+    Returns:
+        Comparisons; each figure and the ledger where the batch changed it; dead letters of
+        task-features and shadow-predictions (those of task-events are the features stage's).
+
+    Raises:
+        ValueError: A record is of another topic.
+    """
+    outputs = Outputs()
+    prefix = config.topic_prefix
+    events, features = prefix + topics.TASK_EVENTS.name, prefix + topics.TASK_FEATURES.name
+    predictions = prefix + topics.SHADOW_PREDICTIONS.name
+    for record in records:
+        topic = record.topic
+        if topic == predictions:
+            _fold_prediction(state.decisions, record, outputs)
+        elif topic == features:
+            _fold_features(state.decisions, record, outputs)
+        elif topic == events:
+            event = _accepted(record, config.max_clock_ahead_ms)
+            if event is not None:
+                state.tasks.apply(event, state.decisions, config)
+        else:
+            raise ValueError(f"expected a topic of the comparison stage, got {topic!r}")
+    _give_out(state, outputs)
+    state.decisions.give_up(config)
+    _close(state, outputs, config)
+    return outputs
+
+
+def _accepted(record: SourceRecord, max_clock_ahead_ms: int) -> TaskEvent | None:
+    try:
+        return codec.read_task_event(record, max_clock_ahead_ms=max_clock_ahead_ms)
+    except EventError:
+        return None  # the features stage makes it a dead letter
+
+
+def _fold_features(decisions: Decisions, record: SourceRecord, outputs: Outputs) -> None:
+    value = record.value
+    try:
+        features = codec.decode_task_features(value or b"")
+    except codec.UNDECODABLE as error:
+        outputs.dead.append(_dead(record, error))
+        return
+    key = (features.agent_id, features.task_id, features.started_at_ms)
+    decisions.add_features(key, value or b"")
+
+
+def _fold_prediction(decisions: Decisions, record: SourceRecord, outputs: Outputs) -> None:
+    try:
+        prediction = codec.decode_prediction(record.value or b"")
+    except codec.UNDECODABLE as error:
+        outputs.dead.append(_dead(record, error))
+        return
+    key = (prediction.agent_id, prediction.task_id, prediction.started_at_ms)
+    if isinstance(prediction, PredictionShed):
+        decisions.add_shed(key)
+        return
+    predicted = Predicted(
+        decisions.sources.number(prediction),
+        prediction.duration_s,
+        prediction.success_probability,
+    )
+    decisions.add_prediction(key, predicted, prediction.predictors)
+
+
+def _dead(record: SourceRecord, error: Exception) -> DeadLetter:
+    refusal = codec.refusal(record.value, error)
+    return DeadLetter(record, refusal.reason, refusal.detail)
+
+
+def _give_out(state: ComparisonState, outputs: Outputs) -> None:
+    """Write the comparisons that the batch completed, and count them."""
+    decisions, agents, sources = state.decisions, state.tasks.agents, state.decisions.sources
+    if not decisions.complete:
+        return
+    written = outputs.topic(topics.COMPARISONS.name)
+    for decision, features, outcome in decisions.complete:
+        agent_id = decision.agent_id
+        written.append((agent_id.encode(), comparison_json(decision, features, outcome, sources)))
+        if outcome.status == "matched":
+            agent = agent_id if agent_id in agents else EVERYONE
+            state.figures.add(decision, outcome, sources, agent)
+    decisions.complete.clear()
+
+
+def _close(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
+    """Write the figures and the ledger that changed."""
+    watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
+    written = [
+        (key.encode(), codec.encode(record))
+        for key, record in state.figures.close(watermark_ms, sources, config.partition)
+    ]
+    ledger = _ledger(state, config.partition)
+    if ledger != (state.ledger or Ledger(partition=config.partition)):
+        state.ledger = ledger
+        written.append((f"ledger|p{config.partition}".encode(), codec.encode(ledger)))
+    if written:
+        outputs.topic(topics.COMPARISON_METRICS.name).extend(written)
+
+
+def _ledger(state: ComparisonState, partition: int) -> Ledger:
+    tasks, decisions = state.tasks, state.decisions
+    counts = decisions.counts
+    return Ledger(
+        partition=partition,
+        predictions=counts.predicted,
+        matched=counts.matched,
+        pending=len(decisions.pending),
+        expired=counts.expired,
+        cancelled=counts.cancelled,
+        duplicate=tasks.duplicate,
+        late=tasks.late,
+        orphan=tasks.orphan,
+        shed=counts.shed,
+        incomplete=counts.incomplete,
+    )

@@ -1,0 +1,171 @@
+"""Figures of one model version as integers that add up in any order, and what follows from them.
+
+A row has one integer for each of ``FIELDS``: counts, microseconds, and parts per million. All of
+it is of tasks that ended (``matched``); a task counts where the model predicted that quantity.
+"""
+
+import math
+from typing import Final, Literal
+
+from gnomon.events import ModelMetrics
+
+MAX_ERROR_US: Final = 10**12
+"""An error counts as at most this (11.6 days): one absurd duration must not own the mean."""
+SMALLEST_US: Final = 1000
+SMALLEST_BUCKET: Final = -1000
+RATIO: Final = 1.02
+_LOG_RATIO: Final = math.log(RATIO)
+
+FIELDS: Final = (
+    "n",
+    "absolute_error_us_sum",
+    "within_25_sum",
+    "n_paired",
+    "paired_absolute_error_us_sum",
+    "control_absolute_error_us_sum",
+    "n_success",
+    "correct_sum",
+    "brier_ppm_sum",
+    "n_success_paired",
+    "control_correct_sum",
+)
+(N, ERROR, WITHIN, PAIRED, PAIRED_ERROR, CONTROL_ERROR, SUCCESS, CORRECT, BRIER, SUCCESS_PAIRED,
+ CONTROL_CORRECT) = range(len(FIELDS))  # fmt: skip
+
+Row = list[int]
+Histogram = dict[int, int]
+"""How many absolute errors by bucket; see ``events.ModelMetrics``."""
+
+
+def empty_row() -> Row:
+    """A row of nothing."""
+    return [0] * len(FIELDS)
+
+
+def error_us(duration_s: float, predicted_s: float) -> int:
+    """Absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
+    error = abs(duration_s - predicted_s) * 1e6
+    return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
+
+
+def bucket_of(absolute_error_us: int) -> int:
+    """The histogram's bucket of an error."""
+    if absolute_error_us < SMALLEST_US:
+        return SMALLEST_BUCKET
+    return math.ceil(math.log(absolute_error_us / 1e6) / _LOG_RATIO)
+
+
+def add_duration(
+    row: Row, *, duration_s: float, predicted_s: float, control_s: float | None
+) -> int:
+    """Count one predicted duration.
+
+    Args:
+        row: Changed in place.
+        duration_s: How long the task took.
+        predicted_s: What the model said.
+        control_s: What the control said, if anything.
+
+    Returns:
+        The bucket of the error.
+    """
+    error = error_us(duration_s, predicted_s)
+    row[N] += 1
+    row[ERROR] += error
+    if abs(duration_s - predicted_s) <= 0.25 * duration_s:
+        row[WITHIN] += 1
+    if control_s is not None:
+        row[PAIRED] += 1
+        row[PAIRED_ERROR] += error
+        row[CONTROL_ERROR] += error_us(duration_s, control_s)
+    return bucket_of(error)
+
+
+def add_success(
+    row: Row, *, succeeded: bool, probability: float, control_probability: float | None
+) -> None:
+    """Count one predicted probability of success; from 0.5 on it says yes."""
+    row[SUCCESS] += 1
+    row[BRIER] += round((probability - succeeded) ** 2 * 1e6)
+    if (probability >= 0.5) == succeeded:  # noqa: PLR2004  what the definition says
+        row[CORRECT] += 1
+    if control_probability is not None:
+        row[SUCCESS_PAIRED] += 1
+        if (control_probability >= 0.5) == succeeded:  # noqa: PLR2004
+            row[CONTROL_CORRECT] += 1
+
+
+def median_error_s(histogram: Histogram) -> float | None:
+    """The median within 1 %: each error stands at the geometric middle of its bucket.
+
+    Errors below a millisecond count as 0. Of an even number it is the mean of the middle two.
+    """
+    total = sum(histogram.values())
+    if not total:
+        return None
+    low, high = (total - 1) // 2, total // 2
+    below, first = 0, None
+    for bucket in sorted(histogram):
+        below += histogram[bucket]
+        if first is None and below > low:
+            first = _middle_s(bucket)
+        if first is not None and below > high:
+            return (first + _middle_s(bucket)) / 2
+    return first
+
+
+def metrics(
+    row: Row,
+    histogram: Histogram,
+    *,
+    model: str,
+    version: str,
+    of_slice: str,
+    partition: int,
+    window: Literal["all", "24h"],
+) -> ModelMetrics:
+    """The public record of ``row``; a figure over no task is ``None``."""
+    mae_s = _ratio(row[ERROR], row[N] * 1_000_000)
+    improvement = None
+    if row[CONTROL_ERROR]:
+        improvement = 1.0 - row[PAIRED_ERROR] / row[CONTROL_ERROR]
+    return ModelMetrics(
+        model=model,
+        version=version,
+        slice=of_slice,
+        partition=partition,
+        window=window,
+        n=row[N],
+        absolute_error_us_sum=row[ERROR],
+        control_absolute_error_us_sum=row[CONTROL_ERROR],
+        within_25_sum=row[WITHIN],
+        n_success=row[SUCCESS],
+        correct_sum=row[CORRECT],
+        control_correct_sum=row[CONTROL_CORRECT],
+        brier_ppm_sum=row[BRIER],
+        mae_s=mae_s,
+        control_mae_s=_ratio(row[CONTROL_ERROR], row[PAIRED] * 1_000_000),
+        median_error_s=median_error_s(histogram) if histogram else None,
+        within_25=_ratio(row[WITHIN], row[N]),
+        improvement=improvement,
+        accuracy=_ratio(row[CORRECT], row[SUCCESS]),
+        control_accuracy=_ratio(row[CONTROL_CORRECT], row[SUCCESS_PAIRED]),
+        brier=_ratio(row[BRIER], row[SUCCESS] * 1_000_000),
+        error_histogram={str(bucket): histogram[bucket] for bucket in sorted(histogram)},
+        n_paired=row[PAIRED],
+        n_success_paired=row[SUCCESS_PAIRED],
+        paired_absolute_error_us_sum=row[PAIRED_ERROR],
+    )
+
+
+def row_of(record: ModelMetrics) -> Row:
+    """The row that ``record`` was made of."""
+    return [getattr(record, field) for field in FIELDS]
+
+
+def _middle_s(bucket: int) -> float:
+    return 0.0 if bucket <= SMALLEST_BUCKET else float(RATIO ** (bucket - 0.5))
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
