@@ -95,24 +95,18 @@ class _Side:
     def branches(self) -> dict[str, "_Side"]:
         """The alternatives a value may satisfy, each by the JSON type it accepts."""
         found: dict[str, _Side] = {}
-        for option in self.schema.get("anyOf", [self.schema]):
-            side = self.part(option)
+        options = self.schema.get("anyOf")
+        for side in [self] if options is None else [self.part(option) for option in options]:
             kinds = side.schema.get("type", "enum" if "enum" in side.schema else "anything")
             for kind in [kinds] if isinstance(kinds, str) else kinds:
-                name = f"object {side.schema.get('title', '')}".strip() if side.reference else kind
-                while name in found:
-                    name += "'"
-                found[name] = side
+                while kind in found:
+                    kind += "'"  # noqa: PLW2901  a second alternative of one type is another
+                found[kind] = side
         return found
 
 
 def _value(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
     """Compare what may stand at ``path``; ``seen`` ends the walk of a type that holds itself."""
-    visit = (old.reference, new.reference)
-    if all(visit):
-        if visit in seen:
-            return
-        seen |= {visit}
     if "default" in old.schema and "default" in new.schema:
         before, after = old.schema["default"], new.schema["default"]
         if not _same(before, after):
@@ -122,9 +116,9 @@ def _value(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]]) 
         if number in was and number not in now and other in now and other not in was:
             yield _say(path, *_renumbered(number))
             now[number] = now.pop(other)
-    for kind in was.keys() - now.keys():
+    for kind in sorted(was.keys() - now.keys()):
         yield _say(path, f"no longer accepts {kind}", READ_OLD)
-    for kind in now.keys() - was.keys():
+    for kind in sorted(now.keys() - was.keys()):
         yield _say(path, f"accepts also {kind}", READ_NEW)
     for kind, before_branch in was.items():
         if kind in now:
@@ -139,6 +133,10 @@ def _renumbered(was: str) -> tuple[str, str]:
 
 def _branch(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
     """Compare two alternatives of the same JSON type."""
+    visit = (old.reference, new.reference)
+    if visit in seen:
+        return
+    seen |= {visit} if all(visit) else frozenset()
     yield from _bounds(path, old.schema, new.schema)
     yield from _choices(path, old.schema, new.schema)
     yield from _fields(path, old, new, seen)
