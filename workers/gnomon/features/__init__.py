@@ -1,1 +1,17 @@
 """Rolling features: windows, histories and the fold over task events. Pure, no I/O."""
+
+from gnomon.features.config import FeaturesConfig
+from gnomon.features.decay import tick
+from gnomon.features.fold import fold
+from gnomon.features.snapshot import SnapshotError, restore, snapshot
+from gnomon.features.state import FeaturesState
+
+__all__ = [
+    "FeaturesConfig",
+    "FeaturesState",
+    "SnapshotError",
+    "fold",
+    "restore",
+    "snapshot",
+    "tick",
+]
