@@ -167,8 +167,11 @@ class Client:
             deployment_succeeded=deployment_succeeded,
             **unknown,
         )
-        if not succeeded or error_type is not None:
+        if succeeded is False or error_type is not None:
             begun.fail(error_type)
+        elif succeeded is not True:
+            self._outlet.refuse("succeeded must be a bool")
+            return
         begun.end(finished_at_ms=finished_at_ms, duration_s=duration_s)
 
     def cancel(self, task: Task | str, reason: str = "") -> None:
@@ -229,7 +232,8 @@ class Client:
     def _begun(self, task: Task | str) -> Task | None:
         """The task that is meant, no longer remembered as open."""
         if isinstance(task, Task):
-            self._open.pop(task.task_id, None)
+            if isinstance(task.task_id, str):
+                self._open.pop(task.task_id, None)
             return task
         begun = self._open.pop(task, None) if isinstance(task, str) else None
         if begun is None:

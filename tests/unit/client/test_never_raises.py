@@ -1,0 +1,189 @@
+"""Whatever an agent passes in: nothing comes back but a count."""
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gnomon.client import Client
+from gnomon.events import ContextValue, TaskEvent, TaskFinished, TaskStarted
+
+
+class Hostile:
+    """Raises at whatever is asked of it."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("repr")
+
+    def __bool__(self) -> bool:
+        raise RuntimeError("bool")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hash")
+
+    def keys(self) -> Iterator[str]:
+        raise RuntimeError("keys")
+
+
+def cyclic() -> dict[str, Any]:
+    cycle: dict[str, Any] = {}
+    cycle["self"] = cycle
+    return cycle
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(alphabet=st.characters(), max_size=300),
+    st.binary(max_size=20),
+    st.just("\ud800"),
+    st.just("x" * 70_000),
+    st.just(10**400),
+    st.builds(Hostile),
+    st.builds(cyclic),
+    st.dictionaries(st.text(max_size=5), st.floats() | st.integers() | st.text(max_size=5)),
+)
+"""Values of every kind, most of them wrong wherever they are put."""
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(anything, min_size=13, max_size=13))
+def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
+    with client.task(
+        values[0],
+        agent_id=values[1],
+        task_id=values[2],
+        estimate_s=values[3],
+        context=values[4],
+        surprise=values[5],
+    ) as task:
+        task.set(code_review_iterations=values[6], deployment_succeeded=values[7], more=values[8])
+        task.fail(values[9])
+    handle = client.start(
+        values[0], agent_id=values[1], started_at_ms=values[10], context=values[5]
+    )
+    client.finish(handle, finished_at_ms=values[11], duration_s=values[12], succeeded=values[7])
+    client.finish(values[2], error_type=values[3], code_review_iterations=values[4])
+    client.start(values[3]).cancel(values[4])
+    client.cancel(values[2], values[6])
+    client.emit(values[8])
+
+    stats = client.stats()
+    assert stats.accepted == stats.delivered + stats.failed + stats.buffered + stats.in_flight
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(context=st.dictionaries(st.text(max_size=5), anything, max_size=3), agent=anything)
+def test_what_is_sent_is_what_was_meant(
+    client: Client, memory: Any, context: dict[str, Any], agent: Any
+) -> None:
+    """An event is sent as it was given or not at all: never with a value turned into null."""
+    before = client.stats()
+    event = TaskStarted(
+        agent_id=agent, task_id="t", task_type="x", started_at_ms=1, context=context
+    )
+    accepted = client.emit(event)
+
+    assert client.flush(5) == 0
+    after = client.stats()
+    assert (after.accepted - before.accepted) + (after.dropped - before.dropped) == 1
+    if accepted:
+        assert memory.events[-1].agent_id == agent
+        assert memory.events[-1].context == context
+
+
+def end(**changes: Any) -> TaskFinished:
+    fields: dict[str, Any] = {
+        "agent_id": "a",
+        "task_id": "t",
+        "task_type": "x",
+        "started_at_ms": 1_000,
+        "finished_at_ms": 2_000,
+        "duration_s": 1.0,
+        "succeeded": True,
+    }
+    return TaskFinished(**fields | changes)
+
+
+def start(context: dict[str, ContextValue] | None = None, **changes: Any) -> TaskStarted:
+    fields: dict[str, Any] = {
+        "agent_id": "a",
+        "task_id": "t",
+        "task_type": "x",
+        "started_at_ms": 1_000,
+    }
+    return TaskStarted(**fields | changes, context=context or {})
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(end(agent_id="a" * 257), id="long agent_id"),
+        pytest.param(end(agent_id=""), id="empty agent_id"),
+        pytest.param(end(duration_s=-0.001), id="negative duration"),
+        pytest.param(end(duration_s=math.nan), id="nan duration"),
+        pytest.param(end(duration_s=math.inf), id="infinite duration"),
+        pytest.param(end(started_at_ms=-1), id="before 1970"),
+        pytest.param(end(code_review_iterations=-1), id="negative iterations"),
+        pytest.param(start(estimate_s=math.nan), id="nan estimate"),
+        pytest.param(start({"size": math.nan}), id="nan in context"),
+        pytest.param(start({"size": -math.inf}), id="infinity in context"),
+        pytest.param(start({"size": [1]}), id="nested context"),  # type: ignore[dict-item]
+        pytest.param("a string", id="no event"),
+    ],
+)
+def test_an_invalid_event_is_counted_as_such(client: Client, event: Any) -> None:
+    assert client.emit(event) is False
+    assert client.stats().dropped_invalid == 1
+    assert client.stats().accepted == 0
+
+
+def test_an_end_before_its_start_is_invalid(client: Client) -> None:
+    task = client.start("x", started_at_ms=2_000)
+    client.finish(task, finished_at_ms=1_999)
+
+    assert client.stats().dropped_invalid == 1
+    assert client.stats().accepted == 1
+
+
+def test_the_limits_themselves_are_valid(
+    client: Client, sent: Callable[[], list[TaskEvent]]
+) -> None:
+    events: list[TaskEvent] = [end(agent_id="é" * 256), end(finished_at_ms=1_000, duration_s=0.0)]
+
+    assert [client.emit(event) for event in events] == [True, True]
+    assert sent() == events
+
+
+@pytest.mark.parametrize(("extra", "oversize"), [(0, 0), (1, 1)])
+def test_the_largest_record_is_64_kib(client: Client, extra: int, oversize: int) -> None:
+    overhead = len(
+        '{"kind":"task_started.v1","agent_id":"a","task_id":"t","task_type":"x",'
+        '"started_at_ms":1000,"estimate_s":null,"context":{"k":""}}'
+    )
+    event = start({"k": "x" * (65_536 - overhead + extra)})
+
+    assert client.emit(event) is (oversize == 0)
+    assert client.stats().dropped_oversize == oversize
+
+
+def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:
+    client = Client("kafka.invalid:9092", agent_id="a")
+    with client.task("before"):
+        pass
+    assert client.close() == 0
+
+    with client.task("after"):
+        pass
+    assert client.flush(0.1) == 0
+    assert client.close() == 0
+    assert len(memory.records) == 2
+    assert client.stats().dropped_closed == 2
