@@ -142,13 +142,13 @@ def create_key_file(path: Path) -> KeyEncryptionKey:
     Raises:
         KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
     """
+    if os.path.lexists(path):
+        raise KeyUnavailableError(
+            f"{path} exists and is never overwritten: what it sealed would be lost"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise KeyUnavailableError(
-            f"{path} exists and is never overwritten: what it sealed would be lost"
-        ) from None
     except OSError as error:
         raise KeyUnavailableError(f"cannot write {path}: {error.strerror}") from error
     failure = _write_new_key(descriptor)

@@ -1,0 +1,81 @@
+"""Decisions to seal: one to change by hand, and a strategy for all of them."""
+
+from hypothesis import strategies as st
+
+from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
+from gnomon.vault import KeyRow
+
+ENDED_AT_MS = 1_760_000_000_000
+
+
+class MemoryRows:
+    """Wrapped keys in a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, KeyRow] = {}
+
+    def put(self, row: KeyRow) -> None:
+        self.rows[row.kid] = row
+
+    def get(self, kid: str) -> KeyRow | None:
+        return self.rows.get(kid)
+
+
+def a_decision(
+    number: int = 0, *, note: str = "", task_id: str = "", ended_at_ms: int | None = None
+) -> Comparison:
+    """Decision ``d-<number>``; ``note`` is somewhere inside."""
+    ended = ENDED_AT_MS + number if ended_at_ms is None else ended_at_ms
+    return Comparison(
+        decision_id=f"d-{number:05}",
+        agent_id="agent-7",
+        task_id=task_id or f"task-{number}",
+        task_type="refactor",
+        started_at_ms=ended - 90_000,
+        features=FeatureVector(tasks_completed_1h=3, avg_execution_time_1h=81.5),
+        completeness=Completeness(hour_seen=1.0),
+        predictions=[ModelPrediction(model="gnomon", version="4", duration_s=77.25)],
+        outcome=Outcome(status="matched", at_ms=ended, duration_s=90.0, succeeded=True),
+        context={"note": note},
+    )
+
+
+_ids = st.text(min_size=1, max_size=40)
+_seconds = st.none() | st.floats(0, 1e9)
+_times = st.integers(0, 253_402_300_799_999)
+
+decisions = st.builds(
+    Comparison,
+    decision_id=_ids,
+    agent_id=_ids,
+    task_id=_ids,
+    task_type=_ids,
+    started_at_ms=_times,
+    features=st.builds(
+        FeatureVector, tasks_completed_1h=st.integers(0, 9), avg_execution_time_1h=_seconds
+    ),
+    completeness=st.builds(Completeness, hour_seen=st.floats(0, 1), late_dropped=st.just(0)),
+    predictions=st.lists(
+        st.builds(
+            ModelPrediction,
+            model=_ids,
+            version=_ids,
+            duration_s=_seconds,
+            success_probability=st.none() | st.floats(0, 1),
+            sha256=st.none(),
+        ),
+        max_size=3,
+    ),
+    outcome=st.builds(
+        Outcome,
+        status=st.sampled_from(["matched", "expired", "cancelled"]),
+        at_ms=_times,
+        duration_s=_seconds,
+        succeeded=st.none() | st.booleans(),
+        code_review_iterations=st.none() | st.integers(0, 20),
+        deployment_succeeded=st.none() | st.booleans(),
+        error_type=st.none() | st.text(max_size=20),
+    ),
+    estimate_s=_seconds,
+    context=st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(max_size=9)),
+)
