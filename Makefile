@@ -29,8 +29,10 @@ check: setup ## style, types, layers, and the public contract
 schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
 	$(BIN)/gnomon schemas export --out schemas
 
-bench: setup ## measure throughput on this machine
-	$(BIN)/python benchmarks/throughput.py
+bench: setup ## run every benchmark on this machine
+	@for script in benchmarks/*.py; do \
+		echo "==> $$script"; $(BIN)/python "$$script" || exit 1; \
+	done
 
 constraints: setup ## write constraints.txt anew from what is installed
 	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt

@@ -40,9 +40,9 @@ def schema(tag: str) -> dict[str, Any]:
     return read(SCHEMAS / f"{tag}.schema.json")
 
 
-def example(tag: str, name: str = "full") -> dict[str, Any]:
-    """One committed example; ``full`` names every field there is."""
-    return read(EXAMPLES / tag / f"{name}.json")
+def example(tag: str) -> dict[str, Any]:
+    """The committed example that names every field: the largest whose name begins with full."""
+    return max((read(path) for path in (EXAMPLES / tag).glob("full*.json")), key=len)
 
 
 def manifest_faults(folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The AsyncAPI document names every topic as it is, and every reference in it leads somewhere."""
 
+import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -116,6 +117,14 @@ def test_an_operation_carries_only_records_of_its_topic(document: dict[str, Any]
 def test_every_topic_has_somebody_who_writes_it(document: dict[str, Any]) -> None:
     written = {name.split(".")[2] for name in document["operations"] if ".send." in name}
     assert written == TOPICS.keys()
+
+
+@pytest.mark.parametrize("stage", ["features", "shadow", "comparison", "vault"])
+def test_a_stage_reads_what_the_document_says(stage: str, document: dict[str, Any]) -> None:
+    module = importlib.import_module(f"gnomon.stages.{stage}")
+    inputs = getattr(module, f"{stage.capitalize()}Stage").inputs
+    received = {name for name in document["operations"] if name.startswith(f"{stage}.receive.")}
+    assert {name.split(".")[2] for name in received} == set(inputs)
 
 
 def test_the_readme_names_the_same_writers_and_readers(document: dict[str, Any]) -> None:

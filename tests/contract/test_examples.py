@@ -44,7 +44,7 @@ def _id(path: Path) -> str:
 
 
 @pytest.mark.parametrize("tag", TAGS)
-def test_every_event_has_several_examples_and_one_that_names_every_field(tag: str) -> None:
+def test_every_event_has_several_examples_and_one_names_every_field(tag: str) -> None:
     event = next(e for e in EVENTS if e.__struct_config__.tag == tag)
     assert len(list((EXAMPLES / tag).glob("*.json"))) >= 3
     assert example(tag).keys() == {"kind", *event.__struct_fields__}

@@ -1,0 +1,101 @@
+"""The names others build on: what ``import gnomon`` gives, and the commands."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from tests.contract.contract_files import ROOT
+
+import gnomon
+from gnomon.cli import main
+from gnomon.cli.main import COMMANDS
+
+COMMAND_NAMES = (
+    "broker",
+    "topics",
+    "worker",
+    "train",
+    "models",
+    "keys",
+    "vault",
+    "replay",
+    "demo",
+    "tail",
+    "status",
+    "schemas",
+)
+CLIENT_NAMES = {
+    "from_env",
+    "enabled",
+    "task",
+    "start",
+    "finish",
+    "cancel",
+    "emit",
+    "stats",
+    "flush",
+    "aflush",
+    "close",
+}
+
+
+def test_the_package_exports_these_names() -> None:
+    assert sorted(gnomon.__all__) == ["Client", "__version__"]
+    assert all(hasattr(gnomon, name) for name in gnomon.__all__)
+
+
+def test_the_client_has_these_names() -> None:
+    assert {name for name in vars(gnomon.Client) if not name.startswith("_")} == CLIENT_NAMES
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert gnomon.__version__ == project["version"]
+
+
+def test_importing_gnomon_brings_nothing_heavy() -> None:
+    """In a process of its own: what other tests imported does not count."""
+    code = "import sys, gnomon; print(*sys.modules)"
+    done = subprocess.run(  # noqa: S603  our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    heavy = {"faust", "mlflow", "sklearn", "numpy", "pandas", "cryptography", "sqlalchemy", "rich"}
+    assert "msgspec" in loaded
+    assert loaded & heavy == set()
+
+
+def test_the_commands_are_these() -> None:
+    assert tuple(name for name, _, _ in COMMANDS) == COMMAND_NAMES
+
+
+def test_every_command_names_an_extra_that_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert {extra for _, _, extra in COMMANDS} <= project["optional-dependencies"].keys()
+
+
+@pytest.mark.parametrize("command", COMMAND_NAMES)
+def test_a_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: gnomon {command}")
+    assert re.search(rf"examples?:\s+(\S.*)?gnomon {command}\b", shown), shown
+
+
+def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert re.findall(r"^    ([a-z]+)  ", shown, re.MULTILINE) == list(COMMAND_NAMES)
+
+
+def test_an_unknown_command_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["sundial"])
+    assert ended.value.code == 2
+    assert "sundial" in capsys.readouterr().err
