@@ -1,5 +1,6 @@
 """The AsyncAPI document names every topic as it is, and every reference in it leads somewhere."""
 
+import argparse
 import importlib
 import re
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 from tests.contract.contract_files import SCHEMAS, TAGS, read
+
+from gnomon.cli import topics as topics_command
 
 DAY_MS = 86_400_000
 
@@ -81,6 +84,13 @@ def test_topics_are_co_partitioned(document: dict[str, Any]) -> None:
     """Stages write to the partition number they read from."""
     kafka = [channel["bindings"]["kafka"] for channel in document["channels"].values()]
     assert len({binding["partitions"] for binding in kafka}) == 1
+
+
+def test_topics_are_made_with_the_partitions_the_document_says(document: dict[str, Any]) -> None:
+    parser = argparse.ArgumentParser()
+    topics_command.configure(parser)
+    made_with = parser.parse_args(["create"]).partitions
+    assert document["channels"]["control"]["bindings"]["kafka"]["partitions"] == made_with
 
 
 def test_every_event_is_a_message_whose_payload_is_its_schema(document: dict[str, Any]) -> None:
