@@ -1,6 +1,5 @@
 """A Kafka broker as a child process: start, stop, kill, start again on the same data."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -8,10 +7,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from gnomon.broker import guard
-from gnomon.broker.failures import BrokerStartError, DataDirInUseError, PortInUseError
+from gnomon.broker.failures import BrokerStartError, PortInUseError
 from gnomon.broker.jars import (
     JarSource,
     MavenSource,
@@ -22,6 +21,7 @@ from gnomon.broker.jars import (
 )
 from gnomon.broker.java import find_java
 from gnomon.broker.node import Node
+from gnomon.broker.ownership import DataLock
 from gnomon.broker.probe import HOST, answers_metadata, free_port, port_is_free
 
 _STOP_S = 20.0
@@ -62,7 +62,8 @@ class EmbeddedBroker:
         self._source = source or MavenSource()
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
-        self._lock: IO[str] | None = None
+        self._logged = 0  # bytes of Kafka's log before the last start
+        self._lock: DataLock | None = None
 
     @property
     def brokers(self) -> str:
@@ -73,6 +74,11 @@ class EmbeddedBroker:
     def pid(self) -> int | None:
         """Process id of Kafka's JVM, ``None`` if it does not run."""
         return self._pid if self._guard is not None and self._guard.poll() is None else None
+
+    @property
+    def log_file(self) -> Path:
+        """Kafka's warnings and errors."""
+        return self._node.logs / "kafka.log"
 
     def prepare(self) -> tuple[Path, list[Path]]:
         """Find Java and the jars, downloading what is missing. ``start`` does this too.
@@ -107,8 +113,9 @@ class EmbeddedBroker:
         """
         if self.pid is not None:
             return self.brokers
+        self.kill()  # what is left of one that ended by itself
         java, jars = self.prepare()
-        self._take_lock()
+        self._lock = DataLock(self._node.lock_file)
         try:
             self._launch(java, jars)
             self._await_answer(timeout_s)
@@ -116,6 +123,10 @@ class EmbeddedBroker:
             self.kill()
             raise
         return self.brokers
+
+    def wait(self) -> int:
+        """Block until Kafka ends by itself; return its status."""
+        return self._running().wait()
 
     def stop(self) -> None:
         """End Kafka in order, or by force after 20 s; does nothing if it does not run."""
@@ -142,24 +153,13 @@ class EmbeddedBroker:
     ) -> None:
         self.stop()
 
-    def _take_lock(self) -> None:
-        self._node.root.mkdir(parents=True, exist_ok=True)
-        lock = self._node.lock_file.open("a+", encoding="ascii")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            holder = lock.read().strip()
-            lock.close()
-            raise DataDirInUseError(self._node.root, pid=holder) from error
-        self._lock = lock
-
     def _launch(self, java: Path, jars: list[Path]) -> None:
         if self._port == 0:
             self._port = free_port()
         elif not port_is_free(self._port):
             raise PortInUseError(self._port)
         self._node.logs.mkdir(exist_ok=True)
+        self._logged = self.log_file.stat().st_size if self.log_file.is_file() else 0
         self._node.settings_file.write_text(
             self._node.settings(port=self._port, controller_port=free_port()), encoding="utf-8"
         )
@@ -175,7 +175,8 @@ class EmbeddedBroker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=console,
-                pass_fds=[self._locked().fileno()],
+                bufsize=0,  # a letter is written when it is written
+                pass_fds=[self._held().descriptor],
                 start_new_session=True,  # Ctrl-C is for us; we then stop Kafka in order
             )
         pipe = self._guard.stdout
@@ -183,9 +184,7 @@ class EmbeddedBroker:
         if not said.strip().isdigit():
             raise self._failed(f"{java} could not be run")
         self._pid = int(said)
-        self._locked().truncate(0)
-        self._locked().write(str(self._pid))
-        self._locked().flush()
+        self._held().held_by(broker_pid=self._pid)
 
     def _format(self, java: Path, jars: list[Path]) -> None:
         with self._console().open("wb") as console:
@@ -232,7 +231,6 @@ class EmbeddedBroker:
         try:
             if pipe is not None:
                 pipe.write(letter)
-                pipe.flush()
         except BrokenPipeError:
             pass  # it has ended by itself
 
@@ -241,7 +239,7 @@ class EmbeddedBroker:
             raise RuntimeError("the broker was not started")
         return self._guard
 
-    def _locked(self) -> IO[str]:
+    def _held(self) -> DataLock:
         if self._lock is None:
             raise RuntimeError("the data directory is not locked")
         return self._lock
@@ -250,10 +248,13 @@ class EmbeddedBroker:
         return self._node.logs / "console.log"
 
     def _failed(self, what: str) -> BrokerStartError:
-        """What happened, with the last lines of Kafka's log, or of the JVM's output if that is empty."""
-        kafka_log = self._node.logs / "kafka.log"
-        for log in (kafka_log, self._console()):
-            lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+        """What happened, with the last lines of Kafka's log, else of its JVM's output."""
+        for log, since in ((self.log_file, self._logged), (self._console(), 0)):
+            lines = _read_from(log, since).splitlines()
             if lines:
                 break
         return BrokerStartError(what, log=log, lines=lines[-_LAST_LINES:])
+
+
+def _read_from(path: Path, start: int) -> str:
+    return path.read_bytes()[start:].decode(errors="replace") if path.is_file() else ""

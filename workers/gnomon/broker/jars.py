@@ -9,7 +9,7 @@ import hashlib
 import importlib
 import tempfile
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,21 +133,13 @@ def _download(
     progress(f"downloading kafka jars 0/{len(missing)} to {repository}")
     try:
         repository.mkdir(parents=True, exist_ok=True)
-        with (
-            tempfile.TemporaryDirectory(prefix=".gnomon-", dir=repository) as scratch,
-            ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool,
-        ):
-            tasks = {
-                pool.submit(_download_one, jar, repository, source, Path(scratch)): jar
-                for jar in missing
-            }
-            for done, task in enumerate(as_completed(tasks), start=1):
-                error = task.exception()
-                if isinstance(error, OSError):
-                    failed[tasks[task].name] = error
-                    continue
-                task.result()
-                progress(f"downloading kafka jars {done}/{len(missing)} {tasks[task].name}")
+        with tempfile.TemporaryDirectory(prefix=".gnomon-", dir=repository) as scratch:
+            downloads = _each_download(missing, repository, source, Path(scratch))
+            for done, (jar, error) in enumerate(downloads, start=1):
+                if error is None:
+                    progress(f"downloading kafka jars {done}/{len(missing)} {jar.name}")
+                else:
+                    failed[jar.name] = error
     except OSError as error:
         raise JarsUnavailableError(
             [jar.name for jar in missing], repository=repository, cause=str(error)
@@ -157,6 +149,24 @@ def _download(
         raise JarsUnavailableError(
             sorted(failed), repository=repository, cause=f"{type(cause).__name__}: {cause}"
         ) from cause
+
+
+def _each_download(
+    missing: Sequence[Jar], repository: Path, source: JarSource, scratch: Path
+) -> Iterator[tuple[Jar, OSError | None]]:
+    """Each jar as its download ends, with the error if it failed."""
+    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+        tasks = {
+            pool.submit(_download_one, jar, repository, source, scratch): jar for jar in missing
+        }
+        try:
+            for task in as_completed(tasks):
+                error = task.exception()
+                if error is not None and not isinstance(error, OSError):
+                    raise error
+                yield tasks[task], error
+        finally:
+            pool.shutdown(cancel_futures=True)  # on Ctrl-C, do not go on with the rest
 
 
 def _download_one(jar: Jar, repository: Path, source: JarSource, scratch: Path) -> None:

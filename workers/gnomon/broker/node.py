@@ -92,23 +92,28 @@ class Node:
 
     def format_command(self, java: Path, jars: Sequence[Path]) -> list[str]:
         """Write a new cluster id into the empty data directory."""
-        heap = ["-Xmx128m", "-XX:TieredStopAtLevel=1"]
-        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted"]
         return [
-            *self._java(java, jars, options=heap),
-            *tool,
+            *self._java(java, jars, heap_mb=128),
+            *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
             *("--cluster-id", new_cluster_id(), "--config", str(self.settings_file)),
         ]
 
     def run_command(self, java: Path, jars: Sequence[Path], *, heap_mb: int) -> list[str]:
         """Run the node until it is told to end."""
-        options = [f"-Xmx{heap_mb}m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError"]
-        return [*self._java(java, jars, options=options), "kafka.Kafka", str(self.settings_file)]
+        return [
+            *self._java(java, jars, heap_mb=heap_mb),
+            *("kafka.Kafka", str(self.settings_file)),
+        ]
 
-    def _java(self, java: Path, jars: Sequence[Path], *, options: Sequence[str]) -> list[str]:
+    def _java(self, java: Path, jars: Sequence[Path], *, heap_mb: int) -> list[str]:
         return [
             str(java),
-            *options,
+            f"-Xmx{heap_mb}m",
+            "-XX:+UseSerialGC",
+            "-XX:+ExitOnOutOfMemoryError",
+            # Up in half the time and as fast at moving records: the second compiler only
+            # takes the processor away from the clients on a machine with two.
+            "-XX:TieredStopAtLevel=1",
             f"-Dgnomon.logs={self.logs}",
             f"-Dlog4j2.configurationFile={LOGGING}",
             *("-cp", ":".join(map(str, jars))),

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
@@ -80,7 +81,7 @@ async def create_topics(
             elif code != _ALREADY_EXISTS:
                 why = next(filter(None, message), None) or for_code(code).__name__
                 raise ConfigurationError(f"{brokers} refuses to create topic {name!r}: {why}")
-        await _await_leaders(admin, {prefix + topic.name for topic in TOPICS})
+        await _await_leaders(admin, brokers, {prefix + topic.name for topic in TOPICS})
         return created
 
 
@@ -203,18 +204,22 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
     }
 
 
-async def _await_leaders(admin: AIOKafkaAdminClient, names: set[str]) -> None:
-    """A topic just created refuses records until each of its partitions has a leader."""
+async def _await_leaders(admin: AIOKafkaAdminClient, brokers: str, names: set[str]) -> None:
+    """A topic just created refuses records until each of its partitions has a leader that serves.
+
+    A broker can list itself as leader a moment before it serves; asking for an offset is what
+    tells, and aiokafka repeats that until it is answered.
+    """
     async with asyncio.timeout(_CREATED_S):
         while True:
-            led = {
-                entry["topic"]
+            partitions = [
+                TopicPartition(entry["topic"], part["partition"])
                 for entry in await admin.describe_topics()
-                if entry["partitions"]
-                and all(
-                    part["leader"] >= 0 and part["error_code"] == 0 for part in entry["partitions"]
-                )
-            }
-            if names <= led:
-                return
+                if entry["topic"] in names and all(p["leader"] >= 0 for p in entry["partitions"])
+                for part in entry["partitions"]
+            ]
+            if {partition.topic for partition in partitions} == names:
+                break
             await asyncio.sleep(_POLL_S)
+        async with AIOKafkaConsumer(bootstrap_servers=brokers) as consumer:
+            await consumer.end_offsets(partitions)

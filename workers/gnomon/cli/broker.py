@@ -1,0 +1,80 @@
+"""``gnomon broker``: Apache Kafka on this machine, until stopped."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from gnomon.settings import Settings
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Set the arguments."""
+    parser.description = (
+        "Run Apache Kafka on this machine, for development, tests and small installations.\n"
+        "The first start downloads 45 MB. Prints the bootstrap address on standard output."
+    )
+    parser.add_argument(
+        "--port", type=int, default=9092, help="port; 0 takes a free one (default: 9092)"
+    )
+    parser.add_argument(
+        "--data-dir", help="files go to broker/ below it (default: GNOMON_DATA_DIR, or .gnomon)"
+    )
+    topics = parser.add_mutually_exclusive_group()
+    topics.add_argument(
+        "--with-topics",
+        dest="topics",
+        action="store_true",
+        default=True,
+        help="create gnomon's topics (default)",
+    )
+    topics.add_argument(
+        "--no-topics", dest="topics", action="store_false", help="leave the topics alone"
+    )
+    parser.add_argument(
+        "--download-only", action="store_true", help="fetch what a start needs, start nothing"
+    )
+    parser.epilog = "example: gnomon broker --port 9092 --data-dir .gnomon"
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run until Ctrl-C or SIGTERM; return 0 then, 1 if Kafka ended by itself."""
+    from gnomon.broker import EmbeddedBroker  # noqa: PLC0415  after the arguments are checked
+
+    broker = EmbeddedBroker(
+        data_dir=Path(options.data_dir or settings.data_dir), port=options.port, progress=_say
+    )
+    if options.download_only:
+        java, jars = broker.prepare()
+        _say(f"ready to start: {len(jars)} jars, {java}")
+        return 0
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with broker:
+            _announce(broker.brokers, options=options, settings=settings)
+            status = broker.wait()
+            _say(f"kafka ended by itself with status {status}; see {broker.log_file}")
+    except KeyboardInterrupt:
+        _say("stopped")
+        return 0
+    return 1
+
+
+def _announce(brokers: str, *, options: argparse.Namespace, settings: Settings) -> None:
+    if options.topics:
+        from gnomon.broker.topics_admin import create_topics  # noqa: PLC0415
+
+        created = asyncio.run(create_topics(brokers, prefix=settings.topic_prefix))
+        _say(f"topics: {len(created)} created")
+    print(brokers, flush=True)
+    _say(f"kafka is up. Elsewhere: export GNOMON_BROKERS={brokers}. Ctrl-C stops it.")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
