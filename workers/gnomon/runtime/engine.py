@@ -11,6 +11,7 @@ the worker's own event loop: a second thread would only fight it for the GIL.
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from faust.types import TP
 
 from gnomon.records import SourceRecord
 from gnomon.settings import Settings
+
+logging.getLogger(__name__).setLevel(logging.WARNING)  # mode logs each service under its module
 
 BatchHandler = Callable[["Batch"], Awaitable[None]]
 """Takes over one batch of one topic partition; may wait, which is the back-pressure."""

@@ -14,17 +14,22 @@ class Stage(Protocol[State]):
     The runtime calls everything on one event loop, ``apply`` for one batch of a partition at a
     time. ``apply`` is given each record exactly once in the order of its topic; it may change
     ``state`` in place. Records of different topics come in any order.
-
-    Attributes:
-        name: Word used in topics, groups, metrics and logs.
-        inputs: Base names of the topics it reads, all co-partitioned.
-        stateful: Whether state must be rebuilt on assignment. If not, ``snapshot`` and
-            ``restore`` are never called.
     """
 
-    name: str
-    inputs: tuple[str, ...]
-    stateful: bool
+    @property
+    def name(self) -> str:
+        """Word used in groups, metrics and logs."""
+        ...
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Base names of the topics it reads, all co-partitioned."""
+        ...
+
+    @property
+    def stateful(self) -> bool:
+        """Whether state is rebuilt on assignment; if not, it is never saved either."""
+        ...
 
     async def start(self) -> None:
         """Acquire what the stage needs.

@@ -16,6 +16,7 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonErro
 from gnomon.runtime.engine import Batch, create_app
 from gnomon.runtime.health import HealthServer
 from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.overview import group_of
 from gnomon.runtime.partition import PartitionWorker
 from gnomon.runtime.ports import Stage
 from gnomon.runtime.snapshots import SnapshotStore
@@ -48,7 +49,7 @@ class StageWorker(Generic[State]):
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage, self.metrics = stage, metrics
-        self.group = f"{settings.topic_prefix}gnomon-{stage.name}"
+        self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
         self._started_at_s = clock_s()
         self._partitions: dict[int, PartitionWorker[State]] = {}

@@ -56,8 +56,8 @@ class VaultStage:
             StoreUnavailableError: The store does not answer.
         """
         key = load_key(self._settings)
-        self._store = await asyncio.to_thread(DecisionStore.opened, self._settings.store_url)
-        self._keyring = KeyRing(key, rows=self._store.keys)
+        self._store = await asyncio.to_thread(_open_store, self._settings.store_url)
+        self._keyring = KeyRing(key, self._store.keys)
         await asyncio.to_thread(check_key, self._keyring, self._store.canary)
 
     async def stop(self) -> None:
@@ -126,3 +126,9 @@ class VaultStage:
     def status(self) -> Mapping[str, object]:
         """How many decisions this process has stored."""
         return {"sealed": self._stored}
+
+
+def _open_store(url: str) -> DecisionStore:
+    store = DecisionStore(url)
+    store.create()
+    return store

@@ -1,0 +1,185 @@
+"""``gnomon replay``: recorded runs through the whole pipeline, and a report."""
+
+import argparse
+import asyncio
+import secrets
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.replay.report import Report
+    from gnomon.replay.run import Progress
+    from gnomon.replay.source import Columns, Run
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("file", type=Path, metavar="FILE.csv", help="recorded runs, one a row")
+    parser.add_argument(
+        "--speed", type=_positive, metavar="S", help="event seconds a second (as fast as possible)"
+    )
+    parser.add_argument(
+        "--train-every",
+        type=int,
+        default=200,
+        metavar="N",
+        help="finished runs between two versions (200); 0 trains none",
+    )
+    parser.add_argument(
+        "--brokers", metavar="B", help="host:port,… of a cluster to use (starts its own broker)"
+    )
+    parser.add_argument("--report", type=Path, metavar="F", help="write the report here, as JSON")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write every topic here, decoded")
+    parser.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=COLUMN",
+        help="a column of another name, such as run_id=id; may be repeated",
+    )
+    parser.add_argument(
+        "--context",
+        metavar="COLUMNS",
+        help="comma-separated columns known at the start, for models"
+        " (agent, model and instruction_chars, where there are any)",
+    )
+    parser.epilog = (
+        "columns: run_id, agent_id, task_type, started_at, finished_at, success;"
+        " and duration_s, estimate_s,\n  code_review_iterations, deployment_succeeded,"
+        " error_type where there are any\n\n"
+        "example: gnomon replay examples/agent_runs.csv --report report.json --out topics/"
+    )
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Check the file, replay it, print and write what was achieved."""
+    from gnomon.replay.source import read_runs  # noqa: PLC0415
+
+    runs = read_runs(options.file, _columns(options))
+    if not runs:
+        print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
+        return 2
+    began_s = time.monotonic()
+    try:
+        report = asyncio.run(_replay(runs, options, _own_place(options, settings)))
+    except asyncio.CancelledError:
+        return 143
+    _print(report, seconds=time.monotonic() - began_s)
+    return 0
+
+
+def _columns(options: argparse.Namespace) -> "Columns":
+    from gnomon.replay.source import OPTIONAL, REQUIRED, BadInputError, Columns  # noqa: PLC0415
+
+    names: dict[str, str] = {}
+    for pair in options.map:
+        name, equals, column = pair.partition("=")
+        if not equals or name not in (*REQUIRED, *OPTIONAL):
+            raise BadInputError(
+                f"--map {pair}: expected FIELD=COLUMN with a field of"
+                f" {', '.join((*REQUIRED, *OPTIONAL))}"
+            )
+        names[name] = column
+    context = None if options.context is None else [c for c in options.context.split(",") if c]
+    return Columns(names=names, context=context)
+
+
+def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
+    """Settings of this replay alone: its decisions never mix with live ones."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    own = {
+        "GNOMON_DATA_DIR": str(Path(settings.data_dir) / "replays" / name),
+        "GNOMON_TOPIC_PREFIX": f"{settings.topic_prefix}replay-{name}-",
+        "GNOMON_BROKERS": options.brokers or settings.brokers,
+        "GNOMON_MODEL_POLL_S": "0.25",
+        "GNOMON_SESSION_TIMEOUT_S": "6",
+        "GNOMON_LOG_LEVEL": settings.log_level,
+    }
+    return Settings.from_env(own)
+
+
+async def _replay(runs: "list[Run]", options: argparse.Namespace, settings: Settings) -> "Report":
+    from gnomon.models.pipeline import Trainer  # noqa: PLC0415
+    from gnomon.replay.plan import in_event_time_order  # noqa: PLC0415
+    from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
+    from gnomon.replay.run import Replay  # noqa: PLC0415
+    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
+    from gnomon.stages import STAGES  # noqa: PLC0415
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    say = _say
+    stack = LocalStack(settings, own_broker=not options.brokers, stages=STAGES, progress=say)
+    try:
+        async with stack:
+            settings = stack.settings
+            trainer = Trainer(settings, author="replay")
+            replay = Replay(
+                stack,
+                trainer=trainer,
+                train_every=options.train_every,
+                speed=options.speed,
+                show=_shower(len(runs), say),
+            )
+            began_s = time.monotonic()
+            await replay.run(in_event_time_order(runs))
+            seconds = time.monotonic() - began_s
+            where = {"brokers": settings.brokers, "prefix": settings.topic_prefix}
+            report = await build_report(**where, tasks=len(runs), seconds=seconds)
+            if options.out is not None:
+                say(f"writing every topic to {options.out}")
+                await write_topics(options.out, **where)
+    finally:
+        if not options.brokers:
+            shutil.rmtree(Path(settings.data_dir) / "broker", ignore_errors=True)
+    _write(report, options)
+    say(f"decisions, models and key are in {settings.data_dir}")
+    return report
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _shower(runs: int, say: Callable[[str], None]) -> "Callable[[Progress], None]":
+    def show(progress: "Progress") -> None:
+        say(
+            f"{progress.finishes:>6} of {runs} runs finished  version {progress.version:<4}"
+            f" {progress.step}"
+        )
+
+    return show
+
+
+def _write(report: "Report", options: argparse.Namespace) -> None:
+    import msgspec  # noqa: PLC0415
+
+    if options.report is not None:
+        options.report.parent.mkdir(parents=True, exist_ok=True)
+        options.report.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2))
+
+
+def _print(report: "Report", *, seconds: float) -> None:
+    from gnomon.comparison.achieved import table  # noqa: PLC0415
+
+    print(table([*report.models, report.shadow]))
+    print("ledger: " + "  ".join(f"{name} {n}" for name, n in report.ledger.items()))
+    print(
+        f"{report.tasks} tasks in {report.seconds:.1f} s ({report.tasks_per_s:.0f}/s),"
+        f" {seconds:.1f} s with start and stop"
+    )
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"expected a positive number, got {text!r}")
+    return value

@@ -1,0 +1,72 @@
+"""``gnomon tail``: the records of a topic, decoded."""
+
+import argparse
+import asyncio
+import contextlib
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from gnomon.settings import Settings
+from gnomon.topics import BY_NAME
+
+if TYPE_CHECKING:
+    from gnomon.records import SourceRecord
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("topic", metavar="TOPIC", choices=sorted(BY_NAME), help=", ".join(BY_NAME))
+    parser.add_argument("--json", action="store_true", help="each record as one line of JSON")
+    parser.add_argument("--from-beginning", action="store_true", help="what is there already first")
+    parser.add_argument("--no-follow", action="store_true", help="end at the end of the topic")
+    parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
+    parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
+    parser.epilog = "example: gnomon tail shadow-predictions --from-beginning --json"
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Print until the end, or until Ctrl-C."""
+    with contextlib.suppress(BrokenPipeError):
+        asyncio.run(_tail(options, settings))
+    return 0
+
+
+async def _tail(options: argparse.Namespace, settings: Settings) -> None:
+    from gnomon.runtime.reading import as_json, read_topic  # noqa: PLC0415
+
+    prefix = settings.topic_prefix if options.prefix is None else options.prefix
+    async for record in read_topic(
+        brokers=options.brokers or settings.brokers,
+        topic=prefix + options.topic,
+        follow=not options.no_follow,
+        from_end=not (options.from_beginning or options.no_follow),
+    ):
+        line = as_json(record)
+        print(line.decode(errors="replace") if options.json else _plain(record, line), flush=True)
+
+
+def _plain(record: "SourceRecord", line: bytes) -> str:
+    """Time, place and key, then the fields in short."""
+    at = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC).strftime("%H:%M:%S.%f")[:-3]
+    key = (record.key or b"-").decode(errors="replace")
+    try:
+        value: Any = json.loads(line)
+    except ValueError:
+        return f"{at} {record.partition}:{record.offset} {key} {line!r}"
+    skipped = {"kind", "agent_id", "sealed", "error_histogram"}
+    fields = " ".join(
+        f"{name}={_short(found)}" for name, found in value.items() if name not in skipped
+    )
+    return f"{at} {record.partition}:{record.offset} {key} {fields}"
+
+
+def _short(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, dict):
+        inside = ",".join(f"{name}:{_short(found)}" for name, found in value.items())
+        return f"{{{inside}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_short, value))}]"
+    return "-" if value is None else str(value)

@@ -1,0 +1,66 @@
+"""The report of one replay, and every topic written out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from gnomon import codec
+from gnomon.comparison.achieved import Achieved, by_version, of_newest
+from gnomon.events import Comparison
+from gnomon.runtime.overview import read_ledger
+from gnomon.runtime.reading import as_json, read_topic
+from gnomon.topics import COMPARISONS, TOPICS
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a replay found. Tasks are those that started; ``seconds`` is wall time of the run."""
+
+    tasks: int
+    ledger: dict[str, int]
+    models: list[Achieved]
+    shadow: Achieved
+    seconds: float
+    tasks_per_s: float
+
+
+async def build_report(*, brokers: str, prefix: str, tasks: int, seconds: float) -> Report:
+    """Read what the stages wrote and sum it up."""
+    decisions = [
+        codec.decode_comparison(record.value or b"")
+        async for record in read_topic(
+            brokers=brokers, topic=prefix + COMPARISONS.name, follow=False
+        )
+    ]
+    return summed_up(
+        decisions, await read_ledger(brokers=brokers, prefix=prefix), tasks=tasks, seconds=seconds
+    )
+
+
+def summed_up(
+    decisions: Sequence[Comparison], ledger: dict[str, int], *, tasks: int, seconds: float
+) -> Report:
+    """The report of ``decisions``."""
+    return Report(
+        tasks=tasks,
+        ledger=ledger,
+        models=by_version(decisions),
+        shadow=of_newest(decisions, name="shadow"),
+        seconds=round(seconds, 3),
+        tasks_per_s=round(tasks / seconds, 1) if seconds else 0.0,
+    )
+
+
+async def write_topics(folder: Path, *, brokers: str, prefix: str) -> None:
+    """Write every topic to ``folder/<topic>.jsonl``, one decoded record a line.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240  a local folder, once
+    for topic in TOPICS:
+        lines = [
+            as_json(record) + b"\n"
+            async for record in read_topic(brokers=brokers, topic=prefix + topic.name, follow=False)
+        ]
+        (folder / f"{topic.name}.jsonl").write_bytes(b"".join(lines))

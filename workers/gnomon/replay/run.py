@@ -1,0 +1,158 @@
+"""Publish recorded runs through the real stages, training as they finish.
+
+Prequential: before a model is trained, every start published so far has its predictions and
+every finish its decision in the vault; runs started later are published only when the version
+predicts. So a run is predicted only by versions trained on runs that finished before it began.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from aiokafka import AIOKafkaProducer
+
+from gnomon.codec import encode, event_time_ms
+from gnomon.events import TaskStarted
+from gnomon.replay.plan import Planned
+from gnomon.runtime.stack import LocalStack, StackError
+from gnomon.topics import TASK_EVENTS
+
+STALL_S = 120.0
+POLL_S = 0.05
+
+
+class Trainer(Protocol):
+    """Trains and registers a version; both calls block."""
+
+    def stored(self) -> int:
+        """Decisions in the vault."""
+        ...
+
+    def train(self) -> str:
+        """Train on all of them; the new version."""
+        ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far a replay is, for whoever shows it."""
+
+    starts: int = 0
+    finishes: int = 0
+    step: str = "publishing"
+    version: str = "-"
+
+
+class Replay:
+    """One replay over a running stack.
+
+    Args:
+        stack: Whose stages work.
+        trainer: Makes new versions.
+        train_every: Finishes between two of them; 0 for none.
+        speed: Event seconds a second; ``None`` for as fast as possible.
+        show: Told of progress, now and then.
+    """
+
+    def __init__(
+        self,
+        stack: LocalStack,
+        *,
+        trainer: Trainer,
+        train_every: int,
+        speed: float | None,
+        show: Callable[[Progress], None],
+    ) -> None:
+        self._stack, self._trainer = stack, trainer
+        self._train_every, self._speed, self._show = train_every, speed, show
+        self._progress = Progress()
+
+    async def run(self, events: Sequence[Planned]) -> None:
+        """Publish ``events`` in their order and wait until all is in the vault.
+
+        Raises:
+            StackError: A stage gave up, or nothing moved for ``STALL_S`` seconds.
+        """
+        settings = self._stack.settings
+        topic = settings.topic_prefix + TASK_EVENTS.name
+        producer = AIOKafkaProducer(
+            bootstrap_servers=settings.brokers, enable_idempotence=True, linger_ms=5
+        )
+        await producer.start()
+        try:
+            await self._publish(producer, topic, events)
+            await producer.flush()
+        finally:
+            await producer.stop()
+        self._step("waiting for the last decisions")
+        await self._drained()
+
+    async def _publish(
+        self, producer: AIOKafkaProducer, topic: str, events: Sequence[Planned]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        began_s, first_ms = loop.time(), event_time_ms(events[0]) if events else 0
+        progress = self._progress
+        for event in events:
+            if self._speed is not None:
+                due_s = began_s + (event_time_ms(event) - first_ms) / 1000 / self._speed
+                await asyncio.sleep(max(0.0, due_s - loop.time()))
+            await producer.send(topic, encode(event), key=event.agent_id.encode())
+            if isinstance(event, TaskStarted):
+                progress.starts += 1
+                continue
+            progress.finishes += 1
+            if self._train_every and progress.finishes % self._train_every == 0:
+                await producer.flush()
+                await self._train()
+                self._step("publishing")
+
+    async def _train(self) -> None:
+        self._step("waiting for decisions to train on")
+        await self._drained()
+        self._step("training")
+        version = await asyncio.to_thread(self._trainer.train)
+        self._step("waiting for the new version to be live")
+        await self._live(version)
+        self._progress.version = version
+
+    async def _drained(self) -> None:
+        """Wait until every start is predicted and every finish stored."""
+        progress = self._progress
+        loop = asyncio.get_running_loop()
+        seen, moved_s = (-1, -1), loop.time()
+        while True:
+            self._stack.check()
+            status = await self._stack.status("comparison")
+            predicted = int(status["ledger"]["predictions"]) if status is not None else -1
+            stored = await asyncio.to_thread(self._trainer.stored)
+            if predicted >= progress.starts and stored >= progress.finishes:
+                return
+            if (predicted, stored) != seen:
+                seen, moved_s = (predicted, stored), loop.time()
+            if loop.time() - moved_s > STALL_S:
+                raise StackError(
+                    f"nothing moved for {STALL_S:.0f} s: {predicted} of {progress.starts} tasks"
+                    f" predicted, {stored} of {progress.finishes} decisions stored"
+                )
+            await asyncio.sleep(POLL_S)
+
+    async def _live(self, version: str) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STALL_S
+        while True:
+            self._stack.check()
+            status = await self._stack.status("shadow")
+            if status is not None and any(m["version"] == version for m in status["models"]):
+                return
+            refused = (status or {}).get("refused", {}).get(version)
+            if refused is not None:
+                raise StackError(f"version {version} was refused: {refused}")
+            if loop.time() > deadline:
+                raise StackError(f"version {version} was not live within {STALL_S:.0f} s")
+            await asyncio.sleep(POLL_S)
+
+    def _step(self, step: str) -> None:
+        self._progress.step = step
+        self._show(self._progress)

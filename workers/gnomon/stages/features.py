@@ -1,0 +1,53 @@
+"""Stage 1, features: task events in; started tasks with their feature vectors out.
+
+Also writes each agent's latest rolling features, and refuses what is no task event: the only
+stage that makes a dead letter of a record of task-events.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from gnomon.features import FeaturesConfig, FeaturesState, fold, restore, snapshot, tick
+from gnomon.records import Outputs, SourceRecord
+from gnomon.settings import Settings
+from gnomon.topics import TASK_EVENTS
+
+
+class FeaturesStage:
+    """The fold of ``gnomon.features`` on the runtime."""
+
+    name = "features"
+    inputs = (TASK_EVENTS.name,)
+    stateful = True
+
+    def __init__(self, settings: Settings) -> None:
+        self._config = FeaturesConfig.from_settings(settings)
+
+    async def start(self) -> None:
+        """Nothing to acquire."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    def new_state(self, partition: int) -> FeaturesState:
+        """No agent is known."""
+        return FeaturesState()
+
+    async def apply(self, state: FeaturesState, records: Sequence[SourceRecord]) -> Outputs:
+        """Fold the batch."""
+        return fold(state, records, config=self._config)
+
+    def tick(self, state: FeaturesState, idle_ms: int) -> Outputs:
+        """Let silent agents' features decay: event time goes on while nothing comes."""
+        return tick(state, state.newest_ms + idle_ms, config=self._config)
+
+    def snapshot(self, state: FeaturesState) -> bytes:
+        """All agents."""
+        return snapshot(state)
+
+    def restore(self, partition: int, data: bytes) -> FeaturesState:
+        """All agents."""
+        return restore(data)
+
+    def status(self) -> Mapping[str, object]:
+        """Nothing beyond what the runtime tells."""
+        return {}
