@@ -25,7 +25,12 @@ _BUSY_S: Final = 30
 _CHECKPOINT_PAGES: Final = 8_000
 """Pages of 4 KiB in SQLite's log before it is folded back: 32 batches of decisions, not 4."""
 
-_UNAVAILABLE: Final = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError)
+_UNAVAILABLE: Final = (
+    exc.OperationalError,
+    exc.InterfaceError,
+    exc.InternalError,  # such as a PostgreSQL that is read-only while another takes over
+    exc.TimeoutError,
+)
 
 
 class Database:
