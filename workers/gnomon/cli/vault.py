@@ -123,7 +123,7 @@ def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Co
             found = decision
             break
     if unreadable:
-        print(f"gnomon: {unreadable} decisions on the way could not be opened", file=sys.stderr)
+        print(f"gnomon: on the way, not opened: {unreadable}", file=sys.stderr)
     return found
 
 
