@@ -1,0 +1,80 @@
+"""The embedded broker's life: start, records, stop, start again, crash."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from tests.conftest import Kafka
+from tests.support.processes import processes_that_mention
+
+from gnomon.broker import EmbeddedBroker
+from gnomon.broker.failures import DataDirInUseError
+from gnomon.broker.topics_admin import create_topics
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow]
+
+PARTITION = TopicPartition("task-events", 0)
+
+
+@pytest.fixture
+def broker(kafka: Kafka, tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """One of this test's own; skipped where the session's could not be started here."""
+    if kafka.broker is None:
+        pytest.skip("the tests run against a broker of GNOMON_TEST_BROKERS")
+    broker = EmbeddedBroker(data_dir=tmp_path)
+    yield broker
+    broker.stop()
+
+
+async def produce(brokers: str, *values: bytes) -> None:
+    async with AIOKafkaProducer(bootstrap_servers=brokers, acks="all") as producer:
+        for value in values:
+            await producer.send_and_wait(PARTITION.topic, value, partition=PARTITION.partition)
+
+
+async def consume(brokers: str, count: int) -> list[bytes | None]:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=brokers, auto_offset_reset="earliest"
+    ) as consumer:
+        consumer.assign([PARTITION])
+        return [(await consumer.getone()).value for _ in range(count)]
+
+
+def cluster_id(data_dir: Path) -> str:
+    lines = (data_dir / "broker" / "data" / "meta.properties").read_text().splitlines()
+    return next(line for line in lines if line.startswith("cluster.id="))
+
+
+async def test_records_outlive_a_stop_and_a_crash(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    brokers = broker.start()
+    await create_topics(brokers)
+    await produce(brokers, b"one")
+    cluster = cluster_id(tmp_path)
+
+    assert broker.restart() == brokers
+    await produce(brokers, b"two")
+    broker.kill()
+    assert broker.pid is None
+    assert processes_that_mention(str(tmp_path)) == []
+    assert broker.start() == brokers
+
+    assert await consume(brokers, 2) == [b"one", b"two"]
+    assert cluster_id(tmp_path) == cluster
+
+
+async def test_another_process_finds_the_data_again_on_another_port(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    await create_topics(broker.start())
+    await produce(broker.brokers, b"one")
+    with pytest.raises(DataDirInUseError, match=str(broker.pid)):
+        EmbeddedBroker(data_dir=tmp_path).start()
+    broker.stop()
+
+    with EmbeddedBroker(data_dir=tmp_path) as other:
+        assert other.brokers != broker.brokers
+        assert await consume(other.brokers, 1) == [b"one"]
+
+    assert other.pid is None
+    assert processes_that_mention(str(tmp_path)) == []
