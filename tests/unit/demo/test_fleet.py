@@ -118,11 +118,11 @@ def test_a_fleet_publishes_what_it_did(client: Client, published: list[TaskEvent
 
 
 def test_the_seed_decides_what_is_done(client: Client, published: list[TaskEvent]) -> None:
-    alone = [Agent(agent_id="one", kinds=(work.SORT, work.BUNDLE))]
+    alone = [Agent(agent_id="one", kinds=(work.SORT, work.BUNDLE), tasks_per_s=15.0)]
 
     def first_tasks(seed: int) -> list[tuple[str, object]]:
         published.clear()
-        run_fleet(client, seconds=1.3, seed=seed, stop=threading.Event(), agents=alone)
+        run_fleet(client, seconds=0.6, seed=seed, stop=threading.Event(), agents=alone)
         assert client.flush(5) == 0
         starts = [event for event in published if isinstance(event, TaskStarted)]
         return [(event.task_type, event.context["size"]) for event in starts]

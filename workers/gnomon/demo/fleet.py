@@ -30,7 +30,6 @@ from gnomon.demo.work import Kind
 
 logger = logging.getLogger(__name__)
 
-TASKS_PER_AGENT_AND_S = 2.6
 DEADLINE_FACTOR = 2.2
 """A deadline, as a multiple of the time that the middle size took as the fleet started."""
 FLUSH_S = 10.0
@@ -51,12 +50,14 @@ class Agent:
     Attributes:
         estimates: Whether it says beforehand how long it thinks it will take.
         has_deadline: Whether a task that takes too long counts as failed.
+        tasks_per_s: How many tasks it begins a second, on average.
     """
 
     agent_id: str
     kinds: tuple[Kind, ...]
     estimates: bool = False
     has_deadline: bool = False
+    tasks_per_s: float = 2.6
 
 
 AGENTS = (
@@ -145,7 +146,7 @@ def _live(
 ) -> _Tally:
     """One agent's life: tasks at random moments, none skipped for being behind a little."""
     tally = _Tally()
-    due_s = time.monotonic() + random.expovariate(TASKS_PER_AGENT_AND_S)
+    due_s = time.monotonic() + random.expovariate(agent.tasks_per_s)
     while due_s < until_s and not stop.wait(max(0.0, due_s - time.monotonic())):
         kind = random.choice(agent.kinds)
         size = kind.draw_size(random)
@@ -157,7 +158,7 @@ def _live(
         tally.tasks += 1
         tally.failed += not succeeded
         tally.busy_s += took_s
-        due_s = max(due_s, time.monotonic() - 1.0) + random.expovariate(TASKS_PER_AGENT_AND_S)
+        due_s = max(due_s, time.monotonic() - 1.0) + random.expovariate(agent.tasks_per_s)
     return tally
 
 
