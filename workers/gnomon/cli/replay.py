@@ -106,11 +106,11 @@ def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
 
 
 async def _replay(runs: "list[Run]", options: argparse.Namespace, settings: Settings) -> "Report":
-    from gnomon.models.pipeline import Trainer  # noqa: PLC0415
     from gnomon.replay.plan import in_event_time_order  # noqa: PLC0415
     from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
     from gnomon.replay.run import Replay  # noqa: PLC0415
     from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
+    from gnomon.runtime.training import Trainer  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()

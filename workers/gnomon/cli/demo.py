@@ -1,0 +1,126 @@
+"""``gnomon demo``: the whole of gnomon on this machine, with agents that do real work."""
+
+import argparse
+import asyncio
+import secrets
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.demo.run import Show
+    from gnomon.demo.watch import Picture
+
+MIN_SECONDS = 20.0
+CLOSING_S = 5.0
+"""Kept of the time asked for, to let the last outcomes arrive."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--seconds", type=_seconds, default=90.0, metavar="N", help="how long, start included (90)"
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the agents' work (1)")
+    parser.epilog = "example: gnomon demo --seconds 60"
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run it and print the verdict; Ctrl-C ends all of it in order."""
+    try:
+        return asyncio.run(_demo(options, _own_place(settings)))
+    except asyncio.CancelledError:
+        return 143
+
+
+def _own_place(settings: Settings) -> Settings:
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    return Settings.from_env(
+        {
+            "GNOMON_DATA_DIR": str(Path(settings.data_dir) / "demos" / name),
+            "GNOMON_MODEL_POLL_S": "1",
+            "GNOMON_SESSION_TIMEOUT_S": "6",
+            "GNOMON_LOG_LEVEL": settings.log_level,
+        }
+    )
+
+
+async def _demo(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.demo.run import Demo  # noqa: PLC0415
+    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
+    from gnomon.runtime.training import Trainer  # noqa: PLC0415
+    from gnomon.stages import STAGES  # noqa: PLC0415
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    began_s = time.monotonic()
+    async with LocalStack(settings, own_broker=True, stages=STAGES, progress=_say) as stack:
+        trainer = Trainer(stack.settings, author="demo")
+        left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
+        with _screen() as show:
+            demo = Demo(stack, trainer=trainer, show=show, seed=options.seed)
+            picture = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
+        stored = await asyncio.to_thread(trainer.stored)
+    _verdict(picture, stored=stored, settings=settings)
+    return 0
+
+
+class _screen:  # noqa: N801  used as a function: ``with _screen() as show``
+    """A live picture on a terminal, else a plain line every few seconds."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        console = Console()
+        self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        self._next_s = 0.0
+
+    def __enter__(self) -> "Show":
+        if self._live is not None:
+            self._live.start()
+        return self._show
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def _show(self, picture: "Picture", left_s: float, step: str) -> None:
+        from gnomon.demo.view import line, live  # noqa: PLC0415
+
+        if self._live is not None:
+            self._live.update(live(picture, left_s=left_s, step=step))
+        elif time.monotonic() >= self._next_s:
+            self._next_s = time.monotonic() + 5.0
+            print(line(picture, left_s=left_s, step=step), flush=True)
+
+
+def _verdict(picture: "Picture", *, stored: int, settings: Settings) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from gnomon.demo.view import ledger_line, models_table, verdict  # noqa: PLC0415
+
+    console = Console()
+    console.print(models_table(picture.models))
+    print(ledger_line(picture.ledger))
+    print(f"{stored} decisions, each sealed in {settings.store_url}")
+    print(verdict(picture.models))
+    print()
+    print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")
+    print(f"look in: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value >= MIN_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected at least {MIN_SECONDS:.0f}, got {text!r}")
+    return value
