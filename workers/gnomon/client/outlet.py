@@ -81,7 +81,7 @@ class Outlet:
         return accepted
 
     def _may_be_encoded(self, event: TaskStarted) -> bool:
-        """Refuse what JSON would silently turn into ``null``, and what is certainly too large."""
+        """Refuse what JSON would silently change (NaN, bytes), and what is surely too large."""
         estimate_s, length = event.estimate_s, 0
         if estimate_s is not None and not math.isfinite(estimate_s):
             self.refuse("estimate_s is not finite")
@@ -89,8 +89,12 @@ class Outlet:
         for value in event.context.values():
             if isinstance(value, str):
                 length += len(value)
-            elif isinstance(value, float) and not math.isfinite(value):
-                self.refuse("a value of context is not finite")
+            elif isinstance(value, float):
+                if not math.isfinite(value):
+                    self.refuse("a value of context is not finite")
+                    return False
+            elif value is not None and not isinstance(value, int):
+                self.refuse("a value of context is neither a string, a number nor a bool")
                 return False
         if length > MAX_EVENT_BYTES:
             self._buffer.oversize += 1

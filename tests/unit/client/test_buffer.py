@@ -1,0 +1,138 @@
+"""The buffer: bounded, in order, and its figures add up whatever happens to the events."""
+
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon.client.buffer import Buffer, Record
+
+
+def record(number: int, size: int = 10) -> Record:
+    return Record(b"k", str(number).encode().ljust(size - 1, b"."))
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("offer"), st.integers(1, 60)),
+        st.tuples(st.just("take"), st.integers(1, 8)),
+        st.tuples(st.sampled_from(["deliver", "fail", "return"]), st.just(0)),
+    ),
+    max_size=80,
+)
+
+
+@given(steps)
+def test_events_leave_in_order_and_are_all_accounted_for(program: list[tuple[str, int]]) -> None:
+    buffer = Buffer(max_events=12, max_bytes=300)
+    waiting: list[Record] = []
+    flying: list[Record] = []
+    counts = {"accepted": 0, "full": 0, "deliver": 0, "fail": 0}
+    for number, (what, amount) in enumerate(program):
+        if what == "offer":
+            one = record(number, amount)
+            size = sum(len(r.key) + len(r.value) for r in [*waiting, *flying, one])
+            fits = len(waiting) + len(flying) < 12 and size <= 300
+            assert buffer.offer(one) is fits
+            counts["accepted" if fits else "full"] += 1
+            waiting += [one] * fits
+        elif what == "take":
+            if not flying:
+                flying = buffer.take(max_events=amount, max_bytes=100)
+                assert flying == waiting[: len(flying)]
+                assert len(flying) <= amount
+                assert bool(flying) is bool(waiting)
+                waiting = waiting[len(flying) :]
+        elif what == "return":
+            buffer.put_back(flying)
+            waiting, flying = [*flying, *waiting], []
+        else:
+            buffer.settle(flying, delivered=what == "deliver")
+            counts[what] += len(flying)
+            flying = []
+        stats = buffer.stats()
+        assert (stats.buffered, stats.in_flight) == (len(waiting), len(flying))
+        assert (stats.accepted, stats.dropped_full) == (counts["accepted"], counts["full"])
+        assert (stats.delivered, stats.failed) == (counts["deliver"], counts["fail"])
+        assert stats.buffered_bytes == sum(len(r.key) + len(r.value) for r in [*waiting, *flying])
+
+
+def test_starts_are_shed_at_four_fifths() -> None:
+    buffer = Buffer(max_events=10, max_bytes=10_000)
+    for number in range(7):
+        buffer.offer(record(number))
+    assert buffer.has_room(start=True)
+
+    buffer.offer(record(8))
+    assert not buffer.has_room(start=True)
+    assert buffer.has_room(start=False)
+    buffer.offer(record(9))
+    buffer.offer(record(10))
+    assert not buffer.has_room(start=False)
+    assert (buffer.stats().shed_starts, buffer.stats().dropped_full) == (1, 1)
+
+
+def test_starts_are_shed_by_bytes_too() -> None:
+    buffer = Buffer(max_events=1_000, max_bytes=100)
+    buffer.offer(record(1, size=80))
+
+    assert not buffer.has_room(start=True)
+    assert buffer.has_room(start=False)
+
+
+@pytest.fixture
+def _impatient_threads() -> Iterator[None]:
+    """Threads change at every opportunity."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval_s)
+
+
+@pytest.mark.usefixtures("_impatient_threads")
+def test_many_threads_at_once_lose_and_exceed_nothing() -> None:
+    buffer = Buffer(max_events=200, max_bytes=1_900)
+    offered = [0, 0, 0, 0]
+    taken: list[Record] = []
+    most = [0, 0]
+    running = threading.Event()
+    running.set()
+
+    def offer(worker: int) -> None:
+        for number in range(8_000):
+            if buffer.has_room(start=False):
+                offered[worker] += buffer.offer(Record(b"%d" % worker, b"%08d" % number))
+
+    def deliver() -> None:
+        while running.is_set() or buffer:
+            records = buffer.take(max_events=37, max_bytes=10_000)
+            stats = buffer.stats()
+            most[0] = max(most[0], stats.buffered + stats.in_flight)
+            most[1] = max(most[1], stats.buffered_bytes)
+            if len(taken) % 3:
+                buffer.put_back(records)
+                records = buffer.take(max_events=37, max_bytes=10_000)
+            taken.extend(records)
+            buffer.settle(records, delivered=True)
+
+    reader = threading.Thread(target=deliver)
+    writers = [threading.Thread(target=offer, args=(worker,)) for worker in range(4)]
+    for thread in [reader, *writers]:
+        thread.start()
+    for thread in writers:
+        thread.join()
+    running.clear()
+    reader.join()
+
+    stats = buffer.stats()
+    assert stats.accepted == stats.delivered == sum(offered) == len(taken)
+    assert stats.accepted + stats.dropped == 4 * 8_000
+    assert (stats.buffered, stats.in_flight, stats.buffered_bytes) == (0, 0, 0)
+    assert most[0] <= 200
+    assert most[1] <= 1_900
+    for worker in range(4):
+        own = [r.value for r in taken if r.key == b"%d" % worker]
+        assert own == sorted(own)
