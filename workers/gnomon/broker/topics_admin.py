@@ -11,7 +11,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
-from gnomon.topics import TOPICS, Topic
+from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, Topic
 
 _CONNECT_S = 4.0
 _CREATED_S = 15.0
@@ -50,7 +50,7 @@ class Difference:
 
 
 async def create_topics(
-    brokers: str, *, prefix: str = "", partitions: int = 4, replication: int = 1
+    brokers: str, *, prefix: str = "", partitions: int = DEFAULT_PARTITIONS, replication: int = 1
 ) -> list[str]:
     """Create the topics that are missing, and wait until each partition has a leader.
 
@@ -110,7 +110,7 @@ async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]
 
 
 async def check_topics(
-    brokers: str, *, prefix: str = "", partitions: int = 4, replication: int = 1
+    brokers: str, *, prefix: str = "", partitions: int = DEFAULT_PARTITIONS, replication: int = 1
 ) -> list[Difference]:
     """Everything in which the cluster's topics are not as the contract says.
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gnomon.settings import Settings
+from gnomon.topics import DEFAULT_PARTITIONS
 
 if TYPE_CHECKING:
     from gnomon.broker.topics_admin import TopicState
@@ -23,7 +24,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--brokers", help="host:port,… (default: GNOMON_BROKERS)")
     parser.add_argument("--prefix", help="before every name (default: GNOMON_TOPIC_PREFIX)")
     parser.add_argument(
-        "--partitions", type=int, default=4, help="partitions of each topic (default: 4)"
+        "--partitions",
+        type=int,
+        default=DEFAULT_PARTITIONS,
+        help="partitions of each topic (default: %(default)s)",
     )
     parser.add_argument(
         "--replication", type=int, default=1, help="copies of each partition (default: 1)"
