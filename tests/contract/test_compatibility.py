@@ -29,6 +29,7 @@ BASE: Schema = {
         "share": {"anyOf": [{"type": "number", "maximum": 1.0}, {"type": "null"}]},
         "state": {"enum": ["new", "old"]},
         "note": {"type": "string", "default": ""},
+        "code": {"anyOf": [{"type": "string", "maxLength": 2}, {"type": "string", "minLength": 5}]},
         "labels": {"type": "object", "additionalProperties": {"type": "integer"}},
         "parts": {"type": "array", "items": {"$ref": "#/$defs/Part"}},
         "first": {"$ref": "#/$defs/Part"},
@@ -202,6 +203,10 @@ BREAKS: dict[str, tuple[Callable[[Schema], None], str, Schema | None]] = {
         put("properties", "share", "anyOf",
             to=[{"type": "number", "maximum": 0.5}, {"type": "null"}]),
         f"share: maximum 1.0 became 0.5: {READ_OLD}", {**RECORD, "share": 0.75},
+    ),
+    "one of two alternatives of a type removed": (
+        prop("code", to={"anyOf": [{"type": "string", "maxLength": 2}]}),
+        f"code: no longer accepts string': {READ_OLD}", {**RECORD, "code": "abcdef"},
     ),
     "tag changed": (
         prop("kind", "enum", to=["started.v2"]),

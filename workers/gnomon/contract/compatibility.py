@@ -109,7 +109,7 @@ def _value(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]]) 
     """Compare what may stand at ``path``; ``seen`` ends the walk of a type that holds itself."""
     if "default" in old.schema and "default" in new.schema:
         before, after = old.schema["default"], new.schema["default"]
-        if not _same(before, after):
+        if before != after:
             yield _say(path, f"default {before!r} became {after!r}", MEANING)
     was, now = old.branches(), new.branches()
     for number, other in (("integer", "number"), ("number", "integer")):
@@ -148,7 +148,7 @@ def _branch(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]])
             yield _say(path, f"{keyword} {before!r} became {after!r}", MEANING)
     for keyword in sorted((old.schema.keys() | new.schema.keys()) - _HANDLED):
         before, after = old.schema.get(keyword), new.schema.get(keyword)
-        if not _same(before, after):
+        if before != after:
             yield _say(path, f"{keyword} {before!r} became {after!r}", MEANING)
 
 
@@ -194,11 +194,6 @@ def _fields(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]])
         yield from _value(inner, old.part(before), new.part(now[name]), seen)
     for name in sorted((needed_after - needed_before) - was.keys()):
         yield _say(f"{path}.{name}".lstrip("."), "added without a default", READ_OLD)
-
-
-def _same(before: Any, after: Any) -> bool:
-    """Equal as JSON values: ``True`` is not ``1``."""
-    return bool(before == after) and type(before) is type(after)
 
 
 def _say(path: str, what: str, direction: str) -> str:
