@@ -14,6 +14,7 @@ from gnomon.events import (
     TaskCancelled,
     TaskEvent,
     TaskFeatures,
+    TaskFinished,
     TaskStarted,
 )
 from gnomon.records import SourceRecord
@@ -34,6 +35,12 @@ UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """All that a decoder raises for bytes that are no record."""
 
 
+MAX_DURATION_S: Final = 9_000_000.0
+"""Longest task that is believed (104 days), so that sums of nanoseconds fit 64 bits."""
+MAX_REVIEWS: Final = 100_000_000
+"""Most code review iterations of one task that are believed."""
+
+
 def event_time_ms(event: TaskEvent) -> int:
     """When it happened, by the agent's own clock."""
     if isinstance(event, TaskStarted):
@@ -45,8 +52,9 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
     """The task event in ``record``: every stage that reads task-events accepts the same ones.
 
     Raises:
-        EventError: The value is missing, larger than ``MAX_EVENT_BYTES`` or no task event, or
-            its time is more than ``max_clock_ahead_ms`` after the record's timestamp.
+        EventError: The value is missing, larger than ``MAX_EVENT_BYTES`` or no task event, its
+            figures are beyond belief, or its time is more than ``max_clock_ahead_ms`` after the
+            record's timestamp.
     """
     value = record.value
     if value is None or len(value) > MAX_EVENT_BYTES:
@@ -55,12 +63,23 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
         event: TaskEvent = decode_task_event(value)
     except UNDECODABLE as error:
         raise refusal(value, error) from error
+    if isinstance(event, TaskFinished):
+        _believable(event)
     ahead_ms = event_time_ms(event) - record.timestamp
     if ahead_ms > max_clock_ahead_ms:
         raise EventError(
             "clock_ahead", f"{ahead_ms} ms ahead of the record, at most {max_clock_ahead_ms}"
         )
     return event
+
+
+def _believable(event: TaskFinished) -> None:
+    if event.duration_s > MAX_DURATION_S:
+        raise EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
+    if (event.code_review_iterations or 0) > MAX_REVIEWS:
+        raise EventError(
+            "invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`"
+        )
 
 
 def refusal(value: bytes | None, error: Exception) -> EventError:

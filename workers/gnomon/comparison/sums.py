@@ -96,7 +96,7 @@ def add_success(
 
 
 def median_error_s(histogram: Histogram) -> float | None:
-    """The median within 1 %: each error stands at the geometric middle of its bucket.
+    """The median within 1 % and a millisecond: each error stands at the geometric middle of its bucket.
 
     Errors below a millisecond count as 0. Of an even number it is the mean of the middle two.
     """

@@ -1,0 +1,83 @@
+"""What is written does not depend on how topics interleave, on batches, or on recoveries."""
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.unit.comparison import reference
+from tests.unit.comparison.build import Record, Seen, config, run
+from tests.unit.comparison.strategies import EXPIRE_MS, Log, logs, readings
+
+from gnomon.comparison import ComparisonConfig, ComparisonState, fold, restore, snapshot
+
+
+def config_of(log: Log) -> ComparisonConfig:
+    return config(expire_after_ms=EXPIRE_MS * log.scale, max_agents=1)
+
+
+thorough = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def order(comparison: Any) -> tuple[str, int]:
+    return comparison.decision_id, comparison.started_at_ms
+
+
+@thorough
+@given(st.data())
+def test_any_reading_gives_what_brute_force_gives(data: st.DataObject) -> None:
+    """``Seen.add`` checks that the ledger adds up after every batch."""
+    log: Log = data.draw(logs())
+    seen = run(*data.draw(readings(log)), settings=config_of(log))
+    comparisons, ledger = reference.compare(
+        log.events, log.vectors, log.predictions, expire_after_ms=EXPIRE_MS * log.scale
+    )
+    assert seen.ledger == ledger
+    assert seen.sorted_comparisons() == sorted(comparisons, key=order)
+    assert not seen.dead
+
+
+@thorough
+@given(st.data())
+def test_any_reading_gives_the_same_figures(data: st.DataObject) -> None:
+    log: Log = data.draw(logs())
+    all_at_once = [*log.task_events, *log.task_features, *log.shadow_predictions]
+    seen = run(*data.draw(readings(log)), settings=config_of(log))
+    assert seen.figures == run(all_at_once, settings=config_of(log)).figures
+    agents = {r.slice for r in seen.figures.values()} - {"all"}
+    assert len(agents) <= 1
+
+
+@thorough
+@given(st.data())
+def test_a_restored_state_goes_on_as_if_nothing_had_happened(data: st.DataObject) -> None:
+    """Restored after any batches, every later batch writes the same bytes."""
+    log: Log = data.draw(logs())
+    settled = config_of(log)
+    batches: list[list[Record]] = data.draw(readings(log))
+    kept, restored = ComparisonState(), ComparisonState()
+    for batch in batches:
+        if data.draw(st.booleans()):
+            restored = restore(snapshot(restored), config=settled)
+        assert fold(restored, batch, config=settled) == fold(kept, batch, config=settled)
+    assert snapshot(restored) == snapshot(kept)
+
+
+@thorough
+@given(st.data())
+def test_reading_again_leads_to_the_same_state(data: st.DataObject) -> None:
+    """Recovery folds from the beginning in another interleaving; what follows is the same."""
+    log: Log = data.draw(logs())
+    settled = config_of(log)
+    first: list[list[Record]] = data.draw(readings(log))
+    batches = data.draw(st.integers(0, len(first)))
+    read = [record for batch in first[:batches] for record in batch]
+    before, again = ComparisonState(), ComparisonState()
+    for batch in first[:batches]:
+        fold(before, batch, config=settled)
+    fold(again, sorted(read, key=lambda r: r.topic), config=settled)
+    seen, seen_again = Seen(), Seen()
+    for batch in first[batches:]:
+        seen.add(fold(before, batch, config=settled))
+        seen_again.add(fold(again, batch, config=settled))
+    assert seen.sorted_comparisons() == seen_again.sorted_comparisons()
+    assert (seen.figures, seen.ledger) == (seen_again.figures, seen_again.ledger)
