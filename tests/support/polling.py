@@ -4,20 +4,24 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, overload
 
 _EVERY_S = 0.05
 T = TypeVar("T")
 
 
+@overload
 async def eventually(
-    check: Callable[[], T | Awaitable[T]], *, timeout_s: float = 20.0, what: str
-) -> T:
+    check: Callable[[], Awaitable[T]], *, timeout_s: float = 20.0, what: str
+) -> T: ...
+@overload
+async def eventually(check: Callable[[], T], *, timeout_s: float = 20.0, what: str) -> T: ...
+async def eventually(check: Callable[[], object], *, timeout_s: float = 20.0, what: str) -> object:
     """Call ``check``, plain or async, until it returns something true; return that."""
     deadline = time.monotonic() + timeout_s
     while True:
         found = check()
-        result = cast("T", await found if inspect.isawaitable(found) else found)
+        result = await found if inspect.isawaitable(found) else found
         if result:
             return result
         if time.monotonic() > deadline:

@@ -1,6 +1,7 @@
 """How the stages stand, asked of the broker alone: it works with every worker dead."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,9 +13,8 @@ from aiokafka.structs import TopicPartition
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
-from gnomon.errors import BrokerUnavailableError
 from gnomon.events import Ledger
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.reading import no_broker, partitions_of, read_topic
 from gnomon.topics import (
     COMPARISON_METRICS,
     COMPARISONS,
@@ -30,6 +30,11 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "vault": (COMPARISONS.name,),
 }
 """What each stage reads; a test holds it against the stages."""
+
+
+FEW = 100
+"""Up to so many offsets behind, records are counted one by one."""
+COUNT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,40 +66,69 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    names = sorted({prefix + topic for inputs in INPUTS.values() for topic in inputs})
+    partitions = await partitions_of(brokers, names)
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
         await consumer.start()
         await admin.start()
-        return [await _stage(name, prefix, consumer, admin) for name in INPUTS]
+        return [
+            await _stage(
+                name,
+                group_of(name, prefix),
+                [tp for topic in inputs for tp in partitions.get(prefix + topic, ())],
+                consumer,
+                admin,
+            )
+            for name, inputs in INPUTS.items()
+        ]
     except KafkaError as error:
-        raise BrokerUnavailableError(
-            f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
-        ) from error
+        raise no_broker(brokers, error) from error
     finally:
         await consumer.stop()
         await admin.close()
 
 
 async def _stage(
-    name: str, prefix: str, consumer: AIOKafkaConsumer, admin: AIOKafkaAdminClient
+    name: str,
+    group: str,
+    tps: Sequence[TopicPartition],
+    consumer: AIOKafkaConsumer,
+    admin: AIOKafkaAdminClient,
 ) -> StageOverview:
-    group = group_of(name, prefix)
-    known = await consumer.topics()
-    tps = [
-        TopicPartition(prefix + topic, partition)
-        for topic in INPUTS[name]
-        if prefix + topic in known
-        for partition in sorted(consumer.partitions_for_topic(prefix + topic) or ())
-    ]
     workers = len(await _members(admin, group))
     if not tps:
         return StageOverview(name, workers, {})
     ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
-    committed = await admin.list_consumer_group_offsets(group, partitions=tps)
+    committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
     done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
-    lag = {f"{tp.topic}[{tp.partition}]": ends[tp] - max(done[tp], begins[tp]) for tp in tps}
-    return StageOverview(name, workers, lag)
+    starts = {tp: max(done[tp], begins[tp]) for tp in tps}
+    lag = {tp: ends[tp] - starts[tp] for tp in tps}
+    lag |= await _counted(consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends)
+    return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in tps})
+
+
+async def _counted(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    """Records there really are: a transaction's end takes an offset but is no record."""
+    counts = dict.fromkeys(starts, 0)
+    if not counts:
+        return counts
+    consumer.assign(list(counts))
+    for tp, start in starts.items():
+        consumer.seek(tp, start)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COUNT_S
+    while loop.time() < deadline and [
+        tp for tp in counts if await consumer.position(tp) < ends[tp]
+    ]:
+        for tp, records in (await consumer.getmany(timeout_ms=100)).items():
+            counts[tp] += sum(record.offset < ends[tp] for record in records)
+    return counts
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -29,13 +30,15 @@ async def read_topic(
         BrokerUnavailableError: No broker answers.
         ConfigurationError: There is no such topic.
     """
+    partitions = (await partitions_of(brokers, [topic])).get(topic)
+    if not partitions:
+        raise ConfigurationError(f"there is no topic {topic!r}: gnomon topics create")
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers, isolation_level="read_committed", auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
         try:
-            partitions = await _partitions(consumer, topic)
             ends = await consumer.end_offsets(partitions)
             consumer.assign(partitions)
             if from_end:
@@ -52,13 +55,38 @@ async def read_topic(
         finally:
             await consumer.stop()
     except KafkaError as error:
-        raise BrokerUnavailableError(f"{brokers}: {error!r}; is a broker running there?") from error
+        raise no_broker(brokers, error) from error
 
 
-async def _partitions(consumer: AIOKafkaConsumer, topic: str) -> list[TopicPartition]:
-    if topic not in await consumer.topics():
-        raise ConfigurationError(f"there is no topic {topic!r}: gnomon topics create")
-    return [TopicPartition(topic, p) for p in sorted(consumer.partitions_for_topic(topic) or ())]
+async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
+    """The partitions of those of ``topics`` that exist, by topic.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+    """
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    try:
+        await admin.start()
+        described = await admin.describe_topics(list(topics))
+    except KafkaError as error:
+        raise no_broker(brokers, error) from error
+    finally:
+        await admin.close()
+    return {
+        found["topic"]: [
+            TopicPartition(found["topic"], number)
+            for number in sorted(p["partition"] for p in found["partitions"])
+        ]
+        for found in described
+        if not found["error_code"]
+    }
+
+
+def no_broker(brokers: str, error: KafkaError) -> BrokerUnavailableError:
+    """What to tell a person when nobody answers."""
+    return BrokerUnavailableError(
+        f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
+    )
 
 
 def as_json(record: SourceRecord) -> bytes:

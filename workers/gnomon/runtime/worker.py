@@ -49,6 +49,7 @@ class StageWorker(Generic[State]):
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage, self.metrics = stage, metrics
+        self.port = 0
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
         self._started_at_s = clock_s()
@@ -69,6 +70,7 @@ class StageWorker(Generic[State]):
         """
         health = HealthServer(self, host=host, port=port)
         await health.start()
+        self.port = health.port
         try:
             await self.stage.start()
             self._app = self._create_app()

@@ -85,6 +85,8 @@ class TransactionalWriter:
                         {TopicPartition(t, self._partition): o for t, o in offsets.items()},
                         self._group,
                     )
+            except _FENCED:
+                raise  # there is nothing left to abort: the new owner has done it
             except BaseException:
                 await asyncio.shield(self._abort())
                 raise

@@ -1,0 +1,62 @@
+"""A stage whose output shows every record it was given, in order, and how often."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gnomon.errors import TransientError
+from gnomon.records import DeadLetter, Outputs, SourceRecord
+
+
+@dataclass
+class Counted:
+    """How many records of the partition were folded."""
+
+    n: int = 0
+
+
+@dataclass
+class CountingStage:
+    """Numbers the records of each partition; ``x`` as a value is poison."""
+
+    name: str = "counting"
+    inputs: tuple[str, ...] = ("task-events",)
+    stateful: bool = True
+    failures_left: int = 0
+    restored: list[int] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Nothing to acquire."""
+
+    async def stop(self) -> None:
+        """Nothing to release."""
+
+    def new_state(self, partition: int) -> Counted:
+        return Counted()
+
+    async def apply(self, state: Counted, records: Sequence[SourceRecord]) -> Outputs:
+        if self.failures_left:
+            self.failures_left -= 1
+            raise TransientError("the world is bad")
+        outputs = Outputs()
+        for record in records:
+            state.n += 1
+            if record.value == b"x":
+                outputs.dead.append(DeadLetter(record, "poison", "an x"))
+                continue
+            value = json.dumps({"n": state.n, "offset": record.offset}).encode()
+            outputs.topic("task-features").append((record.key, value))
+        return outputs
+
+    def tick(self, state: Counted, idle_ms: int) -> Outputs | None:
+        return None
+
+    def snapshot(self, state: Counted) -> bytes:
+        return str(state.n).encode()
+
+    def restore(self, partition: int, data: bytes) -> Counted:
+        self.restored.append(partition)
+        return Counted(int(data))
+
+    def status(self) -> Mapping[str, object]:
+        return {"counting": True}

@@ -1,0 +1,251 @@
+"""The batch runtime on real Kafka: every record once, whatever happens to the workers."""
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiokafka import AIOKafkaProducer
+from prometheus_client.parser import text_string_to_metric_families
+from tests.conftest import Kafka
+from tests.integration.runtime.counting import Counted, CountingStage
+from tests.support.polling import eventually
+
+from gnomon.errors import FencedError
+from gnomon.records import Outputs
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.overview import overview
+from gnomon.runtime.reading import as_json, read_topic
+from gnomon.runtime.worker import StageWorker
+from gnomon.runtime.writer import TransactionalWriter
+from gnomon.settings import Settings
+
+pytestmark = pytest.mark.kafka
+PARTITIONS = 4
+
+
+class Bench:
+    """A prefix of topics, settings, and workers that end with the test."""
+
+    def __init__(self, brokers: str, prefix: str, folder: Path) -> None:
+        self.settings = Settings(
+            brokers=brokers,
+            topic_prefix=prefix,
+            data_dir=str(folder),
+            session_timeout_s=6.0,
+            snapshot_every_s=0.2,
+        )
+        self._running: dict[StageWorker[Counted], asyncio.Task[None]] = {}
+
+    async def start(self, stage: CountingStage | None = None) -> StageWorker[Counted]:
+        worker = StageWorker(stage or CountingStage(), settings=self.settings, metrics=Metrics())
+        self._running[worker] = asyncio.create_task(worker.run(port=0))
+        await eventually(lambda: worker.ready, what="the worker is ready")
+        return worker
+
+    async def stop(self, worker: StageWorker[Counted]) -> None:
+        worker.stop()
+        await self._running.pop(worker)
+
+    async def stop_all(self) -> None:
+        for worker in list(self._running):
+            with contextlib.suppress(FencedError):
+                await self.stop(worker)
+
+    async def send(self, values: Iterable[bytes]) -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=self.settings.brokers, linger_ms=5)
+        await producer.start()
+        for i, value in enumerate(values):
+            await producer.send(
+                f"{self.settings.topic_prefix}task-events", value, partition=i % PARTITIONS
+            )
+        await producer.stop()
+
+    async def written(self) -> dict[int, list[int]]:
+        """The numbers in task-features, by partition, in the order of the log."""
+        numbers: dict[int, list[int]] = defaultdict(list)
+        async for record in read_topic(
+            brokers=self.settings.brokers,
+            topic=f"{self.settings.topic_prefix}task-features",
+            follow=False,
+        ):
+            numbers[record.partition].append(json.loads(record.value or b"")["n"])
+        return numbers
+
+    async def expect(self, each: int) -> None:
+        """Wait for ``each`` outputs a partition; they must be 1, 2, 3 … without a repeat."""
+
+        async def enough() -> bool:
+            return sum(map(len, (await self.written()).values())) >= each * PARTITIONS
+
+        await eventually(enough, what=f"{each * PARTITIONS} outputs")
+        expected = {p: list(range(1, each + 1)) for p in range(PARTITIONS)}
+        assert await self.written() == expected
+
+
+@pytest.fixture
+async def bench(kafka: Kafka, topics: str, tmp_path: Path) -> AsyncIterator[Bench]:
+    found = Bench(kafka.brokers, topics, tmp_path)
+    yield found
+    await found.stop_all()
+
+
+async def test_each_record_is_folded_once_and_in_order(bench: Bench) -> None:
+    await bench.start()
+
+    await bench.send(b"%d" % i for i in range(4000))
+
+    await bench.expect(1000)
+
+
+async def test_a_stopped_worker_leaves_its_state_to_the_next(bench: Bench) -> None:
+    first = await bench.start()
+    await bench.send([b"v"] * 400)
+    await bench.expect(100)
+    await bench.stop(first)
+
+    await bench.send([b"v"] * 400)
+    successor = CountingStage()
+    await bench.start(successor)
+
+    await bench.expect(200)
+    assert sorted(successor.restored) == [0, 1, 2, 3]
+
+
+async def test_without_snapshots_the_state_is_folded_again_from_the_log(bench: Bench) -> None:
+    first = await bench.start()
+    await bench.send([b"v"] * 400)
+    await bench.expect(100)
+    await bench.stop(first)
+    shutil.rmtree(bench.settings.state_url)
+
+    successor = CountingStage()
+    await bench.start(successor)
+    await bench.send([b"v"] * 400)
+
+    await bench.expect(200)
+    assert successor.restored == []
+
+
+async def test_a_worker_that_joins_takes_a_share_and_one_that_leaves_gives_it_back(
+    bench: Bench,
+) -> None:
+    first = await bench.start()
+    sending = asyncio.create_task(bench.send([b"v"] * 2000))
+    second = await bench.start()
+    await eventually(lambda: len(_partitions(second)) == 2, what="two partitions each")
+    assert len(_partitions(first)) == 2
+    await sending
+    await bench.send([b"v"] * 2000)
+    await bench.stop(second)
+
+    await bench.send([b"v"] * 2000)
+
+    await bench.expect(1500)
+    await eventually(lambda: len(_partitions(first)) == 4, what="all partitions are back")
+
+
+def _partitions(worker: StageWorker[Counted]) -> dict[str, object]:
+    found = worker.status()["partitions"]
+    assert isinstance(found, dict)
+    return found
+
+
+async def test_a_batch_is_tried_again_while_the_world_is_bad(bench: Bench) -> None:
+    stage = CountingStage(failures_left=3)
+    await bench.start(stage)
+
+    await bench.send([b"v"] * 40)
+
+    await bench.expect(10)
+    assert stage.failures_left == 0
+
+
+async def test_poison_goes_to_dead_letters_and_its_neighbours_go_on(bench: Bench) -> None:
+    await bench.start()
+
+    await bench.send([b"1", b"x", b"3", b"4"] * 2)
+
+    letters = await eventually(lambda: _dead_letters(bench), what="two dead letters")
+    assert [(d["reason"], d["value"], d["stage"]) for d in letters] == [
+        ("poison", "x", "counting")
+    ] * 2
+    assert sorted(int(str(d["offset"])) for d in letters) == [0, 1]
+    written = await bench.written()
+    assert sum(map(len, written.values())) == 6
+
+
+async def _dead_letters(bench: Bench) -> list[dict[str, object]]:
+    topic = f"{bench.settings.topic_prefix}dead-letters"
+    found = [
+        json.loads(as_json(record))
+        async for record in read_topic(brokers=bench.settings.brokers, topic=topic, follow=False)
+    ]
+    return found if len(found) == 2 else []
+
+
+async def test_who_is_fenced_writes_nothing(bench: Bench) -> None:
+    settings = bench.settings
+    place = {
+        "brokers": settings.brokers,
+        "group": f"{settings.topic_prefix}g",
+        "stage": "counting",
+        "prefix": settings.topic_prefix,
+    }
+    outputs = Outputs({"task-features": [(b"k", b'{"n": 1}')]})
+    async with TransactionalWriter(partition=0, **place) as zombie:
+        async with TransactionalWriter(partition=0, **place) as owner:
+            await owner.write(outputs, {})
+        with pytest.raises(FencedError):
+            await zombie.write(Outputs({"task-features": [(b"k", b'{"n": 99}')]}), {})
+
+    assert await bench.written() == {0: [1]}
+
+
+async def test_health_tells_of_work_and_lag(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.send([b"v"] * 400)
+    await bench.expect(100)
+
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
+        async with http.get("/readyz") as ready:
+            assert ready.status == 200
+        async with http.get("/livez") as live:
+            assert live.status == 200
+        async with http.get("/status") as response:
+            status = await response.json()
+        async with http.get("/metrics") as response:
+            samples = {
+                (sample.name, *sorted(sample.labels.items())): sample.value
+                for family in text_string_to_metric_families(await response.text())
+                for sample in family.samples
+            }
+
+    topic = f"{bench.settings.topic_prefix}task-events"
+    assert status["stage"] == "counting"
+    assert [p["offsets"] for p in status["partitions"].values()] == [{topic: 100}] * 4
+    read = ("gnomon_records_total", ("stage", "counting"), ("topic", topic))
+    assert samples[read] == 400
+
+
+async def test_lag_is_what_no_worker_has_committed(bench: Bench) -> None:
+    worker = await bench.start()
+    await bench.send([b"v"] * 200)
+    await bench.expect(50)
+    await bench.stop(worker)
+    await bench.send([b"v"] * 40)
+
+    # The counting stage reads task-events under a group of its own; features has read none.
+    stages = await overview(brokers=bench.settings.brokers, prefix=bench.settings.topic_prefix)
+
+    assert {stage.name: stage.lag for stage in stages} == {
+        "features": 240,
+        "shadow": 200,
+        "comparison": 440,
+        "vault": 0,
+    }
