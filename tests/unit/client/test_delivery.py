@@ -5,12 +5,12 @@ import logging
 from collections.abc import Callable, Sequence
 
 import pytest
+from tests.support.polling import eventually
 
 from gnomon.client import delivery
 from gnomon.client.buffer import Buffer, Record
 from gnomon.client.delivery import Delivery, Loop, Producer, UnavailableError
 from gnomon.client.report import Limiter, Reporter
-from tests.support.polling import eventually
 
 Answer = Callable[[Sequence[Record]], list[Delivery]]
 
