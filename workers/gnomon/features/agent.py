@@ -73,7 +73,8 @@ class Agent:
             return
         duration_ns = int(event.duration_s * NS + 0.5)
         succeeded = event.succeeded
-        self.flights.remove(key)
+        if self.flights.started:
+            self.flights.remove(key)
         self.history.add(event.task_type, duration_ns, succeeded)
         if time_ms >= kept_from_ms + HOUR_MS:
             marked = mark(succeeded, event.code_review_iterations, event.deployment_succeeded)

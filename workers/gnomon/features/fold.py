@@ -96,7 +96,8 @@ def _read(record: SourceRecord, ahead_ms: int) -> tuple[TaskEvent, int]:
         raise codec.refusal(value, error) from error
     if isinstance(event, TaskFinished):
         at_ms = event.finished_at_ms
-        _check_size(event)
+        if event.duration_s > MAX_DURATION_S or (event.code_review_iterations or 0) > MAX_REVIEWS:
+            raise _too_large(event)
     else:
         at_ms = event.started_at_ms if isinstance(event, TaskStarted) else event.cancelled_at_ms
     if at_ms - record.timestamp > ahead_ms:
@@ -108,13 +109,10 @@ def _read(record: SourceRecord, ahead_ms: int) -> tuple[TaskEvent, int]:
     return event, at_ms
 
 
-def _check_size(event: TaskFinished) -> None:
+def _too_large(event: TaskFinished) -> EventError:
     if event.duration_s > MAX_DURATION_S:
-        raise EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
-    if (event.code_review_iterations or 0) > MAX_REVIEWS:
-        raise EventError(
-            "invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`"
-        )
+        return EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
+    return EventError("invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`")
 
 
 def _agent(state: FeaturesState, agent_id: str, at_ms: int, timestamp_ms: int) -> Agent:

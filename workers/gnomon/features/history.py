@@ -1,7 +1,7 @@
 """The last runs of one agent, whenever they were: of any task type, and of each.
 
-A ring of runs is one array of integers: the sum of durations in ns, the number of successes, then
-up to ``RUNS`` runs as ``duration_ns << 1 | succeeded`` in order of arrival.
+A ring of runs is one array of integers: up to ``RUNS`` runs, in order of arrival, behind their sum.
+A run is ``duration_ns << 5 | succeeded``, so one sum adds up both.
 """
 
 import sys
@@ -13,8 +13,9 @@ from gnomon.features.window import NS
 RUNS: Final = 20
 """How many runs an average of the past looks back on."""
 MAX_TYPES: Final = 64
-"""Task types remembered of one agent; those finished longest ago are forgotten first."""
-_HEAD = 2
+"""Task types remembered of one agent."""
+_SHIFT: Final = 5
+_SUCCEEDED: Final = (1 << _SHIFT) - 1
 
 Averages = tuple[int, float | None, float | None]
 """Runs, mean duration in seconds, success rate; ``None`` where there is no run."""
@@ -23,26 +24,15 @@ _NONE: Final[Averages] = (0, None, None)
 
 def new_ring() -> "array[int]":
     """Make a ring that has seen no run."""
-    return array("q", (0, 0))
-
-
-def remember(ring: "array[int]", duration_ns: int, succeeded: bool) -> None:  # noqa: FBT001
-    """Add one run; the one before the last ``RUNS`` is forgotten."""
-    ring.append(duration_ns << 1 | succeeded)
-    if len(ring) > RUNS + _HEAD:
-        oldest = ring.pop(_HEAD)
-        duration_ns -= oldest >> 1
-        ring[1] -= oldest & 1
-    ring[0] += duration_ns
-    ring[1] += succeeded
+    return array("q", (0,))
 
 
 def averages(ring: "array[int] | None") -> Averages:
     """Summarise one ring."""
     if ring is None:
         return _NONE
-    n = len(ring) - _HEAD
-    return (n, ring[0] / (n * NS), ring[1] / n) if n else _NONE
+    n = len(ring) - 1
+    return (n, (ring[0] >> _SHIFT) / (n * NS), (ring[0] & _SUCCEEDED) / n) if n else _NONE
 
 
 class History:
@@ -50,7 +40,8 @@ class History:
 
     Attributes:
         overall: The last runs of any type.
-        by_type: The last runs of each task type, the type that finished last at the end.
+        by_type: The last runs of each task type. Once there are ``MAX_TYPES``, a type that
+            finishes goes to the end, and a new one takes the place of the first.
     """
 
     __slots__ = ("by_type", "overall")
@@ -60,15 +51,25 @@ class History:
         self.by_type: dict[str, array[int]] = {}
 
     def add(self, task_type: str, duration_ns: int, succeeded: bool) -> None:  # noqa: FBT001
-        """Count one finished run in both."""
-        remember(self.overall, duration_ns, succeeded)
+        """Count one finished run, of less than 2**53 ns, in both rings it belongs to."""
+        run = duration_ns << _SHIFT | succeeded
+        same_type = self.by_type.get(task_type)
+        if same_type is None or len(self.by_type) >= MAX_TYPES:
+            same_type = self._move_to_end(task_type)
+        for ring in (self.overall, same_type):
+            if len(ring) > RUNS:
+                ring[0] += run - ring.pop(1)
+            else:
+                ring[0] += run
+            ring.append(run)
+
+    def _move_to_end(self, task_type: str) -> "array[int]":
         by_type = self.by_type
         ring = by_type.pop(task_type, None)
         if ring is None:
             ring = new_ring()
-            # Interned, because many agents do tasks of the same few types.
-            task_type = sys.intern(task_type)
             if len(by_type) >= MAX_TYPES:
                 del by_type[next(iter(by_type))]
-        by_type[task_type] = ring
-        remember(ring, duration_ns, succeeded)
+        # Interned, because many agents do tasks of the same few types.
+        by_type[sys.intern(task_type)] = ring
+        return ring
