@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -145,6 +146,7 @@ def test_a_forked_child_seals_with_a_key_of_its_own() -> None:
     ring._lock.acquire()  # as another thread of the parent may at that instant
     child = os.fork()
     if child == 0:
+        signal.alarm(10)  # a lock taken over from the parent would never be released
         try:
             os.write(writer, seal(ring)[0].encode())
         finally:
