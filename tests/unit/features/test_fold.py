@@ -177,18 +177,13 @@ def test_the_last_twenty_runs_count_however_old() -> None:
     assert vector.same_type_success_rate == 0.0
 
 
-def test_sixty_four_task_types_are_remembered_of_an_agent() -> None:
-    """The one that finished longest ago gives way."""
-    kinds = [f"k{i}" for i in range(64)]
-    events = [finished(f"f{kind}", NOW, task_type=kind) for kind in kinds]
-    events += [
-        finished("again", NOW, task_type="k0"),
-        finished("one too many", NOW, task_type="k64"),
-    ]
+def test_a_thousand_task_types_are_remembered_of_an_agent() -> None:
+    """With 1,024 there, the one that finished longest ago gives way to a new one."""
+    log: list[TaskEvent] = [finished(f"f{i}", NOW, task_type=f"k{i}") for i in range(1024)]
+    log.append(finished("again", NOW, task_type="k0"))
+    log.append(finished("one too many", NOW, task_type="k1024"))
 
-    got = run(
-        [*events, *(started(kind, NOW, task_type=kind) for kind in ("k0", "k1", "k2", "k64"))]
-    )
+    got = run([*log, *(started(k, NOW, task_type=k) for k in ("k0", "k1", "k2", "k1024"))])
 
     assert [vector.features.same_type_runs for vector in got] == [2, 0, 1, 1]
 

@@ -12,7 +12,7 @@ from gnomon.features.window import NS
 
 RUNS: Final = 20
 """How many runs an average of the past looks back on."""
-MAX_TYPES: Final = 64
+MAX_TYPES: Final = 1024
 """Task types remembered of one agent."""
 _SHIFT: Final = 5
 _SUCCEEDED: Final = (1 << _SHIFT) - 1
