@@ -1,8 +1,11 @@
 """``gnomon broker`` and ``gnomon topics`` as a person runs them."""
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,31 +24,65 @@ def gnomon(*arguments: str) -> "subprocess.CompletedProcess[str]":
     )
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("ends_by", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_broker_leaves_no_process_behind(
-    kafka: Kafka, tmp_path: Path, ends_by: signal.Signals
-) -> None:
+@pytest.fixture
+def no_kafka_but_ours(kafka: Kafka) -> None:
+    """Skip where the session's broker could not be started here."""
     if kafka.broker is None:
         pytest.skip("the tests run against a broker of GNOMON_TEST_BROKERS")
-    command = [*GNOMON, "broker", "--port", "0", "--data-dir", str(tmp_path)]
+
+
+@contextmanager
+def running_broker(directory: Path, *options: str) -> Iterator["subprocess.Popen[str]"]:
+    """``gnomon broker`` with a process group of its own, as a shell would start it."""
+    command = [*GNOMON, "broker", "--port", "0", "--data-dir", str(directory), *options]
     with subprocess.Popen(  # noqa: S603
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, process_group=0
     ) as process:
+        yield process
+
+
+def ends_in_order(directory: Path) -> bool:
+    """Whether nothing runs there any more and Kafka has said that it closed its files."""
+    eventually_sync(
+        lambda: not processes_that_mention(str(directory)), timeout_s=15, what="all have ended"
+    )
+    return (directory / "broker" / "data" / ".kafka_cleanshutdown").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("no_kafka_but_ours")
+def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> None:
+    with running_broker(tmp_path) as process:
         assert process.stdout is not None
         brokers = process.stdout.readline().strip()
         check = gnomon("topics", "check", "--brokers", brokers)
 
-        process.send_signal(ends_by)
-        _, said = process.communicate(timeout=30)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the whole group
+        _, said = process.communicate(timeout=40)
 
+    assert process.returncode == 0
     assert check.returncode == 0, check.stdout + check.stderr
-    assert process.returncode == (-signal.SIGKILL if ends_by is signal.SIGKILL else 0)
     assert f"export GNOMON_BROKERS={brokers}" in said
     assert "topics: 9 created" in said
-    eventually_sync(
-        lambda: not processes_that_mention(str(tmp_path)), timeout_s=12, what="all have ended"
-    )
+    assert ends_in_order(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("no_kafka_but_ours")
+@pytest.mark.parametrize(("ends_by", "status"), [(signal.SIGTERM, 0), (signal.SIGKILL, -9)])
+def test_the_broker_ends_with_its_command(
+    tmp_path: Path, ends_by: signal.Signals, status: int
+) -> None:
+    with running_broker(tmp_path, "--no-topics") as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("127.0.0.1:")
+
+        process.send_signal(ends_by)
+        assert process.wait(40) == status
+
+    assert ends_in_order(tmp_path)
 
 
 def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> None:
@@ -78,9 +115,8 @@ def test_without_a_broker_a_command_says_how_to_start_one() -> None:
     assert "'gnomon broker'" in line
 
 
+@pytest.mark.usefixtures("no_kafka_but_ours")
 def test_a_busy_port_is_a_mistake_in_the_command(kafka: Kafka, tmp_path: Path) -> None:
-    if kafka.broker is None:
-        pytest.skip("the tests run against a broker of GNOMON_TEST_BROKERS")
     port = kafka.brokers.rpartition(":")[2]
 
     done = gnomon("broker", "--port", port, "--data-dir", str(tmp_path))
@@ -89,7 +125,8 @@ def test_a_busy_port_is_a_mistake_in_the_command(kafka: Kafka, tmp_path: Path) -
     assert f"port {port} is in use" in done.stderr
 
 
-def test_everything_can_be_fetched_beforehand(kafka: Kafka) -> None:
+@pytest.mark.usefixtures("no_kafka_but_ours")
+def test_everything_can_be_fetched_beforehand() -> None:
     done = gnomon("broker", "--download-only")
 
     assert done.returncode == 0
