@@ -1,1 +1,15 @@
-"""Model versions: training, the registry, and prediction on a batch."""
+"""Shadow models: rows, control, training, registry and prediction."""
+
+import os
+
+_MLFLOW = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SKIP_PIP_REQUIREMENTS_CHECK": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+}
+
+# MLflow reads some of these while it is imported, so they are set before any module that does.
+for _name, _value in _MLFLOW.items():
+    os.environ.setdefault(_name, _value)

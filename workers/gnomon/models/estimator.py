@@ -1,0 +1,151 @@
+"""The estimator gnomon trains: categories as smoothed means, then two scikit-learn models.
+
+Knowledge goes from one agent to another through the means of each task type. All state is in
+arrays, strings and scikit-learn models, so that skops can store it without pickle.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+DURATION: Final = "duration_s"
+SUCCESS: Final = "success_probability"
+
+_SMOOTHING: Final = 5.0
+"""A category's mean counts its own rows plus this many of the overall mean."""
+
+_FOLDS: Final = 5
+_MAX_CATEGORIES: Final = 1_000
+"""Kept for one column, the most frequent first: free text must not fill the registry."""
+
+
+class Model(Protocol):
+    """A scikit-learn regressor or classifier that accepts ``nan``."""
+
+    def fit(self, rows: NDArray[np.float64], targets: NDArray[Any]) -> Any:
+        """Learn from rows of shape ``(n, columns)`` and targets of shape ``(n,)``."""
+
+    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """One figure a row."""
+
+
+class Categories:
+    """Maps the strings of one column to smoothed means of the targets.
+
+    Attributes:
+        names_: The strings that have a mean of their own.
+        means_: Shape ``(len(names_) + 1, targets)``; the last row is for every other string.
+    """
+
+    names_: NDArray[np.str_]
+    means_: NDArray[np.float64]
+
+    def fit(self, strings: Sequence[str | None], targets: NDArray[np.float64]) -> Self:
+        """Learn the means of ``targets``, shape ``(n, targets)``, by string."""
+        counts = Counter(s for s in strings if s is not None)
+        names = [name for name, _ in counts.most_common(_MAX_CATEGORIES)]
+        at = {name: index for index, name in enumerate(names)}
+        index = np.array([at.get(s, len(names)) if s is not None else len(names) for s in strings])
+        overall = targets.mean(axis=0)
+        size = len(names) + 1
+        n = np.bincount(index, minlength=size)[:, None]
+        sums = np.stack([np.bincount(index, column, size) for column in targets.T], axis=1)
+        self.means_ = (sums + _SMOOTHING * overall) / (n + _SMOOTHING)
+        self.means_[-1] = overall
+        self.names_ = np.array(names, dtype=np.str_)
+        return self
+
+    def transform(self, strings: Iterable[object]) -> NDArray[np.float64]:
+        """The means of each string, shape ``(n, targets)``."""
+        lookup: dict[object, int] | None = self.__dict__.get("_lookup")
+        if lookup is None:
+            lookup = {name: index for index, name in enumerate(self.names_.tolist())}
+            self.__dict__["_lookup"] = lookup
+        other = len(lookup)
+        return self.means_[[lookup.get(s, other) for s in strings]]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is stored: not the dictionary, which follows from ``names_``."""
+        return {"names_": self.names_, "means_": self.means_}
+
+
+class TaskModel:
+    """Predicts how long a task takes and whether it succeeds.
+
+    Durations are learnt as logarithms, so that long tasks do not drown the short.
+
+    Args:
+        duration: Not fitted.
+        success: Not fitted; a classifier with ``predict_proba``.
+        seed: Of the folds.
+
+    Attributes:
+        doubles_: Input columns taken as they are; those that were always missing are left out.
+        strings_: Input columns taken by their means.
+        success_: ``None`` where all runs, or none, had succeeded; then ``rate_`` is predicted.
+    """
+
+    def __init__(self, duration: Model, success: Any, *, seed: int = 0) -> None:
+        self.duration_, self.success_, self.seed = duration, success, seed
+        self.rate_ = 0.5
+
+    def fit(
+        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
+    ) -> Self:
+        """Learn from one row a run; durations in seconds.
+
+        A run's categories are the means of the other four fifths of the runs: its own outcome in
+        them would be taken for knowledge.
+        """
+        doubles = frame.select_dtypes("float64")
+        self.strings_ = [name for name in frame if name not in doubles]
+        self.doubles_ = [name for name in doubles if doubles[name].notna().any()]
+        logs = np.log1p(durations)
+        targets = np.column_stack([logs, successes])
+        strings = {name: _strings(frame, name) for name in self.strings_}
+        self.categories_ = [Categories().fit(strings[name], targets) for name in self.strings_]
+        means = [self._held_out_means(strings[name], targets) for name in self.strings_]
+        rows = np.hstack([frame[self.doubles_].to_numpy(np.float64), *means])
+        self.duration_.fit(rows, logs)
+        self.rate_ = float(successes.mean())
+        if 0.0 < self.rate_ < 1.0:
+            self.success_.fit(rows, successes)
+        else:
+            self.success_ = None
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Columns ``duration_s`` and ``success_probability``, one row for each of ``frame``."""
+        means = [
+            categories.transform(_strings(frame, name))
+            for name, categories in zip(self.strings_, self.categories_, strict=True)
+        ]
+        rows = np.hstack([frame[self.doubles_].to_numpy(np.float64), *means])
+        if self.success_ is None:
+            probability = np.full(len(frame), self.rate_)
+        else:
+            probability = self.success_.predict_proba(rows)[:, 1]
+        durations = np.maximum(np.expm1(self.duration_.predict(rows)), 0.0)
+        return pd.DataFrame({DURATION: durations, SUCCESS: probability})
+
+    def _held_out_means(
+        self, strings: list[Any], targets: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        means = np.empty_like(targets)
+        fold = np.random.default_rng(self.seed).permutation(len(strings)) % _FOLDS
+        text = np.array(strings, dtype=object)
+        for held_out in range(_FOLDS):
+            inside = fold == held_out
+            if inside.any():
+                rest = Categories().fit(text[~inside].tolist(), targets[~inside])
+                means[inside] = rest.transform(text[inside])
+        return means
+
+
+def _strings(frame: pd.DataFrame, name: str) -> list[Any]:
+    """A column's strings; what is missing is something that no category is called."""
+    return [s if isinstance(s, str) else None for s in frame[name].tolist()]

@@ -1,0 +1,390 @@
+"""Model versions in MLflow: register, find what is live, load with care, promote, roll back.
+
+The only module that imports mlflow. It uses a client with its own URIs and none of MLflow's
+global state. Aliases say what a version is for: ``champion``, ``challenger`` and
+``challenger-<anything>`` are live; ``previous`` is what a rollback returns to.
+"""
+
+import hashlib
+import logging
+import re
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version as installed
+from pathlib import Path
+from typing import Final, TypeVar
+
+import mlflow.sklearn
+import msgspec
+import requests
+import sqlalchemy.exc
+from mlflow.artifacts import download_artifacts
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.tracking import MlflowClient
+from mlflow.types import ColSpec, Schema
+
+from gnomon.errors import ConfigurationError, ModelRefusedError, RegistryUnavailableError
+from gnomon.models.artefact import TRUSTED, open_model
+from gnomon.models.predictor import LoadedModel
+from gnomon.models.sqlite_file import SqliteFile
+from gnomon.models.train import Trained
+
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
+PREVIOUS: Final = "previous"
+EXPERIMENT: Final = "gnomon"
+SHA256_TAG: Final = "gnomon.sha256"
+AUTHOR_TAG: Final = "gnomon.author"
+
+_LOCKED_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+"""On top of the 20 s that MLflow lets SQLite wait; some conflicts are reported at once."""
+
+_T = TypeVar("_T")
+
+for _noisy in ("mlflow", "alembic"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
+# Logs a traceback for each error it also raises.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that should predict."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    sha256: str | None
+
+
+class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version, with the metrics noted when it was trained."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    sha256: str | None
+    author: str | None
+    created_at_ms: int
+    metrics: dict[str, float]
+
+
+class Registry:
+    """One registered model and its versions. Connects at first use; safe in threads.
+
+    Every method raises ``RegistryUnavailableError`` when the registry does not answer.
+
+    Args:
+        uri: ``sqlite:///path`` or ``http://…`` of an MLflow server. Beside an SQLite file, in
+            ``mlartifacts``, are the files of its models.
+        model_name: Of the registered model.
+
+    Raises:
+        ConfigurationError: The URI or the name is of another form.
+    """
+
+    def __init__(self, *, uri: str, model_name: str) -> None:
+        if not re.fullmatch(r"[\w.-]{1,200}", model_name):
+            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r}: letters, digits, _ . -")
+        if not uri.startswith(("sqlite:///", "http://", "https://")):
+            raise ConfigurationError("GNOMON_MLFLOW_URI is neither sqlite:///… nor http(s)://…")
+        self.name = model_name
+        self._file = SqliteFile.of(uri) if uri.startswith("sqlite:") else None
+        self._uri = uri if self._file is None else self._file.uri
+        self._connected: MlflowClient | None = None
+
+    def register(self, trained: Trained, *, alias: str | None = CHALLENGER, author: str) -> str:
+        """Store ``trained`` as a new version, with its evaluation, and point ``alias`` at it.
+
+        Returns:
+            The version, as the registry numbers it.
+        """
+        client = self._client()
+        experiment = self._experiment(client)
+        run = _answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
+        with tempfile.TemporaryDirectory() as folder:
+            sha256 = _save(trained, Path(folder) / "model")
+            _answer(
+                lambda: client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
+            )
+        _note(client, run, trained)
+        self._ensure_model(client)
+        made = _answer(
+            lambda: client.create_model_version(
+                self.name,
+                source=f"{run.info.artifact_uri}/model",
+                run_id=run.info.run_id,
+                tags={SHA256_TAG: sha256, AUTHOR_TAG: author},
+            )
+        )
+        version = str(made.version)
+        if alias is not None:
+            self._point(client, alias, version)
+        return version
+
+    def live(self) -> list[LiveVersion]:
+        """Versions that should predict: the champion first, then challengers by alias."""
+        client = self._reader()
+        if client is None:
+            return []
+        by_version: dict[str, list[str]] = {}
+        for alias, version in sorted(self.aliases().items()):
+            if alias in {CHAMPION, CHALLENGER} or alias.startswith(f"{CHALLENGER}-"):
+                by_version.setdefault(version, []).append(alias)
+        found = []
+        for version, aliases in by_version.items():
+            sha256 = self._version(client, version).tags.get(SHA256_TAG)
+            found.append(
+                LiveVersion(name=self.name, version=version, aliases=tuple(aliases), sha256=sha256)
+            )
+        return found
+
+    def versions(self) -> list[VersionInfo]:
+        """Every version, newest first."""
+        client = self._reader()
+        if client is None:
+            return []
+        aliases = self.aliases()
+        return [
+            VersionInfo(
+                name=self.name,
+                version=str(found.version),
+                aliases=tuple(sorted(a for a, v in aliases.items() if v == str(found.version))),
+                sha256=found.tags.get(SHA256_TAG),
+                author=found.tags.get(AUTHOR_TAG),
+                created_at_ms=found.creation_timestamp,
+                metrics=_metrics(client, found),
+            )
+            for found in _every_version(client, self.name)
+        ]
+
+    def aliases(self) -> Mapping[str, str]:
+        """Which version each alias points at."""
+        client = self._reader()
+        if client is None:
+            return {}
+        try:
+            model = _answer(lambda: client.get_registered_model(self.name))
+        except _MissingError:
+            return {}
+        return {alias: str(version) for alias, version in model.aliases.items()}
+
+    def load(self, version: str) -> LoadedModel:
+        """One version, checked and in memory.
+
+        Raises:
+            ModelRefusedError: It may not be used; ``unknown_version``, ``files_missing``, or a
+                reason of ``artefact.open_model``.
+        """
+        client = self._reader()
+        if client is None:
+            raise ModelRefusedError("unknown_version", f"{self.name} has no version {version!r}")
+        found = self._version(client, version)
+        sha256 = found.tags.get(SHA256_TAG)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                source = _answer(lambda: client.get_model_version_download_uri(self.name, version))
+                files = _answer(
+                    lambda: download_artifacts(
+                        artifact_uri=source, dst_path=folder, tracking_uri=self._uri
+                    )
+                )
+            except (_MissingError, FileNotFoundError) as error:
+                raise ModelRefusedError("files_missing", str(error)) from error
+            return open_model(Path(files), name=self.name, version=version, sha256=sha256)
+
+    def promote(self, version: str, *, alias: str = CHAMPION) -> str | None:
+        """Point ``alias`` at ``version``; where that is ``champion``, ``previous`` at the last one.
+
+        A version that is there already stays, so a repeat after a crash does no harm.
+
+        Returns:
+            The version that ``alias`` pointed at before.
+
+        Raises:
+            ModelRefusedError: There is no such version, or it may not be used.
+        """
+        self.load(version)
+        client = self._client()
+        current = self.aliases().get(alias)
+        if current == version:
+            return current
+        if alias == CHAMPION and current is not None:
+            self._point(client, PREVIOUS, current)
+        self._point(client, alias, version)
+        return current
+
+    def rollback(self) -> str:
+        """Make the previous champion champion again; the version.
+
+        Raises:
+            ConfigurationError: There is no previous one, as after a rollback.
+        """
+        version = self.aliases().get(PREVIOUS)
+        if version is None:
+            raise ConfigurationError(f"{self.name} has no previous champion to roll back to")
+        client = self._client()
+        self._point(client, CHAMPION, version)
+        _answer(lambda: client.delete_registered_model_alias(self.name, PREVIOUS))
+        return version
+
+    def _reader(self) -> MlflowClient | None:
+        """A client, unless the SQLite file is not there yet: reading alone makes none."""
+        if self._file is not None and not self._file.exists():
+            return None
+        return self._client()
+
+    def _client(self) -> MlflowClient:
+        if self._connected is None:
+            if self._file is None:
+                self._connected = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            else:
+                with self._file.prepared():  # two processes must not make the tables at once
+                    self._connected = _answer(self._connect)
+        return self._connected
+
+    def _connect(self) -> MlflowClient:
+        with _quietly():
+            client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            client.search_registered_models(max_results=1)
+        return client
+
+    def _experiment(self, client: MlflowClient) -> str:
+        found = _answer(lambda: client.get_experiment_by_name(EXPERIMENT))
+        if found is not None:
+            return str(found.experiment_id)
+        place = None if self._file is None else self._file.artifacts
+        try:
+            return str(_answer(lambda: client.create_experiment(EXPERIMENT, place)))
+        except _ExistsError:  # another process was faster
+            return self._experiment(client)
+
+    def _ensure_model(self, client: MlflowClient) -> None:
+        try:
+            _answer(lambda: client.get_registered_model(self.name))
+        except _MissingError:
+            try:
+                _answer(lambda: client.create_registered_model(self.name))
+            except _ExistsError:
+                return
+
+    def _version(self, client: MlflowClient, version: str) -> ModelVersion:
+        try:
+            return _answer(lambda: client.get_model_version(self.name, version))
+        except _MissingError as error:
+            detail = f"{self.name} has no version {version!r}"
+            raise ModelRefusedError("unknown_version", detail) from error
+
+    def _point(self, client: MlflowClient, alias: str, version: str) -> None:
+        _answer(lambda: client.set_registered_model_alias(self.name, alias, version))
+
+
+class _MissingError(Exception):
+    """The registry answers that there is no such thing."""
+
+
+class _ExistsError(Exception):
+    """The registry answers that there is such a thing already."""
+
+
+class _LockedError(RegistryUnavailableError):
+    """SQLite is busy; soon it will not be."""
+
+
+def _answer(ask: Callable[[], _T]) -> _T:
+    """What ``ask`` returns; asked again while SQLite says that it is locked."""
+    for wait_s in _LOCKED_WAITS_S:
+        try:
+            return _asked(ask)
+        except _LockedError:
+            time.sleep(wait_s)
+    return _asked(ask)
+
+
+def _asked(ask: Callable[[], _T]) -> _T:
+    try:
+        return ask()
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            raise _MissingError(str(error)) from error
+        if error.error_code == "RESOURCE_ALREADY_EXISTS":
+            raise _ExistsError(str(error)) from error
+        kind = _LockedError if "database is locked" in str(error) else RegistryUnavailableError
+        raise kind(_first_line(error)) from error
+    except (sqlalchemy.exc.SQLAlchemyError, requests.RequestException) as error:
+        raise RegistryUnavailableError(_first_line(error)) from error
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """MLflow warns of its own code while parts of it are imported at first use."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _save(trained: Trained, folder: Path) -> str:
+    """Write the model's files to ``folder``; the SHA-256 of the model file."""
+    inputs = Schema([ColSpec(kind, name, required=False) for name, kind in trained.columns])
+    outputs = Schema([ColSpec("double", name) for name in trained.outputs])
+    with _quietly():
+        mlflow.sklearn.save_model(
+            trained.estimator,
+            str(folder),
+            serialization_format="skops",
+            skops_trusted_types=sorted(TRUSTED),
+            signature=ModelSignature(inputs=inputs, outputs=outputs),
+            pip_requirements=[
+                f"{package}=={installed(package)}"
+                for package in ("gnomon", "numpy", "pandas", "scikit-learn", "skops")
+            ],
+        )
+    return hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest()
+
+
+def _note(client: MlflowClient, run: Run, trained: Trained) -> None:
+    """Write the evaluation and what was trained on to ``run``, and end it."""
+    figures = msgspec.to_builtins(trained.evaluation) if trained.evaluation else {}
+    at_ms = time.time_ns() // 1_000_000
+    metrics = [
+        Metric(name, float(value), at_ms, 0) for name, value in figures.items() if value is not None
+    ]
+    params = [
+        Param("learner", trained.learner),
+        Param("decisions", str(trained.decisions)),
+        Param("until_ms", str(trained.until_ms)),
+    ]
+    tags = [RunTag("mlflow.runName", f"{trained.learner} on {trained.decisions} decisions")]
+    _answer(lambda: client.log_batch(run.info.run_id, metrics=metrics, params=params, tags=tags))
+    _answer(lambda: client.set_terminated(run.info.run_id))
+
+
+def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
+    run_id = version.run_id
+    if not run_id:
+        return {}
+    try:
+        return dict(_answer(lambda: client.get_run(run_id)).data.metrics)
+    except _MissingError:
+        return {}
+
+
+def _every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
+    found: list[ModelVersion] = []
+    search = partial(client.search_model_versions, f"name='{name}'")
+    page = _answer(search)
+    found += page
+    while page.token:
+        page = _answer(partial(search, page_token=page.token))
+        found += page
+    return sorted(found, key=lambda version: int(version.version), reverse=True)

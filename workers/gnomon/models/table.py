@@ -1,0 +1,164 @@
+"""Rows for models: the same function makes them in training and in serving.
+
+``None`` becomes ``nan``; so does a feature of the rolling hour where less of that hour was seen
+than ``MIN_HOUR_SEEN``, so that a model is never fed numbers that merely look normal.
+"""
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gnomon.events import Comparison, ContextValue, TaskFeatures
+
+Kind = Literal["double", "string"]
+Task = TaskFeatures | Comparison
+"""What a row is made from: both know a task's start and its feature vector."""
+
+
+class Column(NamedTuple):
+    """One input of a model."""
+
+    name: str
+    kind: Kind
+
+
+MIN_HOUR_SEEN: Final = 0.9
+"""Share of the rolling hour that must have been seen for its features to be given to a model."""
+
+CONTEXT: Final = "context_"
+"""Prefix of the columns made from what the agent said of the task beforehand."""
+
+MAX_CONTEXT_COLUMNS: Final = 32
+MIN_CONTEXT_SHARE: Final = 0.05
+"""A context name carried by a smaller share of the training rows gets no column."""
+
+_HOURLY: Final = (
+    "tasks_completed_1h",
+    "avg_execution_time_1h",
+    "success_rate_1h",
+    "code_review_iterations",
+    "median_execution_time_1h",
+    "deployment_success_rate_1h",
+    "tasks_in_flight",
+)
+_LASTING: Final = (
+    "seconds_since_last_finish",
+    "same_type_runs",
+    "same_type_avg_execution_time",
+    "same_type_success_rate",
+    "agent_runs",
+    "agent_avg_execution_time",
+    "agent_success_rate",
+)
+_DOUBLES: Final = {name: at for at, name in enumerate((*_HOURLY, *_LASTING, "estimate_s"))}
+_STRINGS: Final = {"agent_id": attrgetter("agent_id"), "task_type": attrgetter("task_type")}
+
+COLUMNS: Final = (
+    *(Column(name, "string") for name in _STRINGS),
+    *(Column(name, "double") for name in _DOUBLES),
+)
+"""Every input there is for any task. Seconds, shares in [0, 1] and counts, as in ``events``."""
+
+_BY_NAME: Final = dict(COLUMNS)
+_LARGEST: Final = 1e37
+"""What is larger does not fit the 32-bit floats of most models."""
+
+_features = attrgetter(*(f"features.{name}" for name in (*_HOURLY, *_LASTING)))
+
+
+def kind_of(name: str) -> Kind | None:
+    """The kind of a column of ``COLUMNS``; ``None`` where only the column's user can tell."""
+    return _BY_NAME.get(name)
+
+
+def context_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
+    """Columns for the context names that training rows carry often enough, by name.
+
+    Numbers and truth values make a column of doubles, strings one of strings. A name that
+    carries both makes none.
+    """
+    seen: Counter[tuple[str, Kind]] = Counter(
+        (name, "string" if isinstance(value, str) else "double")
+        for task in tasks
+        for name, value in task.context.items()
+        if value is not None
+    )
+    kinds = Counter(name for name, _ in seen)
+    frequent = [
+        Column(CONTEXT + name, kind)
+        for (name, kind), count in sorted(seen.items(), key=lambda item: (-item[1], item[0]))
+        if kinds[name] == 1 and count >= MIN_CONTEXT_SHARE * len(tasks)
+    ]
+    return tuple(sorted(frequent[:MAX_CONTEXT_COLUMNS]))
+
+
+def to_frame(tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
+    """One row a task, in the order of ``tasks``, with exactly ``columns``.
+
+    Args:
+        tasks: Started tasks, or decisions.
+        columns: Names of ``COLUMNS``, or of context names with the prefix ``CONTEXT``.
+
+    Returns:
+        ``float64`` where the kind is ``double``, with ``nan`` where there is nothing, nothing of
+        the right kind, or a number that no 32-bit float holds; strings or missing elsewhere.
+    """
+    return pd.DataFrame(columns_of(tasks, columns), copy=False)
+
+
+def columns_of(
+    tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS
+) -> dict[str, NDArray[np.float64] | list[str | None]]:
+    """The columns of ``to_frame``, by name, before they are a frame."""
+    doubles = _doubles(tasks)
+    made: dict[str, NDArray[np.float64] | list[str | None]] = {}
+    for name, kind in columns:
+        if name in _DOUBLES:
+            made[name] = doubles[:, _DOUBLES[name]]
+        elif name in _STRINGS:
+            made[name] = list(map(_STRINGS[name], tasks))
+        else:
+            made[name] = _context(tasks, name.removeprefix(CONTEXT), kind)
+    return made
+
+
+def _doubles(tasks: Sequence[Task]) -> NDArray[np.float64]:
+    """Shape ``(n, len(_DOUBLES))``."""
+    if not tasks:
+        return np.empty((0, len(_DOUBLES)))
+    rows = [(*_features(task), task.estimate_s) for task in tasks]
+    values = np.asfortranarray(np.array(rows, dtype=np.float64))  # None becomes nan
+    unseen = np.array([task.completeness.hour_seen for task in tasks]) < MIN_HOUR_SEEN
+    if unseen.any():
+        values[unseen, : len(_HOURLY)] = np.nan
+    return _fitting(values)
+
+
+def _context(
+    tasks: Sequence[Task], name: str, kind: Kind
+) -> NDArray[np.float64] | list[str | None]:
+    given: Iterable[ContextValue] = (_get(task.context, name) for task in tasks)
+    if kind == "string":
+        return [value if isinstance(value, str) else None for value in given]
+    return _fitting(np.fromiter(map(_number, given), dtype=np.float64, count=len(tasks)))
+
+
+def _get(context: Mapping[str, ContextValue], name: str) -> ContextValue:
+    return context.get(name)
+
+
+def _number(value: ContextValue) -> float:
+    with contextlib.suppress(OverflowError):
+        return float(value) if isinstance(value, (int, float)) else np.nan
+    return np.nan
+
+
+def _fitting(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    values[~(np.abs(values) <= _LARGEST)] = np.nan
+    return values
