@@ -64,8 +64,11 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
     except UNDECODABLE as error:
         raise refusal(value, error) from error
     if isinstance(event, TaskFinished):
-        _believable(event)
-    ahead_ms = event_time_ms(event) - record.timestamp
+        if event.duration_s > MAX_DURATION_S or (event.code_review_iterations or 0) > MAX_REVIEWS:
+            raise _unbelievable(event)
+        ahead_ms = event.finished_at_ms - record.timestamp
+    else:
+        ahead_ms = event_time_ms(event) - record.timestamp
     if ahead_ms > max_clock_ahead_ms:
         raise EventError(
             "clock_ahead", f"{ahead_ms} ms ahead of the record, at most {max_clock_ahead_ms}"
@@ -73,13 +76,10 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
     return event
 
 
-def _believable(event: TaskFinished) -> None:
+def _unbelievable(event: TaskFinished) -> EventError:
     if event.duration_s > MAX_DURATION_S:
-        raise EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
-    if (event.code_review_iterations or 0) > MAX_REVIEWS:
-        raise EventError(
-            "invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`"
-        )
+        return EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
+    return EventError("invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`")
 
 
 def refusal(value: bytes | None, error: Exception) -> EventError:

@@ -150,17 +150,19 @@ class Decisions:
         decision = self.started.get(key)
         if decision is None:
             decision = self._unstarted(key)
-        else:
-            progress.meet(progress.read, decision.ordinal)
         if decision.predictors == NOT_PREDICTED:
             decision.predictors, decision.predictions_seq = predictors, progress.read
             decision.predictions = [predicted]
+            if decision.ordinal:
+                progress.meet(progress.read, decision.ordinal)
         elif len(decision.predictions) < decision.predictors:
             model_of = self.sources.model_of
-            if model_of[predicted.source] in [model_of[p.source] for p in decision.predictions]:
-                return
+            model = model_of[predicted.source]
+            for other in decision.predictions:
+                if model_of[other.source] == model:
+                    return
             decision.predictions.append(predicted)
-        if decision.ordinal:
+        if decision.ordinal and len(decision.predictions) >= decision.predictors:
             self._settle(key, decision)
 
     def add_shed(self, key: Key) -> None:
@@ -170,10 +172,10 @@ class Decisions:
         decision = self.started.get(key)
         if decision is None:
             decision = self._unstarted(key)
-        else:
-            progress.meet(progress.read, decision.ordinal)
         if decision.predictors == NOT_PREDICTED:
             decision.predictions_seq = progress.read
+            if decision.ordinal:
+                progress.meet(progress.read, decision.ordinal)
         elif len(decision.predictions) >= decision.predictors:
             return
         decision.predictors, decision.predictions = SHED, []

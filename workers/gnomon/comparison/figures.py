@@ -6,6 +6,7 @@ window costs 24 rows however many tasks it has, and nothing depends on the order
 """
 
 from collections.abc import Iterator
+from operator import add, sub
 from typing import Final, Literal
 
 import msgspec
@@ -33,7 +34,7 @@ class Hour(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, other: "Hour", sign: int = 1) -> None:
         """Add ``other``, or take it away."""
-        self.row = [a + sign * b for a, b in zip(self.row, other.row, strict=True)]
+        self.row = list(map(add if sign > 0 else sub, self.row, other.row))
         histogram = self.histogram
         for bucket, count in other.histogram.items():
             left = histogram.get(bucket, 0) + sign * count
@@ -67,48 +68,36 @@ class Figures:
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
         """Count a matched decision; ``agent`` is ``EVERYONE`` if it has no slice of its own."""
-        duration_s, succeeded = outcome.duration_s, outcome.succeeded
-        if duration_s is None or succeeded is None:
-            return
         hour, batch = outcome.at_ms // HOUR_MS, self._batch
-        control_s = control_probability = None
+        control = None
         for predicted in decision.predictions:
             if predicted.source in sources.control:
-                control_s = predicted.duration_s
-                control_probability = predicted.success_probability
+                control = predicted
         for predicted in decision.predictions:
             key = (sources.model_of[predicted.source], agent, hour)
-            sums_of = batch.get(key)
-            if sums_of is None:
-                sums_of = batch[key] = Hour(sums.empty_row())
-            if predicted.duration_s is not None:
-                bucket = sums.add_duration(
-                    sums_of.row,
-                    duration_s=duration_s,
-                    predicted_s=predicted.duration_s,
-                    control_s=control_s,
-                )
-                histogram = sums_of.histogram
-                histogram[bucket] = histogram.get(bucket, 0) + 1
-            if predicted.success_probability is not None:
-                sums.add_success(
-                    sums_of.row,
-                    succeeded=succeeded,
-                    probability=predicted.success_probability,
-                    control_probability=control_probability,
-                )
+            added = batch.get(key)
+            if added is None:
+                added = batch[key] = Hour(sums.empty_row())
+            sums.add_task(added.row, added.histogram, outcome, predicted, control)
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[Metered]:
         """End the batch: move the window to the watermark, give out each figure that changed."""
         changed = self._move(watermark_ms // HOUR_MS)
+        everyone: dict[tuple[int, int], Hour] = {}
         totals: dict[SeriesKey, None] = {}
         for (model, agent, hour), added in self._batch.items():
             if agent != EVERYONE:
                 self._grow((model, agent), hour, Hour(added.row), changed)
                 totals[model, agent] = None
+            of_all = everyone.get((model, hour))
+            if of_all is None:
+                everyone[model, hour] = added
+            else:
+                of_all.add(added)
+        self._batch.clear()
+        for (model, hour), added in everyone.items():
             self._grow((model, EVERYONE), hour, added, changed)
             totals[model, EVERYONE] = None
-        self._batch.clear()
         for key in totals:
             yield self._metrics(key, sources, partition, "all")
         for key in changed:
@@ -134,7 +123,10 @@ class Figures:
         series.total.add(added)
         if hour > self.hour - WINDOW_HOURS:
             series.window.add(added)
-            series.hours.setdefault(hour, Hour(sums.empty_row())).add(added)
+            of_hour = series.hours.get(hour)
+            if of_hour is None:
+                of_hour = series.hours[hour] = Hour(sums.empty_row())
+            of_hour.add(added)
             changed[key] = None
 
     def _metrics(

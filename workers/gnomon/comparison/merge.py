@@ -45,26 +45,10 @@ def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -
     """Figures of one model version over the matched ones of ``comparisons``."""
     row, histogram = sums.empty_row(), sums.Histogram()
     for comparison in comparisons:
-        control = _prediction(comparison, model=CONTROL_MODEL, version=None)
         predicted = _prediction(comparison, model=model, version=version)
-        duration_s, succeeded = comparison.outcome.duration_s, comparison.outcome.succeeded
-        if comparison.outcome.status != "matched" or predicted is None:
-            continue
-        if duration_s is not None and predicted.duration_s is not None:
-            bucket = sums.add_duration(
-                row,
-                duration_s=duration_s,
-                predicted_s=predicted.duration_s,
-                control_s=None if control is None else control.duration_s,
-            )
-            histogram[bucket] = histogram.get(bucket, 0) + 1
-        if succeeded is not None and predicted.success_probability is not None:
-            sums.add_success(
-                row,
-                succeeded=succeeded,
-                probability=predicted.success_probability,
-                control_probability=None if control is None else control.success_probability,
-            )
+        if comparison.outcome.status == "matched" and predicted is not None:
+            control = _prediction(comparison, model=CONTROL_MODEL, version=None)
+            sums.add_task(row, histogram, comparison.outcome, predicted, control)
     return sums.metrics(
         row,
         histogram,

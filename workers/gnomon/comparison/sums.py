@@ -5,15 +5,17 @@ it is of tasks that ended (``matched``); a task counts where the model predicted
 """
 
 import math
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
-from gnomon.events import ModelMetrics
+from gnomon.events import ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
 """An error counts as at most this (11.6 days): one absurd duration must not own the mean."""
 SMALLEST_US: Final = 1000
 SMALLEST_BUCKET: Final = -1000
 RATIO: Final = 1.02
+SAYS_YES: Final = 0.5
+"""From this probability on a model says that the task will succeed."""
 _LOG_RATIO: Final = math.log(RATIO)
 
 FIELDS: Final = (
@@ -42,56 +44,69 @@ def empty_row() -> Row:
     return [0] * len(FIELDS)
 
 
-def error_us(duration_s: float, predicted_s: float) -> int:
-    """Absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
-    error = abs(duration_s - predicted_s) * 1e6
-    return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
+class Predicting(Protocol):
+    """What a model, or the control, said of a task."""
+
+    @property
+    def duration_s(self) -> float | None:
+        """Predicted duration."""
+        ...
+
+    @property
+    def success_probability(self) -> float | None:
+        """Predicted probability of success, in [0, 1]."""
+        ...
 
 
-def bucket_of(absolute_error_us: int) -> int:
-    """The histogram's bucket of an error."""
-    if absolute_error_us < SMALLEST_US:
-        return SMALLEST_BUCKET
-    return math.ceil(math.log(absolute_error_us / 1e6) / _LOG_RATIO)
-
-
-def add_duration(
-    row: Row, *, duration_s: float, predicted_s: float, control_s: float | None
-) -> int:
-    """Count one predicted duration.
+def add_task(
+    row: Row,
+    histogram: Histogram,
+    outcome: Outcome,
+    predicted: Predicting,
+    control: Predicting | None,
+) -> None:
+    """Count one matched task, as one model predicted it.
 
     Args:
         row: Changed in place.
-        duration_s: How long the task took.
-        predicted_s: What the model said.
-        control_s: What the control said, if anything.
-
-    Returns:
-        The bucket of the error.
+        histogram: Changed in place.
+        outcome: What came true.
+        predicted: What the model said; what it did not say is not counted.
+        control: What the control said, if anything; the same object if it is the model.
     """
-    error = error_us(duration_s, predicted_s)
-    row[N] += 1
-    row[ERROR] += error
-    if abs(duration_s - predicted_s) <= 0.25 * duration_s:
-        row[WITHIN] += 1
-    if control_s is not None:
-        row[PAIRED] += 1
-        row[PAIRED_ERROR] += error
-        row[CONTROL_ERROR] += error_us(duration_s, control_s)
-    return bucket_of(error)
+    duration_s, predicted_s = outcome.duration_s, predicted.duration_s
+    if duration_s is not None and predicted_s is not None:
+        error = _error_us(duration_s, predicted_s)
+        bucket = _bucket_of(error)
+        histogram[bucket] = histogram.get(bucket, 0) + 1
+        row[N] += 1
+        row[ERROR] += error
+        if abs(duration_s - predicted_s) <= 0.25 * duration_s:
+            row[WITHIN] += 1
+        if control is not None and control.duration_s is not None:
+            row[PAIRED] += 1
+            row[PAIRED_ERROR] += error
+            row[CONTROL_ERROR] += (
+                error if control is predicted else _error_us(duration_s, control.duration_s)
+            )
+    probability = predicted.success_probability
+    if outcome.succeeded is not None and probability is not None:
+        _add_success(row, outcome.succeeded, probability, control)
 
 
-def add_success(
-    row: Row, *, succeeded: bool, probability: float, control_probability: float | None
+def _add_success(
+    row: Row,
+    succeeded: bool,  # noqa: FBT001  positional because it is called for every prediction
+    probability: float,
+    control: Predicting | None,
 ) -> None:
-    """Count one predicted probability of success; from 0.5 on it says yes."""
     row[SUCCESS] += 1
     row[BRIER] += round((probability - succeeded) ** 2 * 1e6)
-    if (probability >= 0.5) == succeeded:  # noqa: PLR2004  what the definition says
+    if (probability >= SAYS_YES) == succeeded:
         row[CORRECT] += 1
-    if control_probability is not None:
+    if control is not None and control.success_probability is not None:
         row[SUCCESS_PAIRED] += 1
-        if (control_probability >= 0.5) == succeeded:  # noqa: PLR2004
+        if (control.success_probability >= SAYS_YES) == succeeded:
             row[CONTROL_CORRECT] += 1
 
 
@@ -169,3 +184,16 @@ def _middle_s(bucket: int) -> float:
 
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def _error_us(duration_s: float, predicted_s: float) -> int:
+    """Absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
+    error = abs(duration_s - predicted_s) * 1e6
+    return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
+
+
+def _bucket_of(absolute_error_us: int) -> int:
+    """The histogram's bucket of an error."""
+    if absolute_error_us < SMALLEST_US:
+        return SMALLEST_BUCKET
+    return math.ceil(math.log(absolute_error_us / 1e6) / _LOG_RATIO)
