@@ -1,5 +1,6 @@
 """What goes wrong at a start, without Kafka: Java is a shell script here."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -76,6 +77,21 @@ def test_a_data_directory_in_use_is_named_with_the_process(tmp_path: Path) -> No
     lock.close()
     with pytest.raises(BrokerStartError):
         Broker(tmp_path, java="exit 1").start()
+
+
+def test_a_broker_that_is_ending_because_its_owner_died_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "broker" / "lock"
+    owner = f"""
+import subprocess, pathlib
+from gnomon.broker.ownership import DataLock
+lock = DataLock(pathlib.Path({str(path)!r}))
+subprocess.Popen(["sleep", "1"], pass_fds=[lock.descriptor])
+"""
+    subprocess.run([sys.executable, "-c", owner], check=True)  # noqa: S603
+    with path.open() as probe, pytest.raises(BlockingIOError):
+        fcntl.flock(probe, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    DataLock(path).close()
 
 
 def test_a_kafka_that_ends_at_once_shows_its_last_lines(tmp_path: Path) -> None:
