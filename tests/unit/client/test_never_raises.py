@@ -175,6 +175,14 @@ def test_the_largest_record_is_64_kib(client: Client, extra: int, oversize: int)
     assert client.stats().dropped_oversize == oversize
 
 
+@pytest.mark.parametrize("timeout_s", ["soon", math.nan, [], Hostile()])
+async def test_a_wait_of_no_length_is_one_of_the_default(client: Client, timeout_s: Any) -> None:
+    assert client.flush(timeout_s) == 0
+    assert await client.aflush(timeout_s) == 0
+    assert client.close(timeout_s) == 0
+    assert client.stats().dropped_invalid >= 2
+
+
 def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:
     client = Client("kafka.invalid:9092", agent_id="a")
     with client.task("before"):

@@ -93,12 +93,15 @@ print("parent", status, client.flush(5), client.stats().delivered, len(memory.id
     assert done.stdout.split("\n")[:3] == ["child 0 2 True", "new True", "parent 0 0 3 3"]
 
 
-def test_a_fork_right_after_the_first_event_works() -> None:
+@pytest.mark.parametrize("delay_s", [0, 0.01, 0.03, 0.08])
+def test_a_fork_right_after_the_first_event_works(delay_s: float) -> None:
     """The thread is then in the middle of its imports."""
     done = run(
         IN_MEMORY
-        + """
+        + f"""
+import time
 client.start("first")
+time.sleep({delay_s})
 pid = os.fork()
 client.start("second")
 print(client.flush(10), client.stats().delivered, flush=True)
@@ -110,6 +113,34 @@ if pid:
 
     assert sorted(done.stdout.split("\n")) == ["", "0 1", "0 2", "status 0"]
     assert done.stderr == ""
+
+
+def test_a_child_that_tears_down_what_it_inherited_leaves_the_parent_alone() -> None:
+    """What destructors of the inherited loop and its sockets may do in the child."""
+    done = run(
+        IN_MEMORY
+        + """
+client.start("before")
+assert client.flush(5) == 0
+pid = os.fork()
+if pid == 0:
+    (sender,) = client._outlet._inherited
+    selector = sender._loop._selector
+    for fd in list(selector.get_map()):
+        selector.unregister(fd)
+    os._exit(0)
+os.waitpid(pid, 0)
+import time
+time.sleep(0.5)  # the thread goes to sleep: only its wake-up socket can rouse it
+client.start("after")
+until = time.monotonic() + 5
+while client.stats().delivered < 2 and time.monotonic() < until:
+    time.sleep(0.01)
+print(client.stats().delivered)
+"""
+    )
+
+    assert (done.stdout, done.stderr) == ("2\n", "")
 
 
 def test_many_forks_while_another_thread_publishes() -> None:

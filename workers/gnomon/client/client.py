@@ -1,6 +1,7 @@
 """``Client``: an agent says what it does, and never waits or fails for saying it."""
 
 import asyncio
+import math
 import os
 import time
 from collections import OrderedDict
@@ -18,6 +19,7 @@ from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import TASK_EVENTS
 
+FLUSH_S = 2.0
 MOST_OPEN_TASKS = 10_000
 """Tasks begun with ``start`` that are remembered by their id; then the oldest is forgotten."""
 
@@ -188,7 +190,7 @@ class Client:
         """What became of every event so far."""
         return self._outlet.stats()
 
-    def flush(self, timeout_s: float = 2.0) -> int:
+    def flush(self, timeout_s: float = FLUSH_S) -> int:
         """Wait for the buffer to empty, at most ``timeout_s``.
 
         Returns:
@@ -196,14 +198,14 @@ class Client:
         """
         failed = self.stats().failed
         self._outlet.hurry()
-        wait_until(self._is_empty, timeout_s=timeout_s)
+        wait_until(self._is_empty, timeout_s=self._seconds(timeout_s, FLUSH_S))
         return self._undelivered(failed)
 
-    async def aflush(self, timeout_s: float = 2.0) -> int:
+    async def aflush(self, timeout_s: float = FLUSH_S) -> int:
         """``flush`` for a coroutine: the event loop goes on meanwhile."""
         failed = self.stats().failed
         self._outlet.hurry()
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + self._seconds(timeout_s, FLUSH_S)
         # Looking costs less than telling: the background thread knows of no event loop.
         while not self._is_empty() and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -216,7 +218,7 @@ class Client:
             Accepted events that never arrived.
         """
         budget_s = self._outlet.begin_close()
-        return self._outlet.end_close(budget_s if timeout_s is None else timeout_s)
+        return self._outlet.end_close(self._seconds(timeout_s, budget_s))
 
     def __enter__(self) -> Self:
         return self
@@ -245,6 +247,15 @@ class Client:
             self._open.popitem(last=False)
         except KeyError:  # others have ended theirs meanwhile
             return
+
+    def _seconds(self, given: float | None, default: float) -> float:
+        """How long to wait: ``given`` if it is a number."""
+        if given is None:
+            return default
+        if isinstance(given, int | float) and not math.isnan(given):
+            return given
+        self._outlet.refuse("timeout_s must be a number")
+        return default
 
     def _is_empty(self) -> bool:
         stats = self.stats()

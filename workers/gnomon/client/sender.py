@@ -84,6 +84,7 @@ class Sender:
         except IndexError:
             return
         self._started = True
+        self.importing = True
         at_start()
         # Not threading.Thread: its start() takes locks and waits for the thread to run.
         _thread.start_new_thread(self._run, ())
@@ -111,7 +112,6 @@ class Sender:
 
     def _import(self) -> None:
         """Load aiokafka; a fork is held up meanwhile, since a child would find it half loaded."""
-        self.importing = True
         try:
             from gnomon.client.producer import hush_this_thread  # noqa: PLC0415  as above
 
