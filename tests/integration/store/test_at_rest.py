@@ -1,5 +1,6 @@
 """Vault and store together: nothing readable on disk, and all of it readable by the next process."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -7,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.decisions import a_decision
 
@@ -149,3 +151,24 @@ def test_no_file_of_sqlite_holds_anything_readable(tmp_path: Path) -> None:
     for content in (*while_open.values(), *after.values()):
         for readable in (MARKER.encode(), b"agent-7", b"refactor", b"predictions", secret):
             assert readable not in content
+
+
+def test_no_log_line_holds_anything_readable(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With every logger, SQLAlchemy's too, saying all it can."""
+    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="sqlalchemy.engine")
+    key = create_key_file(tmp_path / "kek.key")
+    store = DecisionStore(f"sqlite:///{tmp_path}/store.db")
+    store.create()
+    ring = KeyRing(key, store.keys)
+    sealed = seal_decision(ring, a_decision(1, note=MARKER))
+    store.upsert([sealed])
+    assert open_decision(KeyRing(key, store.keys), store.recent(1)[0]).context == {"note": MARKER}
+    with pytest.raises(UnreadableError):
+        open_decision(ring, msgspec.structs.replace(sealed, status="expired"))
+    store.close()
+    assert "INSERT INTO gnomon_decisions" in caplog.text
+    assert MARKER not in caplog.text
+    assert (tmp_path / "kek.key").read_text().strip() not in caplog.text

@@ -178,12 +178,16 @@ def test_threads_share_a_key_and_its_limit() -> None:
     assert len({record[22:34] for record in sealed}) == 4_000
 
 
-@pytest.mark.parametrize("other", [{"scope": "team-b"}, {"store": "archive"}])
-def test_a_ring_opens_only_its_own_store_and_scope(other: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("store", "scope", "reason"),
+    [("decisions", "team-b", "unknown_key"), ("archive", "default", "tampered")],
+)
+def test_a_ring_opens_only_its_own_store_and_scope(store: str, scope: str, reason: str) -> None:
     rows = MemoryRows()
     _, sealed = seal(KeyRing(KEK, rows))
-    with pytest.raises(UnreadableError):
-        opened(KeyRing(KEK, rows, **other), sealed)  # type: ignore[arg-type]
+    with pytest.raises(UnreadableError) as refused:
+        opened(KeyRing(KEK, rows, store=store, scope=scope), sealed)
+    assert refused.value.reason == reason
 
 
 def test_a_key_whose_row_is_gone_is_unknown() -> None:
