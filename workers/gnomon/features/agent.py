@@ -33,7 +33,7 @@ class Agent:
         history: Its last runs.
         flights: Its tasks in flight.
         ended: Its tasks that ended lately.
-        shown: Finishes in the hour and tasks in flight, as last written to agent-features.
+        shown: Finishes in the hour plus tasks in flight, as last written to agent-features.
         due_minute: Minute in which the state will look whether those have decayed; -1 if none.
         room: Ended tasks at which to drop what is forgotten.
     """
@@ -61,7 +61,7 @@ class Agent:
         self.history = History()
         self.flights = Flights()
         self.ended = Ended()
-        self.shown = (0, 0)
+        self.shown = 0
         self.due_minute = -1
         self.room = _ROOM
 

@@ -11,7 +11,7 @@ from gnomon.topics import AGENT_FEATURES
 def publish(state: FeaturesState, agent_id: str, agent: Agent, *, as_of_ms: int) -> Keyed:
     """Write an agent's features down, and watch for when time alone will change them."""
     features = agent_features(agent_id, agent, as_of_ms=as_of_ms, seen_from_ms=state.seen_from_ms)
-    agent.shown = (features.tasks_completed_1h, features.tasks_in_flight)
+    agent.shown = features.tasks_completed_1h + features.tasks_in_flight
     _watch(state, agent_id, agent, as_of_ms=as_of_ms)
     return agent_id.encode(), codec.encode(features)
 

@@ -31,7 +31,7 @@ class _Row(msgspec.Struct, array_like=True, frozen=True, gc=False):
     newest_ms: int
     appended_ms: int
     forgotten_finish_ms: int
-    shown: tuple[int, int]
+    shown: int
     due_minute: int
     room: int
     times: bytes

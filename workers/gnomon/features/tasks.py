@@ -62,7 +62,7 @@ class Flights:
             return 0
         stop = len(times) if times[-1] <= until_ms else bisect_right(times, until_ms)
         first = 0 if times[0] > after_ms else bisect_right(times, after_ms)
-        return max(0, stop - first)
+        return stop - first if stop > first else 0
 
 
 class Ended:

@@ -30,14 +30,14 @@ def task_features(
         seen_from_ms: Event time at which the state began.
     """
     t = event.started_at_ms
-    after_ms = max(t - HOUR_MS, kept_from_ms)
+    # Not max(): this runs for every start, and a call costs more than the comparison.
+    after_ms = t - HOUR_MS if t - HOUR_MS > kept_from_ms else kept_from_ms
     agent.window.show(after_ms, t)
     n, mean_s, success_rate, reviews, median_s, deployment_rate = agent.window.figures()
     last_ms = agent.last_finish_ms(t, kept_from_ms)
     history = agent.history
     same_n, same_mean_s, same_success = averages(history.by_type.get(event.task_type))
     all_n, all_mean_s, all_success = averages(history.overall)
-    in_flight_after_ms = max(t - FLIGHT_MS, kept_from_ms - (FLIGHT_MS - HOUR_MS))
     return TaskFeatures(
         agent_id=event.agent_id,
         task_id=event.task_id,
@@ -50,7 +50,7 @@ def task_features(
             code_review_iterations=reviews,
             median_execution_time_1h=median_s,
             deployment_success_rate_1h=deployment_rate,
-            tasks_in_flight=agent.flights.count(in_flight_after_ms, t),
+            tasks_in_flight=agent.flights.count(after_ms - (FLIGHT_MS - HOUR_MS), t),
             seconds_since_last_finish=None if last_ms is None else (t - last_ms) / 1000,
             same_type_runs=same_n,
             same_type_avg_execution_time=same_mean_s,
@@ -60,7 +60,8 @@ def task_features(
             agent_success_rate=all_success,
         ),
         completeness=_completeness(
-            t - max(seen_from_ms, kept_from_ms), agent.late_between(after_ms, t)
+            t - (seen_from_ms if seen_from_ms > kept_from_ms else kept_from_ms),
+            agent.late_between(after_ms, t),
         ),
         estimate_s=event.estimate_s,
         context=event.context,
@@ -89,11 +90,14 @@ def agent_features(
     )
 
 
-def counts(agent: Agent, *, as_of_ms: int) -> tuple[int, int]:
-    """Finishes in the hour and tasks in flight: what the passing of time alone can change."""
+def counts(agent: Agent, *, as_of_ms: int) -> int:
+    """Finishes in the hour plus tasks in flight: what the passing of time alone can change.
+
+    Time only takes away from either, so it changes one of them if and only if it changes the sum.
+    """
     window = agent.window
     window.show(as_of_ms - HOUR_MS, as_of_ms)
-    return window.stop - window.first, agent.flights.count(as_of_ms - FLIGHT_MS, as_of_ms)
+    return window.stop - window.first + agent.flights.count(as_of_ms - FLIGHT_MS, as_of_ms)
 
 
 def decays_at_ms(agent: Agent, *, as_of_ms: int) -> int | None:

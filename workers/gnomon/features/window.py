@@ -10,7 +10,7 @@ from bisect import bisect_left, bisect_right, insort
 from typing import Final
 
 NS: Final = 1_000_000_000
-_RANK_ABOVE = 40
+_RANK_ABOVE = 24
 """Up to this many, sorting for the median at each question is as cheap as keeping an order."""
 
 _FIELD_BITS = 32
@@ -112,7 +112,8 @@ class Window:
 
     def show(self, after_ms: int, until_ms: int) -> None:
         """Let the sums be over the finishes in ``(after_ms, until_ms]``; none if that is empty."""
-        after_ms = min(after_ms, until_ms)
+        if after_ms > until_ms:  # noqa: PLR1730  min() would cost more, for every start
+            after_ms = until_ms
         times, first, stop = self.times, self.first, self.stop
         size = len(times)
         new_stop = stop
@@ -136,23 +137,31 @@ class Window:
 
     def _enter(self, start: int, stop: int) -> None:
         durations, marks, ranked = self.durations, self.marks, self._ranked
+        total_ns = counts = reviews = 0
         for i in range(start, stop):
             duration, marked = durations[i], marks[i]
-            self._total_ns += duration
-            self._counts += _COUNTS[marked & _CODE]
-            self._reviews += marked >> _CODE_BITS
+            total_ns += duration
+            counts += _COUNTS[marked & _CODE]
+            reviews += marked >> _CODE_BITS
             if ranked is not None:
                 insort(ranked, duration)
+        self._total_ns += total_ns
+        self._counts += counts
+        self._reviews += reviews
 
     def _leave(self, start: int, stop: int) -> None:
         durations, marks, ranked = self.durations, self.marks, self._ranked
+        total_ns = counts = reviews = 0
         for i in range(start, stop):
             duration, marked = durations[i], marks[i]
-            self._total_ns -= duration
-            self._counts -= _COUNTS[marked & _CODE]
-            self._reviews -= marked >> _CODE_BITS
+            total_ns += duration
+            counts += _COUNTS[marked & _CODE]
+            reviews += marked >> _CODE_BITS
             if ranked is not None:
                 del ranked[bisect_left(ranked, duration)]
+        self._total_ns -= total_ns
+        self._counts -= counts
+        self._reviews -= reviews
 
     def figures(self) -> Figures:
         """Means over what is shown, each the exact ratio rounded once."""
