@@ -30,7 +30,7 @@ from gnomon.demo.work import Kind
 
 logger = logging.getLogger(__name__)
 
-DEADLINE_FACTOR = 2.2
+DEADLINE_FACTOR = 2.6
 """A deadline, as a multiple of the time that the middle size took as the fleet started."""
 FLUSH_S = 10.0
 

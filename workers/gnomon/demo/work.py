@@ -21,7 +21,7 @@ from random import Random
 Job = Callable[[], object]
 GZIP_MEMBER = 65_536
 DIGEST_CHUNK = 65_536
-INTACT_BYTES = 7_000_000
+INTACT_BYTES = 20_000_000
 """Size at which about two transfers in three are damaged."""
 BUNDLE_LIMIT = 20_000
 WORDS = [
@@ -189,15 +189,16 @@ def sieve(_random: Random, size: int) -> Job:
 
 
 def revise(random: Random, size: int) -> Job:
-    """Compress ``size`` bytes, harder each round, until it saves enough; return the rounds."""
-    data = text(random, size) + random.randbytes(random.randrange(size // 4))
-    wanted = random.uniform(0.2, 0.6) * len(data)
+    """Compress a draft of ``size`` bytes, harder each round until it fits; return the rounds."""
+    data = " ".join(random.choices(WORDS, k=size // 6)).encode()
+    loosest, tightest = len(zlib.compress(data, 1)), len(zlib.compress(data, 9))
+    limit = random.uniform(tightest, loosest)
 
     def run() -> int:
-        for level in range(1, 10):
-            if len(zlib.compress(data, level)) <= wanted:
+        for level in range(1, 9):
+            if len(zlib.compress(data, level)) <= limit:
                 return level
-        return 10
+        return 9
 
     return run
 
@@ -211,7 +212,7 @@ def bundle(random: Random, size: int) -> Job:
 DEFLATE = Kind(name="deflate", smallest=400_000, largest=6_000_000, prepare=deflate)
 LZMA = Kind(name="lzma", smallest=10_000, largest=900_000, prepare=compress_lzma)
 BZ2 = Kind(name="bz2", smallest=8_000, largest=200_000, prepare=compress_bz2)
-INFLATE = Kind(name="inflate", smallest=500_000, largest=12_000_000, prepare=inflate)
+INFLATE = Kind(name="inflate", smallest=1_500_000, largest=30_000_000, prepare=inflate)
 SORT = Kind(name="sort", smallest=8_000, largest=120_000, prepare=sort)
 DIGEST = Kind(name="digest", smallest=2_000_000, largest=60_000_000, prepare=digest)
 DERIVE_KEY = Kind(name="derive_key", smallest=5_000, largest=120_000, prepare=derive_key)
@@ -220,7 +221,7 @@ MULTIPLY = Kind(name="multiply", smallest=24, largest=80, prepare=multiply)
 SEARCH = Kind(name="search", smallest=100_000, largest=1_500_000, prepare=search)
 PARSE = Kind(name="parse", smallest=2_000, largest=40_000, prepare=parse)
 SIEVE = Kind(name="sieve", smallest=250_000, largest=5_000_000, prepare=sieve)
-REVISE = Kind(name="revise", smallest=20_000, largest=500_000, prepare=revise)
+REVISE = Kind(name="revise", smallest=6_000, largest=80_000, prepare=revise)
 BUNDLE = Kind(name="bundle", smallest=20_000, largest=500_000, prepare=bundle)
 
 KINDS = (
