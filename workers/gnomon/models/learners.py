@@ -1,5 +1,6 @@
 """Ways to learn: each gives a ``TaskModel`` with other models inside. One thread, one seed."""
 
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import numpy as np
@@ -87,4 +88,5 @@ class Forest:
         return TaskModel(duration, success, seed=self._seed).fit(frame, durations, successes)
 
 
-LEARNERS: Final = {"boosted": Boosted, "forest": Forest}
+LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {"boosted": Boosted, "forest": Forest}
+"""By the name that is noted beside a version."""

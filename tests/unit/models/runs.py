@@ -1,0 +1,87 @@
+"""Runs of made-up agents: each task type takes its time, each agent has its pace."""
+
+import math
+import random
+
+from hypothesis import strategies as st
+
+from gnomon.events import Comparison, Completeness, FeatureVector, Outcome, TaskFeatures
+
+BEGAN_MS = 1_760_000_000_000
+TYPE_S = {"review": 60.0, "refactor": 600.0, "migrate": 2_400.0, "triage": 15.0}
+PACE = {"ada": 1.0, "bob": 0.5}
+
+
+def a_task(**changes: object) -> TaskFeatures:
+    """A started task of which little is known."""
+    given = {
+        "agent_id": "ada",
+        "task_id": "t",
+        "task_type": "review",
+        "started_at_ms": BEGAN_MS,
+        "features": FeatureVector(),
+        "completeness": Completeness(hour_seen=1.0),
+    }
+    return TaskFeatures(**(given | changes))  # type: ignore[arg-type]
+
+
+def runs(count: int, *, seed: int = 1, gap_ms: int = 3_000_000) -> list[Comparison]:
+    """``count`` finished runs, one after the other; long types fail, short ones succeed."""
+    chance = random.Random(seed)  # noqa: S311  no secret
+    made = []
+    for number in range(count):
+        task_type = chance.choice(sorted(TYPE_S))
+        agent = chance.choice(sorted(PACE))
+        duration_s = TYPE_S[task_type] * PACE[agent] * math.exp(chance.gauss(0.0, 0.1))
+        started = BEGAN_MS + number * gap_ms
+        made.append(
+            Comparison(
+                decision_id=f"d{number:05}",
+                agent_id=agent,
+                task_id=f"t{number}",
+                task_type=task_type,
+                started_at_ms=started,
+                features=FeatureVector(
+                    tasks_completed_1h=number % 5, avg_execution_time_1h=500.0, success_rate_1h=0.5
+                ),
+                completeness=Completeness(hour_seen=1.0),
+                predictions=[],
+                outcome=Outcome(
+                    status="matched",
+                    at_ms=started + round(duration_s * 1_000),
+                    duration_s=duration_s,
+                    succeeded=TYPE_S[task_type] < 1_000.0,
+                ),
+                context={"chars": len(task_type) * 100, "language": chance.choice(["go", "py"])},
+            )
+        )
+    return made
+
+
+_share = st.none() | st.floats(0, 1)
+_seconds = st.none() | st.floats(0, 1e6)
+
+tasks = st.builds(
+    TaskFeatures,
+    agent_id=st.sampled_from(["ada", "bob", "eve"]),
+    task_id=st.uuids().map(str),
+    task_type=st.sampled_from([*TYPE_S, "never seen"]) | st.text(min_size=1, max_size=5),
+    started_at_ms=st.integers(0, 253_402_300_799_999),
+    features=st.builds(
+        FeatureVector,
+        tasks_completed_1h=st.integers(0, 500),
+        avg_execution_time_1h=_seconds,
+        success_rate_1h=_share,
+        tasks_in_flight=st.integers(0, 50),
+        seconds_since_last_finish=_seconds,
+        same_type_runs=st.integers(0, 20),
+        same_type_success_rate=_share,
+        agent_avg_execution_time=_seconds,
+    ),
+    completeness=st.builds(Completeness, hour_seen=st.floats(0, 1), late_dropped=st.just(0)),
+    estimate_s=st.none() | st.floats(0, allow_nan=False, allow_infinity=False),
+    context=st.dictionaries(
+        st.sampled_from(["chars", "language", "other"]),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    ),
+)
