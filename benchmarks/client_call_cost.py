@@ -38,7 +38,7 @@ def measure(call: Callable[[], object]) -> tuple[float, float]:
 
 
 def main() -> None:
-    prefix = sys.argv[2] if len(sys.argv) > 2 else ""
+    prefix = "".join(sys.argv[2:3])
     with Client(sys.argv[1], topic_prefix=prefix, agent_id="agent-1") as client:
 
         def task() -> None:
