@@ -4,6 +4,7 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -78,7 +79,7 @@ def postgres_server() -> Iterator[str]:
         eventually_sync(lambda: _answers(url), what="PostgreSQL answers")
         yield url
     finally:
-        server.terminate()
+        server.send_signal(signal.SIGINT)  # SIGTERM waits for clients that a failed test left
         server.wait(20)
         shutil.rmtree(home)
 
