@@ -37,8 +37,8 @@ PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
 class Batch:
     """All records of one partition that one fetch returned, standing in for a single record.
 
-    The attributes Faust reads are those of the last record. ``start`` is the position the fetch
-    began at: nothing between it and the last record is missing here.
+    The attributes Faust reads are those of the last record. ``start`` is where the batch before
+    this one ended, or where reading began: nothing from there to the last record is missing here.
     """
 
     records: Sequence[SourceRecord]
@@ -86,6 +86,10 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
 
     _serving: asyncio.Task[None] | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._handed_out_to: dict[TP, int] = {}
+
     async def start(self) -> None:
         self._thread_started.set()
         self._thread_running = asyncio.get_running_loop().create_future()
@@ -130,32 +134,32 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
-        positions = {tp: _position(consumer, tp) for tp in active_partitions}
         fetched = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
         batches = {}
         for tp, records in fetched.items():
             if records:
-                first, last = records[0], records[-1]
-                position = positions.get(tp)
-                start = first.offset if position is None else min(position, first.offset)
+                last = records[-1]
                 batches[tp] = Batch(
-                    records, start, tp.topic, tp.partition, last.offset, last.timestamp
+                    records,
+                    self._handed_out_to.get(tp, 0),
+                    tp.topic,
+                    tp.partition,
+                    last.offset,
+                    last.timestamp,
                 )
+                self._handed_out_to[tp] = last.offset + 1
         return batches
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Begin again where the group left off: what was handed out since no longer counts."""
+        committed = await super().seek_to_committed()
+        self._handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
+        return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's stall check compares two clocks and cannot fire; health.py has its own."""
-
-
-def _position(consumer: aiokafka.AIOKafkaConsumer, tp: TP) -> int | None:
-    """Where the next fetch of ``tp`` begins, if that is known already."""
-    subscription = consumer._subscription.subscription  # noqa: SLF001  position() may wait
-    if subscription is None or subscription.assignment is None:
-        return None
-    state = subscription.assignment.state_value(tp)
-    return state.position if state is not None and state.has_valid_position else None
 
 
 class _BatchConsumer(driver.Consumer):

@@ -69,7 +69,6 @@ class PartitionWorker(Generic[State]):
         self._room.set()
         self._resting.set()
         self._stopping = False
-        self._snapshot_due_s = 0.0
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -158,7 +157,8 @@ class PartitionWorker(Generic[State]):
     async def _work(self, writer: TransactionalWriter, state: State) -> None:
         clock = asyncio.get_running_loop().time
         self.progressed_at_s = clock()
-        self._snapshot_due_s = clock() + self._snapshot_every_s
+        snapshot_due_s = clock() + self._snapshot_every_s
+        tick_due_s = clock() + TICK_EVERY_S
         changed = False
         while not self._stopping:
             self.step = "idle"
@@ -172,12 +172,13 @@ class PartitionWorker(Generic[State]):
                 self._resting.set()
                 changed = True
                 self.progressed_at_s = clock()
-            elif not self._stopping:
+            if clock() >= tick_due_s and not self._stopping:
                 await self._tick(writer, state, idle_s=clock() - self.progressed_at_s)
-            if changed and clock() >= self._snapshot_due_s:
+                tick_due_s = clock() + TICK_EVERY_S
+            if changed and clock() >= snapshot_due_s:
                 await self._save(state)
                 changed = False
-                self._snapshot_due_s = clock() + self._snapshot_every_s
+                snapshot_due_s = clock() + self._snapshot_every_s
         if changed:
             await self._save(state)
 

@@ -1,6 +1,6 @@
 """The whole of gnomon on this machine: broker, topics, key and workers, as one thing to start.
 
-Used by the demo and by replays. Whatever ends this process ends all of it: the broker has a
+Used by the demo and by replays; what the workers say is kept in ``workers.log``. Whatever ends this process ends all of it: the broker has a
 guard, and a worker ends with its standard input.
 """
 
@@ -10,7 +10,7 @@ import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 import aiohttp
 
@@ -61,6 +61,7 @@ class LocalStack:
         self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[int] | None = None
         self._http: aiohttp.ClientSession | None = None
+        self._log: TextIO | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -114,6 +115,7 @@ class LocalStack:
             replication=1,
         )
         await asyncio.to_thread(_ensure_key, settings)
+        self._log = await asyncio.to_thread(_open_log, Path(settings.data_dir))
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
         self._supervisor = Supervisor(
             {
@@ -121,11 +123,16 @@ class LocalStack:
                 for stage, port in self._ports.items()
             },
             environ={**os.environ, **settings.as_environ()},
-            on_line=self.last_lines.__setitem__,
+            on_line=self._note,
         )
         self._progress("starting the workers")
         self._supervising = asyncio.create_task(self._supervisor.run())
         await self._all_ready(timeout_s=120.0)
+
+    def _note(self, name: str, line: str) -> None:
+        self.last_lines[name] = line
+        if self._log is not None:
+            print(f"{name:<10} | {line}", file=self._log, flush=True)
 
     async def _all_ready(self, *, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
@@ -153,11 +160,19 @@ class LocalStack:
             await self._http.close()
         if self._broker is not None:
             await asyncio.to_thread(self._broker.stop)
+        if self._log is not None:
+            self._log.close()
 
 
 def _ensure_key(settings: Settings) -> None:
     if not settings.key and not Path(settings.key_file).exists():
         create_key_file(Path(settings.key_file))
+
+
+def _open_log(folder: Path) -> TextIO:
+    """Where every line of the workers is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / "workers.log").open("a", encoding="utf-8")
 
 
 def _with_brokers(settings: Settings, brokers: str) -> Settings:

@@ -38,7 +38,8 @@ class FeaturesStage:
 
     def tick(self, state: FeaturesState, idle_ms: int) -> Outputs:
         """Let silent agents' features decay: event time goes on while nothing comes."""
-        return tick(state, state.newest_ms + idle_ms, config=self._config)
+        newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
+        return tick(state, newest_ms + idle_ms)
 
     def snapshot(self, state: FeaturesState) -> bytes:
         """All agents."""

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 CONTROL = "control"
 CONTROL_VERSION = "0"
 Predicted = list[tuple[float | None, float | None]]
+"""Duration in seconds and probability of success of each task of a batch."""
+Made = tuple[str, str, str | None, tuple[float | None, float | None]]
+"""Name, version and SHA-256 of a model, and what it said of one task."""
 
 
 class ShadowStage:
@@ -74,7 +77,7 @@ class ShadowStage:
         predictors = 1 + len(predicted)
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            made = [(CONTROL, CONTROL_VERSION, None, control_prediction(task))]
+            made: list[Made] = [(CONTROL, CONTROL_VERSION, None, control_prediction(task))]
             made += [(m.name, m.version, m.sha256, figures[index]) for m, figures in predicted]
             for name, version, sha256, (duration_s, probability) in made:
                 prediction = Prediction(
