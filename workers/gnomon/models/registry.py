@@ -20,7 +20,6 @@ from typing import Final, TypeVar
 
 import mlflow.sklearn
 import msgspec
-import requests
 import sqlalchemy.exc
 from mlflow.artifacts import download_artifacts
 from mlflow.entities import Metric, Param, Run, RunTag
@@ -134,12 +133,16 @@ class Registry:
         if client is None:
             return []
         by_version: dict[str, list[str]] = {}
-        for alias, version in sorted(self.aliases().items()):
+        aliased = self.aliases().items()
+        for alias, version in sorted(aliased, key=lambda pair: (pair[0] != CHAMPION, pair[0])):
             if alias in {CHAMPION, CHALLENGER} or alias.startswith(f"{CHALLENGER}-"):
                 by_version.setdefault(version, []).append(alias)
         found = []
         for version, aliases in by_version.items():
-            sha256 = self._version(client, version).tags.get(SHA256_TAG)
+            try:
+                sha256 = self._version(client, version).tags.get(SHA256_TAG)
+            except ModelRefusedError:  # deleted since the aliases were read
+                continue
             found.append(
                 LiveVersion(name=self.name, version=version, aliases=tuple(aliases), sha256=sha256)
             )
@@ -195,7 +198,7 @@ class Registry:
                         artifact_uri=source, dst_path=folder, tracking_uri=self._uri
                     )
                 )
-            except (_MissingError, FileNotFoundError) as error:
+            except _MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
             return open_model(Path(files), name=self.name, version=version, sha256=sha256)
 
@@ -317,7 +320,9 @@ def _asked(ask: Callable[[], _T]) -> _T:
             raise _ExistsError(str(error)) from error
         kind = _LockedError if "database is locked" in str(error) else RegistryUnavailableError
         raise kind(_first_line(error)) from error
-    except (sqlalchemy.exc.SQLAlchemyError, requests.RequestException) as error:
+    except FileNotFoundError as error:
+        raise _MissingError(str(error)) from error
+    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:  # those of requests are OSErrors
         raise RegistryUnavailableError(_first_line(error)) from error
 
 

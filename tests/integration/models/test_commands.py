@@ -1,0 +1,156 @@
+"""``gnomon models`` and ``gnomon train``, as somebody would run them."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from tests.conftest import Kafka
+from tests.unit.models.runs import runs
+
+from gnomon import codec
+from gnomon.cli.main import main
+from gnomon.events import ModelIntent, SealedDecision
+from gnomon.models.registry import Registry
+from gnomon.models.train import Trained
+from gnomon.store import DecisionStore
+from gnomon.vault import KeyRing, check_key, create_key_file, seal_decision
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture
+def settings(uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The registry of this test, and no broker."""
+    monkeypatch.setenv("GNOMON_MLFLOW_URI", uri)
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("GNOMON_BROKERS", NOBODY)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("settings")
+def test_offline_moves_the_alias_alone(
+    registry: Registry, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = (registry.register(trained, alias=None, author="me") for _ in range(2))
+
+    assert main(["models", "promote", one, "--offline"]) == 0
+    assert main(["models", "promote", two, "--offline", "--json"]) == 0
+    assert registry.aliases() == {"champion": two, "previous": one}
+    assert main(["models", "rollback", "--offline"]) == 0
+    assert main(["models", "rollback", "--offline"]) == 2
+
+    assert registry.aliases() == {"champion": one}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"champion is version {one}; the control topic was not told"
+    assert json.loads(lines[1]) == {
+        "alias": "champion",
+        "version": two,
+        "before": one,
+        "told": False,
+    }
+    assert lines[2] == f"champion is version {one} (was {two}); the control topic was not told"
+
+
+@pytest.mark.usefixtures("settings")
+def test_without_a_broker_nothing_is_moved(
+    registry: Registry, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = registry.register(trained, alias=None, author="me")
+
+    assert main(["models", "promote", version]) == 1
+
+    assert registry.aliases() == {}
+    assert "--offline" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_version_that_is_not_there_is_not_promoted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "promote", "7", "--offline"]) == 1
+
+    assert "unknown_version" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("settings")
+def test_an_alias_that_nobody_looks_at_is_refused() -> None:
+    with pytest.raises(SystemExit):
+        main(["models", "promote", "1", "--alias", "previous"])
+
+
+@pytest.mark.usefixtures("settings")
+def test_versions_are_listed(
+    registry: Registry, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version = registry.register(trained, author="me")
+
+    assert main(["models", "list"]) == 0
+    assert main(["models", "list", "--json"]) == 0
+
+    head, line, as_json = capsys.readouterr().out.splitlines()
+    assert head.split() == ["VERSION", "TRAINED", "ERROR", "CONTROL", "RIGHT", "ALIASES"]
+    assert line.split()[0] == version
+    assert line.endswith("challenger")
+    assert json.loads(as_json)["version"] == version
+
+
+def a_vault(folder: Path, *, decisions: int) -> None:
+    """A key and a store with ``decisions``, and one more that cannot be opened."""
+    store = DecisionStore(f"sqlite:///{folder / 'store.db'}")
+    store.create()
+    ring = KeyRing(create_key_file(folder / "kek.key"), store.keys)
+    check_key(ring, store.canary)
+    sealed = [seal_decision(ring, decision) for decision in runs(decisions)]
+    spoilt = SealedDecision(
+        decision_id="spoilt",
+        key_id=sealed[0].key_id,
+        sealed=sealed[0].sealed,
+        status="matched",
+        started_at_ms=1,
+        ended_at_ms=2,
+    )
+    store.upsert([*sealed, spoilt])
+    store.close()
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_version_is_trained_from_the_vault(
+    registry: Registry, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_vault(tmp_path, decisions=60)
+
+    assert main(["train"]) == 2
+    assert "60 of 60 decisions have an outcome; training needs 100" in capsys.readouterr().err
+    assert main(["train", "--min-decisions", "60", "--alias", "challenger-b", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "boosted")
+    assert told["evaluation"]["n_eval"] == 12
+    assert registry.aliases() == {"challenger-b": told["version"]}
+    assert registry.load(told["version"]).predict(runs(1))[0][0] is not None
+
+
+@pytest.mark.kafka
+async def test_the_control_topic_is_told_first(
+    kafka: Kafka,
+    topics: str,
+    settings: pytest.MonkeyPatch,
+    registry: Registry,
+    trained: Trained,
+) -> None:
+    settings.setenv("GNOMON_BROKERS", kafka.brokers)
+    settings.setenv("GNOMON_TOPIC_PREFIX", topics)
+    version = await asyncio.to_thread(registry.register, trained, alias=None, author="me")
+
+    assert await asyncio.to_thread(main, ["models", "promote", version]) == 0
+
+    consumer = AIOKafkaConsumer(
+        f"{topics}control", bootstrap_servers=kafka.brokers, auto_offset_reset="earliest"
+    )
+    async with consumer:
+        record = await asyncio.wait_for(consumer.getone(), 20)
+    intent = codec.decode_model_intent(record.value)
+    assert isinstance(intent, ModelIntent)
+    assert record.key == b"gnomon/champion"
+    assert (intent.alias, intent.version, intent.action) == ("champion", version, "promote")
+    assert registry.aliases() == {"champion": version}

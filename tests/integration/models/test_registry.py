@@ -1,0 +1,207 @@
+"""MLflow's registry in a file."""
+
+import os
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import mlflow.sklearn
+import pytest
+from mlflow.tracking import MlflowClient
+from sklearn.dummy import DummyRegressor
+from tests.unit.models.runs import runs
+
+from gnomon.errors import ConfigurationError, ModelRefusedError, RegistryUnavailableError
+from gnomon.models.registry import LiveVersion, Registry
+from gnomon.models.table import to_frame
+from gnomon.models.train import Trained
+
+
+def test_a_version_predicts_after_its_registration_as_before(
+    registry: Registry, trained: Trained
+) -> None:
+    decisions = runs(30, seed=5)
+
+    version = registry.register(trained, author="me")
+    model = registry.load(version)
+
+    before = trained.estimator.predict(to_frame(decisions, trained.columns))
+    assert model.predict(decisions) == list(before.itertuples(index=False, name=None))
+    assert registry.live() == [
+        LiveVersion(name="gnomon", version=version, aliases=("challenger",), sha256=model.sha256)
+    ]
+
+
+def test_what_is_listed_of_a_version(registry: Registry, trained: Trained) -> None:
+    first = registry.register(trained, author="ada")
+    second = registry.register(trained, author="bob")
+
+    newest, oldest = registry.versions()
+
+    assert (newest.version, newest.author, newest.aliases) == (second, "bob", ("challenger",))
+    assert (oldest.version, oldest.author, oldest.aliases) == (first, "ada", ())
+    assert trained.evaluation is not None
+    assert newest.metrics["mae_s"] == trained.evaluation.mae_s
+    assert newest.metrics["n_eval"] == 12
+    assert len(newest.sha256 or "") == 64
+
+
+def test_champion_and_challengers_are_live_and_nothing_else(
+    registry: Registry, trained: Trained
+) -> None:
+    one, two, three = (registry.register(trained, alias=None, author="me") for _ in range(3))
+    assert registry.live() == []
+
+    registry.promote(one, alias="challenger-b")
+    registry.promote(two)
+    registry.promote(three)
+    registry.promote(three, alias="challenger")
+
+    assert [(v.version, v.aliases) for v in registry.live()] == [
+        (three, ("champion", "challenger")),
+        (one, ("challenger-b",)),
+    ]
+
+
+def test_a_promotion_can_be_rolled_back_once(registry: Registry, trained: Trained) -> None:
+    one, two = (registry.register(trained, alias=None, author="me") for _ in range(2))
+
+    assert registry.promote(one) is None
+    assert registry.promote(two) == one
+    assert registry.promote(two) == two  # again, as after a crash
+    assert registry.aliases() == {"champion": two, "previous": one}
+    assert registry.rollback() == one
+
+    assert registry.aliases() == {"champion": one}
+    with pytest.raises(ConfigurationError, match="no previous"):
+        registry.rollback()
+
+
+def test_a_version_that_may_not_be_used_is_not_promoted(
+    registry: Registry, trained: Trained, uri: str
+) -> None:
+    version = registry.register(trained, alias=None, author="me")
+    MlflowClient(uri, uri).delete_model_version_tag("gnomon", version, "gnomon.sha256")
+
+    with pytest.raises(ModelRefusedError, match="sha256_missing"):
+        registry.promote(version)
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        registry.promote("99")
+
+    assert registry.aliases() == {}
+
+
+def test_a_changed_file_is_refused(registry: Registry, trained: Trained, tmp_path: Path) -> None:
+    version = registry.register(trained, author="me")
+    (file,) = (tmp_path / "mlartifacts").rglob("model.skops")
+    file.write_bytes(file.read_bytes() + b"\0")
+
+    with pytest.raises(ModelRefusedError) as refused:
+        registry.load(version)
+
+    assert refused.value.reason == "sha256_mismatch"
+
+
+def test_lost_files_are_refused(registry: Registry, trained: Trained, tmp_path: Path) -> None:
+    version = registry.register(trained, author="me")
+    (tmp_path / "mlartifacts").rename(tmp_path / "elsewhere")
+
+    with pytest.raises(ModelRefusedError) as refused:
+        registry.load(version)
+
+    assert refused.value.reason == "files_missing"
+
+
+@pytest.mark.parametrize("form", ["pickle", "cloudpickle"])
+def test_a_version_that_mlflow_pickled_is_refused(
+    registry: Registry, uri: str, tmp_path: Path, form: str
+) -> None:
+    estimator = DummyRegressor().fit([[1.0]], [2.0])
+    mlflow.sklearn.save_model(
+        estimator, str(tmp_path / "m"), serialization_format=form, pip_requirements=["numpy"]
+    )
+    client = MlflowClient(uri, uri)
+    client.create_registered_model("gnomon")
+    source = (tmp_path / "m").as_uri()
+    client.create_model_version("gnomon", source, tags={"gnomon.sha256": "0" * 64})
+
+    with pytest.raises(ModelRefusedError) as refused:
+        registry.load("1")
+
+    assert refused.value.reason == "pickle"
+
+
+def test_reading_makes_no_registry(tmp_path: Path) -> None:
+    registry = Registry(uri=f"sqlite:///{tmp_path}/none/mlflow.db", model_name="gnomon")
+
+    assert registry.live() == []
+    assert registry.versions() == []
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        registry.load("1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_files_go_beside_the_database(
+    registry: Registry, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "cwd"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+
+    registry.register(trained, author="me")
+
+    assert list(elsewhere.iterdir()) == []
+    assert (tmp_path / "mlartifacts").is_dir()
+
+
+def test_no_server_is_a_registry_that_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    registry = Registry(uri="http://127.0.0.1:1", model_name="gnomon")
+
+    for ask in (registry.live, registry.versions, registry.rollback, lambda: registry.load("1")):
+        with pytest.raises(RegistryUnavailableError):
+            ask()
+
+
+def test_a_file_that_is_no_database_is_a_registry_that_does_not_answer(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_bytes(b"no database, but long enough to be taken for one" * 99)
+    registry = Registry(uri=f"sqlite:///{tmp_path}/mlflow.db", model_name="gnomon")
+
+    with pytest.raises(RegistryUnavailableError, match="not a database"):
+        registry.live()
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [("file:///tmp/mlruns", "gnomon"), ("mlruns", "gnomon"), ("sqlite:///a.db", "it's")],
+)
+def test_settings_that_make_no_registry(uri: str, name: str) -> None:
+    with pytest.raises(ConfigurationError):
+        Registry(uri=uri, model_name=name)
+
+
+def test_another_process_that_writes_holds_nobody_up_for_good(
+    registry: Registry, trained: Trained, tmp_path: Path
+) -> None:
+    version = registry.register(trained, author="me")
+    promoted: list[str | None] = []
+    promoting = threading.Thread(target=lambda: promoted.append(registry.promote(version)))
+    with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+
+        promoting.start()
+        promoting.join(0.5)
+        live = registry.live()
+
+        assert promoting.is_alive()  # it waits for the other, and so does the champion
+        assert [v.aliases for v in live] == [("challenger",)]
+        other.execute("COMMIT")
+    promoting.join(20)
+    assert promoted == [None]
+    assert registry.aliases()["champion"] == version
+
+
+def test_mlflow_is_quiet() -> None:
+    assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+    assert os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] == "false"
