@@ -131,6 +131,22 @@ def test_figures_of_an_hour() -> None:
     assert vector.seconds_since_last_finish == 0.001
 
 
+@pytest.mark.parametrize("newest_is_late", [True, False])
+def test_the_last_finish_is_known_long_after_its_hour_has_been_dropped(
+    *, newest_is_late: bool
+) -> None:
+    """Only cancellations are read for hours, enough of them that old finishes are dropped."""
+    log: list[TaskEvent] = [finished(f"f{i}", NOW - 20 * MINUTE - i) for i in range(30)]
+    if newest_is_late:
+        log += [started("clock", NOW), finished("late", NOW - 15 * MINUTE)]
+    log += [cancelled(f"c{i}", NOW + 5 * HOUR + i) for i in range(60)]
+
+    vector = last([*log, started("s", NOW + 6 * HOUR)])
+
+    minutes = 6 * 60 + (15 if newest_is_late else 20)
+    assert vector.features.seconds_since_last_finish == minutes * 60
+
+
 def test_nothing_to_average_is_none() -> None:
     vector = last([started("s", NOW)]).features
     assert [name for name in vector.__struct_fields__ if getattr(vector, name) is not None] == [
@@ -192,6 +208,34 @@ def test_a_repeated_finish_counts_once() -> None:
     events = [finished("f", NOW - 2), finished("f", NOW - 1), finished("f", NOW - 2)]
     vector = last([*events, started("s", NOW)]).features
     assert (vector.tasks_completed_1h, vector.agent_runs) == (1, 1)
+
+
+def test_repeats_are_told_for_as_long_as_the_hour_and_the_lateness() -> None:
+    """Though much else has been dropped on the way."""
+    log: list[TaskEvent] = [finished(f"f{i}", NOW + i * 2 * MINUTE) for i in range(100)]
+    newest = NOW + 99 * 2 * MINUTE
+    # The oldest finish that is later than 70 minutes before the newest, and one just not.
+    log += [finished("f65", newest - 68 * MINUTE), finished("f64", newest - 70 * MINUTE)]
+
+    got = run([*log, started("f66", newest), started("f64", newest), started("s", newest)])
+
+    assert [vector.task_id for vector in got] == ["f64", "s"]
+    assert got[1].completeness.late_dropped == 0
+
+
+def test_flights_are_dropped_after_a_day_and_the_lateness() -> None:
+    later = NOW + DAY + 11 * MINUTE
+    log: list[TaskEvent] = [started(f"old{i}", NOW) for i in range(40)]
+    log += [started("between", NOW + DAY // 2)]
+    log += [started(f"new{i}", later) for i in range(40)]
+    log += [started("between", later)]
+    log += [finished(f"new{i}", later + 1) for i in range(30)]
+    log += [started("old0", later + 2), finished("old1", later + 2), started("s", later + 3)]
+
+    got = run(log)
+
+    assert [vector.task_id for vector in got[-3:]] == ["new39", "old0", "s"]
+    assert [vector.features.tasks_in_flight for vector in got[-2:]] == [11, 12]
 
 
 def test_a_finish_after_a_cancellation_counts() -> None:

@@ -53,6 +53,13 @@ def test_only_agents_that_change_are_written() -> None:
     assert [a for a, *_ in counts(state, T0 + HOUR + 2 * MINUTE)] == ["a0", "a1", "a2"]
 
 
+def test_a_finish_that_came_out_of_order_decays_first() -> None:
+    state = FeaturesState()
+    run([finished("f1", T0)], state=state)
+    run([finished("f2", T0 - 5 * MINUTE)], state=state)
+    assert counts(state, T0 + 55 * MINUTE) == [("a", T0 + 55 * MINUTE, 1, 0)]
+
+
 def test_a_decayed_agent_says_when_it_last_finished() -> None:
     state = FeaturesState()
     run([finished("f", T0, duration_s=5.0)], state=state)
@@ -71,7 +78,9 @@ def test_a_tick_writes_exactly_what_time_has_changed(
     oracle, state = Oracle(config.max_lateness_ms), FeaturesState()
     for event in given_events:
         oracle.read(event)
-    run(given_events, state=state, config=config)
+    half = len(given_events) // 2
+    run(given_events[:half], state=state, config=config)
+    run(given_events[half:], state=state, config=config)
     newest = max((agent.newest for agent in oracle.agents.values()), default=T0)
     written = {a: oracle.counts(a, agent.newest) for a, agent in oracle.agents.items()}
 
