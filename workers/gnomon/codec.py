@@ -100,5 +100,5 @@ def refusal(value: bytes | None, error: Exception) -> EventError:
 def _without_values(message: str) -> str:
     """Keep what msgspec says up to its first quoted value, and the path."""
     path = message.rpartition(" - at ")[2] if " - at " in message else ""
-    head = message.split("'")[0].strip() if "Invalid value" in message else message
+    head = message.split("'", maxsplit=1)[0].strip() if "Invalid value" in message else message
     return f"{head} at {path}" if path and path not in head else head

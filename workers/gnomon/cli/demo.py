@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from gnomon.demo.watch import Picture
 
 MIN_SECONDS = 20.0
-CLOSING_S = 5.0
+CLOSING_S = 8.0
 """Kept of the time asked for, to let the last outcomes arrive."""
 
 
@@ -101,14 +101,13 @@ class _screen:  # noqa: N801  used as a function: ``with _screen() as show``
 
 
 def _verdict(picture: "Picture", *, stored: int, settings: Settings) -> None:
-    from rich.console import Console  # noqa: PLC0415
+    from gnomon.comparison.achieved import table  # noqa: PLC0415
+    from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
 
-    from gnomon.demo.view import ledger_line, models_table, verdict  # noqa: PLC0415
-
-    console = Console()
-    console.print(models_table(picture.models))
+    print()
+    print(table(picture.models))
     print(ledger_line(picture.ledger))
-    print(f"{stored} decisions, each sealed in {settings.store_url}")
+    print(f"{stored} decisions, each sealed, in {settings.store_url}")
     print(verdict(picture.models))
     print()
     print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")

@@ -1,6 +1,6 @@
 """A fleet of small agents that do real work and publish it through ``gnomon.Client``.
 
-Eight agents, one thread each, about 20 tasks a second together. Kinds and sizes follow from the
+Eight agents, one thread each, about 27 tasks a second together. Kinds and sizes follow from the
 seed; durations are measured, and failures are the work's own: a damaged block that does not
 decompress, a document that was cut off, a deadline that was missed. One task computes at a time,
 so that an agent's durations are of its own work and not of waiting for the others'.

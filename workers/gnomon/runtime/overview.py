@@ -104,7 +104,7 @@ async def _stage(
     committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
     done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
     starts = {tp: max(done[tp], begins[tp]) for tp in tps}
-    lag = {tp: ends[tp] - starts[tp] for tp in tps}
+    lag = {tp: max(0, ends[tp] - starts[tp]) for tp in tps}
     lag |= await _counted(consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends)
     return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in tps})
 

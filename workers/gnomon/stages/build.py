@@ -1,10 +1,13 @@
 """Make a stage from settings: the one place that knows what each needs."""
 
+from functools import partial
 from typing import Any
 
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.ports import Stage
+from gnomon.runtime.reading import read_topic
 from gnomon.settings import Settings
+from gnomon.topics import CONTROL
 
 
 def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
@@ -26,7 +29,16 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             from gnomon.stages.shadow import ShadowStage  # noqa: PLC0415
 
             registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
-            models = LiveModels(registry, poll_s=settings.model_poll_s, metrics=metrics)
+            intents = partial(
+                read_topic,
+                brokers=settings.brokers,
+                topic=settings.topic_prefix + CONTROL.name,
+                follow=True,
+                from_end=True,
+            )
+            models = LiveModels(
+                registry, poll_s=settings.model_poll_s, metrics=metrics, hints=intents
+            )
             return ShadowStage(models, metrics=metrics)
         case "comparison":
             from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415

@@ -1,6 +1,6 @@
 """The model versions that predict right now, followed without a restart.
 
-The registry's aliases are polled, and an intent on the control topic makes the next poll
+The registry's aliases are polled, and a hint (an intent on the control topic) makes the next look
 immediate. A version that is refused is named once and left out; while the registry does not
 answer, the versions already loaded go on.
 """
@@ -8,10 +8,15 @@ answer, the versions already loaded go on.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Protocol
 
-from gnomon.errors import ModelRefusedError, RegistryUnavailableError
+from gnomon.errors import (
+    ConfigurationError,
+    ModelRefusedError,
+    RegistryUnavailableError,
+    TransientError,
+)
 from gnomon.models.predictor import LoadedModel
 from gnomon.runtime.metrics import Metrics
 
@@ -39,37 +44,44 @@ class ModelSource(Protocol):
         ...
 
 
+Hints = Callable[[], AsyncIterator[object]]
+"""Yields something whenever it is worth looking at once; raises ``TransientError`` when lost."""
+
+
 class LiveModels:
     """Keeps ``live`` as the registry says.
 
     Args:
         source: The registry.
-        poll_s: Seconds between looks.
+        poll_s: Seconds between looks, and between tries to get hints.
         metrics: Where to count.
+        hints: Say that something has changed, so that nobody waits for the next look.
     """
 
-    def __init__(self, source: ModelSource, *, poll_s: float, metrics: Metrics) -> None:
+    def __init__(
+        self, source: ModelSource, *, poll_s: float, metrics: Metrics, hints: Hints | None = None
+    ) -> None:
         self.live: Sequence[LoadedModel] = ()
         self._source, self._poll_s, self._metrics = source, poll_s, metrics
         self._refused: dict[str, str] = {}
         self._hint = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._hints = hints
+        self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
         """Look once, so that no task is predicted without what is live; then keep looking."""
         await self.refresh()
-        self._task = asyncio.create_task(self._watch(), name="gnomon.live_models")
+        self._tasks.append(asyncio.create_task(self._watch(), name="gnomon.live_models"))
+        if self._hints is not None:
+            listening = self._listen(self._hints)
+            self._tasks.append(asyncio.create_task(listening, name="gnomon.control"))
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-
-    def look_soon(self) -> None:
-        """Look again now: somebody says something has changed."""
-        self._hint.set()
+                await task
 
     async def refresh(self) -> None:
         """Load what is live and not loaded; drop what is no longer."""
@@ -113,3 +125,12 @@ class LiveModels:
                 await asyncio.wait_for(self._hint.wait(), self._poll_s)
             self._hint.clear()
             await self.refresh()
+
+    async def _listen(self, hints: Hints) -> None:
+        while True:
+            try:
+                async for _ in hints():
+                    self._hint.set()
+            except (TransientError, ConfigurationError) as error:
+                logger.debug("control.unavailable", extra={"reason": str(error)})
+            await asyncio.sleep(self._poll_s)
