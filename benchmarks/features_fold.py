@@ -18,6 +18,7 @@ from gnomon.features import FeaturesConfig, FeaturesState, fold, restore, snapsh
 T0_MS = 1_750_000_000_000
 SPAN_MS = 3 * 3_600_000
 BATCH = 8192
+SUCCESS_RATE = 0.8
 
 
 @dataclass(slots=True)
@@ -40,7 +41,7 @@ def finish(i: int, at_ms: int, agents: int, rng: random.Random) -> TaskFinished:
         started_at_ms=at_ms - int(duration_s * 1000),
         finished_at_ms=at_ms,
         duration_s=duration_s,
-        succeeded=rng.random() < 0.8,
+        succeeded=rng.random() < SUCCESS_RATE,
         code_review_iterations=rng.randrange(4),
     )
 
