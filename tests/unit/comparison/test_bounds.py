@@ -1,5 +1,6 @@
 """What never comes is given up, by order and not by time, and memory has a limit."""
 
+import pytest
 from tests.unit.comparison.build import (
     Record,
     Seen,
@@ -75,6 +76,33 @@ def test_a_refused_start_is_waited_for_no_longer_than_its_parts() -> None:
     assert state.waiting == 0
 
 
+def test_a_refused_start_without_parts_is_given_up_uncounted() -> None:
+    first = [started("x", 10_001), features("x", 10_001), predicted("x", 10_001), started("t")]
+    state, late = ComparisonState(), run(first, settings=LIMITS).ledger.late
+    fold(state, first, config=LIMITS)
+    seen = run(*[later(n) for n in range(3)], state=state, settings=LIMITS)
+    assert (late, seen.ledger.incomplete, state.waiting) == (1, 0, 0)
+
+
+def later(number: int) -> list[Record]:
+    """A whole task after the refused one's watermark."""
+    task, at = f"w{number}", 10_002 + number
+    return [started(task, at), features(task, at), predicted(task, at), finished(task, at + 1)]
+
+
+@pytest.mark.parametrize(
+    "lost", [[features("t")], [predicted("t")], [started("t"), features("t")], [started("t")]]
+)
+def test_starts_that_come_after_their_parts_also_show_what_is_missing(lost: list[Record]) -> None:
+    state = ComparisonState()
+    fold(state, lost, config=LIMITS)
+    for number in range(3):
+        task = f"w{number}"
+        fold(state, [features(task), predicted(task)], config=LIMITS)
+        fold(state, [started(task)], config=LIMITS)
+    assert state.waiting == 0
+
+
 def test_a_silent_topic_costs_a_limited_number_of_tasks() -> None:
     settings, state = config(max_waiting=10), ComparisonState()
     for number in range(50):
@@ -88,6 +116,7 @@ def test_a_silent_topic_costs_a_limited_number_of_tasks() -> None:
 
 def test_ended_tasks_are_forgotten() -> None:
     state = ComparisonState()
+    fold(state, [started("t", agent="bob")], config=config(expire_after_ms=1000))
     for number in range(200):
         task, at = f"t{number}", number * 100
         batch = [started(task, at), features(task, at), predicted(task, at), finished(task, at)]
@@ -95,5 +124,6 @@ def test_ended_tasks_are_forgotten() -> None:
     remembered = sum(len(tasks) for tasks in state.tasks.known.values())
     assert remembered == 11
     assert len(state.tasks.due) == 11
-    assert state.waiting == len(state.decisions.pending) == 0
+    assert set(state.tasks.known) == {"ada"}
+    assert (state.waiting, len(state.decisions.pending)) == (1, 0)
     assert {len(series.hours) for series in state.figures.series.values()} == {1}

@@ -176,11 +176,15 @@ def test_the_window_moves_with_the_watermark_alone(later_hours: int, n: int) -> 
     assert figures[b"control|0|all|all|p3"].n == 1
 
 
-def test_an_outcome_older_than_the_window_is_only_in_the_total() -> None:
+@pytest.mark.parametrize(("watermark_hours", "n"), [(23, 1), (24, 0), (25, 0), (48, 0)])
+def test_an_outcome_older_than_the_window_is_only_in_the_total(
+    watermark_hours: int, n: int
+) -> None:
+    """Its predictions come when the watermark has gone on already."""
     late = [features("t"), predicted("t")]
-    first = [started("t"), finished("t", 1), started("u", 2 * DAY_MS)]
+    first = [started("t"), finished("t", 1), started("u", watermark_hours * HOUR_MS)]
     figures = run(first, late, settings=config(expire_after_ms=DAY_MS)).figures
-    assert figures[b"control|0|all|24h|p3"].n == 0
+    assert figures[b"control|0|all|24h|p3"].n == n
     assert figures[b"control|0|all|all|p3"].n == 1
 
 

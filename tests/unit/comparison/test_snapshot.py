@@ -5,6 +5,7 @@ import time
 import pytest
 from tests.unit.comparison.build import (
     Record,
+    cancelled,
     config,
     features,
     finished,
@@ -42,6 +43,16 @@ def test_a_snapshot_changes_nothing() -> None:
     state = busy_state()
     assert snapshot(state) == snapshot(state)
     assert run([finished("t1", 6)], state=state).ledger.matched == 2
+
+
+def test_a_task_cancelled_before_it_began_is_remembered_as_long() -> None:
+    """Its clock was set back; until 1,000 ms after its start nothing may take its place."""
+    state = ComparisonState()
+    fold(state, [started("t", 500), cancelled("t", 100)], config=config())
+    again = restore(snapshot(state), config=config())
+    for one in (state, again):
+        ledger = run([started("u", 1500), started("t", 500)], state=one).ledger
+        assert (ledger.duplicate, ledger.late) == (1, 0)
 
 
 def test_any_changed_byte_is_refused() -> None:

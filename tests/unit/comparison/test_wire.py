@@ -106,3 +106,14 @@ def test_the_order_of_predictions_is_that_of_their_topic() -> None:
     record = Record(PREFIX + "task-features", codec.encode(vector("t")))
     (comparison,) = run([*made, started("t"), record, finished("t", 1)]).comparisons
     assert [p.model for p in comparison.predictions] == models
+
+
+@pytest.mark.parametrize("start_at", [0, 1, 2])
+def test_the_first_features_count(start_at: int) -> None:
+    records = [
+        Record(PREFIX + "task-features", codec.encode(vector("t", kind=kind)))
+        for kind in ("first", "second")
+    ]
+    records.insert(start_at, started("t"))
+    (comparison,) = run([*records, predicted("t"), finished("t", 1)]).comparisons
+    assert comparison.task_type == "first"
