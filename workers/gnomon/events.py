@@ -37,16 +37,19 @@ class TaskStarted(
 class TaskFinished(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="task_finished.v1"
 ):
-    """An agent ended one task, with or without success. Complete without its start event."""
+    """An agent ended one task, with or without success. Complete without its start event.
+
+    The bounds (104 days, in nanoseconds) keep exact sums of an hour within 64 bits.
+    """
 
     agent_id: Identifier
     task_id: Identifier
     task_type: Identifier
     started_at_ms: EpochMs
     finished_at_ms: EpochMs
-    duration_s: Seconds
+    duration_s: Annotated[float, msgspec.Meta(ge=0.0, le=9_000_000.0, description="Seconds.")]
     succeeded: bool
-    code_review_iterations: Count | None = None
+    code_review_iterations: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | None = None
     deployment_succeeded: bool | None = None
     error_type: Annotated[str, msgspec.Meta(max_length=256)] | None = None
 
@@ -54,8 +57,7 @@ class TaskFinished(
         """Refuse a task that ended before it began."""
         if self.finished_at_ms < self.started_at_ms:
             raise ValueError(
-                f"finished_at_ms {self.finished_at_ms} is before"
-                f" started_at_ms {self.started_at_ms}"
+                f"finished_at_ms {self.finished_at_ms} is before started_at_ms {self.started_at_ms}"
             )
 
 

@@ -11,10 +11,6 @@ FLIGHT_MS: Final = 86_400_000
 """A task that started longer ago than this is no longer counted as in flight."""
 MEMORY_MS: Final = 30 * 86_400_000
 """An agent that nothing was read of for so long, in the broker's append time, is forgotten."""
-MAX_DURATION_S: Final = 9_000_000.0
-"""Longest task that is believed (a hundred days), so that sums of nanoseconds fit 64 bits."""
-MAX_REVIEWS: Final = 100_000_000
-"""Most code review iterations of one task that are believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,12 +12,10 @@ from collections.abc import Iterable
 
 from gnomon import codec
 from gnomon.errors import EventError
-from gnomon.events import TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import TaskFinished, TaskStarted
 from gnomon.features.agent import Agent
 from gnomon.features.config import (
     HOUR_MS,
-    MAX_DURATION_S,
-    MAX_REVIEWS,
     MEMORY_MS,
     FeaturesConfig,
 )
@@ -26,7 +24,7 @@ from gnomon.features.state import FeaturesState
 from gnomon.features.tasks import task_key
 from gnomon.features.vector import task_features
 from gnomon.records import DeadLetter, Keyed, Outputs, SourceRecord
-from gnomon.topics import AGENT_FEATURES, MAX_EVENT_BYTES, TASK_FEATURES
+from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
 
 
 def fold(
@@ -48,13 +46,14 @@ def fold(
     touched: dict[str, Agent] = {}
     kept_ms = HOUR_MS + config.max_lateness_ms
     ahead_ms = config.max_clock_ahead_ms
+    read_task_event = codec.read_task_event
     for record in records:
         try:
-            event, at_ms = _read(record, ahead_ms)
+            event = read_task_event(record, max_clock_ahead_ms=ahead_ms)
         except EventError as refused:
             outputs.dead.append(DeadLetter(record, refused.reason, refused.detail))
             continue
-        agent_id = event.agent_id
+        agent_id, at_ms = event.agent_id, codec.event_time_ms(event)
         agent = _agent(state, agent_id, at_ms, record.timestamp)
         touched[agent_id] = agent
         kept_from_ms = agent.newest_ms - kept_ms
@@ -78,41 +77,6 @@ def fold(
             for agent_id, agent in touched.items()
         ]
     return outputs
-
-
-def _read(record: SourceRecord, ahead_ms: int) -> tuple[TaskEvent, int]:
-    """Decode one record; return the event and its time.
-
-    Raises:
-        EventError: The record must not be taken in.
-    """
-    value = record.value
-    if value is None or len(value) > MAX_EVENT_BYTES:
-        raise codec.refusal(value, ValueError())
-    try:
-        event = codec.decode_task_event(value)
-    # Beside msgspec's own: bytes that are no UTF-8, and nesting without end.
-    except (ValueError, RecursionError) as error:
-        raise codec.refusal(value, error) from error
-    if isinstance(event, TaskFinished):
-        at_ms = event.finished_at_ms
-        if event.duration_s > MAX_DURATION_S or (event.code_review_iterations or 0) > MAX_REVIEWS:
-            raise _too_large(event)
-    else:
-        at_ms = event.started_at_ms if isinstance(event, TaskStarted) else event.cancelled_at_ms
-    if at_ms - record.timestamp > ahead_ms:
-        raise EventError(
-            "clock_ahead",
-            f"event time is {at_ms - record.timestamp} ms ahead of the broker's, "
-            f"at most {ahead_ms} are allowed",
-        )
-    return event, at_ms
-
-
-def _too_large(event: TaskFinished) -> EventError:
-    if event.duration_s > MAX_DURATION_S:
-        return EventError("invalid", f"Expected `float` <= {MAX_DURATION_S} at `$.duration_s`")
-    return EventError("invalid", f"Expected `int` <= {MAX_REVIEWS} at `$.code_review_iterations`")
 
 
 def _agent(state: FeaturesState, agent_id: str, at_ms: int, timestamp_ms: int) -> Agent:

@@ -8,8 +8,6 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from gnomon import codec
 from gnomon.events import Prediction, TaskFeatures
 from gnomon.models.control import control_prediction
@@ -58,7 +56,7 @@ class ShadowStage:
         for record in records:
             try:
                 tasks.append(decode(record.value or b""))
-            except msgspec.DecodeError as error:
+            except codec.UNDECODABLE as error:
                 refusal = codec.refusal(record.value, error)
                 outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
         if tasks:

@@ -97,7 +97,7 @@ class VaultStage:
         value = record.value or b""
         try:
             head = self._decode(value)
-        except msgspec.DecodeError as error:
+        except codec.UNDECODABLE as error:
             refusal = codec.refusal(record.value, error)
             outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
             return None
