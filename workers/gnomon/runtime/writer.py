@@ -22,11 +22,14 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError, FencedError
 from gnomon.records import DeadLetter, Keyed, Outputs
-from gnomon.topics import DEAD_LETTERS
+from gnomon.topics import DEAD_LETTERS, MAX_EVENT_BYTES
 
 MAX_BATCH_BYTES = 1_000_000
 """Just under Kafka's default ``max.message.bytes``, which is per batch."""
 MAX_REQUEST_BYTES = 16 << 20
+MAX_DEAD_BYTES = 8_000_000
+"""Most of a refused value that is kept: the topic of dead letters takes little more. A topic's
+limit is of compressed bytes, so a record read can be of any size."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
 
 
@@ -125,20 +128,23 @@ class TransactionalWriter:
 
     async def _send_dead(self, letter: DeadLetter) -> Any:
         record = letter.record
+        key = record.key if record.key is not None or record.value is not None else b""
         return await self._producer.send(
             self._prefix + DEAD_LETTERS.name,
-            value=record.value,
-            key=record.key if record.key is not None or record.value is not None else b"",
+            value=record.value and record.value[:MAX_DEAD_BYTES],
+            key=key and key[:MAX_EVENT_BYTES],
             partition=self._partition,
             headers=list(_why(letter, stage=self._stage)),
         )
 
 
 def _why(letter: DeadLetter, *, stage: str) -> Iterable[tuple[str, bytes]]:
-    record = letter.record
+    record, detail = letter.record, letter.detail
+    if record.value is not None and len(record.value) > MAX_DEAD_BYTES:
+        detail = f"{detail}; the first {MAX_DEAD_BYTES} are kept"
     yield "gnomon-stage", stage.encode()
     yield "gnomon-reason", letter.reason.encode()
-    yield "gnomon-detail", letter.detail.encode()
+    yield "gnomon-detail", detail.encode()
     yield "gnomon-topic", record.topic.encode()
     yield "gnomon-partition", str(record.partition).encode()
     yield "gnomon-offset", str(record.offset).encode()
