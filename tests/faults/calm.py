@@ -1,0 +1,147 @@
+"""A run without Kafka and without faults: the stages' folds in this process, as the verifier's own test."""
+
+import asyncio
+import base64
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from tests.faults.dump import STORE, TOPICS, as_line, write_lines
+from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
+
+from gnomon.codec import encode
+from gnomon.records import Headers, Outputs
+from gnomon.runtime.metrics import Metrics
+from gnomon.settings import Settings
+from gnomon.stages.comparison import ComparisonStage
+from gnomon.stages.features import FeaturesStage
+from gnomon.stages.live_models import LiveModels
+from gnomon.stages.shadow import ShadowStage
+from gnomon.stages.vault import VaultStage
+from gnomon.vault import KeyRing, load_key
+
+PARTITIONS = 2
+APPENDED_MS = 1_780_000_000_000
+"""When the log got every record."""
+BATCH = 97
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a log in memory."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+    timestamp: int = APPENDED_MS
+
+
+class Logs:
+    """Topics in memory."""
+
+    def __init__(self) -> None:
+        self.records: dict[tuple[str, int], list[Record]] = defaultdict(list)
+
+    def append(
+        self,
+        topic: str,
+        partition: int,
+        *,
+        key: bytes | None,
+        value: bytes | None,
+        headers: Headers = (),
+    ) -> None:
+        """Put one record at the end."""
+        log = self.records[topic, partition]
+        log.append(Record(topic, partition, len(log), key, value, headers))
+
+    def of(self, topic: str) -> list[Record]:
+        """All records of a topic."""
+        return [record for n in range(PARTITIONS) for record in self.records[topic, n]]
+
+    def write(self, stage: str, partition: int, outputs: Outputs) -> None:
+        """Write as the runtime does."""
+        for topic, records in outputs.by_topic.items():
+            for key, value in records:
+                self.append(topic, partition, key=key, value=value)
+        for letter in outputs.dead:
+            source = letter.record
+            headers = {
+                "stage": stage,
+                "reason": letter.reason,
+                "topic": source.topic,
+                "partition": str(source.partition),
+                "offset": str(source.offset),
+            }
+            self.append(
+                "dead-letters",
+                partition,
+                key=source.key,
+                value=source.value,
+                headers=[(f"gnomon-{name}", text.encode()) for name, text in headers.items()],
+            )
+
+
+async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
+    """Leave in ``folder`` what a run without faults leaves."""
+    settings = Settings(
+        data_dir=str(folder / "data"),
+        key=base64.b64encode(bytes(32)).decode(),
+        max_lateness_s=LATENESS_MS / 1000,
+        expire_after_s=EXPIRE_MS / 1000,
+    )
+    Path(settings.data_dir).mkdir(parents=True)
+    sent = stream(seed=seed, events=events, agents=agents, begin_ms=APPENDED_MS - BEFORE_NOW_MS)
+    logs = Logs()
+    for record in sent:
+        logs.append("task-events", _partition(record), key=record.key, value=record.value)
+    metrics = Metrics()
+    nothing_live = cast("LiveModels", SimpleNamespace(live=()))
+    vault = VaultStage(settings, metrics=metrics)
+    await vault.start()
+    for stage in (
+        FeaturesStage(settings),
+        ShadowStage(nothing_live, metrics=metrics),
+        ComparisonStage(settings, metrics=metrics),
+        vault,
+    ):
+        await _work(stage, logs)
+    store = vault._store
+    assert store is not None
+    keyring = KeyRing(load_key(settings), store.keys)
+    for topic in TOPICS:
+        write_lines(folder / f"{topic}.jsonl", (as_line(topic, r, keyring) for r in logs.of(topic)))
+    rows = store.iter_sealed()
+    write_lines(folder / f"{STORE}.jsonl", (_store_line(row, keyring) for row in rows))
+    await vault.stop()
+
+
+def _store_line(row: Any, keyring: KeyRing) -> dict[str, Any]:
+    record = Record("decisions", 0, 0, None, encode(row))
+    return as_line("decisions", record, keyring)
+
+
+def _partition(record: Sent) -> int:
+    return record.key[-1] % PARTITIONS
+
+
+async def _work(stage: Any, logs: Logs) -> None:
+    for partition in range(PARTITIONS):
+        state = stage.new_state(partition)
+        records: Sequence[Record] = [
+            record for topic in stage.inputs for record in logs.records[topic, partition]
+        ]
+        for at in range(0, len(records), BATCH):
+            outputs = await stage.apply(state, records[at : at + BATCH])
+            logs.write(stage.name, partition, outputs)
+
+
+def calm_run(folder: Path, *, seed: int, events: int, agents: int) -> None:
+    """``run`` for those who have no loop."""
+    asyncio.run(run(folder, seed=seed, events=events, agents=agents))

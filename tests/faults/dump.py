@@ -1,0 +1,150 @@
+"""Topics and the store as JSON lines, for the verifier and for anyone's own.
+
+``<topic>.jsonl`` has one committed record a line: partition, offset, timestamp, key, size, and
+``value``, which is JSON. Where the bytes are no JSON, ``value`` is null; ``raw`` is the base64 of
+whatever was refused. A dead letter's ``value`` has its source and reason; a sealed
+decision's has its plaintext in ``opened``.
+"""
+
+import base64
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.structs import TopicPartition
+
+from gnomon.events import SealedDecision
+from gnomon.runtime.reading import partitions_of
+from gnomon.settings import Settings
+from gnomon.store import DecisionStore
+from gnomon.topics import DEAD_LETTERS, DECISIONS, TASK_EVENTS
+from gnomon.vault import KeyRing, load_key, open_decision
+
+STORE = "store"
+TOPICS = (
+    "task-events", "task-features", "agent-features", "shadow-predictions", "comparisons",
+    "comparison-metrics", "decisions", "dead-letters",
+)  # fmt: skip
+_READ_S = 120.0
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+async def dump(settings: Settings, folder: Path) -> dict[str, int]:
+    """Write every topic and the store to ``folder``; how many records each has.
+
+    Raises:
+        TimeoutError: A topic could not be read to its end: a transaction may still be open.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    store = DecisionStore(settings.store_url)
+    keyring = KeyRing(load_key(settings), store.keys)
+    counts = {}
+    for topic in TOPICS:
+        records = await read_all(settings.brokers, settings.topic_prefix + topic)
+        counts[topic] = write_lines(
+            folder / f"{topic}.jsonl", (as_line(topic, record, keyring) for record in records)
+        )
+    rows = (_store_line(row, keyring) for row in store.iter_sealed())
+    counts[STORE] = write_lines(folder / f"{STORE}.jsonl", rows)
+    store.close()
+    return counts
+
+
+def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
+    """Write one JSON object a line; how many."""
+    count = 0
+    with path.open("wb") as file:
+        for line in lines:
+            file.write(_encode(line) + b"\n")
+            count += 1
+    return count
+
+
+def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
+    """One record of ``topic`` (base name), shaped like aiokafka's, as it is dumped."""
+    value, raw = _json_or_raw(record.value)
+    if topic == DEAD_LETTERS.name:
+        value = _dead(record)
+    elif topic == DECISIONS.name and record.value is not None:
+        value = _opened(_decode(record.value, type=SealedDecision), keyring)
+    elif topic == TASK_EVENTS.name and record.value is not None:
+        raw = base64.b64encode(record.value).decode()
+    return {
+        "partition": record.partition,
+        "offset": record.offset,
+        "timestamp": record.timestamp,
+        "key": None if record.key is None else record.key.decode(),
+        "size": None if record.value is None else len(record.value),
+        "value": value,
+        "raw": raw,
+    }
+
+
+async def read_all(brokers: str, topic: str) -> list[Any]:
+    """Every committed record of ``topic``.
+
+    Raises:
+        TimeoutError: The end was not reached.
+    """
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=brokers,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 << 20,
+    )
+    await consumer.start()
+    try:
+        tps = (await partitions_of(brokers, [topic]))[topic]
+        consumer.assign(tps)
+        await consumer.seek_to_beginning(*tps)
+        return await _to_the_end(consumer, tps)
+    finally:
+        await consumer.stop()
+
+
+async def _to_the_end(consumer: AIOKafkaConsumer, tps: list[TopicPartition]) -> list[Any]:
+    ends = await consumer.end_offsets(tps)
+    deadline = time.monotonic() + _READ_S
+    records: list[Any] = []
+    while behind := [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"not read to the end: {behind}")
+        for found in (await consumer.getmany(timeout_ms=200, max_records=8192)).values():
+            records.extend(found)
+    return records
+
+
+def _json_or_raw(value: bytes | None) -> tuple[Any, str | None]:
+    if value is None:
+        return None, None
+    try:
+        return _decode(value), None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None, base64.b64encode(value).decode()
+
+
+def _dead(record: Any) -> dict[str, Any]:
+    headers = {name.removeprefix("gnomon-"): text.decode() for name, text in record.headers}
+    return headers | {
+        "key": None if record.key is None else record.key.decode(),
+        "raw": None if record.value is None else base64.b64encode(record.value).decode(),
+    }
+
+
+def _opened(sealed: SealedDecision, keyring: KeyRing) -> dict[str, Any]:
+    """A sealed decision with its plaintext in place of the ciphertext."""
+    return {
+        "decision_id": sealed.decision_id,
+        "status": sealed.status,
+        "started_at_ms": sealed.started_at_ms,
+        "ended_at_ms": sealed.ended_at_ms,
+        "opened": _decode(_encode(open_decision(keyring, sealed))),
+    }
+
+
+def _store_line(row: SealedDecision, keyring: KeyRing) -> dict[str, Any]:
+    return {"partition": 0, "offset": 0, "value": _opened(row, keyring)}

@@ -1,0 +1,261 @@
+-- What an uninterrupted run must have written, from task-events alone as they lie in the log.
+--
+-- Table log(partition, "offset", timestamp, size, key, value, raw) is there already: value is JSON and
+-- NULL where the bytes are none, raw is their base64. Variables: lateness_ms, ahead_ms, expire_ms, hour_ms, day_ms.
+
+CREATE MACRO at_path(value, path) AS value ->> path;
+
+CREATE TABLE read AS
+SELECT partition, "offset", timestamp, size, key, value, raw,
+    at_path(value, '$.kind') AS kind,
+    at_path(value, '$.agent_id') AS agent_id,
+    at_path(value, '$.task_id') AS task_id,
+    at_path(value, '$.task_type') AS task_type,
+    TRY_CAST(at_path(value, '$.started_at_ms') AS BIGINT) AS started_at_ms,
+    TRY_CAST(at_path(value, '$.finished_at_ms') AS BIGINT) AS finished_at_ms,
+    TRY_CAST(at_path(value, '$.duration_s') AS DOUBLE) AS duration_s,
+    TRY_CAST(at_path(value, '$.succeeded') AS BOOLEAN) AS succeeded,
+    TRY_CAST(at_path(value, '$.code_review_iterations') AS BIGINT) AS reviews,
+    TRY_CAST(at_path(value, '$.deployment_succeeded') AS BOOLEAN) AS deployed,
+    at_path(value, '$.error_type') AS error_type,
+    TRY_CAST(at_path(value, '$.estimate_s') AS DOUBLE) AS estimate_s,
+    CASE at_path(value, '$.kind')
+        WHEN 'task_started.v1' THEN TRY_CAST(at_path(value, '$.started_at_ms') AS BIGINT)
+        WHEN 'task_finished.v1' THEN TRY_CAST(at_path(value, '$.finished_at_ms') AS BIGINT)
+        WHEN 'task_cancelled.v1' THEN TRY_CAST(at_path(value, '$.cancelled_at_ms') AS BIGINT)
+    END AS at_ms
+FROM log;
+
+CREATE TABLE judged AS
+SELECT *, CASE
+    WHEN size IS NULL THEN 'empty'
+    WHEN size > 65536 THEN 'oversize'
+    WHEN value IS NULL THEN 'not_json'
+    WHEN kind IS NULL OR kind NOT IN ('task_started.v1', 'task_finished.v1', 'task_cancelled.v1')
+        THEN 'unknown_kind'
+    WHEN agent_id IS NULL OR task_id IS NULL OR at_ms IS NULL
+        OR (kind <> 'task_cancelled.v1' AND task_type IS NULL)
+        OR (kind = 'task_finished.v1' AND (duration_s IS NULL OR succeeded IS NULL))
+        THEN 'invalid'
+    WHEN at_ms - timestamp > getvariable('ahead_ms') THEN 'clock_ahead'
+    END AS refused
+FROM read;
+
+-- Accepted events, with the agent's newest event time and the partition's, each with the event's.
+CREATE TABLE event AS
+SELECT * EXCLUDE (value, raw, refused),
+    kind = 'task_started.v1' AS is_start,
+    max(at_ms) OVER (PARTITION BY partition, agent_id ORDER BY "offset") AS newest_ms,
+    max(at_ms) OVER (PARTITION BY partition ORDER BY "offset") AS watermark_ms,
+    row_number() OVER (PARTITION BY agent_id, task_id, kind ORDER BY "offset") AS nth
+FROM judged WHERE refused IS NULL;
+
+CREATE TABLE seen AS
+SELECT partition, arg_min(at_ms, "offset") AS seen_from_ms, max(at_ms) AS watermark_ms
+FROM event GROUP BY partition;
+
+-- Stage 1 ----------------------------------------------------------------------------------------
+
+CREATE TABLE first_end AS
+SELECT agent_id, task_id, min("offset") AS end_offset
+FROM event WHERE NOT is_start GROUP BY ALL;
+
+-- Starts that lead to features: the first of a task, unless its end was read before.
+CREATE TABLE start AS
+SELECT event.*, end_offset, newest_ms - getvariable('hour_ms') - getvariable('lateness_ms')
+    AS kept_from_ms
+FROM event LEFT JOIN first_end USING (agent_id, task_id)
+WHERE is_start AND nth = 1 AND (end_offset IS NULL OR end_offset > "offset");
+
+-- A finish counts once; a late one is left out of the rolling hour.
+CREATE TABLE finish AS
+SELECT *, at_ms < newest_ms - getvariable('lateness_ms') AS late,
+    count(*) OVER of_agent AS agent_runs,
+    avg(duration_s) OVER of_agent AS agent_mean_s,
+    avg(succeeded::INT) OVER of_agent AS agent_success,
+    count(*) OVER of_type AS type_runs,
+    avg(duration_s) OVER of_type AS type_mean_s,
+    avg(succeeded::INT) OVER of_type AS type_success
+FROM event WHERE kind = 'task_finished.v1' AND nth = 1
+WINDOW
+    of_agent AS (PARTITION BY agent_id ORDER BY "offset"
+        ROWS BETWEEN 19 PRECEDING AND CURRENT ROW),
+    of_type AS (PARTITION BY agent_id, task_type ORDER BY "offset"
+        ROWS BETWEEN 19 PRECEDING AND CURRENT ROW);
+
+-- The rolling hour (t - 1 h, t], of finishes read before the start.
+CREATE TABLE rolling AS
+SELECT s.agent_id, s.task_id,
+    count(*) FILTER (inside) AS n,
+    avg(f.duration_s) FILTER (inside) AS mean_s,
+    avg(f.succeeded::INT) FILTER (inside) AS success,
+    avg(f.reviews) FILTER (inside) AS reviews,
+    median(f.duration_s) FILTER (inside) AS median_s,
+    avg(f.deployed::INT) FILTER (inside) AS deployed,
+    count(*) FILTER (f.late AND f.at_ms <= s.at_ms
+        AND f.at_ms > greatest(s.at_ms - getvariable('hour_ms'), s.kept_from_ms)) AS late,
+    max(f.at_ms) FILTER (f.at_ms <= s.at_ms) AS last_ms,
+    max(f.at_ms) FILTER (f.at_ms <= s.kept_from_ms) AS last_forgotten_ms
+FROM start s JOIN finish f ON f.agent_id = s.agent_id AND f."offset" < s."offset",
+LATERAL (SELECT NOT f.late AND f.at_ms <= s.at_ms
+    AND f.at_ms > greatest(s.at_ms - getvariable('hour_ms'), s.kept_from_ms) AS inside)
+GROUP BY ALL;
+
+CREATE TABLE in_flight AS
+SELECT s.agent_id, s.task_id, count(*) AS n
+FROM start s JOIN start o ON o.agent_id = s.agent_id AND o."offset" < s."offset"
+    AND (o.end_offset IS NULL OR o.end_offset > s."offset")
+    AND o.at_ms <= s.at_ms AND o.at_ms > s.at_ms - getvariable('day_ms')
+GROUP BY ALL;
+
+CREATE TABLE expected_features AS
+SELECT s.partition, s.agent_id, s.task_id, s.task_type, s.started_at_ms, s.estimate_s,
+    coalesce(r.n, 0) AS tasks_completed_1h,
+    r.mean_s AS avg_execution_time_1h,
+    r.success AS success_rate_1h,
+    r.reviews AS code_review_iterations,
+    r.median_s AS median_execution_time_1h,
+    r.deployed AS deployment_success_rate_1h,
+    coalesce(fl.n, 0) AS tasks_in_flight,
+    (s.at_ms - CASE WHEN r.last_ms > s.kept_from_ms THEN r.last_ms
+        WHEN r.last_forgotten_ms <= s.at_ms THEN r.last_forgotten_ms END) / 1000.0
+        AS seconds_since_last_finish,
+    coalesce(t.type_runs, 0) AS same_type_runs,
+    t.type_mean_s AS same_type_avg_execution_time,
+    t.type_success AS same_type_success_rate,
+    coalesce(a.agent_runs, 0) AS agent_runs,
+    a.agent_mean_s AS agent_avg_execution_time,
+    a.agent_success AS agent_success_rate,
+    least(1.0, greatest(0, s.at_ms - greatest(seen_from_ms, s.kept_from_ms))
+        / getvariable('hour_ms')) AS hour_seen,
+    coalesce(r.late, 0) AS late_dropped
+FROM start s
+JOIN seen USING (partition)
+LEFT JOIN rolling r ON r.agent_id = s.agent_id AND r.task_id = s.task_id
+LEFT JOIN in_flight fl ON fl.agent_id = s.agent_id AND fl.task_id = s.task_id
+ASOF LEFT JOIN finish a ON a.agent_id = s.agent_id AND s."offset" > a."offset"
+ASOF LEFT JOIN finish t
+    ON t.agent_id = s.agent_id AND t.task_type = s.task_type AND s."offset" > t."offset";
+
+CREATE TABLE agent AS
+SELECT partition, agent_id, max(newest_ms) AS newest_ms FROM event GROUP BY ALL;
+
+-- Control, the estimate to beat --------------------------------------------------------------------
+
+CREATE TABLE expected_predictions AS
+SELECT partition, agent_id, task_id, 'control' AS model, '0' AS version, started_at_ms,
+    1 AS predictors,
+    coalesce(estimate_s, avg_execution_time_1h, agent_avg_execution_time, 300.0) AS duration_s,
+    coalesce(success_rate_1h, agent_success_rate, 0.5) AS success_probability
+FROM expected_features;
+
+-- Stage 3 ----------------------------------------------------------------------------------------
+-- A task begins with its first start, unless that is so old that it would have expired. It ends
+-- with the first end that comes before the watermark has passed its expiry; else it expires.
+
+CREATE TABLE task AS
+SELECT *, started_at_ms + getvariable('expire_ms') AS due_ms
+FROM event
+WHERE is_start AND nth = 1 AND started_at_ms + getvariable('expire_ms') >= watermark_ms;
+
+CREATE TABLE ending AS
+SELECT e.*, t.due_ms, t."offset" AS start_offset,
+    row_number() OVER (PARTITION BY e.agent_id, e.task_id ORDER BY e."offset") AS nth_end
+FROM event e JOIN task t ON t.agent_id = e.agent_id AND t.task_id = e.task_id
+    AND e."offset" > t."offset"
+WHERE NOT e.is_start;
+
+CREATE TABLE fate AS
+SELECT t.partition, t.agent_id, t.task_id, t.task_type, t.started_at_ms, t."offset", t.due_ms,
+    CASE WHEN e.watermark_ms <= t.due_ms AND e.kind = 'task_finished.v1' THEN 'matched'
+        WHEN e.watermark_ms <= t.due_ms THEN 'cancelled'
+        WHEN seen.watermark_ms > t.due_ms THEN 'expired'
+        ELSE 'pending' END AS status,
+    e.at_ms AS ended_at_ms, e.duration_s, e.succeeded, e.reviews, e.deployed, e.error_type
+FROM task t JOIN seen USING (partition)
+LEFT JOIN ending e ON e.agent_id = t.agent_id AND e.task_id = t.task_id AND e.nth_end = 1;
+
+CREATE TABLE expected_comparisons AS
+SELECT f.* EXCLUDE (started_at_ms), fate.started_at_ms, status,
+    CASE status WHEN 'expired' THEN due_ms ELSE ended_at_ms END AS at_ms,
+    CASE status WHEN 'matched' THEN fate.duration_s END AS duration_s,
+    CASE status WHEN 'matched' THEN succeeded END AS succeeded,
+    CASE status WHEN 'matched' THEN reviews END AS reviews,
+    CASE status WHEN 'matched' THEN deployed END AS deployed,
+    CASE status WHEN 'matched' THEN error_type END AS error_type,
+    1 AS predictions,
+    p.duration_s AS control_duration_s,
+    p.success_probability AS control_success_probability
+FROM fate
+JOIN expected_features f USING (partition, agent_id, task_id, task_type)
+JOIN expected_predictions p USING (partition, agent_id, task_id)
+WHERE status <> 'pending';
+
+-- How long a task is remembered, to tell repeats.
+CREATE TABLE remembered AS
+SELECT *, CASE WHEN status IN ('matched', 'cancelled') THEN greatest(ended_at_ms, started_at_ms)
+    ELSE due_ms END + getvariable('expire_ms') AS forget_ms
+FROM fate;
+
+-- What each event beside first starts and decisive ends is counted as.
+CREATE TABLE beside AS
+SELECT e.partition, CASE
+    WHEN e.is_start AND (r.agent_id IS NULL OR e.watermark_ms > r.forget_ms) THEN 'late'
+    WHEN e.is_start AND e."offset" = r."offset" THEN 'start'
+    WHEN e.is_start THEN 'duplicate'
+    WHEN r.agent_id IS NULL OR e."offset" < r."offset" OR e.watermark_ms > r.forget_ms
+        THEN 'orphan'
+    WHEN d.nth_end > 1 THEN 'duplicate'
+    WHEN r.status IN ('matched', 'cancelled') THEN 'end'
+    ELSE 'late' END AS counted
+FROM event e
+LEFT JOIN remembered r ON r.agent_id = e.agent_id AND r.task_id = e.task_id
+LEFT JOIN ending d ON d.partition = e.partition AND d."offset" = e."offset";
+
+CREATE TABLE expected_ledger AS
+SELECT
+    (SELECT count(*) FROM fate) AS predictions,
+    (SELECT count(*) FROM fate WHERE status = 'matched') AS matched,
+    (SELECT count(*) FROM fate WHERE status = 'pending') AS pending,
+    (SELECT count(*) FROM fate WHERE status = 'expired') AS expired,
+    (SELECT count(*) FROM fate WHERE status = 'cancelled') AS cancelled,
+    (SELECT count(*) FROM beside WHERE counted = 'duplicate') AS duplicate,
+    (SELECT count(*) FROM beside WHERE counted = 'late') AS late,
+    (SELECT count(*) FROM beside WHERE counted = 'orphan') AS orphan,
+    0 AS shed,
+    0 AS incomplete;
+
+CREATE TABLE expected_dead AS
+SELECT partition, 'task-events' AS source_topic, partition AS source_partition,
+    "offset" AS source_offset, 'features' AS stage, refused AS reason, key, raw
+FROM judged WHERE refused IS NOT NULL;
+
+-- Each agent's latest features, as of the instant that its last record names (table asked), which
+-- must not be before the agent's newest event: they decay while the agent is silent.
+CREATE TABLE expected_agents AS
+WITH instant AS (
+    SELECT partition, agent_id, greatest(coalesce(asked.as_of_ms, 0), newest_ms) AS as_of_ms
+    FROM agent LEFT JOIN asked USING (agent_id)
+), flying AS (
+    SELECT i.agent_id, count(*) AS n
+    FROM instant i JOIN start s ON s.agent_id = i.agent_id AND s.end_offset IS NULL
+        AND s.at_ms > i.as_of_ms - getvariable('day_ms')
+    GROUP BY ALL
+)
+SELECT i.partition, i.agent_id, i.as_of_ms,
+    count(*) FILTER (recent AND NOT f.late) AS tasks_completed_1h,
+    avg(f.duration_s) FILTER (recent AND NOT f.late) AS avg_execution_time_1h,
+    avg(f.succeeded::INT) FILTER (recent AND NOT f.late) AS success_rate_1h,
+    avg(f.reviews) FILTER (recent AND NOT f.late) AS code_review_iterations,
+    median(f.duration_s) FILTER (recent AND NOT f.late) AS median_execution_time_1h,
+    avg(f.deployed::INT) FILTER (recent AND NOT f.late) AS deployment_success_rate_1h,
+    any_value(coalesce(flying.n, 0)) AS tasks_in_flight,
+    max(f.at_ms) AS last_finished_at_ms,
+    any_value(least(1.0, (i.as_of_ms - seen_from_ms) / getvariable('hour_ms'))) AS hour_seen,
+    count(*) FILTER (recent AND f.late) AS late_dropped
+FROM instant i
+JOIN seen USING (partition)
+LEFT JOIN flying ON flying.agent_id = i.agent_id
+LEFT JOIN finish f ON f.agent_id = i.agent_id,
+LATERAL (SELECT f.at_ms > i.as_of_ms - getvariable('hour_ms') AS recent)
+GROUP BY ALL;
