@@ -188,7 +188,7 @@ def test_another_process_that_writes_holds_nobody_up_for_good(
     promoted: list[str | None] = []
     promoting = threading.Thread(target=lambda: promoted.append(registry.promote(version)))
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+        other.execute("BEGIN EXCLUSIVE")
 
         promoting.start()
         promoting.join(0.5)

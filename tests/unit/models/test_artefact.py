@@ -3,6 +3,7 @@
 import hashlib
 import json
 import pickle
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +81,19 @@ def test_a_plain_model_of_durations_is_welcome(tmp_path: Path) -> None:
     assert duration_s is not None
     assert 10.0 <= duration_s <= 40.0
     assert probability is None
+
+
+def test_a_model_that_asks_for_every_core_gets_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = opened(tmp_path, written(tmp_path))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise AssertionError(f"{thread} was started")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+
+    assert len(model.predict(runs(3))) == 3
 
 
 @pytest.mark.parametrize("learner", ["boosted", "forest"])
@@ -249,7 +263,7 @@ def _no_mapping(folder: Path) -> None:
 
 
 def _code(folder: Path) -> None:
-    (folder / "MLmodel").write_text(f"!!python/object/apply:pathlib.Path.touch ['{folder}/harm']")
+    (folder / "MLmodel").write_text(f"!!python/object/apply:os.mkdir ['{folder}/harm']")
 
 
 def _no_flavor(folder: Path) -> None:

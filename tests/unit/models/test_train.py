@@ -11,7 +11,7 @@ from tests.unit.models.runs import PACE, TYPE_S, a_task, runs
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison, Outcome
-from gnomon.models.estimator import Categories
+from gnomon.models.estimator import Categories, TaskModel
 from gnomon.models.learners import LEARNERS
 from gnomon.models.table import to_frame
 from gnomon.models.train import train
@@ -34,6 +34,18 @@ class Noting:
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame({"duration_s": np.full(len(frame), 60.0), "success_probability": 0.75})
+
+
+class Keeping:
+    """Keeps the rows that it is to learn from."""
+
+    rows: NDArray[np.float64]
+
+    def fit(self, rows: NDArray[np.float64], targets: NDArray[np.float64]) -> None:
+        self.rows = rows
+
+    def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros(len(rows))
 
 
 def with_outcome(decision: Comparison, **changes: object) -> Comparison:
@@ -108,8 +120,8 @@ def test_only_decisions_with_an_outcome_count() -> None:
     decisions = runs(60)
     expired = [
         msgspec.structs.replace(d, outcome=Outcome(status="expired", at_ms=d.outcome.at_ms))
-        for d in decisions[:30]
-    ]
+        for d in decisions[:15]
+    ] + [with_outcome(d, status="cancelled") for d in decisions[15:30]]
     learner = Noting()
 
     trained = train([*expired, *decisions[30:]], learner=learner, min_decisions=30)
@@ -139,6 +151,22 @@ def test_runs_that_all_end_alike_can_be_learnt_from(succeeded: bool) -> None:  #
 def test_a_holdout_of_all_or_nothing_is_refused(holdout: float) -> None:
     with pytest.raises(ValueError, match="holdout"):
         train(runs(40), holdout=holdout)
+
+
+def test_what_a_run_is_learnt_from_does_not_hold_its_own_outcome() -> None:
+    frame = pd.DataFrame({"task_type": ["a", "b"] * 10, "agent_runs": np.arange(20.0)})
+    successes = np.zeros(20, dtype=np.bool_)
+    rows = []
+    for own_s in (1.0, 1_000_000.0):
+        durations = np.full(20, 60.0)
+        durations[7] = own_s
+        learner = Keeping()
+        TaskModel(learner, learner).fit(frame, durations, successes)
+        rows.append(learner.rows)
+
+    first, second = rows
+    assert first[7].tolist() == second[7].tolist()
+    assert first.tolist() != second.tolist()
 
 
 def test_a_category_is_smoothed_towards_the_overall_mean() -> None:
