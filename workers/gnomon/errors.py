@@ -13,6 +13,7 @@
   + UnreadableError          one sealed decision cannot be opened: count it, go on
   + FencedError              another worker owns the partition: drop it at once, write nothing
   + LostRecordsError         records between two batches are missing: stop before folding on
+  + StalledError             nothing advances any more: restart the process
 """
 
 
@@ -94,3 +95,7 @@ class FencedError(GnomonError):
 
 class LostRecordsError(GnomonError):
     """A batch does not begin where the last one ended. Restart the process: it reads again."""
+
+
+class StalledError(GnomonError):
+    """The engine has died, or a partition has not advanced for too long. Restart the process."""

@@ -29,6 +29,10 @@ class Settings:
         key: Key-encryption key, base64 of 32 bytes; wins over ``key_file``.
         key_file: File that holds the key-encryption key.
         log_format: ``plain`` or ``json``.
+        stall_after_s: A partition that has work and does not advance for so long makes the
+            worker not ready; after three times as long the process ends, to be restarted.
+        shed_lag_records: Records a partition of the shadow stage may be behind before its oldest
+            tasks are passed over without a prediction; 0 means never.
     """
 
     brokers: str = DEFAULT_BROKERS
@@ -49,6 +53,8 @@ class Settings:
     max_clock_ahead_s: float = 600.0
     expire_after_s: float = 86_400.0
     snapshot_every_s: float = 10.0
+    stall_after_s: float = 60.0
+    shed_lag_records: int = 50_000
 
     def __post_init__(self) -> None:
         """Fill in what follows from ``data_dir``."""

@@ -12,9 +12,8 @@ the worker's own event loop: a second thread would only fight it for the GIL.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
 import aiokafka
 import faust
@@ -22,63 +21,15 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from gnomon.records import SourceRecord
+from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.settings import Settings
 
 logging.getLogger(__name__).setLevel(logging.WARNING)  # mode logs each service under its module
 
-BatchHandler = Callable[["Batch"], Awaitable[None]]
+BatchHandler = Callable[[Batch], Awaitable[None]]
 """Takes over one batch of one topic partition; may wait, which is the back-pressure."""
 
 PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """All records of one partition that one fetch returned, standing in for a single record.
-
-    The attributes Faust reads are those of the last record. ``start`` is where the batch before
-    this one ended, or where reading began: nothing from there to the last record is missing here.
-    """
-
-    records: Sequence[SourceRecord]
-    start: int
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    timestamp_type: int = 0
-    headers: Sequence[tuple[str, bytes]] = ()
-    key: bytes | None = None
-    checksum: int | None = None
-    serialized_key_size: int = 0
-    serialized_value_size: int = 0
-
-    @property
-    def value(self) -> "Batch":
-        """The batch itself: the schema passes it through."""
-        return self
-
-
-class BatchScheduler:
-    """Yields every partition's batch as one item instead of its records one by one."""
-
-    def iterate(self, batches: Mapping[TP, Batch]) -> Iterator[tuple[TP, Batch]]:
-        """One ``(partition, batch)`` for each partition that has records."""
-        yield from batches.items()
-
-
-class BatchSchema(faust.Schema[Any, Any]):
-    """Passes the batch to the agent undecoded."""
-
-    def compile(self, app: Any, **_: Any) -> Any:
-        """Return the decoder of one message: the value as it is."""
-        create_event = app.create_event
-
-        async def decode(message: Any, *, propagate: bool = False) -> Any:
-            return create_event(None, message.value, message.headers, message)
-
-        return decode
 
 
 class _LoopThread(driver.AIOKafkaConsumerThread):
@@ -88,7 +39,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self._handed_out_to: dict[TP, int] = {}
+        self.handed_out_to: dict[TP, int] = {}
 
     async def start(self) -> None:
         self._thread_started.set()
@@ -143,19 +94,40 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
                 last = records[-1]
                 batches[tp] = Batch(
                     records,
-                    self._handed_out_to.get(tp, 0),
+                    self.handed_out_to.get(tp, 0),
                     tp.topic,
                     tp.partition,
                     last.offset,
                     last.timestamp,
                 )
-                self._handed_out_to[tp] = last.offset + 1
+                self.handed_out_to[tp] = last.offset + 1
         return batches
+
+    async def ends(self) -> dict[TP, int]:
+        """By assigned partition, the offset after the last record there is to fold.
+
+        The end of a transaction takes an offset too, so the end of the log says nothing about
+        records; but reading passes it.
+        """
+        consumer = self._ensure_consumer()
+        tps = consumer.assignment()
+        ends = await consumer.end_offsets(tps) if tps else {}
+        found = {}
+        for tp, end in ends.items():
+            read_to = await consumer.position(tp)
+            key = TP(tp.topic, tp.partition)
+            found[key] = end if read_to < end else self.handed_out_to.get(key, 0)
+        return found
+
+    @property
+    def served(self) -> bool:
+        """Whether its task runs."""
+        return self._serving is not None and not self._serving.done()
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Begin again where the group left off: what was handed out since no longer counts."""
         committed = await super().seek_to_committed()
-        self._handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
+        self.handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -165,9 +137,12 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
 class _BatchConsumer(driver.Consumer):
     """Faust's consumer without offset booking: the transaction commits."""
 
+    reading: _LoopThread
+
     def _new_consumer_thread(self) -> _LoopThread:
         loop = asyncio.get_running_loop()
-        return _LoopThread(self, loop=loop, thread_loop=loop, beacon=self.beacon)
+        self.reading = _LoopThread(self, loop=loop, thread_loop=loop, beacon=self.beacon)
+        return self.reading
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
         """A batch's inner offsets are no gap to be remembered."""
@@ -184,6 +159,25 @@ class _BatchConsumer(driver.Consumer):
 
     async def wait_empty(self) -> None:
         """Return at once: the runtime drains its partitions on the revoke signal."""
+
+
+async def ends(app: faust.App) -> dict[TP, int]:
+    """By partition this worker owns, the offset after the last record there is to fold.
+
+    Raises:
+        KafkaError: The brokers did not say.
+    """
+    return await cast(_BatchConsumer, app.consumer).reading.ends()
+
+
+def death(app: faust.App) -> str | None:
+    """Why Faust has ended by itself, ``None`` while it lives."""
+    consumer = cast(_BatchConsumer, app.consumer)
+    reading = consumer.reading
+    for service in (app, consumer, reading):
+        if service.crashed:
+            return f"the engine crashed: {getattr(service, 'crash_reason', None)!r}"
+    return None if reading.served else "the consumer's task ended"
 
 
 class BatchTransport(driver.Transport):
@@ -216,6 +210,7 @@ def create_app(
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
         store="memory://",
         web_enabled=False,
+        datadir=settings.data_dir,  # Faust makes a folder, and keeps nothing in it
         autodiscover=False,
         topic_allow_declare=False,
         topic_disable_leader=True,
@@ -223,7 +218,8 @@ def create_app(
         ConsumerScheduler=BatchScheduler,
         broker_max_poll_records=settings.batch_max_records,
         broker_session_timeout=settings.session_timeout_s,
-        broker_heartbeat_interval=settings.session_timeout_s / 4,
+        # A heartbeat's answer is how a member learns that another has come or gone.
+        broker_heartbeat_interval=min(settings.session_timeout_s / 4, 1.0),
         broker_rebalance_timeout=max(30.0, settings.session_timeout_s * 2),
         broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,

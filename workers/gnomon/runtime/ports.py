@@ -1,11 +1,29 @@
 """What the runtime needs of a stage, and of the world."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 from gnomon.records import Outputs, SourceRecord
 
 State = TypeVar("State")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where one partition of a stage lives.
+
+    Attributes:
+        brokers: ``host:port``, comma-separated.
+        group: Consumer group of the stage.
+        prefix: Before every topic name.
+        partition: Its number, the same in every topic.
+    """
+
+    brokers: str
+    group: str
+    prefix: str
+    partition: int
 
 
 class Stage(Protocol[State]):
@@ -50,8 +68,12 @@ class Stage(Protocol[State]):
     async def apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
         """Fold ``records`` into ``state`` and say what to write.
 
+        Anything raised but the errors below is about one of ``records``: the runtime puts the
+        state back, finds the record and makes a dead letter of it.
+
         Raises:
             TransientError: Try the same batch again later; ``state`` is unchanged.
+            ConfigurationError: Stop the process.
         """
         ...
 
@@ -73,4 +95,16 @@ class Stage(Protocol[State]):
 
     def status(self) -> Mapping[str, object]:
         """Facts for ``/status``: small, no payload."""
+        ...
+
+
+@runtime_checkable
+class LagAware(Protocol):
+    """A stage that wants to know how far behind it is."""
+
+    def behind(self, partition: int, records: int) -> None:
+        """Told before each ``apply`` how many records wait, those of the batch included.
+
+        The end of the log is asked for every few seconds, so it may be more by now.
+        """
         ...

@@ -1,13 +1,13 @@
 """Rebuild one partition's state: newest usable snapshot, then the log up to what was committed.
 
 Everything folded here was folded before, by whoever committed those offsets, so its outputs are
-already written and are dropped.
+already written and are dropped. Records that were left out then are left out again (``poison``).
 """
 
-import asyncio
+import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,34 +15,33 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
-from gnomon.records import SourceRecord
-from gnomon.runtime.ports import Stage
+from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.poison import NO_RECORDS_FAULT, STAGE_ERROR, fold_around
+from gnomon.runtime.ports import Place, Stage
+from gnomon.runtime.ranges import read_range
+from gnomon.runtime.skips import read_skips
 from gnomon.runtime.snapshots import SnapshotStore
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
-STALL_S = 60.0
-CHUNK_RECORDS = 4096
 
 
-async def offsets_to_go_on_from(
-    *, brokers: str, group: str, topics: Sequence[str], partition: int
-) -> dict[str, int]:
+async def offsets_to_go_on_from(place: Place, topics: Sequence[str]) -> dict[str, int]:
     """Next offset to read by topic: as the group committed it, or else where the log begins.
 
     Raises:
         BrokerUnavailableError: The brokers did not say.
     """
-    tps = [TopicPartition(topic, partition) for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    tps = [TopicPartition(topic, place.partition) for topic in topics]
+    admin = AIOKafkaAdminClient(bootstrap_servers=place.brokers)
+    consumer = AIOKafkaConsumer(bootstrap_servers=place.brokers)
     try:
         await admin.start()
         await consumer.start()
-        found = await admin.list_consumer_group_offsets(group, partitions=tps)
+        found = await admin.list_consumer_group_offsets(place.group, partitions=tps)
         earliest = await consumer.beginning_offsets(tps)
     except KafkaError as error:
-        raise BrokerUnavailableError(f"offsets of {group}: {error!r}") from error
+        raise BrokerUnavailableError(f"offsets of {place.group}: {error!r}") from error
     finally:
         await consumer.stop()
         await admin.close()
@@ -55,7 +54,7 @@ async def offsets_to_go_on_from(
                 "log.lost",
                 extra={
                     "topic": tp.topic,
-                    "partition": partition,
+                    "partition": place.partition,
                     "from": committed,
                     "to": earliest[tp],
                 },
@@ -63,100 +62,127 @@ async def offsets_to_go_on_from(
     return offsets
 
 
-async def rebuild(
-    stage: Stage[State],
-    *,
-    partition: int,
-    committed: Mapping[str, int],
-    brokers: str,
-    snapshots: SnapshotStore,
-) -> State:
-    """The state of ``stage`` after exactly the records before ``committed``.
+class Recovery(Generic[State]):
+    """The way back to a state.
 
     Args:
         stage: Whose state.
-        partition: Which partition.
-        committed: Next offset to read, by full topic name.
-        brokers: Where the log is.
+        place: Which partition, and where its log is.
         snapshots: Where a shorter way may be found.
+        advanced: Called after each step.
     """
-    state, offsets = _from_snapshot(stage, partition, committed, snapshots)
-    folded = 0
-    async for records in read_range(
-        brokers=brokers, partition=partition, start=offsets, end=committed
-    ):
-        await stage.apply(state, records)
-        folded += len(records)
-    logger.info(
-        "recovery.done",
-        extra={"stage": stage.name, "partition": partition, "records_folded": folded},
-    )
-    return state
 
+    def __init__(
+        self,
+        stage: Stage[State],
+        place: Place,
+        *,
+        snapshots: SnapshotStore,
+        advanced: Callable[[], None],
+    ) -> None:
+        self._stage, self._place = stage, place
+        self._snapshots, self._advanced = snapshots, advanced
+        self._skips: set[tuple[str, int]] | None = None
 
-def _from_snapshot(
-    stage: Stage[State], partition: int, committed: Mapping[str, int], snapshots: SnapshotStore
-) -> tuple[State, Mapping[str, int]]:
-    for snapshot in snapshots.candidates(partition):
-        ahead = any(offset > committed.get(t, 0) for t, offset in snapshot.offsets.items())
-        if ahead or set(snapshot.offsets) != set(committed):
-            continue
-        try:
-            return stage.restore(partition, snapshot.data), snapshot.offsets
-        except ValueError as error:
-            logger.warning("snapshot.refused", extra={"stage": stage.name, "reason": str(error)})
-    return stage.new_state(partition), dict.fromkeys(committed, 0)
+    async def rebuild(self, committed: Mapping[str, int]) -> State:
+        """The state after exactly the records before ``committed``: next offset by full topic.
 
-
-async def read_range(
-    *, brokers: str, partition: int, start: Mapping[str, int], end: Mapping[str, int]
-) -> AsyncIterator[list[SourceRecord]]:
-    """Committed records from ``start`` up to but without ``end``, in batches of one topic.
-
-    Topics take turns by the time of their records, so that a fold over several sees them nearly
-    as they came. Offsets that retention has removed are passed over.
-
-    Raises:
-        BrokerUnavailableError: Nothing was read for ``STALL_S`` seconds.
-    """
-    tps = [TopicPartition(topic, partition) for topic in end]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
-        isolation_level="read_committed",
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=4 << 20,
-    )
-    await consumer.start()
-    try:
-        consumer.assign(tps)
-        earliest = await consumer.beginning_offsets(tps)
-        for tp in tps:
-            consumer.seek(tp, max(start[tp.topic], earliest[tp]))
-        chunks = {tp: await _next_chunk(consumer, tp, end[tp.topic]) for tp in tps}
-        while waiting := [tp for tp in tps if chunks[tp]]:
-            turn = min(waiting, key=lambda tp: chunks[tp][0].timestamp)
-            yield chunks[turn]
-            chunks[turn] = await _next_chunk(consumer, turn, end[turn.topic])
-    finally:
-        await consumer.stop()
-
-
-async def _next_chunk(
-    consumer: AIOKafkaConsumer, tp: TopicPartition, end: int
-) -> list[SourceRecord]:
-    """The next records of ``tp`` before ``end``; empty at the end."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + STALL_S
-    while (position := await consumer.position(tp)) < end:
-        fetched: dict[Any, list[Any]] = await consumer.getmany(
-            tp, timeout_ms=500, max_records=CHUNK_RECORDS
+        Raises:
+            BrokerUnavailableError: The log could not be read.
+        """
+        if not self._stage.stateful:
+            return self._stage.new_state(self._place.partition)
+        state, offsets = self._from_snapshot(committed)
+        done, folded = dict(offsets), 0
+        chunks = read_range(
+            brokers=self._place.brokers,
+            partition=self._place.partition,
+            start=offsets,
+            end=committed,
         )
-        if records := [r for r in fetched.get(tp, []) if r.offset < end]:
-            return records
-        if await consumer.position(tp) == position and loop.time() > deadline:
-            raise BrokerUnavailableError(
-                f"{tp.topic}[{tp.partition}]: nothing between {position} and {end}"
-                f" for {STALL_S:.0f} s"
+        async with contextlib.aclosing(chunks):
+            async for chunk in chunks:
+                records = await self._without_skipped(chunk)
+                try:
+                    await self._stage.apply(state, records)
+                except NO_RECORDS_FAULT:
+                    raise
+                except Exception:  # foreign code: whatever it raises is about these records
+                    state = await self._around_poison(records, done)
+                done[chunk[0].topic] = chunk[-1].offset + 1
+                folded += len(records)
+                self._advanced()
+        logger.info(
+            "recovery.done",
+            extra={
+                "stage": self._stage.name,
+                "partition": self._place.partition,
+                "records_folded": folded,
+            },
+        )
+        return state
+
+    async def _without_skipped(self, chunk: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
+        if self._skips is None:
+            self._skips = set(
+                await read_skips(
+                    brokers=self._place.brokers,
+                    prefix=self._place.prefix,
+                    stage=self._stage.name,
+                    partition=self._place.partition,
+                    since_ms=chunk[0].timestamp,  # the oldest there is: topics take turns by time
+                )
             )
-    return []
+        if not self._skips:
+            return chunk
+        return [record for record in chunk if (record.topic, record.offset) not in self._skips]
+
+    async def _around_poison(
+        self, records: Sequence[SourceRecord], before: Mapping[str, int]
+    ) -> State:
+        """Leave out what raises now though it did not when it was committed.
+
+        Its outputs are written and it has no dead letter: an older version of the stage could
+        fold it, or the letter is gone. Nothing but an alarm can be made of it.
+        """
+
+        async def note(part: Sequence[SourceRecord], outputs: Outputs) -> None:
+            for letter in outputs.dead:
+                if letter.reason != STAGE_ERROR:
+                    continue
+                place = (letter.record.topic, letter.record.offset)
+                self._skips = (self._skips or set()) | {place}
+                logger.error(
+                    "recovery.record_left_out",
+                    extra={
+                        "stage": self._stage.name,
+                        "topic": place[0],
+                        "partition": self._place.partition,
+                        "offset": place[1],
+                        "reason": letter.detail,
+                    },
+                )
+            self._advanced()
+
+        return await fold_around(
+            self._stage,
+            await self.rebuild(before),
+            records,
+            partition=self._place.partition,
+            apply=self._stage.apply,
+            commit=note,
+        )
+
+    def _from_snapshot(self, committed: Mapping[str, int]) -> tuple[State, Mapping[str, int]]:
+        stage, partition = self._stage, self._place.partition
+        for snapshot in self._snapshots.candidates(partition):
+            ahead = any(offset > committed.get(t, 0) for t, offset in snapshot.offsets.items())
+            if ahead or set(snapshot.offsets) != set(committed):
+                continue
+            try:
+                return stage.restore(partition, snapshot.data), snapshot.offsets
+            except ValueError as error:
+                logger.warning(
+                    "snapshot.refused", extra={"stage": stage.name, "reason": str(error)}
+                )
+        return stage.new_state(partition), dict.fromkeys(committed, 0)

@@ -3,24 +3,27 @@
 import asyncio
 import gc
 import logging
-import signal
 import time
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import faust
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
-from gnomon.runtime.engine import Batch, create_app
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, FencedError
+from gnomon.runtime import engine
+from gnomon.runtime.batch import Batch
 from gnomon.runtime.health import HealthServer
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.overview import group_of
 from gnomon.runtime.partition import PartitionWorker
-from gnomon.runtime.ports import Stage
+from gnomon.runtime.ports import Place, Stage
+from gnomon.runtime.progress import Stall
 from gnomon.runtime.snapshots import SnapshotStore
-from gnomon.runtime.supervisor import EXIT_CONFIGURATION, stop_with_parent
+from gnomon.runtime.watch import Watch
 from gnomon.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -53,34 +56,31 @@ class StageWorker(Generic[State]):
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
         self._started_at_s = clock_s()
+        self._joining_since_s: float | None = clock_s()
         self._partitions: dict[int, PartitionWorker[State]] = {}
+        self._leaving: set[asyncio.Task[None]] = set()
         self._snapshots = SnapshotStore(
             Path(settings.state_url.removeprefix("file://")) / self.group
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assigned = False
-        self._app: faust.App | None = None
 
     async def run(self, *, port: int, host: str = "127.0.0.1") -> None:
         """Work until ``stop`` is called.
 
         Raises:
             GnomonError: What ended the work.
-            OSError: The port is taken.
+            ConfigurationError: The port is taken, or the stage can never work as configured.
         """
         health = HealthServer(self, host=host, port=port)
-        await health.start()
+        try:
+            await health.start()
+        except OSError as error:
+            raise ConfigurationError(f"port {port} of {host}: {error}") from error
         self.port = health.port
         try:
             await self.stage.start()
-            self._app = self._create_app()
-            try:
-                await self._app.start()
-                gc.collect()
-                gc.freeze()  # the imported world never becomes garbage: keep it out of collections
-                await self._ended
-            finally:
-                await self._close()
+            await self._work()
         finally:
             await self.stage.stop()
             await health.stop()
@@ -97,8 +97,24 @@ class StageWorker(Generic[State]):
 
     @property
     def ready(self) -> bool:
-        """Whether the group has answered and every partition here has its state."""
-        return self._assigned and all(p.ready for p in self._partitions.values())
+        """Whether the group has answered, every partition here has its state, and all advance."""
+        return (
+            self._assigned and all(p.ready for p in self._partitions.values()) and not self.stalls()
+        )
+
+    def stalls(self) -> Sequence[Stall]:
+        """What has not advanced for too long, what holds up the rest first."""
+        limit_s, name = self._settings.stall_after_s, self.stage.name
+        stalls = [
+            worker.progress.stall(name, number)
+            for number, worker in sorted(self._partitions.items())
+            if worker.progress.still_for_s > limit_s
+        ]
+        if self._joining_since_s is not None:
+            joining_s = self._clock_s() - self._joining_since_s
+            if joining_s > limit_s:
+                stalls.append(Stall(name, None, "joining", round(joining_s, 1), None))
+        return sorted(stalls, key=lambda stall: stall.step == "fetch")
 
     def status(self) -> Mapping[str, object]:
         """Small facts for ``/status``."""
@@ -107,16 +123,25 @@ class StageWorker(Generic[State]):
             "group": self.group,
             "ready": self.ready,
             "uptime_s": round(self._clock_s() - self._started_at_s, 1),
+            "stalls": [stall.as_dict() for stall in self.stalls()],
             "partitions": {
-                str(number): {"step": p.step, "queued": p.queued, "offsets": dict(p.offsets)}
-                for number, p in sorted(self._partitions.items())
+                str(number): worker.status() for number, worker in sorted(self._partitions.items())
             },
             **self.stage.status(),
         }
 
-    def _create_app(self) -> faust.App:
+    def observe_ends(self, ends: Mapping[int, Mapping[str, int]]) -> None:
+        """Where the log ends, by partition and full topic name."""
+        for number, worker in self._partitions.items():
+            if number in ends:
+                worker.observe_ends(ends[number])
+                self.metrics.set(
+                    "gnomon_lag_records", worker.progress.lag or 0, self.stage.name, str(number)
+                )
+
+    async def _work(self) -> None:
         prefix = self._settings.topic_prefix
-        return create_app(
+        app = engine.create_app(
             group=self.group,
             topics=[prefix + name for name in self.stage.inputs],
             settings=self._settings,
@@ -124,6 +149,26 @@ class StageWorker(Generic[State]):
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,
         )
+        watch = Watch(
+            self,
+            ends=lambda: _ends(app),
+            death=lambda: engine.death(app),
+            stall_after_s=self._settings.stall_after_s,
+            failed=self.fail,
+        )
+        try:
+            await app.start()
+            gc.collect()
+            gc.freeze()  # the imported world never becomes garbage: keep it out of collections
+            watch.start()
+            await self._ended
+        except KafkaError as error:
+            raise BrokerUnavailableError(f"{self._settings.brokers}: {error!r}") from error
+        finally:
+            await watch.stop()
+            self._drop(set(self._partitions))
+            await asyncio.gather(*self._leaving)
+            await app.stop()
 
     async def _handle(self, batch: Batch) -> None:
         worker = self._partitions.get(batch.partition)
@@ -132,27 +177,18 @@ class StageWorker(Generic[State]):
 
     async def _on_assigned(self, assigned: set[TP]) -> None:
         numbers = {tp.partition for tp in assigned}
-        await self._drop(set(self._partitions) - numbers)
-        for number in numbers - set(self._partitions):
-            worker = self._partitions[number] = PartitionWorker(
-                self.stage,
-                partition=number,
-                brokers=self._settings.brokers,
-                group=self.group,
-                prefix=self._settings.topic_prefix,
-                snapshots=self._snapshots,
-                snapshot_every_s=self._settings.snapshot_every_s,
-                metrics=self.metrics,
-                failed=self.fail,
-            )
-            worker.start()
-        self._assigned = True
+        gone = {number for number, worker in self._partitions.items() if worker.gone}
+        self._drop((set(self._partitions) - numbers) | gone)
+        for number in sorted(numbers - set(self._partitions)):
+            self._partitions[number] = self._open(number)
+        self._assigned, self._joining_since_s = True, None
         logger.info(
             "partitions.assigned", extra={"stage": self.stage.name, "partitions": sorted(numbers)}
         )
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         """Commit what is in hand. A partition that comes straight back keeps its state."""
+        self._joining_since_s = self._clock_s()
         workers = list(self._partitions.values())
         for worker in workers:
             worker.forget_pending()
@@ -162,43 +198,53 @@ class StageWorker(Generic[State]):
             for task in late:
                 task.cancel()
 
-    async def _drop(self, numbers: set[int]) -> None:
-        dropped = [self._partitions.pop(number) for number in numbers]
-        if dropped:
-            await asyncio.gather(*(worker.stop() for worker in dropped))
+    def _open(self, number: int) -> PartitionWorker[State]:
+        worker = PartitionWorker(
+            self.stage,
+            Place(
+                brokers=self._settings.brokers,
+                group=self.group,
+                prefix=self._settings.topic_prefix,
+                partition=number,
+            ),
+            snapshots=self._snapshots,
+            snapshot_every_s=self._settings.snapshot_every_s,
+            metrics=self.metrics,
+            clock_s=self._clock_s,
+            failed=self._partition_failed,
+        )
+        worker.start()
+        return worker
 
-    async def _close(self) -> None:
-        await self._drop(set(self._partitions))
-        if self._app is not None:
-            await self._app.stop()
+    def _partition_failed(self, worker: PartitionWorker[State], error: Exception) -> None:
+        """End the process, unless another took the partition over: then a rebalance follows."""
+        number = worker.place.partition
+        if self._partitions.get(number) is not worker:
+            return
+        if not isinstance(error, FencedError):
+            self.fail(error)
+            return
+        logger.warning("partition.fenced", extra={"stage": self.stage.name, "partition": number})
+
+        def still_fenced() -> None:
+            if self._partitions.get(number) is worker:
+                self.fail(error)
+
+        asyncio.get_running_loop().call_later(self._settings.session_timeout_s, still_fenced)
+
+    def _drop(self, numbers: Iterable[int]) -> None:
+        """Let go of partitions, in the background: who takes them over need not wait for it."""
+        for number in numbers:
+            worker = self._partitions.pop(number)
+            self.metrics.set("gnomon_lag_records", 0, self.stage.name, str(number))
+            leaving = asyncio.create_task(worker.stop(within_s=HAND_OVER_S))
+            self._leaving.add(leaving)
+            leaving.add_done_callback(self._leaving.discard)
 
 
-async def run_stage(
-    stage: Stage[State], *, settings: Settings, metrics: Metrics, port: int, supervised: bool
-) -> int:
-    """Run one stage until SIGTERM, SIGINT or, if ``supervised``, the end of the parent.
-
-    Returns:
-        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured.
-    """
-    worker = StageWorker(stage, settings=settings, metrics=metrics)
-    if supervised:
-        stop_with_parent(worker.stop)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
-    try:
-        await worker.run(port=port)
-    except OSError as error:
-        logger.error("worker.no_port", extra={"port": port, "reason": str(error)})  # noqa: TRY400
-        return EXIT_CONFIGURATION
-    except BrokerUnavailableError as error:
-        logger.error("worker.no_broker", extra={"reason": str(error)})  # noqa: TRY400
-        return 1
-    except ConfigurationError as error:
-        logger.error("worker.misconfigured", extra={"reason": str(error)})  # noqa: TRY400
-        return EXIT_CONFIGURATION
-    except GnomonError as error:
-        logger.exception("worker.ended", extra={"reason": str(error)})
-        return 1
-    return 0
+async def _ends(app: faust.App) -> Mapping[int, Mapping[str, int]]:
+    """Where the log ends, by partition and full topic name."""
+    by_partition: dict[int, dict[str, int]] = defaultdict(dict)
+    for tp, end in (await engine.ends(app)).items():
+        by_partition[tp.partition][tp.topic] = end
+    return by_partition

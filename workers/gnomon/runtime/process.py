@@ -1,0 +1,65 @@
+"""A stage as a process: signals, exit status, and the watchdog that ends it if all else fails."""
+
+import asyncio
+import logging
+import signal
+from typing import TypeVar
+
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.ports import Stage
+from gnomon.runtime.supervisor import EXIT_CONFIGURATION, stop_with_parent
+from gnomon.runtime.watch import GIVE_UP_AFTER
+from gnomon.runtime.watchdog import Watchdog
+from gnomon.runtime.worker import StageWorker
+from gnomon.settings import Settings
+
+logger = logging.getLogger(__name__)
+State = TypeVar("State")
+
+END_S = 15.0
+"""How long a process takes to end after its work has; less than a supervisor waits."""
+
+
+async def run_stage(
+    stage: Stage[State], *, settings: Settings, metrics: Metrics, port: int, supervised: bool
+) -> int:
+    """Run one stage until SIGTERM, SIGINT or, if ``supervised``, the end of the parent.
+
+    Returns:
+        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured.
+    """
+    watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
+    watchdog.start()
+    worker = StageWorker(stage, settings=settings, metrics=metrics)
+
+    def stop() -> None:
+        watchdog.end_within(END_S, status=0)
+        worker.stop()
+
+    if supervised:
+        stop_with_parent(stop)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    status = 1
+    try:
+        status = await _run(worker, port)
+    finally:
+        watchdog.end_within(END_S, status)
+    return status
+
+
+async def _run(worker: StageWorker[State], port: int) -> int:
+    try:
+        await worker.run(port=port)
+    except BrokerUnavailableError as error:
+        logger.error("worker.no_broker", extra={"reason": str(error)})  # noqa: TRY400
+        return 1
+    except ConfigurationError as error:
+        logger.error("worker.misconfigured", extra={"reason": str(error)})  # noqa: TRY400
+        return EXIT_CONFIGURATION
+    except GnomonError as error:
+        logger.exception("worker.ended", extra={"reason": str(error)})
+        return 1
+    return 0

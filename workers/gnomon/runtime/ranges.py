@@ -1,0 +1,71 @@
+"""Read a bounded range of the log of one partition, as it was committed."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from gnomon.errors import BrokerUnavailableError
+from gnomon.records import SourceRecord
+
+STALL_S = 60.0
+CHUNK_RECORDS = 4096
+
+
+async def read_range(
+    *, brokers: str, partition: int, start: Mapping[str, int], end: Mapping[str, int]
+) -> AsyncGenerator[list[SourceRecord], None]:
+    """Committed records from ``start`` up to but without ``end``, in batches of one topic.
+
+    Topics take turns by the time of their records, so that a fold over several sees them nearly
+    as they came. Offsets that retention has removed are passed over.
+
+    Raises:
+        BrokerUnavailableError: No broker answers, or nothing was read for ``STALL_S`` seconds.
+    """
+    tps = [TopicPartition(topic, partition) for topic in end]
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=brokers,
+        isolation_level="read_committed",
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=4 << 20,
+    )
+    try:
+        await consumer.start()
+        consumer.assign(tps)
+        earliest = await consumer.beginning_offsets(tps)
+        for tp in tps:
+            consumer.seek(tp, max(start[tp.topic], earliest[tp]))
+        chunks = {tp: await _next_chunk(consumer, tp, end[tp.topic]) for tp in tps}
+        while waiting := [tp for tp in tps if chunks[tp]]:
+            turn = min(waiting, key=lambda tp: chunks[tp][0].timestamp)
+            yield chunks[turn]
+            chunks[turn] = await _next_chunk(consumer, turn, end[turn.topic])
+    except KafkaError as error:
+        raise BrokerUnavailableError(f"{', '.join(end)}[{partition}]: {error!r}") from error
+    finally:
+        await consumer.stop()
+
+
+async def _next_chunk(
+    consumer: AIOKafkaConsumer, tp: TopicPartition, end: int
+) -> list[SourceRecord]:
+    """The next records of ``tp`` before ``end``; empty at the end."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + STALL_S
+    while (position := await consumer.position(tp)) < end:
+        fetched: dict[Any, list[Any]] = await consumer.getmany(
+            tp, timeout_ms=500, max_records=CHUNK_RECORDS
+        )
+        if records := [r for r in fetched.get(tp, []) if r.offset < end]:
+            return records
+        if await consumer.position(tp) == position and loop.time() > deadline:
+            raise BrokerUnavailableError(
+                f"{tp.topic}[{tp.partition}]: nothing between {position} and {end}"
+                f" for {STALL_S:.0f} s"
+            )
+    return []
