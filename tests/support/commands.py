@@ -15,16 +15,14 @@ def environ(settings: Mapping[str, str]) -> dict[str, str]:
     return {**others, **settings}
 
 
-def gnomon(
-    *arguments: str, timeout_s: float = 50.0, **settings: str
-) -> "subprocess.CompletedProcess[str]":
+def gnomon(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     """Run one command to its end; ``settings`` are its ``GNOMON_*`` variables."""
     return subprocess.run(  # noqa: S603  our own command
         [*GNOMON, *arguments],
         env=environ(settings),
         capture_output=True,
         text=True,
-        timeout=timeout_s,
+        timeout=50,
         check=False,
     )
 

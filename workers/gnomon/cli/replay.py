@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--train-every",
-        type=int,
+        type=_count,
         default=200,
         metavar="N",
         help="finished runs between two versions (200); 0 trains none",
@@ -176,6 +176,13 @@ def _print(report: "Report", *, seconds: float) -> None:
         f"{report.tasks} tasks in {report.seconds:.1f} s ({report.tasks_per_s:.0f}/s),"
         f" {seconds:.1f} s with start and stop"
     )
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected a number, not negative, got {text!r}")
+    return value
 
 
 def _positive(text: str) -> float:

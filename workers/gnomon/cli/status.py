@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING
 
 from gnomon.errors import RegistryUnavailableError
@@ -26,6 +27,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry; works whether or not workers run here."""
     from gnomon.runtime.overview import overview, read_ledger  # noqa: PLC0415
 
+    # What a missing broker means is said once, by the error itself.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     brokers = options.brokers or settings.brokers
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     stages = asyncio.run(overview(brokers=brokers, prefix=prefix))

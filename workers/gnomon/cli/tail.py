@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Print until the end, or until Ctrl-C."""
+    # What a missing broker means is said once, by the error itself.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with contextlib.suppress(BrokenPipeError):
         asyncio.run(_tail(options, settings))
     return 0

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from gnomon.settings import Settings
 
 STAGES = ("features", "shadow", "comparison", "vault")
+MAX_PORT = 65_535
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=int,
+        type=_port,
         default=0,
         help="port of /metrics, /livez, /readyz and /status; several stages take the next ones"
         " (default: a free one each)",
@@ -42,6 +44,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             file=sys.stderr,
         )
         return 2
+    if options.port + len(stages) - 1 > MAX_PORT:
+        print(f"gnomon worker: no {len(stages)} ports from {options.port} on", file=sys.stderr)
+        return 2
     if len(stages) == 1:
         return asyncio.run(_run_one(stages[0], options, settings))
     return asyncio.run(_run_several(stages, options, settings))
@@ -51,7 +56,7 @@ async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
     from gnomon.runtime.reporting import init_sentry  # noqa: PLC0415
-    from gnomon.runtime.process import run_stage  # noqa: PLC0415
+    from gnomon.runtime.worker import run_stage  # noqa: PLC0415
     from gnomon.stages.build import build_stage  # noqa: PLC0415
     from gnomon.telemetry import configure_logging  # noqa: PLC0415
 
@@ -79,12 +84,26 @@ async def _run_several(
     supervisor = Supervisor(
         commands,
         environ={**os.environ, **settings.as_environ()},
-        on_line=lambda name, line: print(f"{name:<10} | {line}", flush=True),
+        on_line=lambda name, line: print(
+            _told(name, line, log_format=settings.log_format), flush=True
+        ),
     )
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
     return await supervisor.run()
+
+
+def _told(name: str, line: str, *, log_format: str) -> str:
+    """A child's line with the child's name; as JSON it stays one object a line."""
+    if log_format != "json":
+        return f"{name:<10} | {line}"
+    try:
+        said = json.loads(line)
+    except ValueError:  # a library's own line, or one of a traceback
+        said = line
+    fields = said if isinstance(said, dict) else {"level": "warning", "event": line}
+    return json.dumps({**fields, "child": name})
 
 
 def worker_commands(stages: Sequence[str], *, first_port: int) -> dict[str, list[str]]:
@@ -101,3 +120,10 @@ def worker_commands(stages: Sequence[str], *, first_port: int) -> dict[str, list
         ]
         for index, stage in enumerate(stages)
     }
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= MAX_PORT:
+        raise argparse.ArgumentTypeError(f"expected a port up to {MAX_PORT}, got {text!r}")
+    return port
