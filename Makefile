@@ -29,10 +29,8 @@ check: setup ## style, types, layers, and the public contract
 schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
 	$(BIN)/gnomon schemas export --out schemas
 
-bench: setup ## run every benchmark on this machine
-	@for script in benchmarks/*.py; do \
-		echo "==> $$script"; $(BIN)/python "$$script" || exit 1; \
-	done
+bench: setup ## measure the engine beside its peers and the floor; QUICK=1 without peers
+	$(BIN)/python benchmarks/engine.py $(if $(QUICK),--quick)
 
 constraints: setup ## write constraints.txt anew from what is installed
 	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt

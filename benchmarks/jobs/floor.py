@@ -1,0 +1,74 @@
+"""The floor: a bare aiokafka loop that decodes every event and writes a vector for each start.
+
+No window, no state, no commit, no transaction: what is left is Kafka and JSON, with as many bytes
+out as the features stage writes for its starts.
+"""
+
+import asyncio
+import os
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+
+from gnomon.codec import decode_task_event, encode
+from gnomon.events import Completeness, FeatureVector, TaskFeatures, TaskStarted
+
+BROKERS, SOURCE, SINK = os.environ["BROKERS"], os.environ["SOURCE"], os.environ["SINK"]
+PARTITIONS = int(os.environ["PARTITIONS"])
+VECTOR = FeatureVector(
+    tasks_completed_1h=333,
+    avg_execution_time_1h=187.22716666666668,
+    success_rate_1h=0.7117117117117117,
+    code_review_iterations=2.015015015015015,
+    median_execution_time_1h=148.4135,
+    tasks_in_flight=3,
+    seconds_since_last_finish=11.742,
+    same_type_runs=20,
+    same_type_avg_execution_time=187.22716666666668,
+    same_type_success_rate=0.75,
+    agent_runs=20,
+    agent_avg_execution_time=187.22716666666668,
+    agent_success_rate=0.75,
+)
+WHOLE = Completeness(hour_seen=1.0)
+
+
+async def main() -> None:
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=BROKERS,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8 << 20,
+        fetch_max_bytes=32 << 20,
+    )
+    await consumer.start()
+    consumer.assign([TopicPartition(SOURCE, p) for p in range(PARTITIONS)])
+    await consumer.seek_to_beginning()
+    producer = AIOKafkaProducer(
+        bootstrap_servers=BROKERS, linger_ms=0, max_batch_size=1_000_000, max_request_size=16 << 20
+    )
+    await producer.start()
+    while True:
+        fetched = await consumer.getmany(timeout_ms=200, max_records=8192)
+        for tp, records in fetched.items():
+            batch = producer.create_batch()
+            for record in records:
+                event = decode_task_event(record.value)
+                if not isinstance(event, TaskStarted):
+                    continue
+                value = encode(
+                    TaskFeatures(
+                        agent_id=event.agent_id,
+                        task_id=event.task_id,
+                        task_type=event.task_type,
+                        started_at_ms=event.started_at_ms,
+                        features=VECTOR,
+                        completeness=WHOLE,
+                    )
+                )
+                if batch.append(key=record.key, value=value, timestamp=None) is None:
+                    await producer.send_batch(batch, SINK, partition=tp.partition)
+                    batch = producer.create_batch()
+                    batch.append(key=record.key, value=value, timestamp=None)
+            await producer.send_batch(batch, SINK, partition=tp.partition)
+
+
+asyncio.run(main())
