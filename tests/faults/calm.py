@@ -89,14 +89,13 @@ class Logs:
 
 
 async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
-    """Leave in ``folder`` what a run without faults leaves."""
+    """Leave in ``folder``, which has a folder ``data``, what a run without faults leaves."""
     settings = Settings(
         data_dir=str(folder / "data"),
         key=base64.b64encode(bytes(32)).decode(),
         max_lateness_s=LATENESS_MS / 1000,
         expire_after_s=EXPIRE_MS / 1000,
     )
-    Path(settings.data_dir).mkdir(parents=True)
     sent = stream(seed=seed, events=events, agents=agents, begin_ms=APPENDED_MS - BEFORE_NOW_MS)
     logs = Logs()
     for record in sent:
@@ -144,4 +143,5 @@ async def _work(stage: Any, logs: Logs) -> None:
 
 def calm_run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     """``run`` for those who have no loop."""
+    (folder / "data").mkdir(parents=True)
     asyncio.run(run(folder, seed=seed, events=events, agents=agents))

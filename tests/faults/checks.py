@@ -6,12 +6,12 @@ from dataclasses import dataclass
 Column = tuple[str, str]
 """Path in the record's JSON and SQL type. A ``DOUBLE`` is compared to within 1e-9."""
 
-_TASK: Mapping[str, Column] = {
+_TASK: dict[str, Column] = {
     "agent_id": ("$.agent_id", "VARCHAR"),
     "task_id": ("$.task_id", "VARCHAR"),
     "started_at_ms": ("$.started_at_ms", "BIGINT"),
 }
-_VECTOR: Mapping[str, Column] = {
+_VECTOR: dict[str, Column] = {
     "tasks_completed_1h": ("$.features.tasks_completed_1h", "BIGINT"),
     "avg_execution_time_1h": ("$.features.avg_execution_time_1h", "DOUBLE"),
     "success_rate_1h": ("$.features.success_rate_1h", "DOUBLE"),
@@ -31,7 +31,7 @@ _VECTOR: Mapping[str, Column] = {
     "estimate_s": ("$.estimate_s", "DOUBLE"),
     "task_type": ("$.task_type", "VARCHAR"),
 }
-_SEALED: Mapping[str, Column] = {
+_SEALED: dict[str, Column] = {
     "decision_id": ("$.decision_id", "VARCHAR"),
     "status": ("$.status", "VARCHAR"),
     "started_at_ms": ("$.started_at_ms", "BIGINT"),

@@ -34,12 +34,11 @@ _decode = msgspec.json.decode
 
 
 async def dump(settings: Settings, folder: Path) -> dict[str, int]:
-    """Write every topic and the store to ``folder``; how many records each has.
+    """Write every topic and the store to ``folder``, which is there; how many records each has.
 
     Raises:
         TimeoutError: A topic could not be read to its end: a transaction may still be open.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     store = DecisionStore(settings.store_url)
     keyring = KeyRing(load_key(settings), store.keys)
     counts = {}

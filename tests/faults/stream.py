@@ -178,20 +178,15 @@ def _bad(number: int, agent_id: str, at_ms: int) -> tuple[str, bytes | None]:
         "task_type": "fix",
         "started_at_ms": at_ms,
     }
-    match number % 7:
-        case 0:
-            return "not_json", b'{"kind": "task_started.v1", ' + str(number).encode()
-        case 1:
-            return "unknown_kind", json.dumps(event | {"kind": "task_paused.v1"}).encode()
-        case 2:
-            ahead_ms = at_ms + BEFORE_NOW_MS + 24 * 60 * MINUTE_MS
-            return "clock_ahead", json.dumps(event | {"started_at_ms": ahead_ms}).encode()
-        case 3:
-            return "oversize", json.dumps(event | {"context": {"x": "y" * 70_000}}).encode()
-        case 4:
-            del event["task_type"]
-            return "invalid", json.dumps(event).encode()
-        case 5:
-            return "not_json", b"\x00\xff\xfe" + str(number).encode()
-        case _:
-            return "empty", None
+    late = {"started_at_ms": at_ms + BEFORE_NOW_MS + 24 * 60 * MINUTE_MS}
+    incomplete = {name: value for name, value in event.items() if name != "task_type"}
+    bad: tuple[tuple[str, bytes | None], ...] = (
+        ("not_json", b'{"kind": "task_started.v1", ' + str(number).encode()),
+        ("unknown_kind", json.dumps(event | {"kind": "task_paused.v1"}).encode()),
+        ("clock_ahead", json.dumps(event | late).encode()),
+        ("oversize", json.dumps(event | {"context": {"x": "y" * 70_000}}).encode()),
+        ("invalid", json.dumps(incomplete).encode()),
+        ("not_json", b"\x00\xff\xfe" + str(number).encode()),
+        ("empty", None),
+    )
+    return bad[number % len(bad)]

@@ -73,7 +73,7 @@ def verify(folder: Path, spans: Spans) -> Findings:
             _load(db, folder, check.name, f"raw_{_table(check)}")
             db.execute(_actual(check))
         _load(db, folder, "comparison-metrics", "raw_metrics")
-        db.execute(f"CREATE TABLE asked AS SELECT agent_id, as_of_ms FROM {_table(CHECKS[1])}")
+        db.execute("CREATE TABLE asked AS SELECT agent_id, as_of_ms FROM actual_agent_features")
         db.execute(Path(__file__).with_name("oracle.sql").read_text(encoding="utf-8"))
         _name_decisions(db, folder)
         for check in CHECKS:

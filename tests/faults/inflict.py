@@ -1,0 +1,226 @@
+"""The faults: what each does to the rig, and a seeded plan of which comes when."""
+
+import asyncio
+import shutil
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from tests.faults.rig import PARTITIONS, SESSION_S, STAGES, Rig
+
+ANY = STAGES
+STATEFUL = ("features", "comparison")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One fault to come. ``chance``, in [0, 1), decides whatever else is left to it."""
+
+    kind: str
+    stage: str
+    at_s: float
+    chance: float
+
+    def between(self, least: float, most: float) -> float:
+        """A number of that range that belongs to this fault."""
+        return least + self.chance * (most - least)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inflicted:
+    """One fault that happened: from and until when, monotonic seconds."""
+
+    fault: Fault
+    from_s: float
+    until_s: float
+
+    @property
+    def affected(self) -> Sequence[str]:
+        """The stages that must recover."""
+        return STAGES if self.fault.kind == "broker" else (self.fault.stage,)
+
+
+async def kill(rig: Rig, fault: Fault) -> None:
+    """SIGKILL at a random instant."""
+    rig.signal(fault.stage, signal.SIGKILL)
+
+
+async def kill_committing(rig: Rig, fault: Fault) -> None:
+    """SIGKILL while a transaction is under way."""
+    await rig.step(fault.stage, ("committing",), timeout_s=5.0)
+    rig.signal(fault.stage, signal.SIGKILL)
+
+
+async def kill_recovering(rig: Rig, fault: Fault) -> None:
+    """SIGKILL, and again as the next process rebuilds its state."""
+    rig.signal(fault.stage, signal.SIGKILL)
+    await asyncio.sleep(0.2)
+    await rig.step(fault.stage, ("new", "recovering"), timeout_s=30.0)
+    await asyncio.sleep(fault.between(0.0, 0.5))
+    rig.signal(fault.stage, signal.SIGKILL)
+
+
+async def kill_starting(rig: Rig, fault: Fault) -> None:
+    """SIGKILL, and again a few seconds later, wherever the next process is by then."""
+    rig.signal(fault.stage, signal.SIGKILL)
+    await asyncio.sleep(fault.between(1.0, 10.0))
+    rig.signal(fault.stage, signal.SIGKILL)
+
+
+async def freeze(rig: Rig, fault: Fault) -> None:
+    """SIGSTOP for longer than the session lasts; nobody takes over."""
+    rig.signal(fault.stage, signal.SIGSTOP)
+    await asyncio.sleep(fault.between(SESSION_S + 2, SESSION_S + 5))
+    rig.signal(fault.stage, signal.SIGCONT)
+
+
+async def zombie(rig: Rig, fault: Fault) -> None:
+    """SIGSTOP of a worker whose partitions another takes over, then SIGCONT."""
+    other = rig.join(fault.stage)
+    await rig.ready(other, timeout_s=30.0)
+    rig.signal(fault.stage, signal.SIGSTOP)
+    await asyncio.sleep(fault.between(SESSION_S + 4, SESSION_S + 8))
+    rig.signal(fault.stage, signal.SIGCONT)
+    await asyncio.sleep(3.0)
+    await rig.leave(other)
+
+
+async def join(rig: Rig, fault: Fault) -> None:
+    """A second worker joins and leaves in order."""
+    other = rig.join(fault.stage)
+    await rig.ready(other, timeout_s=30.0)
+    await asyncio.sleep(fault.between(0.0, 4.0))
+    await rig.leave(other)
+
+
+async def join_and_kill(rig: Rig, fault: Fault) -> None:
+    """The first worker is killed while a second joins; that one leaves when the first is back."""
+    other = rig.join(fault.stage)
+    await asyncio.sleep(fault.between(1.0, 6.0))
+    rig.signal(fault.stage, signal.SIGKILL)
+    await rig.ready(other, timeout_s=30.0)
+    await asyncio.sleep(fault.between(0.0, 4.0))
+    await rig.leave(other)
+
+
+async def broker(rig: Rig, fault: Fault) -> None:
+    """SIGKILL of Kafka, and a start on the same data."""
+    await asyncio.to_thread(rig.broker.kill)
+    await asyncio.sleep(fault.between(0.0, 3.0))
+    await asyncio.to_thread(rig.broker.start)
+
+
+async def snapshots_refused(rig: Rig, fault: Fault) -> None:
+    """The folders of the snapshots are no folders for a while, also while state is rebuilt."""
+    folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(PARTITIONS)]
+    await asyncio.to_thread(_block, folders)
+    await asyncio.sleep(fault.between(3.0, 6.0))
+    rig.signal(fault.stage, signal.SIGKILL)
+    await asyncio.sleep(1.0)
+    await rig.ready(fault.stage, timeout_s=30.0)
+    await asyncio.to_thread(_unblock, folders)
+
+
+async def snapshot_corrupt(rig: Rig, fault: Fault) -> None:
+    """The newest snapshots are cut short or altered, then SIGKILL."""
+    await asyncio.to_thread(_spoil, rig.snapshots_of(fault.stage), cut=fault.chance < 0.5)
+    rig.signal(fault.stage, signal.SIGKILL)
+
+
+def _block(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir():
+            aside = folder.with_suffix(".aside")
+            shutil.rmtree(aside, ignore_errors=True)
+            try:
+                folder.rename(aside)
+                folder.touch()
+            except OSError:  # the worker has made it anew in between
+                continue
+
+
+def _unblock(folders: Sequence[Path]) -> None:
+    for folder in folders:
+        aside = folder.with_suffix(".aside")
+        if folder.is_file() and aside.is_dir():
+            folder.unlink()
+            aside.rename(folder)
+
+
+def _spoil(root: Path, *, cut: bool) -> None:
+    for folder in root.iterdir():
+        newest = max(folder.glob("*.snapshot"), default=None)
+        if newest is not None:
+            raw = bytearray(newest.read_bytes())
+            if cut:
+                raw = raw[: len(raw) // 2]
+            else:
+                raw[len(raw) * 2 // 3] ^= 0x55
+            newest.write_bytes(raw)
+
+
+KINDS: Mapping[str, tuple[Callable[[Rig, Fault], Awaitable[None]], Sequence[str]]] = {
+    "kill": (kill, ANY),
+    "kill_committing": (kill_committing, ANY),
+    "kill_recovering": (kill_recovering, ANY),
+    "broker": (broker, ("all",)),
+    "zombie": (zombie, ANY),
+    "join": (join, ANY),
+    "freeze": (freeze, ANY),
+    "kill_starting": (kill_starting, ANY),
+    "join_and_kill": (join_and_kill, ANY),
+    "snapshot_corrupt": (snapshot_corrupt, STATEFUL),
+    "snapshots_refused": (snapshots_refused, STATEFUL),
+}
+"""What each kind does, and to which stages."""
+
+
+def plan(*, seed: int, faults: int, seconds: float) -> list[Fault]:
+    """``faults`` faults at random instants of ``seconds``, every kind before any comes twice."""
+    random = Random(seed)  # noqa: S311  a test's plan, not a secret
+    kinds: list[str] = []
+    while len(kinds) < faults:
+        kinds.extend(random.sample(list(KINDS), len(KINDS)))
+    drawn = []
+    for kind in kinds[:faults]:
+        drawn.append(
+            Fault(
+                kind=kind,
+                stage=random.choice(KINDS[kind][1]),
+                at_s=random.uniform(0.05, 0.9) * seconds,
+                chance=random.random(),
+            )
+        )
+    return sorted(drawn, key=lambda fault: fault.at_s)
+
+
+class Inflicter:
+    """Lets the planned faults happen, each at its time; faults of different stages may overlap.
+
+    Attributes:
+        inflicted: Those that have happened.
+    """
+
+    def __init__(self, rig: Rig, say: Callable[[str], None]) -> None:
+        self.inflicted: list[Inflicted] = []
+        self._rig, self._say = rig, say
+        # What stops a worker or takes its folder away must put it back before the next one.
+        self._locks = {stage: asyncio.Lock() for stage in (*STAGES, "all")}
+
+    async def run(self, planned: Sequence[Fault]) -> None:
+        """Return when the last is over."""
+        begun_s = time.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for fault in planned:
+                group.create_task(self._inflict(fault, begun_s))
+
+    async def _inflict(self, fault: Fault, begun_s: float) -> None:
+        await asyncio.sleep(max(0.0, begun_s + fault.at_s - time.monotonic()))
+        async with self._locks[fault.stage]:
+            from_s = time.monotonic()
+            self._say(f"{from_s - begun_s:6.1f} s  {fault.kind} {fault.stage}")
+            await KINDS[fault.kind][0](self._rig, fault)
+            self.inflicted.append(Inflicted(fault=fault, from_s=from_s, until_s=time.monotonic()))

@@ -1,0 +1,216 @@
+"""A broker of its own, a worker process for each stage, and what can be done to them."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import aiohttp
+from tests.faults.commits import Commits
+from tests.faults.stream import EXPIRE_MS, LATENESS_MS
+
+from gnomon.broker import EmbeddedBroker
+from gnomon.broker.topics_admin import create_topics
+from gnomon.errors import GnomonError
+from gnomon.runtime.overview import group_of, overview
+from gnomon.runtime.supervisor import Supervisor
+from gnomon.settings import Settings
+from gnomon.vault import create_key_file
+
+STAGES = ("features", "shadow", "comparison", "vault")
+PARTITIONS = 4
+SESSION_S = 6.0
+READY_S = 120.0
+
+
+class RigError(Exception):
+    """The rig itself failed: nothing can be said of what it was to test."""
+
+
+class Rig:
+    """Async context manager: inside it, every stage is ready.
+
+    Attributes:
+        broker: Kafka.
+        commits: What the groups committed, and when.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.broker = EmbeddedBroker(data_dir=folder)
+        self._supervisors: dict[str, Supervisor] = {}
+        self._running: dict[str, asyncio.Task[int]] = {}
+        self._ports: dict[str, int] = {}
+        self._log: TextIO | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self._watching: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    @property
+    def settings(self) -> Settings:
+        """What the workers run with."""
+        return Settings(
+            brokers=self.broker.brokers,
+            data_dir=str(self.folder),
+            session_timeout_s=SESSION_S,
+            snapshot_every_s=2.0,
+            max_lateness_s=LATENESS_MS / 1000,
+            expire_after_s=EXPIRE_MS / 1000,
+            model_poll_s=30.0,
+            log_format="json",
+        )
+
+    @property
+    def restarts(self) -> dict[str, int]:
+        """How often each stage's first worker was started again."""
+        return {stage: self._supervisors[stage].children[stage].starts - 1 for stage in STAGES}
+
+    def snapshots_of(self, stage: str) -> Path:
+        """The folder with one folder for each partition."""
+        return Path(self.settings.state_url) / group_of(stage, "")
+
+    def signal(self, stage: str, number: signal.Signals) -> None:
+        """Send a signal to the first worker of a stage, if it runs."""
+        self._supervisors[stage].signal(stage, number)
+
+    def pid(self, name: str) -> int | None:
+        """Process id of a worker, ``None`` while it does not run."""
+        return self._supervisors[name].children[name].pid
+
+    def join(self, stage: str) -> str:
+        """Start one more worker of a stage; its name."""
+        name = f"{stage}+{len(self._ports)}"
+        self._supervise(name, stage)
+        return name
+
+    async def leave(self, name: str) -> None:
+        """Let a worker stop in order."""
+        self._supervisors[name].stop()
+        await self._running[name]
+
+    async def status(self, name: str) -> Mapping[str, Any]:
+        """What a worker tells of itself, empty while it does not answer."""
+        assert self._http is not None
+        try:
+            async with self._http.get(f"http://127.0.0.1:{self._ports[name]}/status") as response:
+                found: Mapping[str, Any] = await response.json()
+                return found
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return {}
+
+    async def ready(self, name: str, *, timeout_s: float = READY_S) -> bool:
+        """Wait until a worker is ready; whether it was in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            self.check()
+            if (await self.status(name)).get("ready"):
+                return True
+            await asyncio.sleep(0.1)
+        return False
+
+    async def step(self, name: str, steps: tuple[str, ...], *, timeout_s: float) -> bool:
+        """Wait until a partition of a worker is in one of ``steps``; whether it was in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            partitions = (await self.status(name)).get("partitions", {})
+            if any(partition["step"] in steps for partition in partitions.values()):
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
+    def check(self) -> None:
+        """Raise ``RigError`` if a supervisor has given up by itself."""
+        for name, task in self._running.items():
+            if task.done() and name in STAGES:
+                line = self._supervisors[name].children[name].last_line
+                raise RigError(f"{name} has given up: {line}")
+
+    async def drained(self, *, timeout_s: float) -> bool:
+        """Wait until no stage has anything left to read; whether it was in time."""
+        deadline = time.monotonic() + timeout_s
+        still = 0
+        while time.monotonic() < deadline:
+            self.check()
+            with contextlib.suppress(GnomonError, OSError, TimeoutError):
+                stages = await overview(brokers=self.broker.brokers, prefix="")
+                still = still + 1 if not any(stage.lag for stage in stages) else 0
+                if still == 3:
+                    return True
+            await asyncio.sleep(0.5)
+        return False
+
+    async def stop_workers(self) -> None:
+        """Let every worker stop in order, and what watches them."""
+        for supervisor in self._supervisors.values():
+            supervisor.stop()
+        if self._running:
+            await asyncio.wait(self._running.values())
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        if self._http is not None:
+            await self._http.close()
+
+    async def stop(self) -> None:
+        """End everything."""
+        await self.stop_workers()
+        await asyncio.to_thread(self.broker.stop)
+        if self._log is not None:
+            self._log.close()
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(self.broker.start)
+        await create_topics(self.broker.brokers, partitions=PARTITIONS, replication=1)
+        settings = self.settings
+        create_key_file(Path(settings.key_file))
+        self._log = await asyncio.to_thread((self.folder / "workers.log").open, "w")
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
+        self.commits = Commits(settings.brokers, "", STAGES)
+        for stage in STAGES:
+            self._supervise(stage, stage)
+        for stage in STAGES:
+            if not await self.ready(stage):
+                raise RigError(f"{stage} was not ready within {READY_S:.0f} s")
+        self._watching = asyncio.create_task(self.commits.watch())
+
+    def _supervise(self, name: str, stage: str) -> None:
+        port = self._ports[name] = _free_port()
+        argv = ["-m", "gnomon", "worker", stage, "--supervised", "--port", str(port)]
+        supervisor = self._supervisors[name] = Supervisor(
+            {name: argv},
+            environ={**os.environ, **self.settings.as_environ()},
+            on_line=self._note,
+        )
+        self._running[name] = asyncio.create_task(supervisor.run())
+
+    def _note(self, name: str, line: str) -> None:
+        if self._log is not None:
+            print(f"{time.monotonic():.3f} {name:<14} | {line}", file=self._log, flush=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port
