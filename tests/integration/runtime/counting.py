@@ -1,7 +1,7 @@
 """A stage whose output shows every record it was given, in order, and how often."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gnomon.errors import TransientError
@@ -17,12 +17,20 @@ class Counted:
 
 @dataclass
 class CountingStage:
-    """Numbers the records of each partition; ``x`` as a value is poison."""
+    """Numbers the records of each partition.
+
+    ``x`` as a value is refused; on ``!…`` it raises, with the state spoilt, naming the value.
+    ``raises_left`` bounds how often; ``hangs`` is awaited before each batch.
+    """
 
     name: str = "counting"
     inputs: tuple[str, ...] = ("task-events",)
+    output: str = "task-features"
     stateful: bool = True
     failures_left: int = 0
+    raises_left: int = 1_000_000
+    hangs: Callable[[], Awaitable[object]] | None = None
+    largest_batch: int = 0
     restored: list[int] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -38,14 +46,21 @@ class CountingStage:
         if self.failures_left:
             self.failures_left -= 1
             raise TransientError("the world is bad")
+        if self.hangs is not None:
+            await self.hangs()
+        self.largest_batch = max(self.largest_batch, len(records))
         outputs = Outputs()
         for record in records:
             state.n += 1
+            if (record.value or b"").startswith(b"!") and self.raises_left:
+                self.raises_left -= 1
+                state.n += 1000
+                raise ValueError(f"cannot count {record.value!r}")
             if record.value == b"x":
                 outputs.dead.append(DeadLetter(record, "poison", "an x"))
                 continue
-            value = json.dumps({"n": state.n, "offset": record.offset}).encode()
-            outputs.topic("task-features").append((record.key, value))
+            output = {"n": state.n, "topic": record.topic, "offset": record.offset}
+            outputs.topic(self.output).append((record.key, json.dumps(output).encode()))
         return outputs
 
     def tick(self, state: Counted, idle_ms: int) -> Outputs | None:

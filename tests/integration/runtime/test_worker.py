@@ -1,98 +1,22 @@
 """The batch runtime on real Kafka: every record once, whatever happens to the workers."""
 
 import asyncio
-import contextlib
-import json
 import shutil
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
-from pathlib import Path
 
 import aiohttp
 import pytest
-from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
-from tests.conftest import Kafka
+from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import Counted, CountingStage
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError
 from gnomon.records import Outputs
-from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.overview import overview
-from gnomon.runtime.reading import as_json, read_topic
 from gnomon.runtime.worker import StageWorker
 from gnomon.runtime.writer import TransactionalWriter
-from gnomon.settings import Settings
 
 pytestmark = pytest.mark.kafka
-PARTITIONS = 4
-
-
-class Bench:
-    """A prefix of topics, settings, and workers that end with the test."""
-
-    def __init__(self, brokers: str, prefix: str, folder: Path) -> None:
-        self.settings = Settings(
-            brokers=brokers,
-            topic_prefix=prefix,
-            data_dir=str(folder),
-            session_timeout_s=6.0,
-            snapshot_every_s=0.2,
-        )
-        self._running: dict[StageWorker[Counted], asyncio.Task[None]] = {}
-
-    async def start(self, stage: CountingStage | None = None) -> StageWorker[Counted]:
-        worker = StageWorker(stage or CountingStage(), settings=self.settings, metrics=Metrics())
-        self._running[worker] = asyncio.create_task(worker.run(port=0))
-        await eventually(lambda: worker.ready, what="the worker is ready")
-        return worker
-
-    async def stop(self, worker: StageWorker[Counted]) -> None:
-        worker.stop()
-        await self._running.pop(worker)
-
-    async def stop_all(self) -> None:
-        for worker in list(self._running):
-            with contextlib.suppress(FencedError):
-                await self.stop(worker)
-
-    async def send(self, values: Iterable[bytes]) -> None:
-        producer = AIOKafkaProducer(bootstrap_servers=self.settings.brokers, linger_ms=5)
-        await producer.start()
-        for i, value in enumerate(values):
-            await producer.send(
-                f"{self.settings.topic_prefix}task-events", value, partition=i % PARTITIONS
-            )
-        await producer.stop()
-
-    async def written(self) -> dict[int, list[int]]:
-        """The numbers in task-features, by partition, in the order of the log."""
-        numbers: dict[int, list[int]] = defaultdict(list)
-        async for record in read_topic(
-            brokers=self.settings.brokers,
-            topic=f"{self.settings.topic_prefix}task-features",
-            follow=False,
-        ):
-            numbers[record.partition].append(json.loads(record.value or b"")["n"])
-        return numbers
-
-    async def expect(self, each: int) -> None:
-        """Wait for ``each`` outputs a partition; they must be 1, 2, 3 … without a repeat."""
-
-        async def enough() -> bool:
-            return sum(map(len, (await self.written()).values())) >= each * PARTITIONS
-
-        await eventually(enough, what=f"{each * PARTITIONS} outputs")
-        expected = {p: list(range(1, each + 1)) for p in range(PARTITIONS)}
-        assert await self.written() == expected
-
-
-@pytest.fixture
-async def bench(kafka: Kafka, topics: str, tmp_path: Path) -> AsyncIterator[Bench]:
-    found = Bench(kafka.brokers, topics, tmp_path)
-    yield found
-    await found.stop_all()
 
 
 async def test_each_record_is_folded_once_and_in_order(bench: Bench) -> None:
@@ -171,22 +95,17 @@ async def test_poison_goes_to_dead_letters_and_its_neighbours_go_on(bench: Bench
 
     await bench.send([b"1", b"x", b"3", b"4"] * 2)
 
-    letters = await eventually(lambda: _dead_letters(bench), what="two dead letters")
+    async def two() -> list[dict[str, object]]:
+        letters = await bench.dead_letters()
+        return letters if len(letters) == 2 else []
+
+    letters = await eventually(two, what="two dead letters")
     assert [(d["reason"], d["value"], d["stage"]) for d in letters] == [
         ("poison", "x", "counting")
     ] * 2
     assert sorted(int(str(d["offset"])) for d in letters) == [0, 1]
     written = await bench.written()
     assert sum(map(len, written.values())) == 6
-
-
-async def _dead_letters(bench: Bench) -> list[dict[str, object]]:
-    topic = f"{bench.settings.topic_prefix}dead-letters"
-    found = [
-        json.loads(as_json(record))
-        async for record in read_topic(brokers=bench.settings.brokers, topic=topic, follow=False)
-    ]
-    return found if len(found) == 2 else []
 
 
 async def test_who_is_fenced_writes_nothing(bench: Bench) -> None:

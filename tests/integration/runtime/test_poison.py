@@ -1,0 +1,117 @@
+"""A record on which the stage raises: found, put aside once, and never in the way again."""
+
+import shutil
+from typing import Any
+
+import pytest
+from tests.integration.runtime.bench import Bench
+from tests.integration.runtime.counting import CountingStage
+from tests.support.polling import eventually
+
+pytestmark = pytest.mark.kafka
+
+SECRET = b"!agent-secret"
+
+
+async def settled(bench: Bench, *, outputs: int, letters: int) -> list[dict[str, Any]]:
+    """Wait for so many; the letters."""
+
+    async def enough() -> bool:
+        written = sum(map(len, (await bench.outputs()).values()))
+        return written >= outputs and len(await bench.dead_letters()) >= letters
+
+    await eventually(enough, what=f"{outputs} outputs and {letters} dead letters", timeout_s=30)
+    return await bench.dead_letters()
+
+
+async def test_neighbours_of_poison_are_as_if_it_had_never_been(bench: Bench) -> None:
+    stage = CountingStage()
+    values = [b"v"] * 300
+    values[17] = values[170] = values[171] = SECRET
+    await bench.send(values, partitions=1)
+
+    worker = await bench.start(stage)
+    letters = await settled(bench, outputs=297, letters=3)
+
+    assert stage.largest_batch == 300  # all of them were in one batch
+    outputs = (await bench.outputs())[0]
+    assert [o["n"] for o in outputs] == list(range(1, 298))
+    assert [o["offset"] for o in outputs] == [n for n in range(300) if n not in {17, 170, 171}]
+    assert [(d["stage"], d["reason"], d["offset"]) for d in letters] == [
+        ("counting", "stage_error", offset) for offset in ("17", "170", "171")
+    ]
+    assert all(d["value"] == SECRET.decode() for d in letters)
+    assert all(d["detail"].startswith("ValueError at counting.py:") for d in letters)
+    assert "secret" not in letters[0]["detail"]
+    assert worker.ready
+
+
+async def test_what_was_left_out_is_left_out_of_every_recovery(bench: Bench) -> None:
+    first = await bench.start()
+    await bench.send([b"v", SECRET, b"v"], partitions=1)
+    await settled(bench, outputs=2, letters=1)
+    await bench.stop(first)
+    shutil.rmtree(bench.settings.state_url)
+
+    # This version of the stage could count the record. Its dead letter says that it was not.
+    await bench.start(CountingStage(raises_left=0))
+    await bench.send([b"v"], partitions=1)
+    letters = await settled(bench, outputs=3, letters=1)
+
+    assert await bench.written() == {0: [1, 2, 3]}
+    assert len(letters) == 1
+
+
+async def test_a_record_that_raises_only_in_recovery_stops_nothing(bench: Bench) -> None:
+    first = await bench.start(CountingStage(raises_left=0))
+    await bench.send([b"v", SECRET, b"v"], partitions=1)
+    await settled(bench, outputs=3, letters=0)
+    await bench.stop(first)
+    shutil.rmtree(bench.settings.state_url)
+
+    await bench.start(CountingStage())
+    await bench.send([b"v"], partitions=1)
+    letters = await settled(bench, outputs=4, letters=0)
+
+    assert await bench.written() == {0: [1, 2, 3, 3]}  # the fourth without the second
+    assert letters == []
+
+
+async def test_a_stage_that_raises_once_loses_nothing(bench: Bench) -> None:
+    await bench.start(CountingStage(raises_left=2))
+
+    await bench.send([b"v", SECRET, b"v"], partitions=1)
+
+    assert await settled(bench, outputs=3, letters=0) == []
+    assert await bench.written() == {0: [1, 2, 3]}
+
+
+async def test_poison_among_several_topics_keeps_the_order_of_each(bench: Bench) -> None:
+    prefix = bench.settings.topic_prefix
+    inputs = ("task-events", "comparisons", "shadow-predictions")
+    for topic in inputs:
+        values = [b"v"] * 40
+        values[5] = values[30] = SECRET
+        await bench.send(values, topic=topic, partitions=1)
+
+    await bench.start(CountingStage(inputs=inputs))
+    letters = await settled(bench, outputs=114, letters=6)
+
+    outputs = (await bench.outputs())[0]
+    assert [o["n"] for o in outputs] == list(range(1, 115))
+    for topic in inputs:
+        offsets = [o["offset"] for o in outputs if o["topic"] == prefix + topic]
+        assert offsets == [n for n in range(40) if n not in {5, 30}]
+    assert sorted((d["topic"], int(d["offset"])) for d in letters) == sorted(
+        (prefix + topic, offset) for topic in inputs for offset in (5, 30)
+    )
+
+
+async def test_a_stateless_stage_is_searched_as_well(bench: Bench) -> None:
+    await bench.send([b"v"] * 9 + [SECRET], partitions=1)
+
+    await bench.start(CountingStage(stateful=False))
+    letters = await settled(bench, outputs=9, letters=1)
+
+    assert [d["offset"] for d in letters] == ["9"]
+    assert [o["offset"] for o in (await bench.outputs())[0]] == list(range(9))
