@@ -13,6 +13,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -306,6 +307,7 @@ def main() -> int:
     options = parser.parse_args()
     options.events = options.events or (300_000 if options.quick else 1_000_000)
     options.repeat = options.repeat or (2 if options.quick else 3)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contenders are ended
     folder = Path(tempfile.mkdtemp(prefix="gnomon-bench-"))
     began_s = time.monotonic()
     with EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024) as broker:

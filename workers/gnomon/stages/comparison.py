@@ -26,6 +26,7 @@ LEDGER_STATES = (
     "late",
     "orphan",
     "shed",
+    "incomplete",
 )
 
 
