@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
-from tests.support.commands import GNOMON, environ
+from tests.support.commands import GNOMON, environ, processes_of
 from tests.support.polling import eventually_sync
 
 from gnomon.broker.topics_admin import create_topics
 from gnomon.records import SourceRecord
-from gnomon.runtime.overview import read_ledger
+from gnomon.runtime.overview import overview, read_ledger
 from gnomon.runtime.reading import read_topic
 from gnomon.vault import create_key_file
 
@@ -78,7 +78,8 @@ class Pipeline:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stop()
+        assert self.stop() == 0
+        assert not processes_of(self.folder)
 
     def stop(self) -> int:
         """SIGTERM; the exit status."""
@@ -154,6 +155,11 @@ class Pipeline:
             assert decision["task_id"] not in found
             found[decision["task_id"]] = decision["outcome"]["status"]
         return found
+
+    def lag(self) -> int:
+        """Records that some stage has not committed yet."""
+        stages = asyncio.run(overview(brokers=self.brokers, prefix=self.prefix))
+        return sum(stage.lag for stage in stages)
 
     def ledger(self) -> dict[str, int]:
         """The ledger, of all partitions."""

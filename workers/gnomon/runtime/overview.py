@@ -68,7 +68,11 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     """
     names = sorted({prefix + topic for inputs in INPUTS.values() for topic in inputs})
     partitions = await partitions_of(brokers, names)
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=brokers,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=20,  # questions about offsets queue behind a fetch that waits
+    )
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
         await consumer.start()
