@@ -184,16 +184,15 @@ def plan(*, seed: int, faults: int, seconds: float) -> list[Fault]:
     kinds: list[str] = []
     while len(kinds) < faults:
         kinds.extend(random.sample(list(KINDS), len(KINDS)))
-    drawn = []
-    for kind in kinds[:faults]:
-        drawn.append(
-            Fault(
-                kind=kind,
-                stage=random.choice(KINDS[kind][1]),
-                at_s=random.uniform(0.05, 0.9) * seconds,
-                chance=random.random(),
-            )
+    drawn = [
+        Fault(
+            kind=kind,
+            stage=random.choice(KINDS[kind][1]),
+            at_s=random.uniform(0.05, 0.9) * seconds,
+            chance=random.random(),
         )
+        for kind in kinds[:faults]
+    ]
     return sorted(drawn, key=lambda fault: fault.at_s)
 
 

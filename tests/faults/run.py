@@ -127,9 +127,11 @@ async def _publish(brokers: str, sent: Sequence[Sent], *, seconds: float) -> lis
         begun_s = time.monotonic()
         deliveries: list[Any] = []
         while len(deliveries) < len(sent):
-            due = (time.monotonic() - begun_s) / seconds * len(sent)
-            for record in sent[len(deliveries) : int(due) + 1]:
-                deliveries.append(await producer.send("task-events", record.value, key=record.key))
+            due = int((time.monotonic() - begun_s) / seconds * len(sent)) + 1
+            deliveries += [
+                await producer.send("task-events", record.value, key=record.key)
+                for record in sent[len(deliveries) : due]
+            ]
             await asyncio.sleep(TICK_S)
         placed = await asyncio.gather(*deliveries)
         return [(place.partition, place.offset) for place in placed]

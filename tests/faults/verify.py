@@ -43,6 +43,7 @@ class Findings:
     ledger_exact: bool = False
     records: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=dict)
+    by_topic: dict[str, dict[str, int]] = field(default_factory=dict)
     samples: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -54,6 +55,8 @@ class Findings:
         """Count ``count`` findings, a few of which are ``rows``."""
         if count:
             setattr(self, kind, getattr(self, kind) + count)
+            of_topic = self.by_topic.setdefault(topic, {})
+            of_topic[kind] = of_topic.get(kind, 0) + count
             samples = self.samples.setdefault(kind, [])
             samples.extend(f"{topic}: {row}" for row in rows[: SAMPLES - len(samples)])
 

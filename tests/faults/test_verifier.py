@@ -1,0 +1,236 @@
+"""The verifier itself: clean on a run without faults, and it notices whatever is not as it must be."""
+
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.faults.calm import APPENDED_MS, calm_run
+from tests.faults.checks import CHECKS, Check
+from tests.faults.inflict import KINDS, plan
+from tests.faults.stream import BEFORE_NOW_MS, Sent, stream
+from tests.faults.verify import Findings, Spans, verify
+
+SPANS = Spans(lateness_ms=120_000, expire_ms=3_600_000)
+EVENTS, AGENTS, SEED = 2_000, 16, 7
+Line = dict[str, Any]
+Alter = Callable[[list[Line]], object]
+OF_RECORDS = [check for check in CHECKS if not check.last]
+
+
+def by_name(check: Check) -> str:
+    return check.name
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run without faults leaves."""
+    folder = tmp_path_factory.mktemp("calm")
+    calm_run(folder, seed=SEED, events=EVENTS, agents=AGENTS)
+    return folder
+
+
+@pytest.fixture
+def altered(calm: Path, tmp_path: Path) -> Callable[..., Findings]:
+    """Verify the run with the lines of some files altered in place."""
+
+    def after(**alter: Alter) -> Findings:
+        for path in calm.glob("*.jsonl"):
+            name = path.stem.replace("-", "_")
+            if name not in alter:
+                shutil.copy(path, tmp_path)
+                continue
+            lines = lines_of(path)
+            alter[name](lines)
+            text = "\n".join(map(json.dumps, lines))
+            (tmp_path / path.name).write_text(text + "\n", encoding="utf-8")
+        return verify(tmp_path, SPANS)
+
+    return after
+
+
+def everywhere(alter: Callable[[Check], Alter]) -> dict[str, Alter]:
+    """An alteration of every file of records."""
+    return {check.name.replace("-", "_"): alter(check) for check in OF_RECORDS}
+
+
+def test_a_run_without_faults_is_clean(calm: Path) -> None:
+    findings = verify(calm, SPANS)
+    assert findings.samples == {}
+    assert findings.clean
+    assert all(findings.records.values())
+
+
+def test_the_stream_has_tasks_of_every_fate(calm: Path) -> None:
+    """Else what is compared would be nothing."""
+    ledger = verify(calm, SPANS).ledger
+    for name in ("matched", "pending", "expired", "cancelled", "duplicate", "late", "orphan"):
+        assert ledger[name] > 0, name
+    lines = lines_of(calm / "task-features.jsonl")
+    assert any(line["value"]["completeness"]["late_dropped"] for line in lines)
+    assert any(line["value"]["features"]["tasks_completed_1h"] > 5 for line in lines)
+    assert any(line["value"]["features"]["agent_runs"] == 20 for line in lines)
+
+
+def test_it_notices_what_is_missing(altered: Callable[..., Findings]) -> None:
+    """A record of every topic, of a task of its own."""
+    findings = altered(**everywhere(lambda check: lambda lines: lines.pop(OF_RECORDS.index(check))))
+    assert {name: of["missing"] for name, of in findings.by_topic.items()} == dict.fromkeys(
+        (check.name for check in OF_RECORDS), 1
+    )
+    assert not findings.clean
+
+
+def test_it_notices_what_is_there_twice(altered: Callable[..., Findings]) -> None:
+    findings = altered(
+        **everywhere(lambda _: lambda lines: lines.extend((lines[3], lines[3], lines[4])))
+    )
+    assert findings.by_topic == {check.name: {"twice": 3} for check in OF_RECORDS}
+    assert not findings.clean
+
+
+@pytest.mark.parametrize("check", OF_RECORDS, ids=by_name)
+def test_it_notices_what_should_not_be_there(
+    altered: Callable[..., Findings], check: Check
+) -> None:
+    key = check.columns[check.key[1 if "task_id" in check.key else -1]]
+    findings = altered(**{check.name.replace("-", "_"): lambda lines: change(lines[5], key)})
+    assert findings.by_topic[check.name] == {"missing": 1, "wrong": 1}
+    assert not findings.clean
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=by_name)
+def test_it_notices_any_figure_that_differs(altered: Callable[..., Findings], check: Check) -> None:
+    """One column in a record of its own each, by a millionth where it is no whole number."""
+    # A later instant is no mistake: features decay. An earlier one has its own test below.
+    columns = [
+        column for name, column in check.columns.items() if name not in (*check.key, "as_of_ms")
+    ]
+
+    def falsify(lines: list[Line]) -> None:
+        latest = list({line["key"]: line for line in lines}.values()) if check.last else lines
+        for line, column in zip(latest[:: len(latest) // len(columns)], columns, strict=False):
+            change(line, column)
+
+    findings = altered(**{check.name.replace("-", "_"): falsify})
+    assert findings.by_topic[check.name] == {"wrong": len(columns)}
+    assert not findings.clean
+
+
+def test_it_notices_an_agent_without_features(altered: Callable[..., Findings]) -> None:
+    def forget(lines: list[Line]) -> None:
+        lines[:] = [line for line in lines if line["key"] != lines[0]["key"]]
+
+    assert altered(agent_features=forget).by_topic["agent-features"] == {"missing": 1}
+
+
+def test_it_notices_features_older_than_the_agents_newest_event(
+    altered: Callable[..., Findings],
+) -> None:
+    def lag(lines: list[Line]) -> None:
+        lines.remove({line["key"]: line for line in lines}[lines[0]["key"]])
+
+    assert altered(agent_features=lag).by_topic["agent-features"] == {"wrong": 1}
+
+
+@pytest.mark.parametrize("name", ["pending", "incomplete"])
+def test_it_notices_a_ledger_that_is_off_by_one(
+    altered: Callable[..., Findings], name: str
+) -> None:
+    def miscount(lines: list[Line]) -> None:
+        ledgers = [line for line in lines if line["value"]["kind"] == "ledger.v1"]
+        ledgers[-1]["value"][name] += 1
+
+    findings = altered(comparison_metrics=miscount)
+    assert not findings.ledger_exact
+    assert not findings.clean
+
+
+def test_it_notices_a_ledger_that_did_not_add_up_for_a_moment(
+    altered: Callable[..., Findings],
+) -> None:
+    def miscount(lines: list[Line]) -> None:
+        ledgers = [line for line in lines if line["value"]["kind"] == "ledger.v1"]
+        ledgers[0]["value"]["matched"] += 1
+
+    assert "ledger_identity" in altered(comparison_metrics=miscount).samples
+
+
+@pytest.mark.parametrize("name", ["n", "absolute_error_us_sum"])
+def test_it_notices_figures_of_the_control_that_are_off(
+    altered: Callable[..., Findings], name: str
+) -> None:
+    def miscount(lines: list[Line]) -> None:
+        of_control = [line for line in lines if line["key"] == "control|0|all|all|p0"]
+        of_control[-1]["value"][name] += 5_000 if name == "absolute_error_us_sum" else 1
+
+    findings = altered(comparison_metrics=miscount)
+    assert findings.by_topic["comparison-metrics"] == {"wrong": 1}
+
+
+def test_the_expected_values_follow_from_the_input(altered: Callable[..., Findings]) -> None:
+    """One event less in the log, and the same outputs are wrong."""
+
+    def forget(lines: list[Line]) -> None:
+        finishes = [
+            line
+            for line in lines
+            if isinstance(line["value"], dict) and line["value"].get("kind") == "task_finished.v1"
+        ]
+        lines.remove(finishes[len(finishes) // 2])
+
+    findings = altered(task_events=forget)
+    assert findings.by_topic["comparisons"]["wrong"] > 0
+    assert not findings.ledger_exact
+
+
+def test_a_seed_is_a_stream() -> None:
+    assert sent(seed=1) == sent(seed=1) != sent(seed=2)
+
+
+def test_every_reason_to_refuse_is_in_the_stream() -> None:
+    reasons = Counter(record.poison for record in sent(seed=1) if record.poison)
+    assert set(reasons) == {
+        "clock_ahead", "empty", "invalid", "not_json", "oversize", "unknown_kind",
+    }  # fmt: skip
+
+
+def test_every_kind_of_fault_comes_before_any_comes_twice() -> None:
+    kinds = Counter(fault.kind for fault in plan(seed=5, faults=2 * len(KINDS), seconds=60.0))
+    assert set(kinds.values()) == {2}
+    assert len(kinds) == len(KINDS)
+
+
+def sent(*, seed: int) -> list[Sent]:
+    return stream(seed=seed, events=3_000, agents=20, begin_ms=APPENDED_MS - BEFORE_NOW_MS)
+
+
+def lines_of(path: Path) -> list[Line]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def change(line: Line, column: tuple[str, str]) -> None:
+    """Make the value at a column's path another one."""
+    path, kind = column
+    *parents, last = path.removeprefix("$.").replace("[0]", ".0").split(".")
+    at: Any = line["value"]
+    for name in parents:
+        at = at[int(name)] if isinstance(at, list) else at[name]
+    at[last] = _other(at.get(last), kind)
+
+
+def _other(value: Any, kind: str) -> Any:
+    if isinstance(value, list):
+        return [*value, value[0]]
+    if isinstance(value, dict):
+        return value | {"task_type": "another"}
+    if kind == "VARCHAR":
+        return f"{value}x"
+    if kind == "BOOLEAN":
+        return not value
+    if kind == "DOUBLE":
+        return 0.5 if value is None else value + 1e-6 * max(1.0, abs(value))
+    return 1 if value is None else int(value) + 1
