@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaProducer
 
 from gnomon.codec import encode, event_time_ms
 from gnomon.events import TaskStarted
+from gnomon.models.train import MIN_DECISIONS
 from gnomon.replay.plan import Planned
 from gnomon.runtime.stack import LocalStack, StackError
 from gnomon.topics import TASK_EVENTS
@@ -50,7 +51,7 @@ class Replay:
     Args:
         stack: Whose stages work.
         trainer: Makes new versions.
-        train_every: Finishes between two of them; 0 for none.
+        train_every: Finishes between two of them, once there are enough; 0 for none.
         speed: Event seconds a second; ``None`` for as fast as possible.
         show: Told of progress, now and then.
     """
@@ -103,7 +104,8 @@ class Replay:
                 progress.starts += 1
                 continue
             progress.finishes += 1
-            if self._train_every and progress.finishes % self._train_every == 0:
+            due = self._train_every and progress.finishes % self._train_every == 0
+            if due and progress.finishes >= MIN_DECISIONS:
                 await producer.flush()
                 await self._train()
                 self._step("publishing")
