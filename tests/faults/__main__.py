@@ -5,12 +5,14 @@ Exit status 1 if anything is missing, there twice or wrong, or the ledger is not
 
 import argparse
 import asyncio
+import logging
 import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.faults.inflict import KINDS
 from tests.faults.run import Options, run
 
 GAP_S = 6.0
@@ -23,6 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     faults = options.faults or (LONG if options.long else 30)
     seconds = options.seconds or max(30.0, faults * GAP_S)
+    # It says several times a second that a broker is away; here that is meant.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="gnomon-faults-"))
     report = asyncio.run(
         run(
@@ -34,6 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 seconds=seconds,
                 folder=folder,
                 say=_say,
+                kinds=options.kinds or tuple(KINDS),
             )
         )
     )
@@ -63,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--agents", type=int, default=500, help="how many (default: 500)")
     add("--seconds", type=float, help="how long the stream flows (default: 6 a fault)")
     add("--long", action="store_true", help="hundreds of faults: half an hour")
+    add("--kinds", nargs="+", choices=KINDS, metavar="KIND", help=f"only {', '.join(KINDS)}")
     add("--report", type=Path, metavar="FILE", help="also write the report there")
     add("--dump", type=Path, metavar="DIR", help="leave input and every topic there as JSON lines")
     return parser

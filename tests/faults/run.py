@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaProducer
 from tests.faults.dump import dump, read_all
-from tests.faults.inflict import Inflicted, Inflicter, plan
+from tests.faults.inflict import KINDS, Inflicted, Inflicter, plan
 from tests.faults.rig import Rig
 from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
 from tests.faults.verify import Spans, verify
@@ -23,7 +23,7 @@ DRAIN_S = 240.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run. ``seconds`` is how long the stream flows."""
+    """What to run. ``seconds`` is how long the stream flows, ``kinds`` which faults may come."""
 
     seed: int
     events: int
@@ -32,6 +32,7 @@ class Options:
     seconds: float
     folder: Path
     say: Callable[[str], None]
+    kinds: Sequence[str] = tuple(KINDS)
 
 
 @dataclass(slots=True)
@@ -82,7 +83,12 @@ async def run(options: Options) -> Report:
     async with Rig(options.folder) as rig:
         say(f"ready after {time.monotonic() - begun_s:.0f} s; {len(sent)} events")
         inflicter = Inflicter(rig, say)
-        planned = plan(seed=options.seed, faults=options.faults, seconds=options.seconds)
+        planned = plan(
+            seed=options.seed,
+            faults=options.faults,
+            seconds=options.seconds,
+            kinds_of=options.kinds,
+        )
         inflicting = asyncio.create_task(inflicter.run(planned))
         places = await _publish(rig.broker.brokers, sent, seconds=options.seconds)
         say("all sent")
