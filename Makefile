@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check schemas bench constraints clean
+.PHONY: help setup demo test check faults schemas bench constraints clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ check: setup ## style, types, layers, and the public contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/gnomon schemas check
+
+faults: setup ## kill, freeze and restart everything, then verify every record; LONG=1: 300 faults
+	$(BIN)/python -m tests.faults $(if $(LONG),--long,--events 100000)
 
 schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
 	$(BIN)/gnomon schemas export --out schemas
