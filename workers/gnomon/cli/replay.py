@@ -100,6 +100,7 @@ def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
         "GNOMON_BROKERS": options.brokers or settings.brokers,
         "GNOMON_MODEL_POLL_S": "0.25",
         "GNOMON_SESSION_TIMEOUT_S": "6",
+        "GNOMON_SHED_LAG_RECORDS": "0",  # a replay is behind on purpose
         "GNOMON_LOG_LEVEL": settings.log_level,
     }
     return Settings.from_env(own)

@@ -1,12 +1,13 @@
 """What a worker tells of itself over HTTP: ``/metrics``, ``/livez``, ``/readyz``, ``/status``."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
 
 from gnomon.codec import encode
 from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.progress import Stall
 
 
 class Observed(Protocol):
@@ -16,7 +17,11 @@ class Observed(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Whether work is under way."""
+        """Whether work is under way and advances."""
+        ...
+
+    def stalls(self) -> Sequence[Stall]:
+        """What does not advance."""
         ...
 
     def status(self) -> Mapping[str, object]:
@@ -62,8 +67,10 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        ready = self._observed.ready
-        return web.Response(text="ok\n" if ready else "not ready\n", status=200 if ready else 503)
+        if self._observed.ready:
+            return web.Response(text="ok\n")
+        lines = [f"stalled: {stall}" for stall in self._observed.stalls()] or ["not ready"]
+        return web.Response(text="\n".join([*lines, ""]), status=503)
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.Response(body=encode(self._observed.status()), content_type="application/json")

@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Protocol
 
 from aiokafka.errors import KafkaError
+from faust.types import TP
 
 from gnomon.errors import StalledError
 from gnomon.runtime.progress import Stall
@@ -44,7 +46,7 @@ class Watch:
         self,
         watched: Watched,
         *,
-        ends: Callable[[], Awaitable[Mapping[int, Mapping[str, int]]]],
+        ends: Callable[[], Awaitable[Mapping[TP, int]]],
         death: Callable[[], str | None],
         stall_after_s: float,
         failed: Callable[[BaseException], None],
@@ -73,7 +75,11 @@ class Watch:
         while True:
             try:
                 async with asyncio.timeout(ENDS_WITHIN_S):
-                    self._watched.observe_ends(await self._ends())
+                    ends = await self._ends()
+                by_partition: dict[int, dict[str, int]] = defaultdict(dict)
+                for tp, end in ends.items():
+                    by_partition[tp.partition][tp.topic] = end
+                self._watched.observe_ends(by_partition)
             except (TimeoutError, KafkaError) as error:
                 # Nothing is observed, so what waits for the broker grows old and is a stall.
                 logger.warning("lag.unknown", extra={"reason": repr(error)})

@@ -4,12 +4,10 @@ import asyncio
 import gc
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
@@ -31,6 +29,8 @@ State = TypeVar("State")
 
 HAND_OVER_S = 5.0
 """How long a rebalance waits for the batches in hand; then their owner is fenced instead."""
+SWIFT_S = 1.0
+"""The same for a worker that cannot go on: what it has in hand is done again by the next."""
 
 
 class StageWorker(Generic[State]):
@@ -151,7 +151,7 @@ class StageWorker(Generic[State]):
         )
         watch = Watch(
             self,
-            ends=lambda: _ends(app),
+            ends=lambda: engine.ends(app),
             death=lambda: engine.death(app),
             stall_after_s=self._settings.stall_after_s,
             failed=self.fail,
@@ -166,7 +166,7 @@ class StageWorker(Generic[State]):
             raise BrokerUnavailableError(f"{self._settings.brokers}: {error!r}") from error
         finally:
             await watch.stop()
-            self._drop(set(self._partitions))
+            self._drop(set(self._partitions), within_s=HAND_OVER_S if self._stopped else SWIFT_S)
             await asyncio.gather(*self._leaving)
             await app.stop()
 
@@ -232,19 +232,16 @@ class StageWorker(Generic[State]):
 
         asyncio.get_running_loop().call_later(self._settings.session_timeout_s, still_fenced)
 
-    def _drop(self, numbers: Iterable[int]) -> None:
+    @property
+    def _stopped(self) -> bool:
+        """Whether somebody asked for the end."""
+        return self._ended.done() and self._ended.exception() is None
+
+    def _drop(self, numbers: Iterable[int], *, within_s: float = HAND_OVER_S) -> None:
         """Let go of partitions, in the background: who takes them over need not wait for it."""
         for number in numbers:
             worker = self._partitions.pop(number)
             self.metrics.set("gnomon_lag_records", 0, self.stage.name, str(number))
-            leaving = asyncio.create_task(worker.stop(within_s=HAND_OVER_S))
+            leaving = asyncio.create_task(worker.stop(within_s=within_s))
             self._leaving.add(leaving)
             leaving.add_done_callback(self._leaving.discard)
-
-
-async def _ends(app: faust.App) -> Mapping[int, Mapping[str, int]]:
-    """Where the log ends, by partition and full topic name."""
-    by_partition: dict[int, dict[str, int]] = defaultdict(dict)
-    for tp, end in (await engine.ends(app)).items():
-        by_partition[tp.partition][tp.topic] = end
-    return by_partition

@@ -39,7 +39,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             models = LiveModels(
                 registry, poll_s=settings.model_poll_s, metrics=metrics, hints=intents
             )
-            return ShadowStage(models, metrics=metrics)
+            return ShadowStage(models, metrics=metrics, shed_lag_records=settings.shed_lag_records)
         case "comparison":
             from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415
 

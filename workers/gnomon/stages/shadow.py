@@ -2,6 +2,9 @@
 
 Predictions are made from the features of the start alone. Control, the estimate to beat, always
 runs beside the models, so every task has a prediction from the first minute.
+
+A stage too far behind passes its oldest tasks over: nobody, control included, predicts them, and a
+``PredictionShed`` in place of the predictions keeps the ledger's account.
 """
 
 import asyncio
@@ -9,12 +12,13 @@ import logging
 from collections.abc import Mapping, Sequence
 
 from gnomon import codec
-from gnomon.events import Prediction, TaskFeatures
+from gnomon.events import Prediction, PredictionShed, TaskFeatures
 from gnomon.models.control import control_prediction
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels
+from gnomon.stages.shedding import LagBudget
 from gnomon.topics import SHADOW_PREDICTIONS, TASK_FEATURES
 
 logger = logging.getLogger(__name__)
@@ -28,14 +32,22 @@ Made = tuple[str, str, str | None, tuple[float | None, float | None]]
 
 
 class ShadowStage:
-    """Runs every live model version on each batch at once."""
+    """Runs every live model version on each batch at once.
+
+    Args:
+        models: The versions.
+        metrics: Where to count.
+        shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
+    """
 
     name = "shadow"
     inputs = (TASK_FEATURES.name,)
     stateful = False
 
-    def __init__(self, models: LiveModels, *, metrics: Metrics) -> None:
+    def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:
         self._models, self._metrics = models, metrics
+        self._budget = LagBudget(shed_lag_records)
+        self._waiting: dict[int, int] = {}
 
     async def start(self) -> None:
         """Load what is live and begin to watch for changes."""
@@ -48,8 +60,12 @@ class ShadowStage:
     def new_state(self, partition: int) -> None:
         """Nothing is kept."""
 
+    def behind(self, partition: int, records: int) -> None:
+        """How many records wait, those of the next batch included."""
+        self._waiting[partition] = records
+
     async def apply(self, state: None, records: Sequence[SourceRecord]) -> Outputs:
-        """Predict the batch."""
+        """Predict the batch, but for its oldest tasks if there are too many."""
         outputs = Outputs()
         tasks: list[TaskFeatures] = []
         decode = codec.decode_task_features
@@ -59,9 +75,23 @@ class ShadowStage:
             except codec.UNDECODABLE as error:
                 refusal = codec.refusal(record.value, error)
                 outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
-        if tasks:
-            await self._predict(tasks, outputs)
+        partition = records[0].partition if records else 0
+        excess = self._budget.excess(partition, self._waiting.get(partition, 0))
+        self._shed(tasks[:excess], outputs)
+        if kept := tasks[excess:]:
+            await self._predict(kept, outputs)
         return outputs
+
+    def _shed(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
+        for task in tasks:
+            shed = PredictionShed(
+                agent_id=task.agent_id, task_id=task.task_id, started_at_ms=task.started_at_ms
+            )
+            outputs.topic(SHADOW_PREDICTIONS.name).append(
+                (task.agent_id.encode(), codec.encode(shed))
+            )
+        if tasks:
+            self._metrics.count("gnomon_predictions_shed_total", len(tasks))
 
     async def _predict(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
         predicted: list[tuple[LoadedModel, Predicted]] = []
@@ -114,5 +144,5 @@ class ShadowStage:
         """Nothing is kept."""
 
     def status(self) -> Mapping[str, object]:
-        """Which versions predict, and which were refused and why."""
-        return self._models.status()
+        """Which versions predict, which were refused and why, and where tasks are passed over."""
+        return {**self._models.status(), "shedding": self._budget.over}

@@ -1,0 +1,146 @@
+"""Nothing stops in silence: each step of a worker is hung in turn, and must be named."""
+
+import asyncio
+import shutil
+import threading
+from typing import Any
+
+import aiohttp
+import pytest
+from tests.integration.runtime.bench import Bench
+from tests.integration.runtime.counting import Counted, CountingStage
+from tests.support.polling import eventually
+
+from gnomon.errors import StalledError
+from gnomon.runtime import engine
+from gnomon.runtime.snapshots import SnapshotStore
+from gnomon.runtime.worker import StageWorker
+from gnomon.runtime.writer import TransactionalWriter
+
+pytestmark = pytest.mark.kafka
+
+STALL_AFTER_S = 1.2
+
+
+async def forever(*_: object, **__: object) -> Any:
+    await asyncio.Event().wait()
+
+
+async def told(worker: StageWorker[Counted]) -> tuple[int, str, list[dict[str, Any]]]:
+    """Status and text of /readyz, and what /status says is stalled."""
+    async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
+        async with http.get("/readyz") as response:
+            status, text = response.status, await response.text()
+        async with http.get("/status") as response:
+            stalls: list[dict[str, Any]] = (await response.json())["stalls"]
+    return status, text, stalls
+
+
+async def expect_stall(bench: Bench, worker: StageWorker[Counted], step: str) -> None:
+    """It is told with its step, and in the end the worker gives up, all in bounded time."""
+
+    async def is_told() -> list[dict[str, Any]]:
+        status, text, stalls = await told(worker)
+        return stalls if status == 503 and f"counting[0]: {step} for" in text else []
+
+    stalls = await eventually(is_told, what=f"a stall while {step}")
+    assert (stalls[0]["stage"], stalls[0]["partition"], stalls[0]["step"]) == ("counting", 0, step)
+    error = await bench.ended(worker)
+    assert isinstance(error, StalledError)
+    assert f"{step} for" in str(error)
+
+
+async def test_a_stage_that_hangs_is_named_and_ends_the_worker(bench: Bench) -> None:
+    stage = CountingStage()
+    worker = await bench.start(stage, stall_after_s=STALL_AFTER_S)
+    stage.hangs = forever
+
+    await bench.send([b"v"], partitions=1)
+
+    await expect_stall(bench, worker, "applying")
+    assert await bench.written() == {}
+
+
+async def test_a_transaction_that_hangs_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await bench.start(stall_after_s=STALL_AFTER_S)
+    monkeypatch.setattr(TransactionalWriter, "write", forever)
+
+    await bench.send([b"v"], partitions=1)
+
+    await expect_stall(bench, worker, "committing")
+
+
+async def test_a_recovery_that_hangs_is_named(bench: Bench) -> None:
+    first = await bench.start()
+    await bench.send([b"v"] * 4, partitions=1)
+    await bench.stop(first)
+    shutil.rmtree(bench.settings.state_url, ignore_errors=True)
+    await bench.send([b"v"] * 4, partitions=1)
+
+    worker = await bench.start(
+        CountingStage(hangs=forever), ready=False, stall_after_s=STALL_AFTER_S
+    )
+    await eventually(lambda: worker.port, what="it answers")
+
+    await expect_stall(bench, worker, "recovering")
+
+
+async def test_a_fetch_that_brings_nothing_is_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = await bench.start(stall_after_s=STALL_AFTER_S)
+
+    paused = asyncio.Event()
+
+    async def nothing(*_: object, **__: object) -> dict[object, object]:
+        paused.set()
+        await asyncio.sleep(0.1)
+        return {}
+
+    monkeypatch.setattr(engine._LoopThread, "_fetch_records", nothing)
+    await paused.wait()  # what was asked for before would still come
+    await bench.send([b"v"] * 7, partitions=1)
+
+    await expect_stall(bench, worker, "fetch")
+
+
+@pytest.fixture
+def stuck_disk(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Every write of a snapshot hangs until this is set."""
+    over = threading.Event()
+    monkeypatch.setattr(SnapshotStore, "save", lambda *_: over.wait(30))
+    return over
+
+
+async def test_a_disk_that_hangs_is_named(bench: Bench, stuck_disk: threading.Event) -> None:
+    worker = await bench.start(stall_after_s=STALL_AFTER_S)
+
+    await bench.send([b"v"], partitions=1)
+
+    try:
+        await expect_stall(bench, worker, "snapshotting")
+    finally:
+        stuck_disk.set()
+
+
+async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
+    """Also where the log ends with the end of a transaction, which is no record."""
+    await bench.start()
+    await bench.send([b"v"] * 40)
+    await bench.expect(10)
+    reader = CountingStage(name="reading", inputs=("task-features",), output="comparisons")
+    worker = await bench.start(reader, stall_after_s=0.8)
+
+    seen: list[object] = []
+
+    async def watched_for_a_while() -> bool:
+        seen.extend(worker.stalls())
+        return float(str(worker.status()["uptime_s"])) > 4
+
+    await eventually(watched_for_a_while, what="a while")
+    assert seen == []
+    assert worker.ready
+    partitions: Any = worker.status()["partitions"]
+    assert {partition["lag"] for partition in partitions.values()} == {0}
