@@ -1,0 +1,40 @@
+"""What the demo says in the end, and what it must not claim."""
+
+from gnomon.comparison.achieved import Achieved
+from gnomon.demo.view import ledger_line, verdict
+from gnomon.events import Ledger
+
+
+def a_version(name: str, version: str, improvement: float | None) -> Achieved:
+    return Achieved(
+        name=name,
+        version=version,
+        n=120,
+        mae_s=1.0,
+        control_mae_s=2.0,
+        improvement=improvement,
+        accuracy=0.9,
+        control_accuracy=0.8,
+        within_25=0.5,
+    )
+
+
+def test_the_ledger_line_shows_the_identity() -> None:
+    line = ledger_line(Ledger(partition=0, predictions=7, matched=4, pending=2, cancelled=1))
+
+    assert "7 predictions = 4 matched + 2 pending + 0 expired + 1 cancelled" in line
+
+
+def test_minutes_are_never_enough_for_go() -> None:
+    said = verdict([a_version("control", "0", 0.0), a_version("gnomon", "3", 0.42)])
+
+    assert said.startswith("verdict: CONTINUE.")
+    assert "Version 3 is better than control (42.0 % on 120 tasks)" in said
+
+
+def test_a_worse_model_is_called_no_better() -> None:
+    assert "no better than control (-10.0 %" in verdict([a_version("gnomon", "1", -0.1)])
+
+
+def test_without_a_model_control_stands() -> None:
+    assert "No model has predicted" in verdict([a_version("control", "0", 0.0)])
