@@ -1,0 +1,87 @@
+"""A replay whose workers are stopped, and one that is stopped itself."""
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.conftest import Kafka
+from tests.integration.replay.recorded import EXAMPLE, TRAIN_EVERY, Replayed, Replaying
+from tests.support.commands import processes_of
+from tests.support.polling import eventually_sync
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+
+
+def figures(row: dict[str, Any]) -> dict[str, Any]:
+    """Numbers to nine digits after the point, words as they are."""
+    return {
+        name: pytest.approx(value, rel=0, abs=1e-9) if isinstance(value, float) else value
+        for name, value in row.items()
+    }
+
+
+def stop_workers(running: Replaying) -> None:
+    """SIGTERM to each of the four, and wait until they are gone."""
+    eventually_sync(lambda: len(running.workers()) == 4, timeout_s=40, what="four workers")
+    stopped = set(running.workers())
+    for pid in stopped:
+        os.kill(pid, signal.SIGTERM)
+    eventually_sync(
+        lambda: not stopped & set(running.workers()), timeout_s=40, what="they have ended"
+    )
+
+
+def test_stopped_workers_change_nothing_but_the_time(
+    kafka: Kafka, cut: Path, replayed: Replayed, tmp_path: Path
+) -> None:
+    with Replaying(tmp_path, cut, train_every=TRAIN_EVERY, brokers=kafka.brokers) as running:
+        for moment in ("version -    waiting for decisions", "version 1    publishing"):
+            running.until(moment)
+            stop_workers(running)
+        again = running.finished()
+
+    assert set(again.report) == set(replayed.report)
+    assert again.report["tasks"] == replayed.report["tasks"]
+    assert again.report["ledger"] == replayed.report["ledger"]
+    assert again.report["models"] == [figures(row) for row in replayed.report["models"]]
+    assert again.report["shadow"] == figures(replayed.report["shadow"])
+    log = (again.data / "workers.log").read_text()
+    assert log.count("partitions.assigned") >= 12  # three lives of each of four
+
+
+@pytest.mark.parametrize(
+    "moment", ["starting Apache Kafka", "starting the workers", "version 1 "], ids=str.strip
+)
+def test_ctrl_c_ends_a_replay_and_leaves_no_process(
+    kafka: Kafka, tmp_path: Path, moment: str
+) -> None:
+    """``kafka`` is only asked for so that this skips where Kafka cannot run."""
+    assert kafka.brokers
+    with Replaying(tmp_path, EXAMPLE, train_every=50) as running:
+        running.until(moment)
+        assert processes_of(tmp_path / "data") or moment == "starting Apache Kafka"
+        began_s = time.monotonic()
+
+        running.process.send_signal(signal.SIGINT)
+
+        assert running.process.wait(25) == 130
+        assert processes_of(tmp_path / "data") == {}
+        assert time.monotonic() - began_s < 25
+        assert "Traceback" not in running.said()
+
+
+def test_a_killed_replay_leaves_no_process(kafka: Kafka, tmp_path: Path) -> None:
+    """Workers end with their standard input, the broker by its guard."""
+    assert kafka.brokers
+    with Replaying(tmp_path, EXAMPLE, train_every=0) as running:
+        running.until("features is ready")
+        assert len(processes_of(tmp_path / "data")) >= 6
+
+        running.process.kill()
+
+        eventually_sync(
+            lambda: not processes_of(tmp_path / "data"), timeout_s=25, what="all have ended"
+        )

@@ -1,0 +1,193 @@
+"""``gnomon replay`` of recorded runs: the report, every topic, and a store nobody can read."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from tests.integration.replay.recorded import RUNS, TRAIN_EVERY, Replayed
+from tests.support.commands import gnomon, processes_of
+
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
+
+TOPICS = {
+    "task-events": 2 * RUNS,
+    "task-features": RUNS,
+    "comparisons": RUNS,
+    "decisions": RUNS,
+    "dead-letters": 0,
+}
+"""Records of those topics that have a fixed number of them."""
+FIGURES = {
+    "name",
+    "version",
+    "n",
+    "mae_s",
+    "control_mae_s",
+    "improvement",
+    "accuracy",
+    "control_accuracy",
+    "within_25",
+}
+
+
+def test_the_report_has_its_fields_and_an_exact_ledger(replayed: Replayed) -> None:
+    report = replayed.report
+
+    assert set(report) == {"tasks", "ledger", "models", "shadow", "seconds", "tasks_per_s"}
+    assert report["tasks"] == RUNS
+    nothing = ("pending", "expired", "cancelled", "duplicate", "late", "orphan", "shed")
+    assert {name: n for name, n in report["ledger"].items() if name != "incomplete"} == {
+        "predictions": RUNS,
+        "matched": RUNS,
+        **dict.fromkeys(nothing, 0),
+    }
+    assert [(row["name"], row["version"]) for row in report["models"]] == [
+        ("control", "0"),
+        ("gnomon", "1"),
+        ("gnomon", "2"),
+    ]
+    assert all(set(row) == FIGURES for row in [*report["models"], report["shadow"]])
+    assert report["seconds"] > 0
+    assert report["tasks_per_s"] == pytest.approx(RUNS / report["seconds"], abs=0.1)
+    assert f"{RUNS} tasks in" in replayed.printed
+    assert f"matched {RUNS}" in replayed.printed
+
+
+def test_every_topic_is_written_whole(replayed: Replayed) -> None:
+    written = {path.stem: len(path.read_text().splitlines()) for path in replayed.out.iterdir()}
+
+    others = {"agent-features", "shadow-predictions", "comparison-metrics", "control"}
+    assert set(written) == set(TOPICS) | others
+    assert {topic: written[topic] for topic in TOPICS} == TOPICS
+    assert written["shadow-predictions"] == sum(row["n"] for row in replayed.report["models"])
+
+
+def test_figures_are_those_of_the_comparisons(replayed: Replayed) -> None:
+    decisions = replayed.records("comparisons")
+
+    for row in replayed.report["models"]:
+        made = [
+            (said, decision["outcome"])
+            for decision in decisions
+            for said in decision["predictions"]
+            if (said["model"], said["version"]) == (row["name"], row["version"])
+        ]
+        errors_s = [abs(said["duration_s"] - ended["duration_s"]) for said, ended in made]
+        assert row["n"] == len(made)
+        assert row["mae_s"] == pytest.approx(math.fsum(errors_s) / len(made), abs=1e-5)
+        right = [(said["success_probability"] >= 0.5) == ended["succeeded"] for said, ended in made]
+        assert row["accuracy"] == pytest.approx(sum(right) / len(made))
+        close = [e <= 0.25 * o["duration_s"] for e, (_, o) in zip(errors_s, made, strict=True)]
+        assert row["within_25"] == pytest.approx(sum(close) / len(made))
+
+
+def test_a_run_is_predicted_only_by_what_finished_runs_taught(replayed: Replayed) -> None:
+    decisions = replayed.records("comparisons")
+    ends_ms = sorted(decision["outcome"]["at_ms"] for decision in decisions)
+
+    for version in (1, 2):
+        taught_until_ms = ends_ms[version * TRAIN_EVERY - 1]
+        asked = [d for d in decisions if str(version) in _versions(d)]
+        assert len(asked) > 20
+        assert all(decision["started_at_ms"] >= taught_until_ms for decision in asked)
+    later = [d for d in decisions if d["started_at_ms"] > ends_ms[TRAIN_EVERY - 1]]
+    assert all(_versions(decision) - {"0"} for decision in later)
+
+
+def _versions(decision: dict[str, Any]) -> set[str]:
+    return {said["version"] for said in decision["predictions"]}
+
+
+ROLLING = """
+WITH runs AS (
+    SELECT run_id, agent_id,
+           epoch_ms(strptime(started_at, '%Y-%m-%dT%H:%M:%S.%gZ')) AS started_ms,
+           epoch_ms(strptime(finished_at, '%Y-%m-%dT%H:%M:%S.%gZ')) AS finished_ms,
+           duration_s::DOUBLE AS duration_s,
+           (success = 'True')::INT AS success,
+           nullif(code_review_iterations, '')::INT AS reviews
+    FROM read_csv(?, all_varchar = true)
+), log AS (
+    SELECT agent_id, run_id, started_ms AS at_ms, NULL AS duration_s, NULL AS success, NULL AS reviews
+    FROM runs
+    UNION ALL
+    SELECT agent_id, NULL, finished_ms, duration_s, success, reviews FROM runs
+)
+SELECT run_id, n, mean_s, success, reviews FROM (
+    SELECT run_id, count(duration_s) OVER hour AS n, avg(duration_s) OVER hour AS mean_s,
+           avg(success) OVER hour AS success, avg(reviews) OVER hour AS reviews
+    FROM log
+    WINDOW hour AS (
+        PARTITION BY agent_id ORDER BY at_ms
+        RANGE BETWEEN 3599999 PRECEDING AND CURRENT ROW)
+) WHERE run_id IS NOT NULL
+"""
+"""(t - 1 h, t] in whole milliseconds, of the agent's finishes, at each start."""
+
+
+def test_rolling_features_are_duckdbs_range_window(replayed: Replayed) -> None:
+    with duckdb.connect() as connection:
+        rows = connection.execute(ROLLING, [str(replayed.csv)]).fetchall()
+    expected = {run_id: figures for run_id, *figures in rows}
+
+    found = replayed.records("task-features")
+
+    assert {record["task_id"] for record in found} == set(expected)
+    for record in found:
+        features = record["features"]
+        names = ("avg_execution_time_1h", "success_rate_1h", "code_review_iterations")
+        count, *means = expected[record["task_id"]]
+        assert features.get("tasks_completed_1h", 0) == count
+        assert [features.get(name) for name in names] == [
+            None if mean is None else pytest.approx(mean, rel=0, abs=1e-9) for mean in means
+        ]
+    assert sum(count > 3 for count, *_ in expected.values()) > 50
+    assert sum(reviews is not None for *_, reviews in expected.values()) > 50
+
+
+def words(replayed: Replayed) -> set[str]:
+    """What must not be readable: every agent, every type of task, and every run."""
+    return {
+        decision[name]
+        for decision in replayed.records("comparisons")
+        for name in ("agent_id", "task_type", "task_id")
+    }
+
+
+def test_nothing_of_the_decisions_can_be_read_in_the_store(replayed: Replayed) -> None:
+    files = list(replayed.data.glob("store.db*"))
+    stored = b"".join(path.read_bytes() for path in files)
+    open_text = (replayed.out / "comparisons.jsonl").read_bytes()
+
+    assert all(word.encode() in open_text for word in words(replayed))
+    assert [word for word in sorted(words(replayed)) if word.encode() in stored] == []
+    ids = [decision["decision_id"] for decision in replayed.records("comparisons")]
+    assert all(decision_id.encode() in stored for decision_id in ids)
+
+
+def test_the_vault_gives_each_decision_back_to_who_has_the_key(
+    replayed: Replayed, tmp_path: Path
+) -> None:
+    decision = replayed.records("comparisons")[7]
+    settings = {"GNOMON_DATA_DIR": str(replayed.data)}
+
+    for wanted in (decision["task_id"], decision["decision_id"]):
+        done = gnomon("vault", "read", wanted, "--json", **settings)
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == decision
+    other = gnomon("vault", "read", "no such run", **settings)
+    assert (other.returncode, other.stdout) == (1, "")
+    (tmp_path / "none").mkdir()
+    keyless = gnomon(
+        *("vault", "read", decision["task_id"]),
+        **settings,
+        GNOMON_KEY_FILE=str(tmp_path / "none" / "kek.key"),
+    )
+    assert (keyless.returncode, keyless.stdout) == (2, "")
+
+
+def test_nothing_runs_on_after_a_replay(replayed: Replayed) -> None:
+    assert processes_of(replayed.data) == {}
