@@ -23,6 +23,7 @@ COMMAND_NAMES = (
     "replay",
     "demo",
     "tail",
+    "dead-letters",
     "status",
     "schemas",
 )
@@ -91,7 +92,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    assert re.findall(r"^    ([a-z]+)  ", shown, re.MULTILINE) == list(COMMAND_NAMES)
+    assert re.findall(r"^    ([a-z-]+)(?:  |$)", shown, re.MULTILINE) == list(COMMAND_NAMES)
 
 
 def test_an_unknown_command_is_a_wrong_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,6 +21,7 @@ COMMANDS = (
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
     ("demo", "the whole of gnomon on this machine, with agents that do real work", "all"),
     ("tail", "print the records of a topic, decoded", "workers"),
+    ("dead-letters", "list, show or send back what no stage could process", "workers"),
     ("status", "stages, lag, live models and the ledger", "workers"),
     ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers"),
 )
@@ -69,4 +70,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _module(command: str) -> ModuleType:
     """The module of one command: ``configure(parser)`` and ``run(options, settings) -> int``."""
-    return importlib.import_module(f"gnomon.cli.{command}")
+    return importlib.import_module(f"gnomon.cli.{command.replace('-', '_')}")
