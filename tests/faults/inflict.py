@@ -5,6 +5,7 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -40,7 +41,7 @@ class Inflicted:
     @property
     def affected(self) -> Sequence[str]:
         """The stages that must recover."""
-        return STAGES if self.fault.kind == "broker" else (self.fault.stage,)
+        return STAGES if self.fault.kind.startswith("broker") else (self.fault.stage,)
 
 
 async def kill(rig: Rig, fault: Fault) -> None:
@@ -113,6 +114,14 @@ async def broker(rig: Rig, fault: Fault) -> None:
     await asyncio.to_thread(rig.broker.start)
 
 
+async def broker_recovering(rig: Rig, fault: Fault) -> None:
+    """SIGKILL of a worker, and of Kafka as the next process rebuilds its state."""
+    rig.signal(fault.stage, signal.SIGKILL)
+    await asyncio.sleep(0.2)
+    await rig.step(fault.stage, ("new", "recovering"), timeout_s=30.0)
+    await broker(rig, fault)
+
+
 async def snapshots_refused(rig: Rig, fault: Fault) -> None:
     """The folders of the snapshots are no folders for a while, also while state is rebuilt."""
     folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(PARTITIONS)]
@@ -167,6 +176,7 @@ KINDS: Mapping[str, tuple[Callable[[Rig, Fault], Awaitable[None]], Sequence[str]
     "kill_committing": (kill_committing, ANY),
     "kill_recovering": (kill_recovering, ANY),
     "broker": (broker, ("all",)),
+    "broker_recovering": (broker_recovering, ANY),
     "zombie": (zombie, ANY),
     "join": (join, ANY),
     "freeze": (freeze, ANY),
@@ -220,7 +230,8 @@ class Inflicter:
 
     async def _inflict(self, fault: Fault, begun_s: float) -> None:
         await asyncio.sleep(max(0.0, begun_s + fault.at_s - time.monotonic()))
-        async with self._locks[fault.stage]:
+        kafka = self._locks["all"] if fault.kind == "broker_recovering" else nullcontext()
+        async with self._locks[fault.stage], kafka:
             from_s = time.monotonic()
             self._say(f"{from_s - begun_s:6.1f} s  {fault.kind} {fault.stage}")
             await KINDS[fault.kind][0](self._rig, fault)
