@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Literal, Self
 
 import msgspec
 
@@ -11,6 +11,10 @@ from gnomon.errors import ConfigurationError
 
 PREFIX = "GNOMON_"
 DEFAULT_BROKERS = "127.0.0.1:9092"
+
+Positive = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
+LogLevel = Annotated[str, msgspec.Meta(pattern="(?i)^(debug|info|warning|error|critical)$")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +48,17 @@ class Settings:
     model_name: str = "gnomon"
     key: str = field(default="", repr=False)
     key_file: str = ""
-    log_level: str = "INFO"
-    log_format: str = "plain"
-    session_timeout_s: float = 10.0
-    batch_max_records: int = 8192
-    model_poll_s: float = 5.0
-    max_lateness_s: float = 600.0
-    max_clock_ahead_s: float = 600.0
-    expire_after_s: float = 86_400.0
-    snapshot_every_s: float = 10.0
-    stall_after_s: float = 60.0
-    shed_lag_records: int = 50_000
+    log_level: LogLevel = "INFO"
+    log_format: Literal["plain", "json"] = "plain"
+    session_timeout_s: Positive = 10.0
+    batch_max_records: Annotated[int, msgspec.Meta(ge=1)] = 8192
+    model_poll_s: Positive = 5.0
+    max_lateness_s: NotNegative = 600.0
+    max_clock_ahead_s: NotNegative = 600.0
+    expire_after_s: Positive = 86_400.0
+    snapshot_every_s: Positive = 10.0
+    stall_after_s: Positive = 60.0
+    shed_lag_records: Annotated[int, msgspec.Meta(ge=0)] = 50_000
 
     def __post_init__(self) -> None:
         """Fill in what follows from ``data_dir``."""
@@ -73,7 +77,7 @@ class Settings:
         """Build from ``GNOMON_*`` variables; those of other names are ignored.
 
         Raises:
-            ConfigurationError: A variable has a value of the wrong type; it is named.
+            ConfigurationError: A variable has a value that cannot be; it is named.
         """
         known = {f.name for f in fields(cls)}
         given = {
@@ -84,7 +88,8 @@ class Settings:
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise ConfigurationError(f"{PREFIX}* variables: {error}") from error
+            expected, _, name = str(error).rpartition(" - at `$.")
+            raise ConfigurationError(f"{PREFIX}{name.rstrip('`').upper()}: {expected}") from error
 
     def as_environ(self) -> dict[str, str]:
         """The same settings as variables, for a child process."""

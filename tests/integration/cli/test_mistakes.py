@@ -181,16 +181,14 @@ def a_store(tmp_path: Path) -> Path:
     ("name", "value"),
     [
         ("GNOMON_MODEL_POLL_S", "soon"),
-        ("GNOMON_BATCH_MAX_RECORDS", "1.5"),
+        ("GNOMON_LOG_LEVEL", "loud"),
     ],
 )
 def test_a_variable_with_a_wrong_value_is_named(name: str, value: str) -> None:
     done = gnomon("status", **{"GNOMON_BROKERS": NOBODY, name: value})
 
     assert (done.returncode, done.stdout) == (2, "")
-    line = one_line(done.stderr)
-    assert line.startswith("gnomon: GNOMON_")
-    assert name.removeprefix("GNOMON_").lower() in line.lower()
+    assert one_line(done.stderr).startswith(f"gnomon: {name}: ")
 
 
 def test_a_stage_that_does_not_exist_is_named_beside_those_that_do() -> None:

@@ -1,0 +1,71 @@
+"""Settings: read from variables, refused by name, and handed on to a child unchanged."""
+
+import dataclasses
+
+import pytest
+
+from gnomon.errors import ConfigurationError
+from gnomon.settings import Settings
+
+
+def test_variables_become_settings_and_others_are_ignored() -> None:
+    given = {
+        "GNOMON_BROKERS": "a:1,b:2",
+        "GNOMON_MODEL_POLL_S": "0.25",
+        "GNOMON_BATCH_MAX_RECORDS": "7",
+        "GNOMON_LOG_LEVEL": "debug",
+        "GNOMON_LOG_FORMAT": "json",
+        "GNOMON_NO_SUCH_THING": "x",
+        "BROKERS": "c:3",
+    }
+
+    settings = Settings.from_env(given)
+
+    assert (settings.brokers, settings.model_poll_s) == ("a:1,b:2", 0.25)
+    assert (settings.batch_max_records, settings.log_level) == (7, "debug")
+    assert (settings.log_format, settings.topic_prefix) == ("json", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GNOMON_LOG_LEVEL", "loud"),
+        ("GNOMON_LOG_FORMAT", "xml"),
+        ("GNOMON_MODEL_POLL_S", "soon"),
+        ("GNOMON_MODEL_POLL_S", "0"),
+        ("GNOMON_MODEL_POLL_S", "-1"),
+        ("GNOMON_MODEL_POLL_S", "nan"),
+        ("GNOMON_MODEL_POLL_S", ""),
+        ("GNOMON_EXPIRE_AFTER_S", "inf"),
+        ("GNOMON_MAX_LATENESS_S", "-1"),
+        ("GNOMON_BATCH_MAX_RECORDS", "0"),
+        ("GNOMON_BATCH_MAX_RECORDS", "1.5"),
+        ("GNOMON_SHED_LAG_RECORDS", "-1"),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name}: ") as raised:
+        Settings.from_env({"GNOMON_KEY": "a secret", name: value})
+
+    assert "a secret" not in str(raised.value)
+
+
+def test_a_child_gets_the_same_settings() -> None:
+    settings = Settings(brokers="a:1", model_poll_s=0.5, key="k", log_format="json")
+
+    assert Settings.from_env(settings.as_environ()) == settings
+
+
+def test_the_key_is_in_no_repr() -> None:
+    assert "a secret" not in repr(Settings(key="a secret"))
+
+
+def test_files_are_in_the_data_folder_unless_said_otherwise() -> None:
+    settings = Settings(data_dir="/place", store_url="sqlite:///elsewhere.db")
+
+    assert settings.store_url == "sqlite:///elsewhere.db"
+    assert settings.key_file == "/place/kek.key"
+    assert settings.mlflow_uri == "sqlite:////place/mlflow.db"
+    assert settings.state_url == "/place/state"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.brokers = "x"  # type: ignore[misc]
