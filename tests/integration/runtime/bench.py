@@ -56,9 +56,15 @@ class Bench:
         await self._running.pop(worker)
 
     async def ended(self, worker: StageWorker[Counted]) -> BaseException | None:
-        """Wait until it ends by itself; what ended it."""
-        running = self._running.pop(worker)
-        await asyncio.wait([running], timeout=30)
+        """Wait for a bounded time until it ends by itself; what ended it."""
+        async with asyncio.timeout(30):
+            return await self.until_ended(worker)
+
+    async def until_ended(self, worker: StageWorker[Counted]) -> BaseException | None:
+        """Wait until it ends; what ended it."""
+        running = self._running[worker]
+        await asyncio.wait([running])
+        del self._running[worker]
         return running.exception()
 
     async def stop_all(self) -> None:
@@ -101,12 +107,12 @@ class Bench:
             for partition, outputs in (await self.outputs()).items()
         }
 
-    async def expect(self, each: int) -> None:
+    async def expect(self, each: int, *, timeout_s: float = 20.0) -> None:
         """Wait for ``each`` outputs a partition; they must be 1, 2, 3 … without a repeat."""
 
         async def enough() -> bool:
             return sum(map(len, (await self.written()).values())) >= each * PARTITIONS
 
-        await eventually(enough, what=f"{each * PARTITIONS} outputs")
+        await eventually(enough, what=f"{each * PARTITIONS} outputs", timeout_s=timeout_s)
         expected = {p: list(range(1, each + 1)) for p in range(PARTITIONS)}
         assert await self.written() == expected

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -180,11 +181,7 @@ class Folding(Generic[State]):
         self, writer: TransactionalWriter, records: Sequence[SourceRecord], outputs: Outputs
     ) -> None:
         name, partition = self._stage.name, str(self._place.partition)
-        counts: dict[str, int] = {}
-        offsets: dict[str, int] = {}
-        for record in records:
-            counts[record.topic] = counts.get(record.topic, 0) + 1
-            offsets[record.topic] = record.offset + 1
+        counts, offsets = _extent(records, topics=len(self.offsets))
         self._progress.enter("committing")
         with self._metrics.time("gnomon_transaction_seconds", name):
             await writer.write(outputs, offsets)
@@ -206,3 +203,13 @@ class Folding(Generic[State]):
                 "dead": len(outputs.dead),
             },
         )
+
+
+def _extent(
+    records: Sequence[SourceRecord], *, topics: int
+) -> tuple[Mapping[str, int], dict[str, int]]:
+    """How many records there are of each topic, and the offset after the last of each."""
+    if topics == 1:
+        return {records[-1].topic: len(records)}, {records[-1].topic: records[-1].offset + 1}
+    last = {record.topic: record.offset + 1 for record in records}
+    return Counter(record.topic for record in records), last

@@ -31,6 +31,8 @@ HAND_OVER_S = 5.0
 """How long a rebalance waits for the batches in hand; then their owner is fenced instead."""
 SWIFT_S = 1.0
 """The same for a worker that cannot go on: what it has in hand is done again by the next."""
+LEAVE_S = 5.0
+"""How long a worker tries to leave its group; then the session's time-out has to tell."""
 
 
 class StageWorker(Generic[State]):
@@ -168,7 +170,10 @@ class StageWorker(Generic[State]):
             await watch.stop()
             self._drop(set(self._partitions), within_s=HAND_OVER_S if self._stopped else SWIFT_S)
             await asyncio.gather(*self._leaving)
-            await app.stop()
+            # Leaves the group, for which a broker that is gone would be waited for.
+            _, late = await asyncio.wait([asyncio.create_task(app.stop())], timeout=LEAVE_S)
+            if late:
+                logger.warning("group.not_left", extra={"stage": self.stage.name})
 
     async def _handle(self, batch: Batch) -> None:
         worker = self._partitions.get(batch.partition)
