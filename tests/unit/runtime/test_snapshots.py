@@ -1,5 +1,6 @@
 """Snapshots are written whole or not at all, and refused when they are not what was written."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -51,3 +52,17 @@ def test_a_disk_that_refuses_leaves_no_half_file(
 
     assert [p.suffix for p in (tmp_path / "0").iterdir()] == [".snapshot"]
     assert [s.data for s in store.candidates(0)] == [b"kept"]
+
+
+def test_what_a_killed_process_left_unfinished_is_removed_in_time(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    saved = store.save(0, Snapshot({"t": 1}, b"1"))
+    abandoned, being_written = saved.with_suffix(".a.tmp"), saved.with_suffix(".b.tmp")
+    for path in (abandoned, being_written):
+        path.write_bytes(b"half")
+    os.utime(abandoned, (0, saved.stat().st_mtime - 4000))
+
+    store.save(0, Snapshot({"t": 2}, b"2"))
+
+    assert not abandoned.exists()
+    assert being_written.exists()

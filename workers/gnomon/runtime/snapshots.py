@@ -4,8 +4,10 @@ A snapshot only shortens recovery: any of them may be lost or refused and the st
 again from the log. Files are written beside and renamed, so a reader never sees half of one.
 """
 
+import contextlib
 import logging
 import os
+import secrets
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,6 +20,8 @@ logger = logging.getLogger(__name__)
 MAGIC = b"GNSN\x01"
 KEEP = 2
 """The last one may be from a moment before its offsets were committed; then the other is used."""
+UNFINISHED_S = 3600.0
+"""Older than this, a file beside a snapshot is nobody's any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class SnapshotStore:
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
-        beside = path.with_suffix(f".{os.getpid()}.tmp")
+        beside = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
         try:
             with beside.open("wb") as file:
                 file.write(MAGIC + len(header).to_bytes(4, "big") + header + snapshot.data)
@@ -68,6 +72,7 @@ class SnapshotStore:
             raise
         for stale in sorted(folder.glob("*.snapshot"), reverse=True)[KEEP:]:
             stale.unlink(missing_ok=True)
+        _remove_unfinished(folder, written_before_s=path.stat().st_mtime - UNFINISHED_S)
         return path
 
     def candidates(self, partition: int) -> Iterator[Snapshot]:
@@ -78,6 +83,14 @@ class SnapshotStore:
                 yield _parse(path.read_bytes())
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
+
+
+def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
+    """Files of a process that was killed while it wrote; another's that still writes stays."""
+    for path in folder.glob("*.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < written_before_s:
+                path.unlink()
 
 
 def _parse(raw: bytes) -> Snapshot:

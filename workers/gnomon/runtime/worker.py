@@ -58,7 +58,7 @@ class StageWorker(Generic[State]):
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
         self._started_at_s = clock_s()
-        self._joining_since_s: float | None = clock_s()
+        self._joining_since_s: float | None = self._started_at_s
         self._partitions: dict[int, PartitionWorker[State]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._snapshots = SnapshotStore(

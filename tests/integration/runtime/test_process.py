@@ -1,0 +1,84 @@
+"""A worker as a process: it ends when told, and when it hangs it ends all the same."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from tests.contract.contract_files import ROOT
+from tests.integration.runtime.bench import Bench
+from tests.support.polling import eventually
+
+pytestmark = pytest.mark.kafka
+
+
+class Started:
+    """Processes of the test, killed with it."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._all: list[asyncio.subprocess.Process] = []
+
+    async def __call__(self, hangs: str, *, stall_after_s: float) -> asyncio.subprocess.Process:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tests.integration.runtime.hanging_process",
+            hangs,
+            cwd=ROOT,
+            env={
+                **os.environ,
+                **self._bench.settings.as_environ(),
+                "GNOMON_STALL_AFTER_S": str(stall_after_s),
+            },
+        )
+        self._all.append(process)
+        return process
+
+    async def end(self) -> None:
+        for process in self._all:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+
+@pytest.fixture
+async def start(bench: Bench) -> AsyncIterator[Started]:
+    started = Started(bench)
+    yield started
+    await started.end()
+
+
+@pytest.mark.parametrize("hangs", ["thread", "loop"])
+async def test_a_process_that_hangs_ends_with_status_1(
+    bench: Bench, start: Started, hangs: str
+) -> None:
+    await bench.send([b"v"])
+
+    process = await start(hangs, stall_after_s=2.0)
+
+    assert await asyncio.wait_for(process.wait(), 50) == 1
+    assert await bench.written() == {}
+
+
+async def test_a_process_told_to_end_commits_and_ends_with_status_0(
+    bench: Bench, start: Started
+) -> None:
+    await bench.send([b"v"] * 40)
+    process = await start("not", stall_after_s=30)
+
+    async def some() -> bool:
+        return bool(await bench.written())
+
+    await eventually(some, what="work")
+    began_s = time.monotonic()
+
+    process.send_signal(signal.SIGTERM)
+
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert time.monotonic() - began_s < 8
+    await bench.start()
+    await bench.expect(10)
