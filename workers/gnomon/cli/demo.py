@@ -52,14 +52,16 @@ def _own_place(settings: Settings) -> Settings:
 async def _demo(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.demo.run import Demo  # noqa: PLC0415
     from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
-    from gnomon.runtime.training import Trainer  # noqa: PLC0415
+    from gnomon.runtime.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     began_s = time.monotonic()
+    warming = asyncio.create_task(asyncio.to_thread(warm_up, settings))
     async with LocalStack(settings, own_broker=True, stages=STAGES, progress=_say) as stack:
+        await warming
         trainer = Trainer(stack.settings, author="demo")
         left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
         with _screen() as show:

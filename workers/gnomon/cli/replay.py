@@ -111,17 +111,19 @@ async def _replay(runs: "list[Run]", options: argparse.Namespace, settings: Sett
     from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
     from gnomon.replay.run import Replay  # noqa: PLC0415
     from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
-    from gnomon.runtime.training import Trainer  # noqa: PLC0415
+    from gnomon.runtime.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     say = _say
+    warming = asyncio.create_task(asyncio.to_thread(warm_up, settings))
     stack = LocalStack(settings, own_broker=not options.brokers, stages=STAGES, progress=say)
     try:
         async with stack:
             settings = stack.settings
+            await warming
             trainer = Trainer(settings, author="replay")
             replay = Replay(
                 stack,

@@ -55,8 +55,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
-    from gnomon.runtime.reporting import init_sentry  # noqa: PLC0415
     from gnomon.runtime.process import run_stage  # noqa: PLC0415
+    from gnomon.runtime.reporting import init_sentry  # noqa: PLC0415
     from gnomon.stages.build import build_stage  # noqa: PLC0415
     from gnomon.telemetry import configure_logging  # noqa: PLC0415
 

@@ -23,6 +23,15 @@ class Opened:
     unreadable: Counter[str]
 
 
+def warm_up(settings: Settings) -> None:
+    """Make the registry ready: the first look makes its tables, which takes seconds.
+
+    Raises:
+        RegistryUnavailableError: The registry does not answer.
+    """
+    Registry(uri=settings.mlflow_uri, model_name=settings.model_name).live()
+
+
 class Trainer:
     """Trains on all of a vault's decisions.
 

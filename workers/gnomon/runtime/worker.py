@@ -26,6 +26,7 @@ from gnomon.settings import Settings
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
+GC_YOUNG = 50_000
 
 HAND_OVER_S = 5.0
 """How long a rebalance waits for the batches in hand; then their owner is fenced instead."""
@@ -162,6 +163,8 @@ class StageWorker(Generic[State]):
             await app.start()
             gc.collect()
             gc.freeze()  # the imported world never becomes garbage: keep it out of collections
+            # A batch is thousands of objects that die together: no look at the young ones between.
+            gc.set_threshold(GC_YOUNG, 20, 20)
             watch.start()
             await self._ended
         except KafkaError as error:
