@@ -87,7 +87,7 @@ class Rate:
 async def watch(
     brokers: str, topic: str, *, partitions: int, expected: int, pid: int, timeout_s: float
 ) -> Rate:
-    """Follow the growth of ``topic`` by ``expected`` records, written by process group ``pid``."""
+    """Follow the growth of ``topic`` by ``expected`` records, written by process ``pid`` and its children."""
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     await consumer.start()
     try:
@@ -110,31 +110,21 @@ async def watch(
     return Rate(rate, cpu_seconds(pid), now_s - began_s, done)
 
 
-def cpu_seconds(group: int) -> float:
-    """User and system time of every process of the process group, and of their ended children."""
-    ticks = 0
+def cpu_seconds(root: int) -> float:
+    """User and system time of a process, its descendants, and those of them that have ended."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        if int(fields[2]) == group:
-            ticks += sum(map(int, fields[11:15]))
-    return ticks / TICKS
-
-
-def resident_mb(group: int) -> float:
-    """Resident memory of the largest process of the group."""
-    largest = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            if os.getpgid(int(status.parent.name)) != group:
-                continue
-            line = next(x for x in status.read_text().splitlines() if x.startswith("VmRSS"))
-        except (OSError, StopIteration):
-            continue
-        largest = max(largest, int(line.split()[1]))
-    return largest / 1024
+        pid = int(stat.parent.name)
+        parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    family = {root}
+    while more := {pid for pid, parent in parents.items() if parent in family} - family:
+        family |= more
+    return sum(ticks.get(pid, 0) for pid in family) / TICKS
 
 
 def start(argv: Sequence[str], env: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
