@@ -2,7 +2,10 @@
 
 import json
 import logging
+import math
 import sys
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -55,6 +58,9 @@ METRICS: dict[MetricName, Metric] = {
 }
 assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here
 
+MAX_KINDS = 1000
+"""Kinds of lines remembered at once; messages with values in them would be ever new kinds."""
+
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -90,6 +96,38 @@ class PlainFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
+class RepeatFilter(logging.Filter):
+    """Lets a library say the same thing once in a while only; gnomon's own lines always pass.
+
+    A Kafka client without its broker says so hundreds of times a second. The next line that
+    passes carries how many of its kind did not, as ``repeated``.
+    """
+
+    def __init__(
+        self, *, every_s: float = 10.0, clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._every_s, self._clock_s = every_s, clock_s
+        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether ``record`` passes."""
+        if record.name.partition(".")[0] == "gnomon":
+            return True
+        key = (record.name, str(record.msg))
+        now_s = self._clock_s()
+        said_s, kept = self._said.get(key, (-math.inf, 0))
+        if now_s - said_s < self._every_s:
+            self._said[key] = (said_s, kept + 1)
+            return False
+        if len(self._said) > MAX_KINDS:
+            self._said.clear()
+        self._said[key] = (now_s, 0)
+        if kept:
+            record.repeated = kept
+        return True
+
+
 def configure_logging(*, level: str, log_format: str) -> None:
     """Send gnomon's own lines at ``level``, and warnings of libraries, to standard error.
 
@@ -97,6 +135,7 @@ def configure_logging(*, level: str, log_format: str) -> None:
         ValueError: ``level`` is not a level's name.
     """
     handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(RepeatFilter())
     handler.setFormatter(JsonFormatter() if log_format == "json" else PlainFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]

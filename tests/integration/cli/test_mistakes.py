@@ -55,8 +55,25 @@ def test_a_worker_without_a_broker_ends_soon(tmp_path: Path) -> None:
     done = gnomon("worker", "features", GNOMON_BROKERS=NOBODY, GNOMON_DATA_DIR=str(tmp_path))
 
     assert done.returncode == 1
-    assert NOBODY.partition(":")[0] in done.stderr
+    assert NOBODY in done.stderr
+    assert "start one with gnomon broker, or set GNOMON_BROKERS" in done.stderr
     assert time.monotonic() - began_s < 10
+
+
+@pytest.mark.kafka
+def test_a_worker_without_its_topics_says_how_to_make_them(
+    kafka: Kafka, prefix: str, tmp_path: Path
+) -> None:
+    done = gnomon(
+        "worker",
+        "features",
+        GNOMON_BROKERS=kafka.brokers,
+        GNOMON_TOPIC_PREFIX=prefix,
+        GNOMON_DATA_DIR=str(tmp_path),
+    )
+
+    assert done.returncode == 2
+    assert f"there is no topic '{prefix}task-events': gnomon topics create" in done.stderr
 
 
 @pytest.mark.parametrize(

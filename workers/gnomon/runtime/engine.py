@@ -32,6 +32,10 @@ BatchHandler = Callable[[Batch], Awaitable[None]]
 PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
 
 
+SHUTDOWN_S = 5.0
+"""How long a part of the consumer may take to end: with Kafka gone it would wait for an answer."""
+
+
 class _LoopThread(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread without the thread: served by a task of the main loop."""
 

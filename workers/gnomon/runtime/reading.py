@@ -1,5 +1,6 @@
 """Read topics for people and reports: without a group, nothing is committed."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -13,6 +14,9 @@ from aiokafka.structs import TopicPartition
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
 from gnomon.topics import DEAD_LETTERS
+
+TOPICS_S = 10.0
+"""How long topics may take to be known after a broker has started."""
 
 
 async def read_topic(
@@ -80,6 +84,21 @@ async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[T
         for found in described
         if not found["error_code"]
     }
+
+
+async def require_topics(brokers: str, topics: Sequence[str]) -> None:
+    """Make sure that ``topics`` exist; a broker that has just started may take a moment to know.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+        ConfigurationError: One does not exist.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TOPICS_S
+    while missing := sorted(set(topics) - set(await partitions_of(brokers, topics))):
+        if loop.time() > deadline:
+            raise ConfigurationError(f"there is no topic {missing[0]!r}: gnomon topics create")
+        await asyncio.sleep(0.5)
 
 
 def no_broker(brokers: str, error: KafkaError) -> BrokerUnavailableError:

@@ -20,6 +20,7 @@ from gnomon.runtime.overview import group_of
 from gnomon.runtime.partition import PartitionWorker
 from gnomon.runtime.ports import Place, Stage
 from gnomon.runtime.progress import Stall
+from gnomon.runtime.reading import require_topics
 from gnomon.runtime.snapshots import SnapshotStore
 from gnomon.runtime.watch import Watch
 from gnomon.settings import Settings
@@ -143,10 +144,11 @@ class StageWorker(Generic[State]):
                 )
 
     async def _work(self) -> None:
-        prefix = self._settings.topic_prefix
+        topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
+        await require_topics(self._settings.brokers, topics)
         app = engine.create_app(
             group=self.group,
-            topics=[prefix + name for name in self.stage.inputs],
+            topics=topics,
             settings=self._settings,
             handle=self._handle,
             on_assigned=self._on_assigned,
