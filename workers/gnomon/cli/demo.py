@@ -64,7 +64,7 @@ async def _demo(options: argparse.Namespace, settings: Settings) -> int:
         await warming
         trainer = Trainer(stack.settings, author="demo")
         left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
-        with _screen() as show:
+        with _Screen() as show:
             demo = Demo(stack, trainer=trainer, show=show, seed=options.seed)
             picture = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
         stored = await asyncio.to_thread(trainer.stored)
@@ -72,7 +72,7 @@ async def _demo(options: argparse.Namespace, settings: Settings) -> int:
     return 0
 
 
-class _screen:  # noqa: N801  used as a function: ``with _screen() as show``
+class _Screen:
     """A live picture on a terminal, else a plain line every few seconds."""
 
     def __init__(self) -> None:

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Sequence
 
 from gnomon.settings import Settings
+from gnomon.stages import STAGES
 
-STAGES = ("features", "shadow", "comparison", "vault")
 MAX_PORT = 65_535
 
 

@@ -128,7 +128,12 @@ class ShadowStage:
         except Exception as error:
             logger.warning(
                 "model.failed",
-                extra={"model": model.name, "version": model.version, "reason": repr(error)[:200]},
+                # The class alone: a message may quote what it was given.
+                extra={
+                    "model": model.name,
+                    "version": model.version,
+                    "error": type(error).__name__,
+                },
             )
             self._metrics.count("gnomon_models_refused_total", 1, "failed")
             return None

@@ -1,0 +1,15 @@
+"""What a stage reads is said in one more place, for those who ask the broker alone."""
+
+from gnomon.runtime.overview import INPUTS
+from gnomon.stages import STAGES
+from gnomon.stages.comparison import ComparisonStage
+from gnomon.stages.features import FeaturesStage
+from gnomon.stages.shadow import ShadowStage
+from gnomon.stages.vault import VaultStage
+
+
+def test_the_overview_knows_what_every_stage_reads() -> None:
+    stages = (FeaturesStage, ShadowStage, ComparisonStage, VaultStage)
+
+    assert {stage.name: stage.inputs for stage in stages} == INPUTS
+    assert tuple(stage.name for stage in stages) == STAGES
