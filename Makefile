@@ -16,9 +16,9 @@ setup: $(VENV)/.setup ## install gnomon with everything to develop it, into .ven
 demo: $(VENV)/.runtime ## see the whole of gnomon run on this machine
 	$(BIN)/gnomon demo
 
-# Three at once: most of the time a test waits for Kafka, not for a core. A file stays together.
+# Two at once: a test mostly waits, for Kafka or for a process. A file stays together.
 test: setup ## run every test, with a real broker
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## style, types, layers, and the public contract
 	$(BIN)/ruff check .

@@ -229,7 +229,7 @@ def test_topics_that_were_not_created_say_how_to(kafka: Kafka, prefix: str) -> N
     for command in (("tail", "control", "--no-follow"), ("status",)):
         done = gnomon(*command, GNOMON_BROKERS=kafka.brokers, GNOMON_TOPIC_PREFIX=prefix)
 
-        assert (done.returncode, done.stdout) == (2, "")
+        assert (done.returncode, done.stdout) == (2, ""), done.stderr
         assert prefix in done.stderr
         assert "gnomon topics create" in one_line(done.stderr)
 

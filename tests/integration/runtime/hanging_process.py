@@ -30,7 +30,7 @@ async def main() -> int:
         settings=Settings.from_env(os.environ),
         metrics=Metrics(),
         port=0,
-        supervised=False,
+        parent=None,
     )
 
 

@@ -10,6 +10,7 @@ import textwrap
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from tests.support.polling import eventually, eventually_sync
 
 from gnomon.runtime.supervisor import EXIT_CONFIGURATION, Supervisor
@@ -87,47 +88,47 @@ async def test_restarts_wait_longer_each_time() -> None:
 
 
 CHILD = """
-import asyncio, os
-from gnomon.runtime.supervisor import stop_with_parent
+import os, sys, threading
+from gnomon.runtime.parent import ParentWatch
 
-async def main():
-    stop = asyncio.Event()
-    stop_with_parent(stop.set)
-    print(os.getpid(), flush=True)
-    await stop.wait()
-
-asyncio.run(main())
+told = threading.Event()
+watch = ParentWatch()
+if sys.argv[1] == "working":
+    watch.on_end(told.set)
+print(os.getpid(), flush=True)
+told.wait()
 """
 PARENT = f"""
-import asyncio, os
+import asyncio, os, sys
 from gnomon.runtime.supervisor import Supervisor
 
 def show(name, line):
     print(line, flush=True)
 
 async def main():
-    await Supervisor({{"c": ["-c", {CHILD!r}]}}, environ=dict(os.environ), on_line=show).run()
+    await Supervisor({{"c": ["-c", {CHILD!r}, sys.argv[1]]}}, environ=dict(os.environ), on_line=show).run()
 
 asyncio.run(main())
 """
 
 
-def test_children_end_with_a_supervisor_that_is_killed() -> None:
+@pytest.mark.parametrize("child", ["starting", "working"])
+def test_children_end_with_a_supervisor_that_is_killed(child: str) -> None:
     parent = subprocess.Popen(  # noqa: S603
-        [sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", PARENT, child], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
-    child = int(parent.stdout.readline())
+    pid = int(parent.stdout.readline())
     parent.kill()
     parent.wait()
     parent.stdout.close()
 
     def gone() -> bool:
         try:
-            os.kill(child, 0)
+            os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        return _is_zombie(child)
+        return _is_zombie(pid)
 
     eventually_sync(gone, what="the child has ended")
 

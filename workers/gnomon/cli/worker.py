@@ -53,6 +53,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.runtime.parent import ParentWatch  # noqa: PLC0415
+
+    parent = ParentWatch() if options.supervised else None  # before the slow imports
+
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
     from gnomon.runtime.process import run_stage  # noqa: PLC0415
@@ -69,7 +73,7 @@ async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -
         settings=settings,
         metrics=metrics,
         port=options.port,
-        supervised=options.supervised,
+        parent=parent,
     )
 
 

@@ -7,8 +7,9 @@ from typing import TypeVar
 
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
 from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.parent import ParentWatch
 from gnomon.runtime.ports import Stage
-from gnomon.runtime.supervisor import EXIT_CONFIGURATION, stop_with_parent
+from gnomon.runtime.supervisor import EXIT_CONFIGURATION
 from gnomon.runtime.watch import GIVE_UP_AFTER
 from gnomon.runtime.watchdog import Watchdog
 from gnomon.runtime.worker import StageWorker
@@ -22,9 +23,14 @@ END_S = 15.0
 
 
 async def run_stage(
-    stage: Stage[State], *, settings: Settings, metrics: Metrics, port: int, supervised: bool
+    stage: Stage[State],
+    *,
+    settings: Settings,
+    metrics: Metrics,
+    port: int,
+    parent: ParentWatch | None,
 ) -> int:
-    """Run one stage until SIGTERM, SIGINT or, if ``supervised``, the end of the parent.
+    """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if there is one to watch.
 
     Returns:
         0 after a clean stop, 1 when it could not go on, 2 when it never can as configured.
@@ -37,9 +43,9 @@ async def run_stage(
         watchdog.end_within(END_S, status=0)
         worker.stop()
 
-    if supervised:
-        stop_with_parent(stop)
     loop = asyncio.get_running_loop()
+    if parent is not None:
+        parent.on_end(lambda: loop.call_soon_threadsafe(stop))
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     status = 1

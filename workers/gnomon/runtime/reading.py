@@ -15,6 +15,8 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
 from gnomon.topics import DEAD_LETTERS
 
+ANSWER_S = 3.0
+"""How long brokers that are busy, or just starting, are asked again."""
 TOPICS_S = 10.0
 """How long topics may take to be known after a broker has started."""
 
@@ -68,14 +70,10 @@ async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[T
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
-    try:
-        await admin.start()
-        described = await admin.describe_topics(list(topics))
-    except KafkaError as error:
-        raise no_broker(brokers, error) from error
-    finally:
-        await admin.close()
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + ANSWER_S
+    while (described := await _described(brokers, topics, last=loop.time() > deadline)) is None:  # noqa: ASYNC110
+        await asyncio.sleep(0.2)
     return {
         found["topic"]: [
             TopicPartition(found["topic"], number)
@@ -84,6 +82,23 @@ async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[T
         for found in described
         if not found["error_code"]
     }
+
+
+async def _described(
+    brokers: str, topics: Sequence[str], *, last: bool
+) -> Sequence[Mapping[str, Any]] | None:
+    """What the brokers say; ``None`` if it is worth asking again, and this is not the last try."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    try:
+        await admin.start()
+        found: Sequence[Mapping[str, Any]] = await admin.describe_topics(list(topics))
+    except KafkaError as error:
+        if error.retriable and not last:
+            return None
+        raise no_broker(brokers, error) from error
+    finally:
+        await admin.close()
+    return found
 
 
 async def require_topics(brokers: str, topics: Sequence[str]) -> None:

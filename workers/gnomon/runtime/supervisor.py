@@ -7,7 +7,6 @@ one died. Exit status 0 without a request, or any other but ``EXIT_CONFIGURATION
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -141,15 +140,3 @@ class Supervisor:
             logger.warning("child.killed", extra={"child": child.name})
             process.kill()
             await process.wait()
-
-
-def stop_with_parent(stop: Callable[[], None]) -> None:
-    """In a child: call ``stop`` when standard input ends, that is when the parent is gone."""
-    loop = asyncio.get_running_loop()
-
-    def readable() -> None:
-        if not os.read(sys.stdin.fileno(), 1):
-            loop.remove_reader(sys.stdin)
-            stop()
-
-    loop.add_reader(sys.stdin, readable)
