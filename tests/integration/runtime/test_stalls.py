@@ -132,13 +132,13 @@ async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
     await bench.send([b"v"] * 40)
     await bench.expect(10)
     reader = CountingStage(name="reading", inputs=("task-features",), output="comparisons")
-    worker = await bench.start(reader, stall_after_s=0.8)
+    worker = await bench.start(reader, stall_after_s=2.5)
 
     seen: list[object] = []
 
     async def watched_for_a_while() -> bool:
         seen.extend(worker.stalls())
-        return float(str(worker.status()["uptime_s"])) > 4
+        return float(str(worker.status()["uptime_s"])) > 10
 
     await eventually(watched_for_a_while, what="a while")
     assert seen == []
