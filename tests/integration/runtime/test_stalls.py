@@ -76,6 +76,11 @@ async def test_a_transaction_that_hangs_is_named(
 async def test_a_recovery_that_hangs_is_named(bench: Bench) -> None:
     first = await bench.start()
     await bench.send([b"v"] * 4, partitions=1)
+
+    async def committed() -> bool:
+        return await bench.written() == {0: [1, 2, 3, 4]}
+
+    await eventually(committed, what="something to recover")
     await bench.stop(first)
     shutil.rmtree(bench.settings.state_url, ignore_errors=True)
     await bench.send([b"v"] * 4, partitions=1)
