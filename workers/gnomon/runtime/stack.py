@@ -16,7 +16,7 @@ import aiohttp
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.topics_admin import create_topics
-from gnomon.errors import GnomonError, TransientError
+from gnomon.errors import GnomonError
 from gnomon.runtime.supervisor import Supervisor
 from gnomon.settings import Settings
 from gnomon.vault import create_key_file
@@ -78,12 +78,6 @@ class LocalStack:
         trace: TracebackType | None,
     ) -> None:
         await self._stop()
-
-    @property
-    def pids(self) -> dict[str, int | None]:
-        """Process id of each stage's worker."""
-        children = self._supervisor.children if self._supervisor is not None else {}
-        return {name: child.pid for name, child in children.items()}
 
     async def status(self, stage: str) -> Mapping[str, Any] | None:
         """What the stage tells of itself, ``None`` while it does not answer."""
@@ -189,17 +183,3 @@ def _free_ports(count: int) -> list[int]:
     finally:
         for one in sockets:
             one.close()
-
-
-async def until(check: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-    """Wait until ``check`` is true.
-
-    Raises:
-        TransientError: It was not within ``timeout_s`` seconds.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    while not check():
-        if loop.time() > deadline:
-            raise TransientError(f"not within {timeout_s:.0f} s: {what}")
-        await asyncio.sleep(POLL_S)
