@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
 from gnomon.events import Ledger
-from gnomon.runtime.reading import no_broker, partitions_of, read_topic
+from gnomon.runtime.reading import answered, no_broker, partitions_of, read_topic
 from gnomon.topics import (
     COMPARISON_METRICS,
     COMPARISONS,
@@ -35,6 +35,8 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
 FEW = 100
 """Up to so many offsets behind, records are counted one by one."""
 COUNT_S = 1.0
+COORDINATOR_S = 15.0
+"""A cluster that was never asked about a group makes the topic of their offsets first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ async def _stage(
     consumer: AIOKafkaConsumer,
     admin: AIOKafkaAdminClient,
 ) -> StageOverview:
-    workers = len(await _members(admin, group))
+    workers = len(await answered(lambda: _members(admin, group), within_s=COORDINATOR_S))
     if not tps:
         return StageOverview(name, workers, {})
     ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)

@@ -3,8 +3,8 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,6 +14,8 @@ from aiokafka.structs import TopicPartition
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
 from gnomon.topics import DEAD_LETTERS
+
+T = TypeVar("T")
 
 ANSWER_S = 3.0
 """How long brokers that are busy, or just starting, are asked again."""
@@ -70,10 +72,10 @@ async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[T
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + ANSWER_S
-    while (described := await _described(brokers, topics, last=loop.time() > deadline)) is None:  # noqa: ASYNC110
-        await asyncio.sleep(0.2)
+    try:
+        described = await answered(lambda: _described(brokers, topics), within_s=ANSWER_S)
+    except KafkaError as error:
+        raise no_broker(brokers, error) from error
     return {
         found["topic"]: [
             TopicPartition(found["topic"], number)
@@ -84,18 +86,28 @@ async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[T
     }
 
 
-async def _described(
-    brokers: str, topics: Sequence[str], *, last: bool
-) -> Sequence[Mapping[str, Any]] | None:
-    """What the brokers say; ``None`` if it is worth asking again, and this is not the last try."""
+async def answered(ask: Callable[[], Awaitable[T]], *, within_s: float) -> T:
+    """What ``ask`` gives; brokers that are busy, or just starting, are asked again for so long.
+
+    Raises:
+        KafkaError: The last refusal.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while True:
+        try:
+            return await ask()
+        except KafkaError as error:
+            if not error.retriable or loop.time() > deadline:
+                raise
+        await asyncio.sleep(0.2)
+
+
+async def _described(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
         await admin.start()
         found: Sequence[Mapping[str, Any]] = await admin.describe_topics(list(topics))
-    except KafkaError as error:
-        if error.retriable and not last:
-            return None
-        raise no_broker(brokers, error) from error
     finally:
         await admin.close()
     return found
