@@ -33,8 +33,8 @@ faults: setup ## kill, freeze and restart everything, then verify every record; 
 schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
 	$(BIN)/gnomon schemas export --out schemas
 
-bench: setup ## measure the engine beside its peers and the floor; QUICK=1 without peers
-	$(BIN)/python benchmarks/engine.py $(if $(QUICK),--quick)
+bench: setup ## measure the engine beside its peers and the floor, latency and memory; QUICK=1: under 3 min
+	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
 constraints: setup ## write constraints.txt anew from what is installed
 	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
@@ -44,7 +44,7 @@ clean: ## remove .venv, caches and builds; data and keys in .gnomon stay
 	find workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two stamps, so that a demo need not wait for the tools, and a second run waits for nothing.
-$(VENV)/.runtime: pyproject.toml constraints.txt
+$(VENV)/.runtime: pyproject.toml constraints.txt hatch_build.py workers/gnomon/features/native.pyx
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "gnomon needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "==> Making $(VENV) and installing gnomon: a few minutes, once"

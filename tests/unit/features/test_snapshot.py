@@ -60,7 +60,7 @@ GOOD = _bytes()
         (GOOD[:10], "not a snapshot"),
         (GOOD[:18], "not a snapshot"),
         (b"x" + GOOD, "not a snapshot"),
-        (GOOD[:16] + b"\x02\x00" + GOOD[18:], "version 2"),
+        (GOOD[:16] + b"\x03\x00" + GOOD[18:], "version 3"),
         (GOOD[:-1], "damaged"),
         (GOOD + b"\0", "damaged"),
         (GOOD[:200] + bytes([GOOD[200] ^ 1]) + GOOD[201:], "damaged"),

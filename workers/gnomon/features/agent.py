@@ -1,4 +1,4 @@
-"""Everything remembered of one agent, and what each of its events changes.
+"""One agent's memory in Python: the definition of what ``native`` does in C.
 
 What counts is decided by event time against the agent's own newest event time, never by what
 happens to be in memory still: ``kept_from_ms`` below is where individual finishes are forgotten,
@@ -6,12 +6,15 @@ whether or not they have been dropped yet. So neither the split into batches, no
 tick can change a value.
 """
 
+import sys
 from array import array
 from bisect import bisect_right, insort
+from typing import Literal, Self
 
-from gnomon.events import TaskCancelled, TaskFinished
+from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
-from gnomon.features.history import History
+from gnomon.features.figures import Columns, Known, Now
+from gnomon.features.history import History, averages
 from gnomon.features.tasks import Ended, Flights, task_key
 from gnomon.features.window import NS, Window, mark
 
@@ -20,12 +23,9 @@ _FLIGHT_LONGER_MS = FLIGHT_MS - HOUR_MS
 
 
 class Agent:
-    """One agent.
+    """An ``AgentMemory``.
 
     Attributes:
-        newest_ms: Its newest event time.
-        appended_ms: The broker's append time of the newest record of the partition when the
-            agent was last heard of.
         window: Its finishes, late ones left out.
         late: Finish times of those that came too late for the window, ascending.
         forgotten_finish_ms: Newest finish time that is no longer in ``window`` or ``late``; -1 if
@@ -33,8 +33,6 @@ class Agent:
         history: Its last runs.
         flights: Its tasks in flight.
         ended: Its tasks that ended lately.
-        shown: Finishes in the hour plus tasks in flight, as last written to agent-features.
-        due_minute: Minute in which the state will look whether those have decayed; -1 if none.
         room: Ended tasks at which to drop what is forgotten.
     """
 
@@ -52,7 +50,7 @@ class Agent:
         "window",
     )
 
-    def __init__(self, *, newest_ms: int, appended_ms: int) -> None:
+    def __init__(self, newest_ms: int, appended_ms: int) -> None:
         self.newest_ms = newest_ms
         self.appended_ms = appended_ms
         self.window = Window()
@@ -65,16 +63,36 @@ class Agent:
         self.due_minute = -1
         self.room = _ROOM
 
-    def finish(self, event: TaskFinished, kept_from_ms: int) -> None:
+    def start(self, event: TaskStarted, kept_ms: int) -> Known | None:
+        """Put a task in flight; what was known before it, or ``None`` if it is a repeat."""
+        t, key = event.started_at_ms, task_key(event.task_id)
+        kept_from_ms = self._advance(t, kept_ms)
+        flights_from_ms = kept_from_ms - _FLIGHT_LONGER_MS
+        if self.flights.holds(key, flights_from_ms) or self.ended.holds(key, kept_from_ms):
+            return None
+        after_ms = max(t - HOUR_MS, kept_from_ms)
+        self.window.show(after_ms, t)
+        last_ms = self._last_finish_ms(t, kept_from_ms)
+        known = (
+            *self.window.figures(),
+            self.flights.count(after_ms - _FLIGHT_LONGER_MS, t),
+            None if last_ms is None else (t - last_ms) / 1000,
+            *averages(self.history.by_type.get(event.task_type)),
+            *averages(self.history.overall),
+            self._late_between(after_ms, t),
+        )
+        self.flights.add(key, t, flights_from_ms)
+        return known
+
+    def finish(self, event: TaskFinished, kept_ms: int) -> None:
         """Count one finish, unless one of the same task is remembered."""
-        key = task_key(event.task_id)
-        time_ms = event.finished_at_ms
+        key, time_ms = task_key(event.task_id), event.finished_at_ms
+        kept_from_ms = self._advance(time_ms, kept_ms)
         if not self.ended.finish(key, time_ms, kept_from_ms):
             return
         duration_ns = int(event.duration_s * NS + 0.5)
         succeeded = event.succeeded
-        if self.flights.started:
-            self.flights.remove(key)
+        self.flights.remove(key)
         self.history.add(event.task_type, duration_ns, succeeded)
         if time_ms >= kept_from_ms + HOUR_MS:
             marked = mark(succeeded, event.code_review_iterations, event.deployment_succeeded)
@@ -88,25 +106,98 @@ class Agent:
         if len(self.ended.keys) >= self.room:
             self._forget(kept_from_ms)
 
-    def knows(self, key: int, kept_from_ms: int) -> bool:
-        """Whether the task is in flight, or its end is remembered: its start is a repeat."""
-        return self.flights.holds(key, kept_from_ms - _FLIGHT_LONGER_MS) or self.ended.holds(
-            key, kept_from_ms
-        )
-
-    def start(self, key: int, started_ms: int, kept_from_ms: int) -> None:
-        """Put a task in flight."""
-        self.flights.add(key, started_ms, kept_from_ms - _FLIGHT_LONGER_MS)
-
-    def cancel(self, event: TaskCancelled, kept_from_ms: int) -> None:
+    def cancel(self, event: TaskCancelled, kept_ms: int) -> None:
         """Take a task out of flight and remember that it has ended."""
         key = task_key(event.task_id)
+        kept_from_ms = self._advance(event.cancelled_at_ms, kept_ms)
         self.flights.remove(key)
         self.ended.cancel(key, event.cancelled_at_ms, kept_from_ms)
         if len(self.ended.keys) >= self.room:
             self._forget(kept_from_ms)
 
-    def last_finish_ms(self, until_ms: int, kept_from_ms: int) -> int | None:
+    def now(self, as_of_ms: int) -> Now:
+        """What is known at an instant not before the newest event time."""
+        after_ms = as_of_ms - HOUR_MS
+        self.window.show(after_ms, as_of_ms)
+        return (
+            *self.window.figures(),
+            self.flights.count(as_of_ms - FLIGHT_MS, as_of_ms),
+            self._last_finish_ms(as_of_ms, -1),
+            self._late_between(after_ms, as_of_ms),
+        )
+
+    def counts(self, as_of_ms: int) -> int:
+        """Finishes in the hour plus tasks in flight."""
+        window = self.window
+        window.show(as_of_ms - HOUR_MS, as_of_ms)
+        return window.stop - window.first + self.flights.count(as_of_ms - FLIGHT_MS, as_of_ms)
+
+    def decays_at_ms(self, as_of_ms: int) -> int:
+        """When ``counts`` will next change if nothing more comes; -1 if it is zero."""
+        window, times = self.window, self.flights.times
+        window.show(as_of_ms - HOUR_MS, as_of_ms)
+        oldest = bisect_right(times, as_of_ms - FLIGHT_MS)
+        ends = [window.times[window.first] + HOUR_MS] if window.stop > window.first else []
+        if oldest < len(times):
+            ends.append(times[oldest] + FLIGHT_MS)
+        return min(ends, default=-1)
+
+    def columns(self) -> Columns:
+        """Write it down."""
+        window, history = self.window, self.history
+        flights = sorted(self.flights.started.items())
+        return Columns(
+            self.newest_ms,
+            self.appended_ms,
+            self.forgotten_finish_ms,
+            self.shown,
+            self.due_minute,
+            self.room,
+            times=_bytes(window.times),
+            durations=_bytes(window.durations),
+            marks=_bytes(window.marks),
+            late=_bytes(self.late) if self.late else b"",
+            ended_keys=_bytes(self.ended.keys),
+            ended_whens=_bytes(self.ended.whens),
+            flight_keys=_bytes(array("q", [key for key, _ in flights])),
+            flight_times=_bytes(array("q", [started_ms for _, started_ms in flights])),
+            overall=_bytes(history.overall),
+            by_type=[(task_type, _bytes(ring)) for task_type, ring in history.by_type.items()],
+        )
+
+    @classmethod
+    def restored(cls, columns: Columns) -> Self:
+        """What ``columns`` wrote down; ``ValueError`` if they do not fit one another."""
+        agent = cls(columns.newest_ms, columns.appended_ms)
+        agent.forgotten_finish_ms, agent.room = columns.forgotten_finish_ms, columns.room
+        agent.shown, agent.due_minute = columns.shown, columns.due_minute
+        window, ended = agent.window, agent.ended
+        window.times = _column("q", columns.times)
+        window.durations = _column("q", columns.durations)
+        window.marks = _column("i", columns.marks)
+        agent.late = _column("q", columns.late) if columns.late else None
+        ended.keys = _column("q", columns.ended_keys)
+        ended.whens = _column("q", columns.ended_whens)
+        if not len(window.times) == len(window.durations) == len(window.marks):
+            raise ValueError("columns of a window of different lengths")
+        if len(ended.keys) != len(ended.whens):
+            raise ValueError("columns of ended tasks of different lengths")
+        flight_times = _column("q", columns.flight_times)
+        started = zip(_column("q", columns.flight_keys), flight_times, strict=True)
+        agent.flights.started = dict(started)
+        agent.flights.times = array("q", sorted(flight_times))
+        agent.history.overall = _column("q", columns.overall)
+        agent.history.by_type = {
+            sys.intern(task_type): _column("q", ring) for task_type, ring in columns.by_type
+        }
+        return agent
+
+    def _advance(self, time_ms: int, kept_ms: int) -> int:
+        """Move the agent's clock on; individual finishes are known after what is returned."""
+        self.newest_ms = max(self.newest_ms, time_ms)
+        return self.newest_ms - kept_ms
+
+    def _last_finish_ms(self, until_ms: int, kept_from_ms: int) -> int | None:
         """The newest finish known at or before ``until_ms``, late ones too.
 
         Of the finishes at or before ``kept_from_ms`` only the newest is known.
@@ -120,7 +211,7 @@ class Agent:
                 newest = max(newest, _newest(self.late, kept_from_ms))
         return newest if 0 <= newest <= until_ms else None
 
-    def late_between(self, after_ms: int, until_ms: int) -> int:
+    def _late_between(self, after_ms: int, until_ms: int) -> int:
         """How many finishes of ``(after_ms, until_ms]`` came too late."""
         late = self.late
         if late is None:
@@ -147,3 +238,17 @@ def _newest(times: "array[int]", until_ms: int) -> int:
         return last
     at = bisect_right(times, until_ms)
     return times[at - 1] if at else -1
+
+
+def _bytes(column: "array[int]") -> bytes:
+    if sys.byteorder == "big":
+        column = column[:]
+        column.byteswap()
+    return column.tobytes()
+
+
+def _column(typecode: Literal["i", "q"], data: bytes) -> "array[int]":
+    column = array(typecode, data)
+    if sys.byteorder == "big":
+        column.byteswap()
+    return column

@@ -1,24 +1,29 @@
 """What an agent's features are last known to be, also when the agent says nothing more."""
 
 from gnomon import codec
-from gnomon.features.agent import Agent
+from gnomon.features.figures import AgentMemory
 from gnomon.features.state import FeaturesState
-from gnomon.features.vector import agent_features, counts, decays_at_ms
+from gnomon.features.vector import agent_features
 from gnomon.records import Keyed, Outputs
 from gnomon.topics import AGENT_FEATURES
 
 
-def publish(state: FeaturesState, agent_id: str, agent: Agent, *, as_of_ms: int) -> Keyed:
+def publish(state: FeaturesState, agent_id: str, agent: AgentMemory, *, as_of_ms: int) -> Keyed:
     """Write an agent's features down, and watch for when time alone will change them."""
-    features = agent_features(agent_id, agent, as_of_ms=as_of_ms, seen_from_ms=state.seen_from_ms)
+    features = agent_features(
+        agent_id,
+        agent.now(as_of_ms),
+        as_of_ms=as_of_ms,
+        covered_ms=as_of_ms - state.seen_from_ms,
+    )
     agent.shown = features.tasks_completed_1h + features.tasks_in_flight
     _watch(state, agent_id, agent, as_of_ms=as_of_ms)
     return agent_id.encode(), codec.encode(features)
 
 
-def _watch(state: FeaturesState, agent_id: str, agent: Agent, *, as_of_ms: int) -> None:
-    decays_ms = decays_at_ms(agent, as_of_ms=as_of_ms)
-    if decays_ms is not None:
+def _watch(state: FeaturesState, agent_id: str, agent: AgentMemory, *, as_of_ms: int) -> None:
+    decays_ms = agent.decays_at_ms(as_of_ms)
+    if decays_ms >= 0:
         state.watch(agent_id, agent, decays_ms)
 
 
@@ -39,7 +44,7 @@ def tick(state: FeaturesState, now_ms: int) -> Outputs:
     outputs = Outputs()
     for agent_id, agent in state.decayed(now_ms):
         as_of_ms = max(now_ms, agent.newest_ms)
-        if agent.shown == counts(agent, as_of_ms=as_of_ms):
+        if agent.shown == agent.counts(as_of_ms):
             _watch(state, agent_id, agent, as_of_ms=as_of_ms)
         else:
             decayed = publish(state, agent_id, agent, as_of_ms=as_of_ms)

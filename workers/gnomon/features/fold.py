@@ -8,27 +8,22 @@ A start whose end has been read already is taken for a repeat. A cancelled task 
 the same counts as finished. Repeats change nothing but the agent's newest event time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 
 from gnomon import codec
 from gnomon.errors import EventError
-from gnomon.events import TaskFinished, TaskStarted
-from gnomon.features.agent import Agent
-from gnomon.features.config import (
-    HOUR_MS,
-    MEMORY_MS,
-    FeaturesConfig,
-)
+from gnomon.events import TaskEvent, TaskFinished, TaskStarted
+from gnomon.features.config import HOUR_MS, MEMORY_MS, FeaturesConfig
 from gnomon.features.decay import publish
+from gnomon.features.figures import AgentMemory
 from gnomon.features.state import FeaturesState
-from gnomon.features.tasks import task_key
 from gnomon.features.vector import task_features
 from gnomon.records import DeadLetter, Keyed, Outputs, SourceRecord
 from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
 
 
 def fold(
-    state: FeaturesState, records: Iterable[SourceRecord], *, config: FeaturesConfig
+    state: FeaturesState, records: Sequence[SourceRecord], *, config: FeaturesConfig
 ) -> Outputs:
     """Take one batch of one partition into ``state``.
 
@@ -43,32 +38,27 @@ def fold(
     """
     outputs = Outputs()
     vectors: list[Keyed] = []
-    touched: dict[str, Agent] = {}
+    touched: dict[str, AgentMemory] = {}
     kept_ms = HOUR_MS + config.max_lateness_ms
-    ahead_ms = config.max_clock_ahead_ms
-    read_task_event = codec.read_task_event
-    for record in records:
-        try:
-            event = read_task_event(record, max_clock_ahead_ms=ahead_ms)
-        except EventError as refused:
-            outputs.dead.append(DeadLetter(record, refused.reason, refused.detail))
-            continue
-        agent_id, at_ms = event.agent_id, codec.event_time_ms(event)
-        agent = _agent(state, agent_id, at_ms, record.timestamp)
+    agents = state.agents
+    for event, at_ms, timestamp_ms in _believed(records, config.max_clock_ahead_ms, outputs.dead):
+        appended_ms = state.appended_ms = max(state.appended_ms, timestamp_ms)
+        agent_id = event.agent_id
+        agent = agents.get(agent_id)
+        if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:
+            agent = state.begin(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
+        agent.appended_ms = appended_ms
         touched[agent_id] = agent
-        kept_from_ms = agent.newest_ms - kept_ms
         if isinstance(event, TaskFinished):
-            agent.finish(event, kept_from_ms)
+            agent.finish(event, kept_ms)
         elif isinstance(event, TaskStarted):
-            key = task_key(event.task_id)
-            if not agent.knows(key, kept_from_ms):
-                vector = task_features(
-                    event, agent, kept_from_ms=kept_from_ms, seen_from_ms=state.seen_from_ms
-                )
+            known = agent.start(event, kept_ms)
+            if known is not None:
+                since_ms = max(state.seen_from_ms, agent.newest_ms - kept_ms)
+                vector = task_features(event, known, covered_ms=at_ms - since_ms)
                 vectors.append((agent_id.encode(), codec.encode(vector)))
-                agent.start(key, at_ms, kept_from_ms)
         else:
-            agent.cancel(event, kept_from_ms)
+            agent.cancel(event, kept_ms)
     if vectors:
         outputs.by_topic[TASK_FEATURES.name] = vectors
     if touched:
@@ -79,18 +69,18 @@ def fold(
     return outputs
 
 
-def _agent(state: FeaturesState, agent_id: str, at_ms: int, timestamp_ms: int) -> Agent:
-    """Find or begin the agent's memory, and move its clocks and the partition's on."""
-    appended_ms = state.appended_ms
-    if timestamp_ms > appended_ms:
-        appended_ms = state.appended_ms = timestamp_ms
-    agent = state.agents.get(agent_id)
-    if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:
-        if state.seen_from_ms < 0:
-            state.seen_from_ms = at_ms
-        agent = Agent(newest_ms=at_ms, appended_ms=appended_ms)
-        state.put(agent_id, agent)
-        return agent
-    agent.appended_ms = appended_ms
-    agent.newest_ms = max(agent.newest_ms, at_ms)
-    return agent
+def _believed(
+    records: Sequence[SourceRecord], max_ahead_ms: int, dead: list[DeadLetter]
+) -> Iterator[tuple[TaskEvent, int, int]]:
+    """Each event with its time and its record's; what is refused goes to ``dead``."""
+    event_time_ms = codec.event_time_ms
+    for record, event in zip(records, codec.read_task_events(records), strict=True):
+        if isinstance(event, EventError):
+            dead.append(DeadLetter(record, event.reason, event.detail))
+            continue
+        at_ms, timestamp_ms = event_time_ms(event), record.timestamp
+        if at_ms - timestamp_ms > max_ahead_ms:
+            refused = codec.clock_refusal(at_ms - timestamp_ms, max_ahead_ms)
+            dead.append(DeadLetter(record, refused.reason, refused.detail))
+            continue
+        yield event, at_ms, timestamp_ms

@@ -8,6 +8,7 @@ import sys
 from array import array
 from typing import Final
 
+from gnomon.features.figures import Averages
 from gnomon.features.window import NS
 
 RUNS: Final = 20
@@ -17,8 +18,6 @@ MAX_TYPES: Final = 1024
 _SHIFT: Final = 5
 _SUCCEEDED: Final = (1 << _SHIFT) - 1
 
-Averages = tuple[int, float | None, float | None]
-"""Runs, mean duration in seconds, success rate; ``None`` where there is no run."""
 _NONE: Final[Averages] = (0, None, None)
 
 

@@ -1,7 +1,8 @@
 """All that stage 1 remembers of one partition."""
 
-from gnomon.features.agent import Agent
 from gnomon.features.config import MEMORY_MS
+from gnomon.features.figures import AgentMemory
+from gnomon.features.memory import Agent
 
 MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
@@ -11,21 +12,31 @@ class FeaturesState:
     """The agents of one partition, and when to look at them again.
 
     Attributes:
+        memory: What remembers an agent.
         agents: By agent id.
         seen_from_ms: Event time of the first record that was taken in; -1 before it.
         appended_ms: Newest append time read.
     """
 
-    __slots__ = ("_decays", "_silent", "agents", "appended_ms", "seen_from_ms")
+    __slots__ = ("_decays", "_silent", "agents", "appended_ms", "memory", "seen_from_ms")
 
-    def __init__(self) -> None:
-        self.agents: dict[str, Agent] = {}
+    def __init__(self, memory: type[AgentMemory] = Agent) -> None:
+        self.memory = memory
+        self.agents: dict[str, AgentMemory] = {}
         self.seen_from_ms = -1
         self.appended_ms = 0
         self._decays: dict[int, list[str]] = {}
         self._silent: dict[int, list[str]] = {}
 
-    def put(self, agent_id: str, agent: Agent) -> None:
+    def begin(self, agent_id: str, *, newest_ms: int, appended_ms: int) -> AgentMemory:
+        """Take in an agent that nothing is known of, or no more."""
+        if self.seen_from_ms < 0:
+            self.seen_from_ms = newest_ms
+        agent = self.memory(newest_ms, appended_ms)
+        self.put(agent_id, agent)
+        return agent
+
+    def put(self, agent_id: str, agent: AgentMemory) -> None:
         """Take in an agent, in place of one that was forgotten; it may be a restored one."""
         if agent_id not in self.agents:
             self._silent.setdefault(agent.appended_ms // _DAY_MS, []).append(agent_id)
@@ -33,14 +44,14 @@ class FeaturesState:
         if agent.due_minute >= 0:
             self._decays.setdefault(agent.due_minute, []).append(agent_id)
 
-    def watch(self, agent_id: str, agent: Agent, decays_at_ms: int) -> None:
+    def watch(self, agent_id: str, agent: AgentMemory, decays_at_ms: int) -> None:
         """Let ``decayed`` name the agent from ``decays_at_ms`` on, unless it will sooner."""
         minute = decays_at_ms // MINUTE_MS
         if agent.due_minute < 0 or minute < agent.due_minute:
             agent.due_minute = minute
             self._decays.setdefault(minute, []).append(agent_id)
 
-    def decayed(self, now_ms: int) -> list[tuple[str, Agent]]:
+    def decayed(self, now_ms: int) -> list[tuple[str, AgentMemory]]:
         """Take the agents whose minute has come off the watch."""
         decays = self._decays
         found = []

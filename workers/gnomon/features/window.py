@@ -9,6 +9,8 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import Final
 
+from gnomon.features.figures import Hour
+
 NS: Final = 1_000_000_000
 _RANK_ABOVE = 24
 """Up to this many, sorting for the median at each question is as cheap as keeping an order."""
@@ -52,12 +54,7 @@ def _counts(code: int) -> int:
 _COUNTS: Final = tuple(_counts(code) for code in range(1 << _CODE_BITS))
 
 
-Figures = tuple[int, float | None, float | None, float | None, float | None, float | None]
-"""Finishes, mean duration, success rate, mean reviews, median duration, deployment success rate.
-
-Durations in seconds; ``None`` where there is nothing to average.
-"""
-_NONE: Final[Figures] = (0, None, None, None, None, None)
+_NONE: Final[Hour] = (0, None, None, None, None, None)
 
 
 class Window:
@@ -163,7 +160,7 @@ class Window:
         self._counts -= counts
         self._reviews -= reviews
 
-    def figures(self) -> Figures:
+    def figures(self) -> Hour:
         """Means over what is shown, each the exact ratio rounded once."""
         n = self.stop - self.first
         if not n:

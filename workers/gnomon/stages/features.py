@@ -4,12 +4,15 @@ Also writes each agent's latest rolling features, and refuses what is no task ev
 stage that makes a dead letter of a record of task-events.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 
-from gnomon.features import FeaturesConfig, FeaturesState, fold, restore, snapshot, tick
+from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, restore, snapshot, tick
 from gnomon.records import Outputs, SourceRecord
 from gnomon.settings import Settings
 from gnomon.topics import TASK_EVENTS
+
+logger = logging.getLogger(__name__)
 
 
 class FeaturesStage:
@@ -23,7 +26,9 @@ class FeaturesStage:
         self._config = FeaturesConfig.from_settings(settings)
 
     async def start(self) -> None:
-        """Nothing to acquire."""
+        """Say it where the fold runs at a third of its speed."""
+        if not memory.COMPILED:
+            logger.warning("features.not_compiled", extra={"see": "docs/operations.md"})
 
     async def stop(self) -> None:
         """Nothing to release."""
@@ -50,5 +55,5 @@ class FeaturesStage:
         return restore(data)
 
     def status(self) -> Mapping[str, object]:
-        """Nothing beyond what the runtime tells."""
-        return {}
+        """Which form of an agent's memory this installation has."""
+        return {"memory": "compiled" if memory.COMPILED else "python"}
