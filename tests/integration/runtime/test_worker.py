@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -168,3 +169,21 @@ async def test_lag_is_what_no_worker_has_committed(bench: Bench) -> None:
         "comparison": 440,
         "vault": 0,
     }
+
+
+def snapshots(folder: Path) -> int:
+    return len(list(folder.rglob("*.snapshot")))
+
+
+async def test_much_work_is_saved_before_the_next_snapshot_is_due(bench: Bench) -> None:
+    async def work() -> None:
+        await asyncio.sleep(0.4)
+
+    await bench.start(CountingStage(hangs=work), snapshot_every_s=1000.0)
+    folder = Path(bench.settings.state_url)
+
+    async def saved() -> bool:
+        await bench.send([b"v"], partitions=1)
+        return snapshots(folder) > 0
+
+    await eventually(saved, what="a snapshot after a second's work")

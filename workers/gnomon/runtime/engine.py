@@ -30,6 +30,8 @@ BatchHandler = Callable[[Batch], Awaitable[None]]
 """Takes over one batch of one topic partition; may wait, which is the back-pressure."""
 
 PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
+AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
+"""Told all partitions this worker owns, and the generation of the group in which it does."""
 
 
 SHUTDOWN_S = 5.0
@@ -196,7 +198,7 @@ def create_app(
     topics: Sequence[str],
     settings: Settings,
     handle: BatchHandler,
-    on_assigned: PartitionsHandler,
+    on_assigned: AssignedHandler,
     on_revoked: PartitionsHandler,
 ) -> faust.App:
     """A Faust app of one agent that hands every fetched batch to ``handle``.
@@ -206,7 +208,7 @@ def create_app(
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
         handle: Awaited for each batch, one at a time, in the order of arrival.
-        on_assigned: Awaited with all partitions this worker owns, before any is read.
+        on_assigned: Awaited with what this worker owns, before any of it is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
     """
     app = faust.App(
@@ -223,7 +225,7 @@ def create_app(
         broker_max_poll_records=settings.batch_max_records,
         broker_session_timeout=settings.session_timeout_s,
         # A heartbeat's answer is how a member learns that another has come or gone.
-        broker_heartbeat_interval=min(settings.session_timeout_s / 4, 1.0),
+        broker_heartbeat_interval=min(settings.session_timeout_s / 4, 0.5),
         broker_rebalance_timeout=max(30.0, settings.session_timeout_s * 2),
         broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
@@ -245,7 +247,7 @@ def create_app(
     # weak=False: the app is the only owner of these handlers.
     @app.on_partitions_assigned.connect(weak=False)
     async def assigned(_: faust.App, partitions: set[TP], **__: Any) -> None:
-        await on_assigned(partitions)
+        await on_assigned(partitions, app.consumer_generation_id)
 
     @app.on_partitions_revoked.connect(weak=False)
     async def revoked(_: faust.App, partitions: set[TP], **__: Any) -> None:

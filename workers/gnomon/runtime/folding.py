@@ -19,6 +19,10 @@ from gnomon.runtime.writer import TransactionalWriter
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
+REFOLD_S = 1.0
+"""So long folding again what no snapshot has may take, which is what the next owner has to do."""
+SAVES_SHARE = 10.0
+"""But a snapshot that takes long is written only after so many times as long of folding."""
 MAX_BACKOFF_S = 5.0
 RETRIES_S = (0.1, 1.0)
 """A batch on which the stage raised is tried again after so many seconds before it is searched."""
@@ -33,6 +37,7 @@ class Folding(Generic[State]):
         snapshots: Where snapshots go.
         metrics: Where to count.
         progress: Told of each step.
+        clock_s: Monotonic seconds.
         stopping: Whether to give up what cannot be finished soon.
     """
 
@@ -44,12 +49,15 @@ class Folding(Generic[State]):
         snapshots: SnapshotStore,
         metrics: Metrics,
         progress: Progress,
+        clock_s: Callable[[], float],
         stopping: Callable[[], bool],
     ) -> None:
         self.offsets: dict[str, int] = {}
         self.ends: Mapping[str, int] = {}
         self._stage, self._place, self._snapshots = stage, place, snapshots
         self._metrics, self._progress, self._stopping = metrics, progress, stopping
+        self._clock_s = clock_s
+        self._unsaved_s = self._save_s = 0.0
         self._state: State
         self._changed = False
         self._lag_aware = stage if isinstance(stage, LagAware) else None
@@ -59,13 +67,21 @@ class Folding(Generic[State]):
         """Records known to wait, those being folded included."""
         return sum(max(0, self.ends.get(t, 0) - offset) for t, offset in self.offsets.items())
 
+    @property
+    def save_due(self) -> bool:
+        """Whether what was folded since the last snapshot has become too much to fold again."""
+        return self._unsaved_s >= max(REFOLD_S, SAVES_SHARE * self._save_s)
+
     async def recover(self) -> None:
         """Find where to go on and rebuild the state there."""
         self._progress.enter("recovering")
         topics = [self._place.prefix + name for name in self._stage.inputs]
         offsets = await offsets_to_go_on_from(self._place, topics)
         self._progress.advanced()
+        began_s = self._clock_s()
         self._state = await self._rebuild(offsets)
+        self._unsaved_s = self._clock_s() - began_s
+        self._changed = self.save_due  # what took so long is not to be done once more
         self.offsets = offsets
 
     async def process(self, writer: TransactionalWriter, records: Sequence[SourceRecord]) -> None:
@@ -77,6 +93,7 @@ class Folding(Generic[State]):
         """
         name = self._stage.name
         self._progress.enter("applying")
+        began_s = self._clock_s()
         try:
             with self._metrics.time("gnomon_batch_seconds", name):
                 outputs = await self._apply(self._state, records)
@@ -86,6 +103,7 @@ class Folding(Generic[State]):
             logger.warning("batch.raised", extra={"stage": name, "error": type(error).__name__})
             await self._process_around_poison(writer, records)
         else:
+            self._unsaved_s += self._clock_s() - began_s
             await self._commit(writer, records, outputs)
 
     async def tick(self, writer: TransactionalWriter, idle_s: float) -> None:
@@ -98,14 +116,17 @@ class Folding(Generic[State]):
 
     async def save(self) -> None:
         """Write a snapshot if anything changed; a disk that refuses costs a longer recovery."""
+        self._unsaved_s = 0.0
         if not self._changed:
             return
         self._changed = False
         if not self._stage.stateful:
             return
         self._progress.enter("snapshotting")
+        began_s = self._clock_s()
         with self._metrics.time("gnomon_snapshot_seconds", self._stage.name):
             snapshot = Snapshot(dict(self.offsets), self._stage.snapshot(self._state))
+            self._save_s = self._clock_s() - began_s
             try:
                 await asyncio.to_thread(self._snapshots.save, self._place.partition, snapshot)
             except OSError as error:

@@ -68,6 +68,7 @@ class PartitionWorker(Generic[State]):
             snapshots=snapshots,
             metrics=metrics,
             progress=self.progress,
+            clock_s=clock_s,
             stopping=lambda: self._inbox.closed,
         )
         self._resting = asyncio.Event()
@@ -177,7 +178,7 @@ class PartitionWorker(Generic[State]):
             if clock() >= tick_due_s and not inbox.closed:
                 await folding.tick(writer, clock() - last_record_s)
                 tick_due_s = clock() + TICK_EVERY_S
-            if clock() >= snapshot_due_s and not inbox.closed:
+            if (clock() >= snapshot_due_s or folding.save_due) and not inbox.closed:
                 await folding.save()
                 snapshot_due_s = clock() + self._snapshot_every_s
         await folding.save()

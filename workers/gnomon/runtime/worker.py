@@ -68,6 +68,7 @@ class StageWorker(Generic[State]):
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assigned = False
+        self._generation = -1
 
     async def run(self, *, port: int, host: str = "127.0.0.1") -> None:
         """Work until ``stop`` is called.
@@ -185,15 +186,25 @@ class StageWorker(Generic[State]):
         if worker is not None:
             await worker.offer(batch)
 
-    async def _on_assigned(self, assigned: set[TP]) -> None:
+    async def _on_assigned(self, assigned: set[TP], generation: int) -> None:
         numbers = {tp.partition for tp in assigned}
-        gone = {number for number, worker in self._partitions.items() if worker.gone}
-        self._drop((set(self._partitions) - numbers) | gone)
+        if generation == self._generation + 1:
+            stale = {number for number, worker in self._partitions.items() if worker.gone}
+        else:  # the group has gone on without this worker: another may have moved any of them on
+            stale = set(self._partitions)
+        self._generation = generation
+        self._drop((set(self._partitions) - numbers) | stale)
         for number in sorted(numbers - set(self._partitions)):
             self._partitions[number] = self._open(number)
         self._assigned, self._joining_since_s = True, None
         logger.info(
-            "partitions.assigned", extra={"stage": self.stage.name, "partitions": sorted(numbers)}
+            "partitions.assigned",
+            extra={
+                "stage": self.stage.name,
+                "partitions": sorted(numbers),
+                "generation": generation,
+                "begun_again": sorted(stale & numbers),
+            },
         )
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
