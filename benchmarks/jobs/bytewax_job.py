@@ -27,11 +27,15 @@ def roll(state, event):
     return state, step(state, event)
 
 
+def written(keyed):
+    return keyed[1] is not None
+
+
 def encode(keyed):
     key, value = keyed
     return KafkaSinkMessage(key.encode(), json.dumps(value).encode())
 
 
 events = op.map("decode", source.oks, decode)
-features = op.filter("starts", op.stateful_map("roll", events, roll), lambda keyed: keyed[1])
+features = op.filter("starts", op.stateful_map("roll", events, roll), written)
 kop.output("out", op.map("encode", features, encode), brokers=BROKERS, topic=os.environ["SINK"])

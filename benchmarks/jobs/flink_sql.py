@@ -1,4 +1,7 @@
-"""Flink SQL: OVER RANGE of one hour, Kafka to Kafka, one task slot a core."""
+"""Flink SQL: OVER RANGE of one hour, Kafka to Kafka, one task slot a core.
+
+By event time: a vector has also what was read after the start and finished before it.
+"""
 
 import os
 
@@ -23,7 +26,7 @@ table.execute_sql(f"""
       started_at_ms bigint, finished_at_ms bigint, duration_s double, succeeded boolean,
       code_review_iterations int,
       at_time as to_timestamp_ltz(coalesce(finished_at_ms, started_at_ms), 3),
-      watermark for at_time as at_time - interval '2' second
+      watermark for at_time as at_time - interval '3' second
     ) with ({KAFKA}, 'topic'='{os.environ["SOURCE"]}', 'scan.startup.mode'='earliest-offset',
             'properties.group.id'='flink-{os.environ["RUN"]}')""")
 table.execute_sql(f"""
@@ -41,5 +44,5 @@ table.execute_sql("""
         avg(cast(code_review_iterations as double)) over hour_before as reviews
       from events
       window hour_before as (partition by agent_id order by at_time
-        range between interval '1' hour preceding and current row)
+        range between interval '59:59.999' minute to second preceding and current row)
     ) where kind = 'task_started.v1'""").wait()

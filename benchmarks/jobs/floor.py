@@ -1,18 +1,22 @@
 """The floor: a bare aiokafka loop that decodes every event and writes a vector for each start.
 
-No window, no state, no commit, no transaction: what is left is Kafka and JSON, with as many bytes
-out as the features stage writes for its starts.
+No window, no state, no commit, no transaction: what is left is Kafka and JSON. It writes as many
+bytes as the features stage: the same records, made of figures of the usual length, one
+``TaskFeatures`` a start and one ``AgentFeatures`` for each agent of a batch, and its batches are
+as large. The benchmark measures what both wrote and prints it.
 """
 
 import asyncio
 import os
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from gnomon.codec import decode_task_event, encode
-from gnomon.events import Completeness, FeatureVector, TaskFeatures, TaskStarted
+from gnomon.events import AgentFeatures, Completeness, FeatureVector, TaskFeatures, TaskStarted
 
 BROKERS, SOURCE, SINK = os.environ["BROKERS"], os.environ["SOURCE"], os.environ["SINK"]
+AGENT_SINK = os.environ["AGENT_SINK"]
 PARTITIONS = int(os.environ["PARTITIONS"])
 VECTOR = FeatureVector(
     tasks_completed_1h=333,
@@ -32,6 +36,47 @@ VECTOR = FeatureVector(
 WHOLE = Completeness(hour_seen=1.0)
 
 
+def vector(event: TaskStarted) -> bytes:
+    return encode(
+        TaskFeatures(
+            agent_id=event.agent_id,
+            task_id=event.task_id,
+            task_type=event.task_type,
+            started_at_ms=event.started_at_ms,
+            features=VECTOR,
+            completeness=WHOLE,
+        )
+    )
+
+
+def rolling(agent_id: str, as_of_ms: int) -> bytes:
+    return encode(
+        AgentFeatures(
+            agent_id=agent_id,
+            as_of_ms=as_of_ms,
+            tasks_completed_1h=VECTOR.tasks_completed_1h,
+            avg_execution_time_1h=VECTOR.avg_execution_time_1h,
+            success_rate_1h=VECTOR.success_rate_1h,
+            code_review_iterations=VECTOR.code_review_iterations,
+            median_execution_time_1h=VECTOR.median_execution_time_1h,
+            deployment_success_rate_1h=None,
+            tasks_in_flight=VECTOR.tasks_in_flight,
+            last_finished_at_ms=as_of_ms,
+            completeness=WHOLE,
+        )
+    )
+
+
+async def write(producer: AIOKafkaProducer, topic: str, partition: int, records: list[Any]) -> None:
+    batch = producer.create_batch()
+    for key, value in records:
+        if batch.append(key=key, value=value, timestamp=None) is None:
+            await producer.send_batch(batch, topic, partition=partition)
+            batch = producer.create_batch()
+            batch.append(key=key, value=value, timestamp=None)
+    await producer.send_batch(batch, topic, partition=partition)
+
+
 async def main() -> None:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=BROKERS,
@@ -49,26 +94,15 @@ async def main() -> None:
     while True:
         fetched = await consumer.getmany(timeout_ms=200, max_records=8192)
         for tp, records in fetched.items():
-            batch = producer.create_batch()
+            vectors, agents = [], {}
             for record in records:
                 event = decode_task_event(record.value)
-                if not isinstance(event, TaskStarted):
-                    continue
-                value = encode(
-                    TaskFeatures(
-                        agent_id=event.agent_id,
-                        task_id=event.task_id,
-                        task_type=event.task_type,
-                        started_at_ms=event.started_at_ms,
-                        features=VECTOR,
-                        completeness=WHOLE,
-                    )
-                )
-                if batch.append(key=record.key, value=value, timestamp=None) is None:
-                    await producer.send_batch(batch, SINK, partition=tp.partition)
-                    batch = producer.create_batch()
-                    batch.append(key=record.key, value=value, timestamp=None)
-            await producer.send_batch(batch, SINK, partition=tp.partition)
+                agents[event.agent_id] = record
+                if isinstance(event, TaskStarted):
+                    vectors.append((record.key, vector(event)))
+            latest = [(r.key, rolling(agent_id, r.timestamp)) for agent_id, r in agents.items()]
+            await write(producer, SINK, tp.partition, vectors)
+            await write(producer, AGENT_SINK, tp.partition, latest)
 
 
 asyncio.run(main())

@@ -20,10 +20,14 @@ app = Application(
 
 def roll(event, state):
     rolling = Rolling()
-    for row in state.get("rows", []):
-        rolling.finish(*row)
+    rows, *sums = state.get("rolling", ([], 0.0, 0, 0, 0))
+    rolling.rows = [tuple(row) for row in rows]
+    rolling.duration_s, rolling.successes, rolling.reviews, rolling.newest_ms = sums
     written = step(rolling, event)
-    state.set("rows", rolling.rows)
+    state.set(
+        "rolling",
+        [rolling.rows, rolling.duration_s, rolling.successes, rolling.reviews, rolling.newest_ms],
+    )
     return written
 
 

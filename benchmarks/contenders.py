@@ -1,0 +1,216 @@
+"""Contenders on one broker: each runs alone over a topic that is full, and its output is checked."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks import oracle, peers
+from benchmarks.report import ALL_STAGES, FEATURES, FLOOR, Run
+from benchmarks.stream import Event, Keyed, by_partition, encoded, events, fill
+from benchmarks.watching import end, start, watch
+
+from gnomon.broker import EmbeddedBroker
+from gnomon.broker.topics_admin import create_topics
+from gnomon.vault import create_key_file
+
+JOBS = Path(__file__).parent / "jobs"
+PARTITIONS = 4
+AGENTS = 1000
+SPAN_H = 3.0
+PATIENCE_S = 300.0
+SAMPLE = 20
+"""Agents whose output is held against the oracle."""
+OUTPUT = {
+    FEATURES: ("task-features", 1),
+    "shadow": ("shadow-predictions", 2),
+    "comparison": ("comparisons", 1),
+    "vault": ("decisions", 1),
+    ALL_STAGES: ("decisions", 1),
+}
+"""What each stage writes that is counted, and how many records a task."""
+
+
+class Input:
+    """``count`` events in memory, split as they are published; an agent's hour is as full for any count."""
+
+    def __init__(self, count: int) -> None:
+        self.count, self.tasks = count, count // 2
+        share = count / 1_000_000
+        self.agents = max(10, int(AGENTS * share)) if share < 1 else AGENTS
+        self.parts: Mapping[int, Sequence[Keyed]] = by_partition(encoded(self.events()), PARTITIONS)
+
+    def events(self) -> "Collection[Event]":
+        """The events themselves, made anew."""
+        return list(events(self.count, agents=self.agents, span_h=SPAN_H))
+
+    def sample(self) -> set[str]:
+        """Agents to look at: evenly spread, at most ``SAMPLE``."""
+        return {f"agent-{i:06d}" for i in range(0, self.agents, max(1, self.agents // SAMPLE))}
+
+
+class Bench:
+    """Runs contenders and keeps what was measured.
+
+    Args:
+        broker: Runs already.
+        folder: For files of workers, and logs; Kafka's data is below it.
+    """
+
+    def __init__(self, broker: EmbeddedBroker, folder: Path) -> None:
+        self.brokers, self.folder = broker.brokers, folder
+        self.runs: dict[str, list[Run]] = defaultdict(list)
+        self.skipped: dict[str, str] = {}
+        self._broker_pid = broker.pid or 0
+        self._made = 0
+
+    async def fresh(self, given: Input | None = None) -> str:
+        """A prefix with topics of its own, ``given`` in task-events."""
+        self._made += 1
+        prefix = f"bench{self._made}-"
+        await create_topics(self.brokers, prefix=prefix, partitions=PARTITIONS, replication=1)
+        if given is not None:
+            await fill(self.brokers, f"{prefix}task-events", given.parts)
+        return prefix
+
+    async def floor(self, given: Input, prefix: str) -> None:
+        """Run the floor over ``prefix``."""
+        argv = [sys.executable, str(JOBS / "floor.py")]
+        await self._job(FLOOR, argv, {}, given, prefix)
+
+    async def peer(self, peer: peers.Peer, given: Input, prefix: str) -> None:
+        """Run a peer over ``prefix``, or note why it cannot be run here."""
+        if peer.name in self.skipped:
+            return
+        try:
+            argv, env = peers.command(peer)
+        except peers.UnavailableError as error:
+            self.skipped[peer.name] = str(error)
+            print(f"  {peer.name}: skipped, {error}", flush=True)
+            return
+        await self._job(peer.name, argv, env, given, prefix, by_event_time=peer.by_event_time)
+
+    async def stage(self, name: str, given: Input, prefix: str) -> None:
+        """Run one of gnomon's stages, or all, over what is in its input."""
+        topic, per_task = OUTPUT[name]
+        argv = [sys.executable, "-m", "gnomon", "worker", *([] if name == ALL_STAGES else [name])]
+        await self._measure(
+            name,
+            argv,
+            self.settings(prefix),
+            given,
+            sink=prefix + topic,
+            records=given.tasks * per_task,
+            by_event_time=False,
+        )
+
+    def settings(self, prefix: str) -> dict[str, str]:
+        """Variables of gnomon's workers; each prefix has its own files, all the same models."""
+        data = self.folder / prefix
+        data.mkdir(exist_ok=True)
+        if not (data / "kek.key").exists():
+            create_key_file(data / "kek.key")
+        return {
+            "GNOMON_BROKERS": self.brokers,
+            "GNOMON_TOPIC_PREFIX": prefix,
+            "GNOMON_DATA_DIR": str(data),
+            "GNOMON_MLFLOW_URI": f"sqlite:///{self.folder / 'mlflow.db'}",
+            # All of the input is there at once: nothing of it may be passed over.
+            "GNOMON_SHED_LAG_RECORDS": "0",
+        }
+
+    async def _job(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        given: Input,
+        prefix: str,
+        *,
+        by_event_time: bool = False,
+    ) -> None:
+        """Run a contender that is told by variables what to read and where to write."""
+        sink = await self.fresh()
+        told = {
+            "BROKERS": self.brokers,
+            "SOURCE": f"{prefix}task-events",
+            "SINK": f"{sink}task-features",
+            "AGENT_SINK": f"{sink}agent-features",
+            "PARTITIONS": str(PARTITIONS),
+            "RUN": sink.strip("-"),
+        }
+        await self._measure(
+            name,
+            argv,
+            {**told, **env},
+            given,
+            sink=told["SINK"],
+            records=given.tasks,
+            by_event_time=by_event_time,
+        )
+
+    async def _measure(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        given: Input,
+        *,
+        sink: str,
+        records: int,
+        by_event_time: bool,
+    ) -> None:
+        log = self.folder / f"{name.replace(' ', '-')}.log"
+        process = start(argv, env, log)
+        try:
+            rate = await watch(
+                self.brokers,
+                sink,
+                partitions=PARTITIONS,
+                expected=records,
+                process=process,
+                broker_pid=self._broker_pid,
+                timeout_s=PATIENCE_S,
+            )
+        finally:
+            end(process)
+        if not rate.done:
+            print(f"{name}: not done after {rate.seconds:.0f} s; last lines:\n{tail(log)}")
+        verdict = None
+        if sink.endswith("task-features") and name != FLOOR and not self.runs[name] and rate.done:
+            verdict = await self._check(sink, given, by_event_time=by_event_time)
+        run = Run(
+            rate=rate,
+            events=given.count,
+            records=records,
+            bytes_out=self._stored(sink),
+            verdict=str(verdict or ""),
+            right=verdict is None or verdict.right,
+        )
+        self.runs[name].append(run)
+        print(
+            f"  {name:<16}{run.events_per_s:>10,.0f} events/s {run.cpu_us:>6.1f} us CPU an event"
+            f"{rate.seconds:>7.1f} s  {run.verdict}",
+            flush=True,
+        )
+
+    async def _check(self, sink: str, given: Input, *, by_event_time: bool) -> oracle.Verdict:
+        agents = given.sample()
+        wanted = oracle.expected(given.events(), agents=agents, by_event_time=by_event_time)
+        found = await oracle.vectors(self.brokers, sink, partitions=PARTITIONS, agents=agents)
+        return oracle.compare(found, wanted)
+
+    def _stored(self, sink: str) -> int:
+        """Bytes of the topics a contender of task-features wrote, else of ``sink`` alone."""
+        prefix = sink.removesuffix("task-features")
+        topics = [sink] if prefix == sink else [sink, f"{prefix}agent-features"]
+        return sum(
+            segment.stat().st_size
+            for topic in topics
+            for segment in self.folder.glob(f"broker/data/{topic}-[0-9]*/*.log")
+        )
+
+
+def tail(log: Path, lines: int = 8) -> str:
+    """The last lines of a contender's log."""
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

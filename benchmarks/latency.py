@@ -1,0 +1,261 @@
+"""From a start event handed to the producer until its prediction can be read, at a steady rate.
+
+``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest and
+control, and publishes starts, and a finish for each a while later. The moment of a start is when it
+is handed to ``send`` of a bare aiokafka producer (``acks=all``, idempotent, no linger); with
+``--client`` it is handed to ``gnomon.Client``, which gathers events for up to 20 ms by design. A
+prediction is there when a consumer with ``read_committed`` has it in its hand: of a task's two, the
+later one counts.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from statistics import quantiles
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from benchmarks.contenders import PARTITIONS, Bench, tail
+from benchmarks.ports import answers, free_ports
+from benchmarks.training_data import decisions
+from benchmarks.watching import end, start
+
+from gnomon import Client
+from gnomon.broker import EmbeddedBroker
+from gnomon.codec import encode
+from gnomon.events import Prediction, TaskEvent, TaskFinished, TaskStarted
+
+TASKS_PER_S = 1_000
+STEP_S = 0.005
+WARM_UP_S = 5.0
+AGENTS = 1000
+FINISH_AFTER_S = 1.0
+PREDICTIONS = 2
+"""Control's and the forest's."""
+
+Send = Callable[[TaskEvent], Awaitable[None]]
+
+
+def register_forest(folder: Path) -> None:
+    """Register a random forest, trained on made-up decisions, as the challenger."""
+    from gnomon.models.learners import LEARNERS
+    from gnomon.models.registry import Registry
+    from gnomon.models.train import train
+
+    registry = Registry(uri=f"sqlite:///{folder / 'mlflow.db'}", model_name="gnomon")
+    trained = train(decisions(2000), learner=LEARNERS["forest"]())
+    registry.register(trained, alias="challenger", author="bench")
+
+
+class Publisher:
+    """Starts ``per_s`` tasks a second, evenly, and ends each after ``FINISH_AFTER_S``.
+
+    ``sent_s`` has the moment each task's start was handed over, by task, once warm.
+    """
+
+    def __init__(self, send: Send, *, per_s: int) -> None:
+        self.sent_s: dict[str, float] = {}
+        self._send, self._per_s = send, per_s
+
+    async def run(self, *, warm_up_s: float, seconds: float) -> None:
+        """Publish for ``warm_up_s`` and then for ``seconds``."""
+        began_s = time.monotonic()
+        made = ended = 0
+        while made < int((warm_up_s + seconds) * self._per_s):
+            now_s = time.monotonic() - began_s
+            while made < now_s * self._per_s:
+                await self._start(made, warm=made >= warm_up_s * self._per_s)
+                made += 1
+            while ended < (now_s - FINISH_AFTER_S) * self._per_s:
+                await self._send(self._finished(ended))
+                ended += 1
+            await asyncio.sleep(STEP_S)
+
+    async def _start(self, number: int, *, warm: bool) -> None:
+        event = TaskStarted(
+            agent_id=f"agent-{number % AGENTS:06d}",
+            task_id=f"t{number:09d}",
+            task_type=f"type-{number % 40}",
+            started_at_ms=time.time_ns() // 1_000_000,
+        )
+        if warm:
+            self.sent_s[event.task_id] = time.monotonic()
+        await self._send(event)
+
+    def _finished(self, number: int) -> TaskFinished:
+        now_ms = time.time_ns() // 1_000_000
+        return TaskFinished(
+            agent_id=f"agent-{number % AGENTS:06d}",
+            task_id=f"t{number:09d}",
+            task_type=f"type-{number % 40}",
+            started_at_ms=now_ms - int(FINISH_AFTER_S * 1000),
+            finished_at_ms=now_ms,
+            duration_s=FINISH_AFTER_S,
+            succeeded=number % 3 > 0,
+            code_review_iterations=number % 5,
+        )
+
+
+class Reader:
+    """Notes when each task's last prediction could be read. Async context manager."""
+
+    def __init__(self, brokers: str, topic: str) -> None:
+        self.read_s: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        self._tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=brokers, isolation_level="read_committed", fetch_max_wait_ms=10
+        )
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Reader":
+        await self._consumer.start()
+        self._consumer.assign(self._tps)
+        await self._consumer.seek_to_end(*self._tps)
+        self._task = asyncio.create_task(self._run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._consumer.stop()
+
+    async def _run(self) -> None:
+        decode = msgspec.json.Decoder(Prediction).decode
+        while True:
+            fetched = await self._consumer.getmany(timeout_ms=1000)
+            now_s = time.monotonic()
+            for records in fetched.values():
+                for record in records:
+                    task_id = decode(record.value).task_id
+                    self._counts[task_id] = self._counts.get(task_id, 0) + 1
+                    if self._counts[task_id] == PREDICTIONS:
+                        self.read_s[task_id] = now_s
+
+    async def has(self, tasks: Mapping[str, float], *, within_s: float) -> None:
+        """Wait until all of ``tasks`` are predicted, at most ``within_s``."""
+        for _ in range(int(within_s * 10)):
+            if tasks.keys() <= self.read_s.keys():
+                break
+            await asyncio.sleep(0.1)
+
+
+async def measure(
+    bench: Bench, *, seconds: float, per_s: int = TASKS_PER_S, with_client: bool = False
+) -> dict[str, float]:
+    """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
+
+    Raises:
+        RuntimeError: The workers were not ready in time.
+    """
+    prefix = await bench.fresh()
+    port, log = free_ports(4), bench.folder / "latency.log"
+    argv = [sys.executable, "-m", "gnomon", "worker", "--port", str(port)]
+    workers = start(argv, bench.settings(prefix), log)
+    try:
+        await _ready(range(port, port + 4), log)
+        async with Reader(bench.brokers, f"{prefix}shadow-predictions") as reader:
+            publish = _with_client if with_client else _with_producer
+            sent_s = await publish(bench.brokers, prefix, per_s=per_s, seconds=seconds)
+            await reader.has(sent_s, within_s=10.0)
+    finally:
+        end(workers)
+    return delays(sent_s, reader.read_s)
+
+
+async def _with_producer(
+    brokers: str, prefix: str, *, per_s: int, seconds: float
+) -> Mapping[str, float]:
+    producer = AIOKafkaProducer(
+        bootstrap_servers=brokers, linger_ms=0, acks="all", enable_idempotence=True
+    )
+    await producer.start()
+
+    async def send(event: TaskEvent) -> None:
+        await producer.send(f"{prefix}task-events", encode(event), key=event.agent_id.encode())
+
+    try:
+        publisher = Publisher(send, per_s=per_s)
+        await publisher.run(warm_up_s=WARM_UP_S, seconds=seconds)
+        await producer.flush()
+    finally:
+        await producer.stop()
+    return publisher.sent_s
+
+
+async def _with_client(
+    brokers: str, prefix: str, *, per_s: int, seconds: float
+) -> Mapping[str, float]:
+    client = Client(brokers, topic_prefix=prefix)
+
+    async def send(event: TaskEvent) -> None:
+        client.emit(event)
+
+    try:
+        publisher = Publisher(send, per_s=per_s)
+        await publisher.run(warm_up_s=WARM_UP_S, seconds=seconds)
+        await client.aflush()
+    finally:
+        client.close()
+    return publisher.sent_s
+
+
+def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str, float]:
+    """Percentiles in milliseconds over the tasks that were predicted; ``unread`` counts the rest."""
+    found = sorted((read_s[task] - at_s) * 1000 for task, at_s in sent_s.items() if task in read_s)
+    cuts = quantiles(found, n=1000, method="inclusive")
+    return {
+        **{name: round(cuts[at], 1) for name, at in (("p50", 499), ("p90", 899), ("p99", 989))},
+        "max": round(found[-1], 1),
+        "tasks": len(sent_s),
+        "unread": len(sent_s) - len(found),
+    }
+
+
+def line(found: Mapping[str, float]) -> str:
+    """One line of a table."""
+    shown = "  ".join(f"{name} {found[name]:,.1f}" for name in ("p50", "p90", "p99", "max"))
+    return f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never"
+
+
+async def _ready(ports: Sequence[int], log: Path) -> None:
+    until_s = time.monotonic() + 90.0
+    for port in ports:
+        while not await asyncio.to_thread(answers, f"http://127.0.0.1:{port}/readyz"):
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"workers are not ready; last lines:\n{tail(log)}")
+            await asyncio.sleep(0.2)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="after the warm-up")
+    parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
+    parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
+    parser.add_argument("--repeat", type=int, default=1)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
+        folder = Path(name)
+        register_forest(folder)
+        with EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024) as broker:
+            bench = Bench(broker, folder)
+            for _ in range(options.repeat):
+                found = asyncio.run(
+                    measure(
+                        bench,
+                        seconds=options.seconds,
+                        per_s=options.per_s,
+                        with_client=options.client,
+                    )
+                )
+                print(line(found), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,186 @@
+"""What the features stage keeps in memory, and what an event costs as agents and windows grow.
+
+``python -m benchmarks.memory`` starts a real worker of the features stage over a topic in which each
+of N agents has 20 finishes of the last hour, reads its resident memory once all is folded and once
+a snapshot is written, and again of a second process that begins with that snapshot. Beside it
+(``growth.py``, without Kafka): bytes a task in the window, and the processor time of an event.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.contenders import PARTITIONS, Bench, tail
+from benchmarks.growth import hour
+from benchmarks.ports import answers, free_ports
+from benchmarks.stream import by_partition, encoded, fill
+from benchmarks.watching import end, resident_mb, start
+
+from gnomon.broker import EmbeddedBroker
+
+SIZES = (1_000, 10_000, 100_000)
+"""Agents."""
+FINISHES = 20
+"""Of each agent in the hour."""
+WINDOWS = (20, 200, 2_000)
+"""Finishes in the hour of each of ``WINDOW_AGENTS``."""
+WINDOW_AGENTS = 50
+ACTIVE = 1_000
+"""Agents whose events are measured beside all those that are known."""
+PATIENCE_S = 240.0
+
+
+class Worker:
+    """One worker process of the features stage. Context manager."""
+
+    def __init__(self, bench: Bench, prefix: str, *, env: Mapping[str, str]) -> None:
+        self._url = f"http://127.0.0.1:{(port := free_ports(1))}"
+        self._log = bench.folder / "memory.log"
+        argv = [sys.executable, "-m", "gnomon", "worker", "features", "--port", str(port)]
+        self._process = start(argv, {**bench.settings(prefix), **env}, self._log)
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        end(self._process, patience_s=60.0)
+
+    @property
+    def resident_mb(self) -> float:
+        """Now, in 10^6 bytes."""
+        return resident_mb(self._process.pid)
+
+    @property
+    def peak_mb(self) -> float:
+        """At its most, in 10^6 bytes."""
+        return resident_mb(self._process.pid, peak=True)
+
+    async def folded(self, records: int) -> None:
+        """Wait until the offsets of all partitions add up to ``records``.
+
+        Raises:
+            RuntimeError: It took too long.
+        """
+        until_s = time.monotonic() + PATIENCE_S
+        while (found := await asyncio.to_thread(self._offsets)) < records:
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"{found} of {records} folded; last lines:\n{tail(self._log)}")
+            await asyncio.sleep(0.2)
+
+    async def settled(self) -> float:
+        """Resident memory after it has been the same for a while, the time for a snapshot in it."""
+        seen: list[float] = []
+        while len(seen) < 6 or max(seen[-6:]) - min(seen[-6:]) > 2.0:
+            seen.append(self.resident_mb)
+            await asyncio.sleep(2.0)
+            if len(seen) > 30:
+                break
+        return seen[-1]
+
+    def _offsets(self) -> int:
+        if not answers(f"{self._url}/readyz"):
+            return -1
+        with urllib.request.urlopen(f"{self._url}/status", timeout=5.0) as answer:
+            partitions: Mapping[str, Any] = json.load(answer)["partitions"]
+        if len(partitions) < PARTITIONS:
+            return -1
+        return sum(sum(p["offsets"].values()) for p in partitions.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Resident:
+    """Resident memory of a features worker, in 10^6 bytes.
+
+    Attributes:
+        folded: Once everything was folded.
+        peak: At its most until then and until a snapshot was written.
+        settled: After the snapshot.
+        restored: Of a process that began with the snapshot, settled.
+        restored_peak: Of that one at its most.
+    """
+
+    agents: int
+    folded: float
+    settled: float
+    peak: float
+    restored: float
+    restored_peak: float
+
+
+async def resident(bench: Bench, agents: int, *, env: Mapping[str, str] | None = None) -> Resident:
+    """Measure a worker that reads, and one that recovers."""
+    prefix = await bench.fresh()
+    parts = by_partition(encoded(hour(agents, FINISHES)), PARTITIONS)
+    await fill(bench.brokers, f"{prefix}task-events", parts)
+    count = agents * FINISHES
+    del parts
+    with Worker(bench, prefix, env=env or {}) as reading:
+        await reading.folded(count)
+        folded = reading.resident_mb
+        settled, peak = await reading.settled(), reading.peak_mb
+    with Worker(bench, prefix, env=env or {}) as restored:
+        await restored.folded(count)
+        after, highest = await restored.settled(), restored.peak_mb
+    return Resident(agents, folded, settled, peak, after, highest)
+
+
+def alone(*arguments: object) -> float:
+    """A figure of ``growth.py``, from a process of its own."""
+    argv = [sys.executable, "-m", "benchmarks.growth", *map(str, arguments)]
+    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
+    return float(done.stdout)
+
+
+async def measure(bench: Bench, *, sizes: Sequence[int] = SIZES) -> dict[str, object]:
+    """All of it, with a line printed for each figure."""
+    found: dict[str, object] = {"bytes_a_task": alone("bytes", 2_000)}
+    print(f"  a task in the window takes {found['bytes_a_task']:.0f} bytes", flush=True)
+    costs = found["event_us"] = []
+    for agents, finishes, active in (
+        *((agents, FINISHES, ACTIVE) for agents in sizes),
+        *((agents, FINISHES, agents) for agents in sizes[1:]),
+        *((WINDOW_AGENTS, finishes, WINDOW_AGENTS) for finishes in WINDOWS),
+    ):
+        cost_us = alone("cost", agents, finishes, active)
+        costs.append([agents, finishes, active, round(cost_us, 2)])
+        print(
+            f"  {cost_us:5.2f} us an event of {active:,} of {agents:,} agents with"
+            f" {finishes:,} finishes in the hour",
+            flush=True,
+        )
+    workers = []
+    for agents in sizes:
+        worker = await resident(bench, agents)
+        workers.append(asdict(worker))
+        print(f"  {worker}", flush=True)
+    return {**found, "resident_mb": workers}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--agents", type=int, action="append", help="repeatable")
+    parser.add_argument("--set", action="append", default=[], help="NAME=VALUE for the worker")
+    options = parser.parse_args()
+    env = dict(pair.split("=", 1) for pair in options.set)
+    with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
+        folder = Path(name)
+        with EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024) as broker:
+            bench = Bench(broker, folder)
+            if options.agents is None:
+                asyncio.run(measure(bench))
+            for agents in options.agents or ():
+                print(asyncio.run(resident(bench, agents, env=env)), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,126 @@
+"""Other engines that do the same job, each in a virtual environment of its own.
+
+They are kept in ``~/.cache/gnomon-bench``, or in ``$GNOMON_BENCH_HOME``.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+JOBS = Path(__file__).parent / "jobs"
+FLINK_CONNECTOR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
+
+
+class UnavailableError(Exception):
+    """A peer cannot be run here; the message says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """A contender from outside.
+
+    Attributes:
+        packages: What is installed for it.
+        argv: What its interpreter is given.
+        events: How many it reads: enough for ten seconds, since only rates are compared.
+        by_event_time: Whether a vector also has what was read after the start.
+    """
+
+    name: str
+    packages: Sequence[str]
+    argv: Sequence[str]
+    events: int
+    by_event_time: bool = False
+
+
+PEERS = (
+    Peer(
+        name="bytewax",
+        packages=("bytewax==0.21.1", "confluent-kafka==2.16.1"),
+        argv=("-m", "bytewax.run", "bytewax_job:flow"),
+        events=200_000,
+    ),
+    Peer(
+        name="quix",
+        packages=("quixstreams==3.25.0",),
+        argv=(str(JOBS / "quix_state.py"),),
+        events=80_000,
+    ),
+    Peer(
+        name="flink",
+        packages=("apache-flink==2.2.0",),
+        argv=(str(JOBS / "flink_sql.py"),),
+        events=120_000,
+        by_event_time=True,
+    ),
+    Peer(
+        name="faust",
+        packages=("faust-streaming==0.15.3",),
+        argv=(str(JOBS / "faust_taught.py"), "worker", "-l", "warn"),
+        events=10_000,
+    ),
+)
+
+
+def home() -> Path:
+    """Where virtual environments are kept."""
+    return Path(os.environ.get("GNOMON_BENCH_HOME", Path.home() / ".cache" / "gnomon-bench"))
+
+
+def installed(peer: Peer) -> bool:
+    """Whether the peer's virtual environment is there, in the versions named here."""
+    try:
+        return _stamp(peer).read_text(encoding="utf-8").split() == list(peer.packages)
+    except OSError:
+        return False
+
+
+def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
+    """The peer's argument vector and variables; installs it the first time.
+
+    Raises:
+        UnavailableError: It cannot be installed here.
+    """
+    env = {"PYTHONPATH": str(JOBS)}
+    try:
+        if not installed(peer):
+            _install(peer)
+        if peer.name == "flink":
+            env["FLINK_KAFKA_JAR"] = str(_flink_connector())
+    except subprocess.CalledProcessError as error:
+        said = str(error.stderr or error.stdout or error).strip().splitlines()
+        raise UnavailableError(said[-1] if said else repr(error)) from error
+    except OSError as error:
+        raise UnavailableError(str(error)) from error
+    return [str(home() / peer.name / "bin" / "python"), *peer.argv], env
+
+
+def _stamp(peer: Peer) -> Path:
+    return home() / peer.name / ".made"
+
+
+def _install(peer: Peer) -> None:
+    place = home() / peer.name
+    print(f"  installing {' '.join(peer.packages)} into {place}", flush=True)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    _run(sys.executable, "-m", "venv", "--clear", str(place))
+    pip = (str(place / "bin" / "python"), "-m", "pip", "--disable-pip-version-check")
+    _run(*pip, "install", "--quiet", *peer.packages)
+    _stamp(peer).write_text("\n".join(peer.packages), encoding="utf-8")
+
+
+def _flink_connector() -> Path:
+    """Flink's Kafka connector for SQL, from the local Maven repository or by Maven."""
+    _, name, version = FLINK_CONNECTOR
+    jar = home() / f"{name}-{version}.jar"
+    if not jar.exists():
+        artifact = f"-Dartifact={':'.join(FLINK_CONNECTOR)}"
+        _run("mvn", "-q", "-B", "dependency:copy", artifact, f"-DoutputDirectory={home()}")
+    return jar
+
+
+def _run(*argv: str) -> None:
+    subprocess.run(argv, check=True, capture_output=True, text=True)

@@ -1,0 +1,163 @@
+"""What the measurements come to: medians, ratios, targets and the table. Pure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from benchmarks.watching import Rate
+
+FLOOR, FEATURES, ALL_STAGES = "floor", "features", "all four stages"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One contender's turn.
+
+    Attributes:
+        events: How many it read.
+        records: How many it had to write.
+        bytes_out: Of all its output topics, as Kafka stores them.
+        verdict: What the oracle said, empty if it was not asked.
+        right: False if the oracle found something wrong.
+    """
+
+    rate: Rate
+    events: int
+    records: int
+    bytes_out: int
+    verdict: str = ""
+    right: bool = True
+
+    @property
+    def events_per_s(self) -> float:
+        """Events read a second."""
+        return self.rate.per_s * self.events / self.records
+
+    @property
+    def cpu_us(self) -> float:
+        """The contender's processor time an event, start-up left out, in microseconds."""
+        return self._an_event(self.rate.cpu_s)
+
+    @property
+    def broker_cpu_us(self) -> float:
+        """Kafka's processor time an event meanwhile."""
+        return self._an_event(self.rate.broker_cpu_s)
+
+    def _an_event(self, cpu_s: float) -> float:
+        per_s, seconds = self.events_per_s, self.rate.span_s
+        return cpu_s * 1e6 / (per_s * seconds) if per_s * seconds > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A figure that is held to something. ``less``: whether less is better."""
+
+    name: str
+    unit: str
+    must: float
+    goal: float | None = None
+    less: bool = False
+
+    def reached(self, value: float) -> str:
+        """``goal``, ``yes`` (what it must) or ``NO``."""
+        if self.goal is not None and self._met(value, self.goal):
+            return "goal"
+        return "yes" if self._met(value, self.must) else "NO"
+
+    def _met(self, value: float, limit: float) -> bool:
+        return value <= limit if self.less else value >= limit
+
+
+TARGETS = (
+    Target(name="features_to_floor", unit="x", must=0.60, goal=0.75),
+    Target(name="features_to_bytewax", unit="x", must=5.0),
+    Target(name="features_to_quix", unit="x", must=10.0),
+    Target(name="features_to_flink", unit="x", must=11.0),
+    Target(name="features_to_faust", unit="x", must=90.0),
+    Target(name="tasks_per_s", unit="tasks/s", must=8_000.0, goal=15_000.0),
+    Target(name="latency_p99_ms", unit="ms", must=150.0, goal=50.0, less=True),
+    Target(name="features_resident_mb", unit="MB", must=600.0, goal=300.0, less=True),
+)
+"""``features_resident_mb`` is at 100,000 agents with 20 finishes in the hour each."""
+
+Runs = Mapping[str, Sequence[Run]]
+
+
+def median_per_s(runs: Runs, name: str) -> float:
+    """Median events a second of a contender's turns; 0 if it had none that was done."""
+    done = [run.events_per_s for run in runs.get(name, ()) if run.rate.done]
+    return statistics.median(done) if done else 0.0
+
+
+def figures(runs: Runs) -> dict[str, float]:
+    """The figures that have a target, and the share of bytes, as far as they were measured."""
+    features = median_per_s(runs, FEATURES)
+    found = {
+        f"{FEATURES}_to_{name}": features / per_s
+        for name in runs
+        if name not in {FEATURES, ALL_STAGES} and (per_s := median_per_s(runs, name))
+    }
+    kept = {target.name for target in TARGETS}
+    found = {name: ratio for name, ratio in found.items() if name in kept}
+    if FEATURES in runs and FLOOR in runs:
+        found["floor_bytes_to_features"] = runs[FLOOR][0].bytes_out / runs[FEATURES][0].bytes_out
+    if whole := median_per_s(runs, ALL_STAGES):
+        found["tasks_per_s"] = whole / 2
+    return found
+
+
+def contenders(runs: Runs) -> dict[str, object]:
+    """Each contender for the results file."""
+    return {
+        name: {
+            "events_per_s": round(median_per_s(runs, name), 1),
+            "cpu_s": round(statistics.median(run.rate.whole_cpu_s for run in turns), 2),
+            "cpu_us_an_event": round(statistics.median(run.cpu_us for run in turns), 3),
+            "broker_cpu_us_an_event": round(statistics.median(r.broker_cpu_us for r in turns), 3),
+            "bytes_out_an_event": round(turns[0].bytes_out / turns[0].events, 1),
+            "checked": turns[0].verdict,
+            "runs": [
+                {"events": run.events, "events_per_s": run.events_per_s, **asdict(run.rate)}
+                for run in turns
+            ],
+        }
+        for name, turns in runs.items()
+    }
+
+
+def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
+    """Lines: one contender each."""
+    features = median_per_s(runs, FEATURES)
+    lines = [
+        f"{'contender':<16}{'events/s':>10}  {'of turns':<19}{'CPU us':>7}{'Kafka':>7}"
+        f"{'bytes':>7}  {'features is':>11}  checked"
+    ]
+    for name, turns in runs.items():
+        median = median_per_s(runs, name)
+        speeds = [run.events_per_s for run in turns]
+        spread = f"{min(speeds):,.0f}-{max(speeds):,.0f}" if len(turns) > 1 else "one"
+        times = f"{features / median:.2f} x" if median and features else "-"
+        lines.append(
+            f"{name:<16}{median:>10,.0f}  {spread:<19}"
+            f"{statistics.median(run.cpu_us for run in turns):>7.1f}"
+            f"{statistics.median(run.broker_cpu_us for run in turns):>7.1f}"
+            f"{turns[0].bytes_out / turns[0].events:>7.0f}  {times:>11}  {turns[0].verdict}"
+        )
+    lines += [f"{name:<16}  skipped: {why}" for name, why in skipped.items()]
+    return [*lines, "CPU and bytes written are an event read; start-up is left out."]
+
+
+def targets_table(found: Mapping[str, float]) -> list[str]:
+    """Lines: each figure beside what it must reach."""
+    lines = [f"{'figure':<22}{'measured':>12}{'must':>10}{'goal':>10}  reached"]
+    for target in TARGETS:
+        goal = f"{target.goal:,g}" if target.goal is not None else "-"
+        bounds = f"{target.must:>10,g}{goal:>10}"
+        if target.name in found:
+            value = found[target.name]
+            lines.append(
+                f"{target.name:<22}{value:>12,.4g}{bounds}  {target.reached(value):<5}{target.unit}"
+            )
+        else:
+            lines.append(f"{target.name:<22}{'-':>12}{bounds}  not measured")
+    return lines

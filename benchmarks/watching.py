@@ -1,0 +1,180 @@
+"""Processes that are measured: started, watched by the growth of what they write, and ended."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+TICKS = os.sysconf("SC_CLK_TCK")
+LOOK_EVERY_S = 0.05
+FIRST_SHARE = 0.1
+"""Measured from here on, so that start-up does not count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How fast a contender was between 10 % and all of its output.
+
+    Attributes:
+        per_s: Records a second.
+        cpu_s: Processor time of the contender in that span, in seconds.
+        broker_cpu_s: The same of Kafka.
+        whole_cpu_s: Processor time of the contender, start-up included.
+        span_s: How long that span was.
+        seconds: From its start to the end of its output.
+        done: Whether all of the output came in time.
+    """
+
+    per_s: float
+    cpu_s: float
+    broker_cpu_s: float
+    whole_cpu_s: float
+    span_s: float
+    seconds: float
+    done: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Mark:
+    """How far the output was at a moment, and the processor time until then."""
+
+    at_s: float
+    records: int
+    cpu_s: float
+    broker_cpu_s: float
+
+
+class Growth:
+    """Counts what has been written to a topic since the first look, transactions ended only."""
+
+    def __init__(self, consumer: Any, topic: str, *, partitions: int) -> None:
+        self._consumer = consumer
+        self._tps = [TopicPartition(topic, p) for p in range(partitions)]
+        self._first: int | None = None
+
+    async def records(self) -> int:
+        """A transaction's end takes an offset too, so this is up to 0.1 % too many."""
+        ends = sum(int(end) for end in (await self._consumer.end_offsets(self._tps)).values())
+        if self._first is None:
+            self._first = ends
+        return ends - self._first
+
+
+async def watch(
+    brokers: str,
+    topic: str,
+    *,
+    partitions: int,
+    expected: int,
+    process: "subprocess.Popen[bytes]",
+    broker_pid: int,
+    timeout_s: float,
+) -> Rate:
+    """Follow ``topic`` until it has grown by ``expected``, ``process`` ends, or time is up."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
+    await consumer.start()
+    try:
+        growth = Growth(consumer, topic, partitions=partitions)
+        records = await growth.records()
+        began_s = time.monotonic()
+        first: _Mark | None = None
+        while records < expected and process.poll() is None:
+            if time.monotonic() - began_s > timeout_s:
+                break
+            await asyncio.sleep(LOOK_EVERY_S)
+            records = await growth.records()
+            if first is None and records >= expected * FIRST_SHARE:
+                first = _mark(records, process.pid, broker_pid)
+        last = _mark(records, process.pid, broker_pid)
+    finally:
+        await consumer.stop()
+    return _rate(began_s, first or last, last, done=records >= expected)
+
+
+def _mark(records: int, pid: int, broker_pid: int) -> _Mark:
+    at_s = time.monotonic()
+    return _Mark(at_s, records, cpu_seconds(pid), cpu_seconds(broker_pid))
+
+
+def _rate(began_s: float, first: _Mark, last: _Mark, *, done: bool) -> Rate:
+    took_s = last.at_s - first.at_s
+    return Rate(
+        per_s=(last.records - first.records) / took_s if took_s > 0 else 0.0,
+        cpu_s=last.cpu_s - first.cpu_s,
+        broker_cpu_s=last.broker_cpu_s - first.broker_cpu_s,
+        whole_cpu_s=last.cpu_s,
+        span_s=took_s,
+        seconds=last.at_s - began_s,
+        done=done,
+    )
+
+
+def family(root: int) -> Mapping[int, int]:
+    """A process and its descendants, each with its clock ticks and those of its ended children."""
+    parents: dict[int, int] = {}
+    ticks: dict[int, int] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(stat.parent.name)
+        parents[pid], ticks[pid] = int(fields[1]), sum(map(int, fields[11:15]))
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return {pid: ticks.get(pid, 0) for pid in found}
+
+
+def cpu_seconds(root: int) -> float:
+    """User and system time of a process and its descendants, those included that have ended."""
+    return sum(family(root).values()) / TICKS
+
+
+def resident_mb(pid: int, *, peak: bool = False) -> float:
+    """Resident memory of one process, now or at its most, in 10^6 bytes."""
+    name = "VmHWM:" if peak else "VmRSS:"
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
+        if line.startswith(name):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise ValueError(f"process {pid} has no {name}")
+
+
+def start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """A process group of its own, its output in ``log``."""
+    with log.open("ab") as file:
+        return subprocess.Popen(
+            list(argv),
+            env={**os.environ, **env},
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def end(process: "subprocess.Popen[bytes]", *, patience_s: float = 15.0) -> None:
+    """End the process and all it started: in order if it will, else by force."""
+    for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 10.0)):
+        descendants = family(process.pid)
+        try:
+            os.killpg(process.pid, number)
+        except ProcessLookupError:
+            break
+        try:
+            process.wait(wait_s)
+        except subprocess.TimeoutExpired:
+            continue
+        for pid in descendants:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        break
