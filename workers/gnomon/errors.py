@@ -12,6 +12,8 @@
   + ModelRefusedError        this model version must not be used: skip it, say why, keep the others
   + UnreadableError          one sealed decision cannot be opened: count it, go on
   + FencedError              another worker owns the partition: drop it at once, write nothing
+  + OutputTooLargeError      no topic takes what these records lead to: find the one, dead-letter it
+  + StageBrokenError         the stage raises on every record: stop, so that somebody looks
   + LostRecordsError         records between two batches are missing: stop before folding on
   + StalledError             nothing advances any more: restart the process
 """
@@ -91,6 +93,14 @@ class UnreadableError(GnomonError):
 
 class FencedError(GnomonError):
     """A newer owner of the partition has taken over."""
+
+
+class OutputTooLargeError(GnomonError):
+    """What a batch leads to is larger than its topic takes. It was not written."""
+
+
+class StageBrokenError(GnomonError):
+    """The stage raises on every record, so the fault is its own. Stop before all are refused."""
 
 
 class LostRecordsError(GnomonError):

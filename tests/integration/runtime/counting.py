@@ -19,7 +19,8 @@ class Counted:
 class CountingStage:
     """Numbers the records of each partition.
 
-    ``x`` as a value is refused; on ``!…`` it raises, with the state spoilt, naming the value.
+    ``x`` as a value is refused; on ``!…`` it raises, with the state spoilt, naming the value;
+    ``+n`` makes an output of more than n bytes.
     ``raises_left`` bounds how often; ``hangs`` is awaited before each batch.
     """
 
@@ -60,6 +61,8 @@ class CountingStage:
                 outputs.dead.append(DeadLetter(record, "poison", "an x"))
                 continue
             output = {"n": state.n, "topic": record.topic, "offset": record.offset}
+            if (record.value or b"").startswith(b"+"):
+                output["more"] = "." * int(record.value or b"")
             outputs.topic(self.output).append((record.key, json.dumps(output).encode()))
         return outputs
 

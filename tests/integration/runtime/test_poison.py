@@ -4,9 +4,13 @@ import shutil
 from typing import Any
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import CountingStage
 from tests.support.polling import eventually
+
+from gnomon.errors import StageBrokenError
 
 pytestmark = pytest.mark.kafka
 
@@ -115,3 +119,61 @@ async def test_a_stateless_stage_is_searched_as_well(bench: Bench) -> None:
 
     assert [d["offset"] for d in letters] == ["9"]
     assert [o["offset"] for o in (await bench.outputs())[0]] == list(range(9))
+
+
+async def test_a_stage_that_raises_on_everything_stops_before_it_refuses_everything(
+    bench: Bench,
+) -> None:
+    await bench.send([SECRET] * 200, partitions=1)
+
+    worker = await bench.start(ready=False)
+    error = await bench.ended(worker)
+
+    assert isinstance(error, StageBrokenError)
+    assert "'counting'" in str(error)
+    assert "ValueError" in str(error)
+    assert await bench.dead_letters() == []
+    await bench.start(CountingStage(raises_left=0))  # mended
+    assert await settled(bench, outputs=200, letters=0) == []
+
+
+async def limit(bench: Bench, topic: str, *, max_message_bytes: int) -> None:
+    """Let the topic take only batches up to that size."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bench.settings.brokers)
+    await admin.start()
+    name = bench.settings.topic_prefix + topic
+    await admin.alter_configs(
+        [
+            ConfigResource(
+                ConfigResourceType.TOPIC, name, {"max.message.bytes": str(max_message_bytes)}
+            )
+        ]
+    )
+    await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("max_message_bytes", "large"), [(1_048_588, b"+2000000"), (20_000, b"+30000")]
+)
+async def test_outputs_too_large_for_their_topic_are_refused_and_the_rest_goes_on(
+    bench: Bench, max_message_bytes: int, large: bytes
+) -> None:
+    await limit(bench, "task-features", max_message_bytes=max_message_bytes)
+    values = [b"v"] * 30
+    values[7] = values[20] = large
+    await bench.send(values, partitions=1)
+
+    first = await bench.start()
+    letters = await settled(bench, outputs=28, letters=2)
+
+    assert [(d["reason"], d["offset"]) for d in letters] == [
+        ("output_too_large", "7"),
+        ("output_too_large", "20"),
+    ]
+    assert await bench.written() == {0: list(range(1, 29))}
+    await bench.stop(first)
+    shutil.rmtree(bench.settings.state_url)
+    await bench.start()
+    await bench.send([b"v"], partitions=1)
+    await settled(bench, outputs=29, letters=2)
+    assert await bench.written() == {0: list(range(1, 30))}

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.errors import ConfigurationError
+from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
 from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.breaker import Breaker
 from gnomon.runtime.poison import describe, fold_around
 
 
@@ -26,7 +27,10 @@ class Record:
 
 
 class Listing:
-    """Lists the offsets it folded; a value of ``!`` spoils the list, then raises."""
+    """Lists the offsets it folded; a value of ``!`` spoils the list, then raises.
+
+    The outputs of an ``L`` are too large, those of everything else are not.
+    """
 
     stateful = True
 
@@ -55,32 +59,48 @@ class Listing:
         return [int(text) for text in data.split(b",") if text]
 
 
-async def fold(values: Sequence[bytes]) -> tuple[list[int], list[Any], list[int], Listing]:
+async def fold(
+    values: Sequence[bytes],
+    *,
+    breaker: Breaker | None = None,
+    written: list[Any] | None = None,
+) -> tuple[list[int], list[Any], list[int], Listing]:
     stage: Any = Listing()
-    written: list[Any] = []
+    written = [] if written is None else written
     committed: list[int] = []
 
     async def commit(part: Sequence[SourceRecord], outputs: Outputs) -> None:
+        if not outputs.dead and any(record.value == b"L" for record in part):
+            raise OutputTooLargeError("2 MB")
         written.extend(value for _, value in outputs.topic("out"))
         written.extend((letter.record.offset, letter.reason) for letter in outputs.dead)
         committed.extend(record.offset for record in part)
 
     records = [Record(offset, value) for offset, value in enumerate(values)]
-    state = await fold_around(stage, [], records, partition=0, apply=stage.apply, commit=commit)
+    state = await fold_around(
+        stage,
+        [],
+        records,
+        partition=0,
+        apply=stage.apply,
+        commit=commit,
+        breaker=breaker or Breaker("listing"),
+    )
     return state, written, committed, stage
 
 
-@given(st.lists(st.sampled_from([b"v", b"v", b"v", b"!"]), min_size=1, max_size=60))
+@given(st.lists(st.sampled_from([b"v", b"v", b"v", b"!", b"L"]), min_size=1, max_size=31))
 async def test_it_is_as_if_the_poison_had_never_been(values: list[bytes]) -> None:
     state, written, committed, _ = await fold(values)
 
     good = [offset for offset, value in enumerate(values) if value == b"v"]
-    bad = [offset for offset, value in enumerate(values) if value == b"!"]
+    reasons = {b"!": "stage_error", b"L": "output_too_large"}
+    bad = [(o, reasons[value]) for o, value in enumerate(values) if value in reasons]
     assert state == good
     assert [w for w in written if isinstance(w, bytes)] == [
         str(good[: n + 1]).encode() for n in range(len(good))
     ]
-    assert [w for w in written if isinstance(w, tuple)] == [(o, "stage_error") for o in bad]
+    assert [w for w in written if isinstance(w, tuple)] == bad
     assert committed == list(range(len(values)))  # each once, in order
 
 
@@ -92,6 +112,37 @@ async def test_one_of_a_thousand_is_found_in_few_folds(position: int) -> None:
     *_, stage = await fold(values)
 
     assert stage.folds <= 21  # 2 log2(1024) + 1
+
+
+async def test_who_raises_on_32_in_a_row_is_broken_and_refuses_none_of_them() -> None:
+    written: list[Any] = []
+    with pytest.raises(StageBrokenError, match=r"'listing' .*32 in a row: KeyError at test_poison"):
+        await fold([b"v"] + [b"!"] * 40, written=written)
+
+    assert written == [b"[0]"]
+
+
+async def test_31_in_a_row_are_bad_records() -> None:
+    _, written, committed, _ = await fold([b"!"] * 31 + [b"v"])
+
+    assert [reason for _, reason in written[:31]] == ["stage_error"] * 31
+    assert written[31] == b"[31]"
+    assert committed == list(range(32))
+
+
+async def test_small_batches_are_counted_together() -> None:
+    breaker = Breaker("listing")
+    for _ in range(3):
+        await fold([b"!"] * 10, breaker=breaker)
+    with pytest.raises(StageBrokenError):
+        await fold([b"!"] * 2, breaker=breaker)
+
+
+async def test_what_is_folded_in_between_shows_that_the_stage_works() -> None:
+    breaker = Breaker("listing")
+    for _ in range(4):
+        await fold([b"!"] * 10, breaker=breaker)
+        await fold([b"v"], breaker=breaker)
 
 
 async def test_an_error_that_is_no_records_fault_is_not_searched_for() -> None:

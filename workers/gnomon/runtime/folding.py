@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from gnomon.errors import TransientError
+from gnomon.errors import OutputTooLargeError, TransientError
 from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.breaker import Breaker
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.poison import NO_RECORDS_FAULT, fold_around
 from gnomon.runtime.ports import LagAware, Place, Stage
@@ -56,7 +57,7 @@ class Folding(Generic[State]):
         self.ends: Mapping[str, int] = {}
         self._stage, self._place, self._snapshots = stage, place, snapshots
         self._metrics, self._progress, self._stopping = metrics, progress, stopping
-        self._clock_s = clock_s
+        self._clock_s, self._breaker = clock_s, Breaker(stage.name)
         self._unsaved_s = self._save_s = 0.0
         self._state: State
         self._changed = False
@@ -89,6 +90,7 @@ class Folding(Generic[State]):
 
         Raises:
             FencedError: Another worker owns the partition.
+            StageBrokenError: The stage raises on every record.
             TransientError: It cannot be done now, and the worker is stopping.
         """
         name = self._stage.name
@@ -101,10 +103,15 @@ class Folding(Generic[State]):
             raise
         except Exception as error:  # foreign code: whatever it raises is about these records
             logger.warning("batch.raised", extra={"stage": name, "error": type(error).__name__})
-            await self._process_around_poison(writer, records)
-        else:
-            self._unsaved_s += self._clock_s() - began_s
+            await self._process_around_poison(writer, records, retries_s=RETRIES_S)
+            return
+        self._unsaved_s += self._clock_s() - began_s
+        self._breaker.worked()
+        try:
             await self._commit(writer, records, outputs)
+        except OutputTooLargeError as error:
+            logger.warning("batch.too_large", extra={"stage": name, "reason": str(error)})
+            await self._process_around_poison(writer, records, retries_s=())
 
     async def tick(self, writer: TransactionalWriter, idle_s: float) -> None:
         """Write what the mere passing of time leads to."""
@@ -142,6 +149,7 @@ class Folding(Generic[State]):
             self._place,
             snapshots=self._snapshots,
             advanced=self._progress.advanced,
+            breaker=self._breaker,
         )
         return await recovery.rebuild(offsets)
 
@@ -164,7 +172,11 @@ class Folding(Generic[State]):
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
     async def _process_around_poison(
-        self, writer: TransactionalWriter, records: Sequence[SourceRecord]
+        self,
+        writer: TransactionalWriter,
+        records: Sequence[SourceRecord],
+        *,
+        retries_s: Sequence[float],
     ) -> None:
         """Fold on a state put back: at once, else around the records that cannot be folded."""
 
@@ -172,7 +184,7 @@ class Folding(Generic[State]):
             await self._commit(writer, part, outputs)
             self._progress.enter("applying")
 
-        for wait_s in RETRIES_S:
+        for wait_s in retries_s:
             self._progress.enter("recovering")
             self._state = await self._rebuild(self.offsets)
             self._progress.enter("applying")
@@ -195,6 +207,7 @@ class Folding(Generic[State]):
             partition=self._place.partition,
             apply=self._apply,
             commit=commit,
+            breaker=self._breaker,
         )
         await self.save()
 

@@ -4,7 +4,11 @@ A stage refuses a bad record by a dead letter of its own. What is here is for th
 it raises. Then its state may be half changed, and nobody knows which record of the batch it was.
 So the state is put back as it was before the batch, and the batch is folded in halves, and those
 in halves, each committed with its own offsets, until the record stands alone. It becomes a dead
-letter with the reason ``stage_error``, and the state is put back once more.
+letter with the reason ``stage_error``, and the state is put back once more. A record whose outputs
+are too large for their topic is found in the same way; its reason is ``output_too_large``.
+
+Dead letters wait to be committed until a record can be folded, or the batch ends: if the stage
+raises on one record after the other, it is the stage that is broken (``breaker``).
 
 The record must be left out of every later recovery too, or it would raise there again. The dead
 letter says so: it is in the same transaction as the offset, outlives the record, and is read
@@ -21,13 +25,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import PurePath
 from typing import TypeVar
 
-from gnomon.errors import ConfigurationError, TransientError
+from gnomon.errors import ConfigurationError, OutputTooLargeError, TransientError
 from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.runtime.breaker import Breaker
 from gnomon.runtime.ports import Stage
 
 State = TypeVar("State")
 
 STAGE_ERROR = "stage_error"
+OUTPUT_TOO_LARGE = "output_too_large"
+LEFT_OUT = frozenset({STAGE_ERROR, OUTPUT_TOO_LARGE})
+"""Reasons of the dead letters made here: whatever has one is no part of the state."""
 NO_RECORDS_FAULT = (TransientError, ConfigurationError, MemoryError)
 """Raised by a stage, these are no reason to look for a record."""
 MAX_DETAIL = 300
@@ -41,8 +49,9 @@ async def fold_around(
     partition: int,
     apply: Callable[[State, Sequence[SourceRecord]], Awaitable[Outputs]],
     commit: Callable[[Sequence[SourceRecord], Outputs], Awaitable[None]],
+    breaker: Breaker,
 ) -> State:
-    """Fold ``records`` without those on which ``apply`` raises.
+    """Fold ``records`` without those on which ``apply`` raises or whose outputs are too large.
 
     Args:
         stage: Whose state it is.
@@ -50,13 +59,25 @@ async def fold_around(
         records: In the order in which they are to be folded.
         partition: Which input partition.
         apply: The stage's, or one that tries again while the world is bad.
-        commit: Awaited for each part, in order, with all that was given folded or dead.
+        commit: Awaited for each part, in order, with all that was given folded or dead; raises
+            ``OutputTooLargeError`` when it can never write that.
+        breaker: Told of each record on which ``apply`` raised, and of each part that was folded.
 
     Returns:
         The state after the last of ``records``.
+
+    Raises:
+        StageBrokenError: ``apply`` raises on every record; those are not committed.
     """
     saved = stage.snapshot(state)
     parts = [records]
+    dead: list[DeadLetter] = []
+
+    async def commit_dead() -> None:
+        if dead:
+            await commit([letter.record for letter in dead], Outputs(dead=list(dead)))
+            dead.clear()
+
     while parts:
         part = parts.pop()
         try:
@@ -66,15 +87,32 @@ async def fold_around(
         except Exception as error:  # foreign code: whatever it raises is about these records
             state = put_back(stage, partition, saved)
             if len(part) > 1:
-                half = len(part) // 2
-                parts += [part[half:], part[:half]]
+                parts += _halves(part)
                 continue
-            outputs = Outputs(dead=[DeadLetter(part[0], STAGE_ERROR, describe(error, part[0]))])
+            detail = describe(error, part[0])
+            breaker.raised(detail)
+            dead.append(DeadLetter(part[0], STAGE_ERROR, detail))
+            continue
+        breaker.worked()
+        await commit_dead()
+        try:
             await commit(part, outputs)
+        except OutputTooLargeError as error:
+            state = put_back(stage, partition, saved)
+            if len(part) > 1:
+                parts += _halves(part)
+            else:
+                dead.append(DeadLetter(part[0], OUTPUT_TOO_LARGE, str(error)))
         else:
-            await commit(part, outputs)
             saved = stage.snapshot(state)
+    await commit_dead()
     return state
+
+
+def _halves(part: Sequence[SourceRecord]) -> list[Sequence[SourceRecord]]:
+    """Both, the later first: they are taken from the end."""
+    half = len(part) // 2
+    return [part[half:], part[:half]]
 
 
 def put_back(stage: Stage[State], partition: int, saved: bytes) -> State:

@@ -16,7 +16,8 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.poison import NO_RECORDS_FAULT, STAGE_ERROR, fold_around
+from gnomon.runtime.breaker import Breaker
+from gnomon.runtime.poison import LEFT_OUT, NO_RECORDS_FAULT, fold_around
 from gnomon.runtime.ports import Place, Stage
 from gnomon.runtime.ranges import read_range
 from gnomon.runtime.skips import read_skips
@@ -70,6 +71,7 @@ class Recovery(Generic[State]):
         place: Which partition, and where its log is.
         snapshots: Where a shorter way may be found.
         advanced: Called after each step.
+        breaker: Told of records on which the stage raises.
     """
 
     def __init__(
@@ -79,9 +81,10 @@ class Recovery(Generic[State]):
         *,
         snapshots: SnapshotStore,
         advanced: Callable[[], None],
+        breaker: Breaker,
     ) -> None:
         self._stage, self._place = stage, place
-        self._snapshots, self._advanced = snapshots, advanced
+        self._snapshots, self._advanced, self._breaker = snapshots, advanced, breaker
         self._skips: set[tuple[str, int]] | None = None
 
     async def rebuild(self, committed: Mapping[str, int]) -> State:
@@ -148,7 +151,7 @@ class Recovery(Generic[State]):
 
         async def note(part: Sequence[SourceRecord], outputs: Outputs) -> None:
             for letter in outputs.dead:
-                if letter.reason != STAGE_ERROR:
+                if letter.reason not in LEFT_OUT:
                     continue
                 place = (letter.record.topic, letter.record.offset)
                 self._skips = (self._skips or set()) | {place}
@@ -171,6 +174,7 @@ class Recovery(Generic[State]):
             partition=self._place.partition,
             apply=self._stage.apply,
             commit=note,
+            breaker=self._breaker,
         )
 
     def _from_snapshot(self, committed: Mapping[str, int]) -> tuple[State, Mapping[str, int]]:

@@ -1,4 +1,4 @@
-"""Which records were left out because the stage raised on them: its dead letters say so."""
+"""Which records were left out of the state, though read: their dead letters say so."""
 
 import contextlib
 
@@ -7,7 +7,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
-from gnomon.runtime.poison import STAGE_ERROR
+from gnomon.runtime.poison import LEFT_OUT
 from gnomon.runtime.ranges import read_range
 from gnomon.topics import DEAD_LETTERS
 
@@ -43,11 +43,11 @@ async def read_skips(
     chunks = read_range(
         brokers=brokers, partition=partition, start={tp.topic: start}, end={tp.topic: end}
     )
-    wanted = (stage.encode(), STAGE_ERROR.encode())
+    wanted = {(stage.encode(), reason.encode()) for reason in LEFT_OUT}
     async with contextlib.aclosing(chunks):
         async for letters in chunks:
             for letter in letters:
                 about = dict(letter.headers)
-                if (about.get("gnomon-stage"), about.get("gnomon-reason")) == wanted:
+                if (about.get("gnomon-stage"), about.get("gnomon-reason")) in wanted:
                     skips.add((about["gnomon-topic"].decode(), int(about["gnomon-offset"])))
     return frozenset(skips)

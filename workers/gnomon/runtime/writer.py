@@ -15,12 +15,15 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
     ProducerFenced,
+    RecordListTooLargeError,
 )
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError, FencedError
+from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
 from gnomon.topics import DEAD_LETTERS, MAX_EVENT_BYTES
 
@@ -31,6 +34,7 @@ MAX_DEAD_BYTES = 8_000_000
 """Most of a refused value that is kept: the topic of dead letters takes little more. A topic's
 limit is of compressed bytes, so a record read can be of any size."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
+_TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
 
 class TransactionalWriter:
@@ -40,10 +44,13 @@ class TransactionalWriter:
         self, *, brokers: str, group: str, stage: str, partition: int, prefix: str
     ) -> None:
         self._group, self._stage, self._partition = group, stage, partition
-        self._prefix = prefix
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=brokers,
-            transactional_id=f"{group}-{partition}",
+        self._brokers, self._prefix = brokers, prefix
+        self._producer = self._new_producer()
+
+    def _new_producer(self) -> AIOKafkaProducer:
+        return AIOKafkaProducer(
+            bootstrap_servers=self._brokers,
+            transactional_id=f"{self._group}-{self._partition}",
             transaction_timeout_ms=30_000,
             linger_ms=0,
             max_batch_size=MAX_BATCH_BYTES,
@@ -77,6 +84,7 @@ class TransactionalWriter:
 
         Raises:
             FencedError: Another worker owns the partition.
+            OutputTooLargeError: A topic takes no batch as large as one of a single output.
             BrokerUnavailableError: The transaction could not be completed.
         """
         try:
@@ -96,8 +104,20 @@ class TransactionalWriter:
             await self._producer.commit_transaction()
         except _FENCED as error:
             raise FencedError(f"{self._stage}[{self._partition}]: {error!r}") from error
+        except _TOO_LARGE as error:
+            await self._begin_again()
+            raise OutputTooLargeError(f"a topic refused it: {error!r}") from error
         except KafkaError as error:
             raise BrokerUnavailableError(f"{self._stage}[{self._partition}]: {error!r}") from error
+
+    async def _begin_again(self) -> None:
+        """A batch that was refused has taken its sequence numbers; only a new producer is given new."""
+        await self._producer.stop()
+        self._producer = self._new_producer()
+        try:
+            await self._producer.start()
+        except KafkaConnectionError as error:
+            raise BrokerUnavailableError(str(error)) from error
 
     async def _abort(self) -> None:
         try:
@@ -120,11 +140,11 @@ class TransactionalWriter:
         append = batch.append
         for key, value in records:
             if append(key=key, value=value, timestamp=None) is None:
-                pending.append(await send_batch(batch, topic, partition=self._partition))
+                pending.append(await send_batch(_sized(batch), topic, partition=self._partition))
                 batch = create_batch()
                 append = batch.append
                 append(key=key, value=value, timestamp=None)
-        pending.append(await send_batch(batch, topic, partition=self._partition))
+        pending.append(await send_batch(_sized(batch), topic, partition=self._partition))
 
     async def _send_dead(self, letter: DeadLetter) -> Any:
         record = letter.record
@@ -136,6 +156,17 @@ class TransactionalWriter:
             partition=self._partition,
             headers=list(_why(letter, stage=self._stage)),
         )
+
+
+def _sized(batch: BatchBuilder) -> BatchBuilder:
+    """The batch; the first record of one is taken whatever its size.
+
+    Raises:
+        OutputTooLargeError: It is too large to be sent.
+    """
+    if batch.size() > MAX_BATCH_BYTES:
+        raise OutputTooLargeError(f"{batch.size()} bytes, expected up to {MAX_BATCH_BYTES}")
+    return batch
 
 
 def _why(letter: DeadLetter, *, stage: str) -> Iterable[tuple[str, bytes]]:
