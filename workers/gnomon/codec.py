@@ -1,7 +1,7 @@
 """Bytes to events and back: the only place that (de)serialises a record."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -42,19 +42,27 @@ def event_time_ms(event: TaskEvent) -> int:
     return event.cancelled_at_ms if isinstance(event, TaskCancelled) else event.finished_at_ms
 
 
-def read_task_events(records: Sequence[SourceRecord]) -> Sequence[TaskEvent | EventError]:
-    """The task event in each record, or why there is none: the same for every stage.
+def read_task_events(
+    records: Sequence[SourceRecord],
+) -> tuple[Sequence[SourceRecord], Sequence[TaskEvent], Sequence[tuple[SourceRecord, EventError]]]:
+    """Decode a batch: the records that are task events, those events, and the rest with reasons.
 
-    Whether its clock can be believed is for ``clock_refusal`` to say.
+    The same records are accepted by every stage; whether an event's clock can be believed is for
+    the reader to ask (``clock_refusal``).
     """
-    values = [record.value for record in records]
+    values: list[Any] = [record.value for record in records]
     try:
-        events = [decode_task_event(value) for value in values]  # type: ignore[arg-type]  # None raises
+        if len(max(values, key=len, default=b"")) <= MAX_EVENT_BYTES:
+            return records, [decode_task_event(value) for value in values], ()
     except (*UNDECODABLE, TypeError):
-        return [_read(value) for value in values]
-    if len(max(values, key=len, default=b"")) > MAX_EVENT_BYTES:  # type: ignore[arg-type]
-        return [_read(value) for value in values]
-    return events
+        pass  # one of them is not; which one costs a second look at all
+    read = [(record, _read(record.value)) for record in records]
+    accepted = [(record, event) for record, event in read if not isinstance(event, EventError)]
+    return (
+        [record for record, _ in accepted],
+        [event for _, event in accepted],
+        [(record, error) for record, error in read if isinstance(error, EventError)],
+    )
 
 
 def _read(value: bytes | None) -> TaskEvent | EventError:

@@ -115,8 +115,8 @@ def test_columns_that_do_not_fit_are_refused(
 ) -> None:
     agent = form(T0, T0)
     for i in range(3):
-        agent.finish(finished(f"t{i}", T0 + i), DAY)
-    agent.start(started("u", T0 + 9), DAY)
+        agent.finish(finished(f"t{i}", T0 + i), T0, DAY)
+    agent.start(started("u", T0 + 9), T0, DAY)
 
     with pytest.raises(ValueError, match=r"column|integers|length|multiple|shorter"):
         form.restored(Columns(**agent.columns()._asdict() | {column: data}))

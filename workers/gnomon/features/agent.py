@@ -63,10 +63,10 @@ class Agent:
         self.due_minute = -1
         self.room = _ROOM
 
-    def start(self, event: TaskStarted, kept_ms: int) -> Known | None:
+    def start(self, event: TaskStarted, appended_ms: int, kept_ms: int) -> Known | None:
         """Put a task in flight; what was known before it, or ``None`` if it is a repeat."""
         t, key = event.started_at_ms, task_key(event.task_id)
-        kept_from_ms = self._advance(t, kept_ms)
+        kept_from_ms = self._advance(t, appended_ms, kept_ms)
         flights_from_ms = kept_from_ms - _FLIGHT_LONGER_MS
         if self.flights.holds(key, flights_from_ms) or self.ended.holds(key, kept_from_ms):
             return None
@@ -84,10 +84,10 @@ class Agent:
         self.flights.add(key, t, flights_from_ms)
         return known
 
-    def finish(self, event: TaskFinished, kept_ms: int) -> None:
+    def finish(self, event: TaskFinished, appended_ms: int, kept_ms: int) -> None:
         """Count one finish, unless one of the same task is remembered."""
         key, time_ms = task_key(event.task_id), event.finished_at_ms
-        kept_from_ms = self._advance(time_ms, kept_ms)
+        kept_from_ms = self._advance(time_ms, appended_ms, kept_ms)
         if not self.ended.finish(key, time_ms, kept_from_ms):
             return
         duration_ns = int(event.duration_s * NS + 0.5)
@@ -106,10 +106,10 @@ class Agent:
         if len(self.ended.keys) >= self.room:
             self._forget(kept_from_ms)
 
-    def cancel(self, event: TaskCancelled, kept_ms: int) -> None:
+    def cancel(self, event: TaskCancelled, appended_ms: int, kept_ms: int) -> None:
         """Take a task out of flight and remember that it has ended."""
         key = task_key(event.task_id)
-        kept_from_ms = self._advance(event.cancelled_at_ms, kept_ms)
+        kept_from_ms = self._advance(event.cancelled_at_ms, appended_ms, kept_ms)
         self.flights.remove(key)
         self.ended.cancel(key, event.cancelled_at_ms, kept_from_ms)
         if len(self.ended.keys) >= self.room:
@@ -192,8 +192,9 @@ class Agent:
         }
         return agent
 
-    def _advance(self, time_ms: int, kept_ms: int) -> int:
-        """Move the agent's clock on; individual finishes are known after what is returned."""
+    def _advance(self, time_ms: int, appended_ms: int, kept_ms: int) -> int:
+        """Move the agent's clocks on; individual finishes are known after what is returned."""
+        self.appended_ms = appended_ms
         self.newest_ms = max(self.newest_ms, time_ms)
         return self.newest_ms - kept_ms
 

@@ -74,19 +74,19 @@ class AgentMemory(Protocol):
 
     def __init__(self, newest_ms: int, appended_ms: int) -> None: ...
 
-    def start(self, event: TaskStarted, kept_ms: int) -> Known | None:
+    def start(self, event: TaskStarted, appended_ms: int, kept_ms: int) -> Known | None:
         """Put a task in flight; what was known before it, or ``None`` if it is a repeat.
 
-        ``kept_ms``, here and below: single finishes are known for so long before the newest
-        event time.
+        Here and below, ``appended_ms`` is the newest append time of the partition, and single
+        finishes are known for ``kept_ms`` before the agent's newest event time.
         """
         ...
 
-    def finish(self, event: TaskFinished, kept_ms: int) -> None:
+    def finish(self, event: TaskFinished, appended_ms: int, kept_ms: int) -> None:
         """Count one finish, unless one of the same task is remembered."""
         ...
 
-    def cancel(self, event: TaskCancelled, kept_ms: int) -> None:
+    def cancel(self, event: TaskCancelled, appended_ms: int, kept_ms: int) -> None:
         """Take a task out of flight and remember that it has ended."""
         ...
 

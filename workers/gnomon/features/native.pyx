@@ -315,10 +315,10 @@ cdef class Agent:
 
     # Events
 
-    def start(self, event, int64_t kept_ms):
+    def start(self, event, int64_t appended_ms, int64_t kept_ms):
         cdef int64_t t = event.started_at_ms
         cdef int64_t key = task_key(event.task_id)
-        cdef int64_t kept_from_ms = self.advance(t, kept_ms)
+        cdef int64_t kept_from_ms = self.advance(t, appended_ms, kept_ms)
         cdef int64_t flights_from_ms = kept_from_ms - FLIGHT_LONGER_MS
         cdef int64_t after_ms, last_ms
         cdef Py_ssize_t at = self.flight_at(key)
@@ -346,13 +346,13 @@ cdef class Agent:
         self.fly(key, t, flights_from_ms)
         return known
 
-    def finish(self, event, int64_t kept_ms):
+    def finish(self, event, int64_t appended_ms, int64_t kept_ms):
         cdef int64_t key = task_key(event.task_id)
         cdef int64_t time_ms = event.finished_at_ms
         cdef double duration_s = event.duration_s
         cdef int64_t duration_ns = <int64_t>(duration_s * 1e9 + 0.5)
         cdef bint succeeded = event.succeeded
-        cdef int64_t kept_from_ms = self.advance(time_ms, kept_ms)
+        cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         if not self.end_finished(key, time_ms, kept_from_ms):
             return
         self.land(key)
@@ -366,10 +366,10 @@ cdef class Agent:
         if self.ended_n >= self.ended_room_at:
             self.forget(kept_from_ms)
 
-    def cancel(self, event, int64_t kept_ms):
+    def cancel(self, event, int64_t appended_ms, int64_t kept_ms):
         cdef int64_t key = task_key(event.task_id)
         cdef int64_t time_ms = event.cancelled_at_ms
-        cdef int64_t kept_from_ms = self.advance(time_ms, kept_ms)
+        cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         self.land(key)
         self.end_cancelled(key, time_ms, kept_from_ms)
         if self.ended_n >= self.ended_room_at:
@@ -401,7 +401,10 @@ cdef class Agent:
             decays_ms = times.at[oldest] + FLIGHT_MS
         return decays_ms
 
-    cdef inline int64_t advance(self, int64_t time_ms, int64_t kept_ms) noexcept:
+    cdef inline int64_t advance(
+        self, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
+    ) noexcept:
+        self.appended_ms = appended_ms
         if time_ms > self.newest_ms:
             self.newest_ms = time_ms
         return self.newest_ms - kept_ms

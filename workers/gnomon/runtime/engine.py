@@ -21,6 +21,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from gnomon.runtime import fetched
 from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.settings import Settings
 
@@ -211,6 +212,7 @@ def create_app(
         on_assigned: Awaited with what this worker owns, before any of it is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
     """
+    fetched.install()
     app = faust.App(
         group,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
