@@ -11,7 +11,7 @@ from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import Counted, CountingStage
 from tests.support.polling import eventually
 
-from gnomon.errors import StalledError
+from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.runtime import engine
 from gnomon.runtime.snapshots import SnapshotStore
 from gnomon.runtime.worker import StageWorker
@@ -150,3 +150,32 @@ async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
     assert worker.ready
     partitions: Any = worker.status()["partitions"]
     assert {partition["lag"] for partition in partitions.values()} == {0}
+
+
+@pytest.fixture
+def endless_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kafka goes as the group has answered: where to read from is asked for ever."""
+    monkeypatch.setattr(engine._LoopThread, "seek_to_committed", forever)
+
+
+@pytest.mark.usefixtures("endless_start")
+async def test_an_engine_that_does_not_start_ends_the_worker(bench: Bench) -> None:
+    worker = await bench.start(ready=False, stall_after_s=STALL_AFTER_S)
+
+    error = await bench.ended(worker)
+
+    assert isinstance(error, StalledError)
+    assert "does not start" in str(error)
+
+
+@pytest.mark.usefixtures("endless_start")
+async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*_: object) -> None:
+        raise BrokerUnavailableError("gone")
+
+    monkeypatch.setattr("gnomon.runtime.folding.offsets_to_go_on_from", gone)
+    worker = await bench.start(ready=False)
+
+    assert isinstance(await bench.ended(worker), BrokerUnavailableError)

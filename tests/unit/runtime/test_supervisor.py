@@ -70,21 +70,35 @@ async def test_one_that_is_configured_wrongly_stops_all() -> None:
     assert supervisor.children["wrong"].starts == 1
 
 
-async def test_restarts_wait_longer_each_time() -> None:
+async def starts_s(code: str, *, count: int) -> list[float]:
+    """When a child that ends at once was started, for the first so many times."""
     loop = asyncio.get_running_loop()
     at_s: list[float] = []
     supervisor = Supervisor(
-        {"dies": python("print('x')")},
+        {"dies": python(code)},
         environ=dict(os.environ),
         on_line=lambda _, __: at_s.append(loop.time()),
     )
     running = asyncio.create_task(supervisor.run())
-    await eventually(lambda: len(at_s) >= 4, what="four starts")
+    await eventually(lambda: len(at_s) >= count, what=f"{count} starts", timeout_s=25)
     supervisor.stop()
     await running
+    return at_s
 
-    first, second, third = (b - a for a, b in itertools.pairwise(at_s[:4]))
+
+async def test_restarts_wait_longer_each_time() -> None:
+    at_s = await starts_s("print('x')", count=4)
+
+    first, second, third = (later - earlier for earlier, later in itertools.pairwise(at_s))
     assert first < second < third
+
+
+async def test_one_that_found_no_broker_asks_again_soon() -> None:
+    at_s = await starts_s("print('x'); raise SystemExit(3)", count=8)
+
+    waits_s = [later - earlier for earlier, later in itertools.pairwise(at_s)]
+    assert max(waits_s) < 4
+    assert min(waits_s[4:]) >= 2
 
 
 CHILD = """

@@ -9,7 +9,7 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonErro
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.parent import ParentWatch
 from gnomon.runtime.ports import Stage
-from gnomon.runtime.supervisor import EXIT_CONFIGURATION
+from gnomon.runtime.supervisor import EXIT_CONFIGURATION, EXIT_NO_BROKER
 from gnomon.runtime.watch import GIVE_UP_AFTER
 from gnomon.runtime.watchdog import Watchdog
 from gnomon.runtime.worker import StageWorker
@@ -33,7 +33,8 @@ async def run_stage(
     """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if there is one to watch.
 
     Returns:
-        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured.
+        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured, 3 when
+        no broker answered.
     """
     watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
     watchdog.start()
@@ -61,7 +62,7 @@ async def _run(worker: StageWorker[State], port: int) -> int:
         await worker.run(port=port)
     except BrokerUnavailableError as error:
         logger.error("worker.no_broker", extra={"reason": str(error)})  # noqa: TRY400
-        return 1
+        return EXIT_NO_BROKER
     except ConfigurationError as error:
         logger.error("worker.misconfigured", extra={"reason": str(error)})  # noqa: TRY400
         return EXIT_CONFIGURATION

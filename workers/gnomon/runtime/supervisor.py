@@ -16,9 +16,13 @@ logger = logging.getLogger(__name__)
 
 EXIT_CONFIGURATION = 2
 """A child that says so would say so again: everything is stopped."""
+EXIT_NO_BROKER = 3
+"""Nothing is wrong with a child that says so."""
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 10.0
-STEADY_S = 30.0
+MAX_NO_BROKER_BACKOFF_S = 2.0
+"""The broker may be back at any moment, and asking costs it little."""
+STEADY_S = 10.0
 """A child that ran so long starts again without back-off."""
 STOP_S = 20.0
 """How long a child may take to stop before it is killed."""
@@ -99,6 +103,8 @@ class Supervisor:
                 break
             if loop.time() - began_s > STEADY_S:
                 backoff_s = FIRST_BACKOFF_S
+            if status == EXIT_NO_BROKER:
+                backoff_s = min(backoff_s, MAX_NO_BROKER_BACKOFF_S)
             logger.warning(
                 "child.restart",
                 extra={"child": child.name, "status": status, "in_s": backoff_s},

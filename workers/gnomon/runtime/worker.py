@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError, FencedError
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, FencedError, StalledError
 from gnomon.runtime import engine
 from gnomon.runtime.batch import Batch
 from gnomon.runtime.health import HealthServer
@@ -22,7 +23,7 @@ from gnomon.runtime.ports import Place, Stage
 from gnomon.runtime.progress import Stall
 from gnomon.runtime.reading import require_topics
 from gnomon.runtime.snapshots import SnapshotStore
-from gnomon.runtime.watch import Watch
+from gnomon.runtime.watch import GIVE_UP_AFTER, Watch
 from gnomon.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ HAND_OVER_S = 5.0
 SWIFT_S = 1.0
 """The same for a worker that cannot go on: what it has in hand is done again by the next."""
 LEAVE_S = 5.0
-"""How long a worker tries to leave its group; then the session's time-out has to tell."""
+"""How long a worker that was stopped tries to leave its group; then the session's time-out tells."""
 
 
 class StageWorker(Generic[State]):
@@ -163,7 +164,7 @@ class StageWorker(Generic[State]):
             failed=self.fail,
         )
         try:
-            await app.start()
+            await self._begin(app)
             gc.collect()
             gc.freeze()  # the imported world never becomes garbage: keep it out of collections
             # A batch is thousands of objects that die together: no look at the young ones between.
@@ -177,9 +178,31 @@ class StageWorker(Generic[State]):
             self._drop(set(self._partitions), within_s=HAND_OVER_S if self._stopped else SWIFT_S)
             await asyncio.gather(*self._leaving)
             # Leaves the group, for which a broker that is gone would be waited for.
-            _, late = await asyncio.wait([asyncio.create_task(app.stop())], timeout=LEAVE_S)
+            _, late = await asyncio.wait(
+                [asyncio.create_task(app.stop())], timeout=LEAVE_S if self._stopped else SWIFT_S
+            )
             if late:
                 logger.warning("group.not_left", extra={"stage": self.stage.name})
+
+    async def _begin(self, app: faust.App) -> None:
+        """Start the engine; it waits for its first partitions, and for ever if Kafka goes then.
+
+        Raises:
+            StalledError: It has not started for as long as any stall may last.
+        """
+        starting = asyncio.create_task(app.start())
+        try:
+            await asyncio.wait(
+                [starting, self._ended],
+                timeout=GIVE_UP_AFTER * self._settings.stall_after_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            if starting.done():
+                starting.result()
+            elif not self._ended.done():
+                raise StalledError(f"{self.stage.name}: the engine does not start")
+        finally:
+            starting.cancel()
 
     async def _handle(self, batch: Batch) -> None:
         worker = self._partitions.get(batch.partition)

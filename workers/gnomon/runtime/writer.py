@@ -13,7 +13,6 @@ from typing import Any, Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
@@ -61,10 +60,7 @@ class TransactionalWriter:
         )
 
     async def __aenter__(self) -> Self:
-        try:
-            await self._producer.start()
-        except KafkaConnectionError as error:
-            raise BrokerUnavailableError(str(error)) from error
+        await self._start()
         return self
 
     async def __aexit__(
@@ -114,10 +110,14 @@ class TransactionalWriter:
         """A batch that was refused has taken its sequence numbers; only a new producer is given new."""
         await self._producer.stop()
         self._producer = self._new_producer()
+        await self._start()
+
+    async def _start(self) -> None:
         try:
             await self._producer.start()
-        except KafkaConnectionError as error:
-            raise BrokerUnavailableError(str(error)) from error
+        except KafkaError as error:
+            await self._producer.stop()
+            raise BrokerUnavailableError(f"{self._brokers}: {error!r}") from error
 
     async def _abort(self) -> None:
         try:
