@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gnomon.models import forests
+
 DURATION: Final = "duration_s"
 SUCCESS: Final = "success_probability"
 
@@ -128,8 +130,8 @@ class TaskModel:
         if self.success_ is None:
             probability = np.full(len(frame), self.rate_)
         else:
-            probability = self.success_.predict_proba(rows)[:, 1]
-        durations = np.maximum(np.expm1(self.duration_.predict(rows)), 0.0)
+            probability = forests.probability(self.success_, rows)
+        durations = np.maximum(np.expm1(forests.regression(self.duration_, rows)), 0.0)
         return pd.DataFrame({DURATION: durations, SUCCESS: probability})
 
     def _held_out_means(
