@@ -3,6 +3,8 @@
 import asyncio
 import shutil
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -12,6 +14,7 @@ from tests.integration.runtime.counting import Counted, CountingStage
 from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError, StalledError
+from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime import engine
 from gnomon.runtime.snapshots import SnapshotStore
 from gnomon.runtime.worker import StageWorker
@@ -179,3 +182,37 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)
+
+
+@dataclass
+class HangsOnZero(CountingStage):
+    """Partition 0 waits for ``opened``; the others do not."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def apply(self, state: Counted, records: Sequence[SourceRecord]) -> Outputs:
+        if records[0].partition == 0:
+            await self.opened.wait()
+        return await super().apply(state, records)
+
+
+async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.runtime.partition.MAX_QUEUED", 100)
+    stage = HangsOnZero()
+    await bench.start(stage, batch_max_records=50)
+    await bench.send([b"v"] * 4000, partitions=1)  # far more than queue and stream take
+    await bench.send([b"v"] * 400)
+
+    async def others() -> bool:
+        written = await bench.written()
+        return [len(written.get(p, ())) for p in range(4)] == [0, 100, 100, 100]
+
+    await eventually(others, what="the other three have gone on")
+    stage.opened.set()
+
+    async def all_of_it() -> bool:
+        return (await bench.written()).get(0) == list(range(1, 4101))
+
+    await eventually(all_of_it, what="the one that hung is done too")

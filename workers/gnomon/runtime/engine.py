@@ -28,13 +28,17 @@ from gnomon.settings import Settings
 logging.getLogger(__name__).setLevel(logging.WARNING)  # mode logs each service under its module
 
 BatchHandler = Callable[[Batch], Awaitable[None]]
-"""Takes over one batch of one topic partition; may wait, which is the back-pressure."""
+"""Takes over one batch of one topic partition; may wait, which is the back-pressure.
+
+All partitions wait with it, so one that waits for long is held instead: see ``hold``."""
 
 PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
 AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
 """Told all partitions this worker owns, and the generation of the group in which it does."""
 
 
+HELD_POLL_S = 0.05
+"""A poll for some partitions does not see that another is no longer held, so it is a short one."""
 SHUTDOWN_S = 5.0
 """How long a part of the consumer may take to end: with Kafka gone it would wait for an answer."""
 
@@ -47,6 +51,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.handed_out_to: dict[TP, int] = {}
+        self.held: set[int] = set()
 
     async def start(self) -> None:
         self._thread_started.set()
@@ -92,6 +97,8 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
+        if self.held:
+            timeout = HELD_POLL_S
         fetched = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
@@ -135,6 +142,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         """Begin again where the group left off: what was handed out since no longer counts."""
         committed = await super().seek_to_committed()
         self.handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
+        self.held.clear()
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -175,6 +183,18 @@ async def ends(app: faust.App) -> dict[TP, int]:
         KafkaError: The brokers did not say.
     """
     return await cast(_BatchConsumer, app.consumer).reading.ends()
+
+
+def hold(app: faust.App, partition: int, held: bool) -> None:  # noqa: FBT001  a callback's only word
+    """Fetch no more of a partition of every topic, or go on; the others are not concerned."""
+    consumer = cast(_BatchConsumer, app.consumer)
+    tps = {tp for tp in consumer.assignment() if tp.partition == partition}
+    if held:
+        consumer.reading.held.add(partition)
+        consumer.pause_partitions(tps)
+    else:
+        consumer.reading.held.discard(partition)
+        consumer.resume_partitions(tps)
 
 
 def death(app: faust.App) -> str | None:

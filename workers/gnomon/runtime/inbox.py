@@ -2,29 +2,41 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.batch import Batch
 
+HOLD_AFTER_S = 1.0
+"""All partitions of a worker wait for one whose inbox is full; if it is hung they cannot for long."""
+
 
 class Inbox:
-    """``offer`` waits while more than ``max_records`` are waiting: the back-pressure."""
+    """``offer`` waits while more than ``max_records`` are waiting: the back-pressure.
 
-    def __init__(self, *, max_records: int) -> None:
+    Args:
+        max_records: From how many on.
+        hold: Told ``True`` when waiting takes too long, so that nothing more should be fetched for
+            this partition, and ``False`` when it has room again.
+    """
+
+    def __init__(self, *, max_records: int, hold: Callable[[bool], None]) -> None:
         self.records = 0
         self.closed = False
-        self._max_records = max_records
+        self._max_records, self._hold = max_records, hold
+        self._held = False
         self._batches: deque[Batch] = deque()
         self._epoch = 0
         self._wake, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
 
     async def offer(self, batch: Batch) -> None:
-        """Take over one fetched batch; waits while too much is waiting."""
+        """Take over one fetched batch; waits a bounded time while too much is waiting."""
         epoch = self._epoch
-        await self._room.wait()
+        if not self._held and not await self._has_room():
+            self._held = True
+            self._hold(self._held)
         if self.closed or self._epoch != epoch:
             return  # what came before it was dropped, so it is fetched again as well
         self._batches.append(batch)
@@ -37,6 +49,7 @@ class Inbox:
         """Drop what waits, and what waits to be offered."""
         self._epoch += 1
         self._batches.clear()
+        self._held = False  # a rebalance has all fetched again
         self._emptied()
 
     def close(self) -> None:
@@ -77,7 +90,19 @@ class Inbox:
                 taken.extend(records)
                 following[batch.topic] = records[-1].offset + 1
         self._emptied()
+        if self._held:
+            self._held = False
+            self._hold(self._held)
         return taken
+
+    async def _has_room(self) -> bool:
+        """Wait for room, for a bounded time."""
+        try:
+            async with asyncio.timeout(None if self._room.is_set() else HOLD_AFTER_S):
+                await self._room.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def _emptied(self) -> None:
         self.records = 0

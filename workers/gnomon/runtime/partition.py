@@ -43,6 +43,7 @@ class PartitionWorker(Generic[State]):
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
         clock_s: Monotonic seconds.
+        hold: Told whether to fetch no more for it at present.
         failed: Called, once, with what ended the work for good.
     """
 
@@ -55,13 +56,14 @@ class PartitionWorker(Generic[State]):
         snapshot_every_s: float,
         metrics: Metrics,
         clock_s: Callable[[], float],
+        hold: Callable[[bool], None],
         failed: Callable[["PartitionWorker[State]", Exception], None],
     ) -> None:
         self.place = place
         self.progress = Progress(clock_s)
         self._stage, self._clock_s, self._failed = stage, clock_s, failed
         self._snapshot_every_s = snapshot_every_s
-        self._inbox = Inbox(max_records=MAX_QUEUED)
+        self._inbox = Inbox(max_records=MAX_QUEUED, hold=hold)
         self._folding = Folding(
             stage,
             place,
@@ -108,7 +110,7 @@ class PartitionWorker(Generic[State]):
         )
 
     async def offer(self, batch: Batch) -> None:
-        """Take over one fetched batch; waits while too much is waiting."""
+        """Take over one fetched batch; waits a bounded time while too much is waiting."""
         await self._inbox.offer(batch)
 
     def forget_pending(self) -> None:

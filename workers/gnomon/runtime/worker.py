@@ -5,6 +5,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -68,6 +69,7 @@ class StageWorker(Generic[State]):
             Path(settings.state_url.removeprefix("file://")) / self.group
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._app: faust.App
         self._assigned = False
         self._generation = -1
 
@@ -148,7 +150,7 @@ class StageWorker(Generic[State]):
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
         await require_topics(self._settings.brokers, topics)
-        app = engine.create_app(
+        app = self._app = engine.create_app(
             group=self.group,
             topics=topics,
             settings=self._settings,
@@ -255,6 +257,7 @@ class StageWorker(Generic[State]):
             snapshot_every_s=self._settings.snapshot_every_s,
             metrics=self.metrics,
             clock_s=self._clock_s,
+            hold=partial(engine.hold, self._app, number),
             failed=self._partition_failed,
         )
         worker.start()
