@@ -10,6 +10,7 @@ later one counts.
 
 import argparse
 import asyncio
+import subprocess
 import sys
 import tempfile
 import time
@@ -27,7 +28,7 @@ from benchmarks.watching import end, start
 from gnomon import Client
 from gnomon.broker import EmbeddedBroker
 from gnomon.codec import encode
-from gnomon.events import Prediction, TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 
 TASKS_PER_S = 1_000
 STEP_S = 0.005
@@ -100,15 +101,22 @@ class Publisher:
         )
 
 
-class Reader:
-    """Notes when each task's last prediction could be read. Async context manager."""
+class Ids(msgspec.Struct):
+    """All that is looked at of a record."""
 
-    def __init__(self, brokers: str, topic: str) -> None:
+    task_id: str
+
+
+class Reader:
+    """Notes when the last of each task's ``records`` could be read. Async context manager."""
+
+    def __init__(self, brokers: str, topic: str, *, records: int) -> None:
         self.read_s: dict[str, float] = {}
+        self._records = records
         self._counts: dict[str, int] = {}
         self._tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
         self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=brokers, isolation_level="read_committed", fetch_max_wait_ms=10
+            bootstrap_servers=brokers, isolation_level="read_committed"
         )
         self._task: asyncio.Task[None] | None = None
 
@@ -126,7 +134,7 @@ class Reader:
         await self._consumer.stop()
 
     async def _run(self) -> None:
-        decode = msgspec.json.Decoder(Prediction).decode
+        decode = msgspec.json.Decoder(Ids).decode
         while True:
             fetched = await self._consumer.getmany(timeout_ms=1000)
             now_s = time.monotonic()
@@ -134,7 +142,7 @@ class Reader:
                 for record in records:
                     task_id = decode(record.value).task_id
                     self._counts[task_id] = self._counts.get(task_id, 0) + 1
-                    if self._counts[task_id] == PREDICTIONS:
+                    if self._counts[task_id] == self._records:
                         self.read_s[task_id] = now_s
 
     async def has(self, tasks: Mapping[str, float], *, within_s: float) -> None:
@@ -150,6 +158,8 @@ async def measure(
 ) -> dict[str, float]:
     """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
 
+    ``features_p50`` and ``features_p99`` are of the way to the feature vector: the first half.
+
     Raises:
         RuntimeError: The workers were not ready in time.
     """
@@ -158,14 +168,21 @@ async def measure(
     argv = [sys.executable, "-m", "gnomon", "worker", "--port", str(port)]
     workers = start(argv, bench.settings(prefix), log)
     try:
-        await _ready(range(port, port + 4), log)
-        async with Reader(bench.brokers, f"{prefix}shadow-predictions") as reader:
+        await _ready(workers, range(port, port + 4), log)
+        vectors = Reader(bench.brokers, f"{prefix}task-features", records=1)
+        predictions = Reader(bench.brokers, f"{prefix}shadow-predictions", records=PREDICTIONS)
+        async with vectors, predictions:
             publish = _with_client if with_client else _with_producer
             sent_s = await publish(bench.brokers, prefix, per_s=per_s, seconds=seconds)
-            await reader.has(sent_s, within_s=10.0)
+            await predictions.has(sent_s, within_s=10.0)
     finally:
         end(workers)
-    return delays(sent_s, reader.read_s)
+    halfway = delays(sent_s, vectors.read_s)
+    return {
+        **delays(sent_s, predictions.read_s),
+        "features_p50": halfway["p50"],
+        "features_p99": halfway["p99"],
+    }
 
 
 async def _with_producer(
@@ -220,14 +237,17 @@ def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str
 def line(found: Mapping[str, float]) -> str:
     """One line of a table."""
     shown = "  ".join(f"{name} {found[name]:,.1f}" for name in ("p50", "p90", "p99", "max"))
-    return f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never"
+    return (
+        f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never;"
+        f" to its features: p50 {found['features_p50']:,.1f}  p99 {found['features_p99']:,.1f}"
+    )
 
 
-async def _ready(ports: Sequence[int], log: Path) -> None:
+async def _ready(workers: "subprocess.Popen[bytes]", ports: Sequence[int], log: Path) -> None:
     until_s = time.monotonic() + 90.0
     for port in ports:
         while not await asyncio.to_thread(answers, f"http://127.0.0.1:{port}/readyz"):
-            if time.monotonic() > until_s:
+            if time.monotonic() > until_s or workers.poll() is not None:
                 raise RuntimeError(f"workers are not ready; last lines:\n{tail(log)}")
             await asyncio.sleep(0.2)
 
