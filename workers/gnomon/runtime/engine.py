@@ -17,11 +17,11 @@ from typing import Any, cast
 
 import aiokafka
 import faust
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from gnomon.runtime import fetched
+from gnomon.runtime.assignor import KeepingAssignor
 from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.settings import Settings
 
@@ -75,8 +75,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            # Range gives a member the same partition numbers of every topic: co-partitioned.
-            partition_assignment_strategy=[RangePartitionAssignor],
+            partition_assignment_strategy=[KeepingAssignor()],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
