@@ -95,7 +95,7 @@ def figures(runs: Runs) -> dict[str, float]:
     found = {
         f"{FEATURES}_to_{name}": features / per_s
         for name in runs
-        if name not in {FEATURES, ALL_STAGES} and (per_s := median_per_s(runs, name))
+        if name not in {FEATURES, ALL_STAGES} and (per_s := median_per_s(runs, name)) and features
     }
     kept = {target.name for target in TARGETS}
     found = {name: ratio for name, ratio in found.items() if name in kept}

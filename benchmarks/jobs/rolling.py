@@ -1,6 +1,7 @@
 """The rolling hour as one would write it by hand: exact, per agent, from what was read before."""
 
 from bisect import insort
+from typing import Any
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10_000
@@ -58,7 +59,7 @@ class Rolling:
         del rows[:old]
 
 
-def step(rolling: Rolling, event: dict) -> dict | None:
+def step(rolling: Rolling, event: dict[str, Any]) -> dict[str, Any] | None:
     """Fold one event; the record to write if it was a start."""
     if event["kind"] == "task_finished.v1":
         rolling.finish(
