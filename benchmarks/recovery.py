@@ -55,11 +55,15 @@ GIVE_UP_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill, and the seconds until all the dead worker's partitions went on."""
+    """One kill, and the seconds until all the dead worker's partitions went on.
+
+    ``others_pause_s`` is the longest that one of the survivor's went without output meanwhile.
+    """
 
     stage: str
     partitions: Sequence[int]
     recovery_s: float
+    others_pause_s: float
 
 
 class Outputs:
@@ -92,6 +96,17 @@ class Outputs:
                 return max(s for s in first if s is not None)
             await asyncio.sleep(0.02)
         raise SystemExit(f"{stage} {partitions} did not go on within {GIVE_UP_S:.0f} s")
+
+    def longest_pause_s(self, stage: str, partitions: Sequence[int], since_s: float) -> float:
+        """The longest that one of the partitions has not grown, from ``since_s`` until now."""
+        now_s = time.monotonic()
+        return max(
+            later - earlier
+            for p in partitions
+            for earlier, later in itertools.pairwise(
+                [since_s, *(s for s in self._seen[stage, p] if s > since_s), now_s]
+            )
+        )
 
 
 class Pair:
@@ -238,16 +253,27 @@ async def kills(
         gone_on_s = await outputs.all_grow(pair.stage, owned[port], killed_s + UNDER_WAY_S)
         if not options.restart:
             pair.begin()
-        kill = Kill(pair.stage, owned[port], round(gone_on_s - killed_s, 2))
-        print(f"  {kill.stage:<12}{kill.recovery_s:6.2f} s  partitions {owned[port]}", flush=True)
+        others = sorted(set(range(PARTITIONS)) - set(owned[port]))
+        pause_s = outputs.longest_pause_s(pair.stage, others, killed_s)
+        kill = Kill(
+            pair.stage,
+            owned[port],
+            round(gone_on_s - killed_s, 2),
+            others_pause_s=round(pause_s, 2),
+        )
+        print(
+            f"  {kill.stage:<12}{kill.recovery_s:6.2f} s  partitions {owned[port]}"
+            f"   the others paused {kill.others_pause_s:.2f} s",
+            flush=True,
+        )
         yield kill
 
 
 def summary(found: Sequence[Kill], options: argparse.Namespace) -> dict[str, object]:
     """All kills, and by stage the median and the longest."""
-    by_stage: dict[str, list[float]] = defaultdict(list)
+    by_stage: dict[str, list[Kill]] = defaultdict(list)
     for kill in found:
-        by_stage[kill.stage].append(kill.recovery_s)
+        by_stage[kill.stage].append(kill)
     return {
         "session_timeout_s": options.session_timeout_s,
         "agents": options.agents,
@@ -255,11 +281,12 @@ def summary(found: Sequence[Kill], options: argparse.Namespace) -> dict[str, obj
         "restarted_at_once": options.restart,
         "recovery_s": {
             stage: {
-                "kills": len(times),
-                "median": round(statistics.median(times), 2),
-                "max": max(times),
+                "kills": len(kills),
+                "median": round(statistics.median(kill.recovery_s for kill in kills), 2),
+                "max": max(kill.recovery_s for kill in kills),
+                "others_pause_max": max(kill.others_pause_s for kill in kills),
             }
-            for stage, times in by_stage.items()
+            for stage, kills in by_stage.items()
         },
         "kills": [asdict(kill) for kill in found],
     }
