@@ -20,7 +20,7 @@ from gnomon.runtime.writer import TransactionalWriter
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
-REFOLD_S = 1.0
+REFOLD_S = 0.5
 """So long folding again what no snapshot has may take, which is what the next owner has to do."""
 SAVES_SHARE = 10.0
 """But a snapshot that takes long is written only after so many times as long of folding."""
