@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 from tests.contract.contract_files import ROOT
@@ -82,3 +83,26 @@ async def test_a_process_told_to_end_commits_and_ends_with_status_0(
     assert time.monotonic() - began_s < 8
     await bench.start()
     await bench.expect(10)
+
+
+async def test_a_supervised_process_waits_for_its_broker_and_ends_with_its_supervisor(
+    tmp_path: Path,
+) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "gnomon", "worker", "features", "--supervised"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={**os.environ, "GNOMON_BROKERS": "127.0.0.1:1", "GNOMON_DATA_DIR": str(tmp_path)},
+    )
+    try:
+        with pytest.raises(TimeoutError):  # alone it would have ended by then
+            await asyncio.wait_for(process.wait(), 12)
+        assert process.stdin is not None
+        process.stdin.close()
+        assert await asyncio.wait_for(process.wait(), 10) == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

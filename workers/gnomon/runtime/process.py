@@ -18,6 +18,9 @@ from gnomon.settings import Settings
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
+WAIT_FOR_BROKER_S = 30.0
+"""How long a supervised process waits for a broker before it ends: it would only be started again,
+which takes seconds in which a broker that comes back is not seen."""
 END_S = 15.0
 """How long a process takes to end after its work has; less than a supervisor waits."""
 
@@ -38,7 +41,12 @@ async def run_stage(
     """
     watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
     watchdog.start()
-    worker = StageWorker(stage, settings=settings, metrics=metrics)
+    worker = StageWorker(
+        stage,
+        settings=settings,
+        metrics=metrics,
+        wait_for_broker_s=WAIT_FOR_BROKER_S if parent is not None else 0.0,
+    )
 
     def stop() -> None:
         watchdog.end_within(END_S, status=0)

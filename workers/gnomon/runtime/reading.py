@@ -66,14 +66,16 @@ async def read_topic(
         raise no_broker(brokers, error) from error
 
 
-async def partitions_of(brokers: str, topics: Sequence[str]) -> dict[str, list[TopicPartition]]:
-    """The partitions of those of ``topics`` that exist, by topic.
+async def partitions_of(
+    brokers: str, topics: Sequence[str], *, within_s: float = ANSWER_S
+) -> dict[str, list[TopicPartition]]:
+    """The partitions of those of ``topics`` that exist, by topic; asked for up to ``within_s``.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
     try:
-        described = await answered(lambda: _described(brokers, topics), within_s=ANSWER_S)
+        described = await answered(lambda: _described(brokers, topics), within_s=within_s)
     except KafkaError as error:
         raise no_broker(brokers, error) from error
     return {
@@ -113,16 +115,20 @@ async def _described(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[st
     return found
 
 
-async def require_topics(brokers: str, topics: Sequence[str]) -> None:
+async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float) -> None:
     """Make sure that ``topics`` exist; a broker that has just started may take a moment to know.
+
+    One that does not answer is asked again for ``within_s`` seconds.
 
     Raises:
         BrokerUnavailableError: No broker answers.
         ConfigurationError: One does not exist.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + TOPICS_S
-    while missing := sorted(set(topics) - set(await partitions_of(brokers, topics))):
+    deadline = loop.time() + within_s + TOPICS_S
+    while missing := sorted(
+        set(topics) - set(await partitions_of(brokers, topics, within_s=within_s))
+    ):
         if loop.time() > deadline:
             raise ConfigurationError(f"there is no topic {missing[0]!r}: gnomon topics create")
         await asyncio.sleep(0.5)

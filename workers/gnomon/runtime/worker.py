@@ -4,10 +4,10 @@ import asyncio
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
@@ -22,7 +22,7 @@ from gnomon.runtime.overview import group_of
 from gnomon.runtime.partition import PartitionWorker
 from gnomon.runtime.ports import Place, Stage
 from gnomon.runtime.progress import Stall
-from gnomon.runtime.reading import require_topics
+from gnomon.runtime.reading import ANSWER_S, require_topics
 from gnomon.runtime.snapshots import SnapshotStore
 from gnomon.runtime.watch import GIVE_UP_AFTER, Watch
 from gnomon.settings import Settings
@@ -46,6 +46,7 @@ class StageWorker(Generic[State]):
         stage: What to run.
         settings: How.
         metrics: Where to count; the stage may share it.
+        wait_for_broker_s: How long to wait for one that does not answer, before work has begun.
         clock_s: Monotonic seconds: the one clock of progress.
     """
 
@@ -55,12 +56,14 @@ class StageWorker(Generic[State]):
         *,
         settings: Settings,
         metrics: Metrics,
+        wait_for_broker_s: float = 0.0,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage, self.metrics = stage, metrics
         self.port = 0
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
+        self._wait_for_broker_s = wait_for_broker_s
         self._started_at_s = clock_s()
         self._joining_since_s: float | None = self._started_at_s
         self._partitions: dict[int, PartitionWorker[State]] = {}
@@ -149,7 +152,8 @@ class StageWorker(Generic[State]):
 
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
-        await require_topics(self._settings.brokers, topics)
+        if not await self._done_before_the_end(self._find(topics), within_s=None):
+            return
         app = self._app = engine.create_app(
             group=self.group,
             topics=topics,
@@ -186,25 +190,40 @@ class StageWorker(Generic[State]):
             if late:
                 logger.warning("group.not_left", extra={"stage": self.stage.name})
 
+    async def _find(self, topics: Sequence[str]) -> None:
+        try:
+            await require_topics(self._settings.brokers, topics, within_s=ANSWER_S)
+        except BrokerUnavailableError as error:
+            if not self._wait_for_broker_s:
+                raise
+            logger.warning("broker.awaited", extra={"reason": str(error)})
+            await require_topics(self._settings.brokers, topics, within_s=self._wait_for_broker_s)
+
     async def _begin(self, app: faust.App) -> None:
         """Start the engine; it waits for its first partitions, and for ever if Kafka goes then.
 
         Raises:
             StalledError: It has not started for as long as any stall may last.
         """
-        starting = asyncio.create_task(app.start())
+        limit_s = GIVE_UP_AFTER * self._settings.stall_after_s
+        started = await self._done_before_the_end(app.start(), within_s=limit_s)
+        if not started and not self._ended.done():
+            raise StalledError(f"{self.stage.name}: the engine does not start")
+
+    async def _done_before_the_end(
+        self, work: Coroutine[Any, Any, Any], *, within_s: float | None
+    ) -> bool:
+        """Whether ``work`` was done before the worker was told to end, and in time."""
+        working = asyncio.create_task(work)
         try:
             await asyncio.wait(
-                [starting, self._ended],
-                timeout=GIVE_UP_AFTER * self._settings.stall_after_s,
-                return_when=asyncio.FIRST_COMPLETED,
+                [working, self._ended], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
             )
-            if starting.done():
-                starting.result()
-            elif not self._ended.done():
-                raise StalledError(f"{self.stage.name}: the engine does not start")
+            if working.done():
+                working.result()
+            return working.done()
         finally:
-            starting.cancel()
+            working.cancel()
 
     async def _handle(self, batch: Batch) -> None:
         worker = self._partitions.get(batch.partition)
