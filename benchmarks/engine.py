@@ -30,7 +30,7 @@ from gnomon.broker import EmbeddedBroker
 RESULTS = Path(__file__).parent / "results"
 OTHER_STAGES = ("shadow", "comparison", "vault")
 NAMES = tuple(peer.name for peer in PEERS)
-EVENTS, QUICK_EVENTS = 1_000_000, 300_000
+EVENTS, QUICK_EVENTS = 1_000_000, 200_000
 
 
 async def contend(bench: Bench, options: argparse.Namespace) -> None:
@@ -38,7 +38,7 @@ async def contend(bench: Bench, options: argparse.Namespace) -> None:
     given = Input(options.events)
     only = set(options.only) or {FLOOR, FEATURES, *OTHER_STAGES, ALL_STAGES, *NAMES}
     peers = [p for p in PEERS if p.name in only and (installed(p) or not options.quick)]
-    inputs = {p.name: Input(p.events // (3 if options.quick else 1)) for p in peers}
+    inputs = {p.name: Input(p.events // (4 if options.quick else 1)) for p in peers}
     sources = {p.name: await bench.fresh(inputs[p.name]) for p in peers}
     for turn in range(options.turns):
         print(f"turn {turn + 1} of {options.turns}", flush=True)
@@ -67,11 +67,16 @@ def measure(options: argparse.Namespace, broker: EmbeddedBroker, folder: Path) -
     try:
         asyncio.run(contend(bench, options))
         if not options.only_speed:
-            delays = asyncio.run(latency.measure(bench, seconds=10.0 if options.quick else 30.0))
+            warm_up_s, seconds = (3.0, 8.0) if options.quick else (5.0, 30.0)
+            delays = asyncio.run(latency.measure(bench, seconds=seconds, warm_up_s=warm_up_s))
             more["latency_ms"] = delays
             found["latency_p99_ms"] = delays["p99"]
-            sizes = memory.SIZES[:2] if options.quick else memory.SIZES
-            more["memory"] = asyncio.run(memory.measure(bench, sizes=sizes))
+            print(f"  {latency.line(delays)}", flush=True)
+            sizes = memory.SIZES[1:2] if options.quick else memory.SIZES
+            kept = more["memory"] = asyncio.run(memory.measure(bench, sizes=sizes))
+            for held in kept["resident_mb"]:
+                if held["agents"] == memory.SIZES[-1]:
+                    found["features_resident_mb"] = held["settled"]
     finally:
         found |= report.figures(bench.runs)
         print("", *report.contenders_table(bench.runs, bench.skipped), sep="\n")

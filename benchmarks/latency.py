@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
@@ -154,7 +155,12 @@ class Reader:
 
 
 async def measure(
-    bench: Bench, *, seconds: float, per_s: int = TASKS_PER_S, with_client: bool = False
+    bench: Bench,
+    *,
+    seconds: float,
+    per_s: int = TASKS_PER_S,
+    warm_up_s: float = WARM_UP_S,
+    with_client: bool = False,
 ) -> dict[str, float]:
     """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
 
@@ -172,8 +178,11 @@ async def measure(
         vectors = Reader(bench.brokers, f"{prefix}task-features", records=1)
         predictions = Reader(bench.brokers, f"{prefix}shadow-predictions", records=PREDICTIONS)
         async with vectors, predictions:
-            publish = _with_client if with_client else _with_producer
-            sent_s = await publish(bench.brokers, prefix, per_s=per_s, seconds=seconds)
+            publishing = _with_client if with_client else _with_producer
+            async with publishing(bench.brokers, prefix) as send:
+                publisher = Publisher(send, per_s=per_s)
+                await publisher.run(warm_up_s=warm_up_s, seconds=seconds)
+            sent_s = publisher.sent_s
             await predictions.has(sent_s, within_s=10.0)
     finally:
         end(workers)
@@ -185,9 +194,8 @@ async def measure(
     }
 
 
-async def _with_producer(
-    brokers: str, prefix: str, *, per_s: int, seconds: float
-) -> Mapping[str, float]:
+@asynccontextmanager
+async def _with_producer(brokers: str, prefix: str) -> AsyncIterator[Send]:
     producer = AIOKafkaProducer(
         bootstrap_servers=brokers, linger_ms=0, acks="all", enable_idempotence=True
     )
@@ -197,29 +205,24 @@ async def _with_producer(
         await producer.send(f"{prefix}task-events", encode(event), key=event.agent_id.encode())
 
     try:
-        publisher = Publisher(send, per_s=per_s)
-        await publisher.run(warm_up_s=WARM_UP_S, seconds=seconds)
+        yield send
         await producer.flush()
     finally:
         await producer.stop()
-    return publisher.sent_s
 
 
-async def _with_client(
-    brokers: str, prefix: str, *, per_s: int, seconds: float
-) -> Mapping[str, float]:
+@asynccontextmanager
+async def _with_client(brokers: str, prefix: str) -> AsyncIterator[Send]:
     client = Client(brokers, topic_prefix=prefix)
 
     async def send(event: TaskEvent) -> None:
         client.emit(event)
 
     try:
-        publisher = Publisher(send, per_s=per_s)
-        await publisher.run(warm_up_s=WARM_UP_S, seconds=seconds)
+        yield send
         await client.aflush()
     finally:
         client.close()
-    return publisher.sent_s
 
 
 def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str, float]:

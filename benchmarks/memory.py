@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,11 @@ class Worker:
         self._url = f"http://127.0.0.1:{(port := free_ports(1))}"
         self._log = bench.folder / "memory.log"
         argv = [sys.executable, "-m", "gnomon", "worker", "features", "--port", str(port)]
-        self._process = start(argv, {**bench.settings(prefix), **env}, self._log)
+        self._process = start(
+            argv,
+            {**bench.settings(prefix), "GNOMON_SNAPSHOT_EVERY_S": "2", **env},
+            self._log,
+        )
 
     def __enter__(self) -> "Worker":
         return self
@@ -79,11 +83,9 @@ class Worker:
     async def settled(self) -> float:
         """Resident memory after it has been the same for a while, the time for a snapshot in it."""
         seen: list[float] = []
-        while len(seen) < 6 or max(seen[-6:]) - min(seen[-6:]) > 2.0:
+        while len(seen) < 6 or (max(seen[-6:]) - min(seen[-6:]) > 2.0 and len(seen) < 60):
+            await asyncio.sleep(1.0)
             seen.append(self.resident_mb)
-            await asyncio.sleep(2.0)
-            if len(seen) > 30:
-                break
         return seen[-1]
 
     def _offsets(self) -> int:
@@ -140,16 +142,19 @@ def alone(*arguments: object) -> float:
     return float(done.stdout)
 
 
-async def measure(bench: Bench, *, sizes: Sequence[int] = SIZES) -> dict[str, object]:
-    """All of it, with a line printed for each figure."""
-    found: dict[str, object] = {"bytes_a_task": alone("bytes", 2_000)}
+def _cases(sizes: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Agents, finishes of each in the hour, and how many agents the measured events are of."""
+    yield from ((agents, FINISHES, ACTIVE) for agents in sizes)
+    yield from ((agents, FINISHES, agents) for agents in sizes[1:])
+    yield from ((WINDOW_AGENTS, finishes, WINDOW_AGENTS) for finishes in WINDOWS)
+
+
+async def measure(bench: Bench, *, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
+    """All of it, with a line printed for each figure; costs only where there are sizes to compare."""
+    found: dict[str, Any] = {"bytes_a_task": alone("bytes", 2_000)}
     print(f"  a task in the window takes {found['bytes_a_task']:.0f} bytes", flush=True)
     costs = found["event_us"] = []
-    for agents, finishes, active in (
-        *((agents, FINISHES, ACTIVE) for agents in sizes),
-        *((agents, FINISHES, agents) for agents in sizes[1:]),
-        *((WINDOW_AGENTS, finishes, WINDOW_AGENTS) for finishes in WINDOWS),
-    ):
+    for agents, finishes, active in _cases(sizes) if len(sizes) > 1 else ():
         cost_us = alone("cost", agents, finishes, active)
         costs.append([agents, finishes, active, round(cost_us, 2)])
         print(

@@ -52,17 +52,14 @@ class Verdict:
         return f"missing {self.missing}, twice {self.twice}, wrong {self.wrong}"
 
 
-def expected(
-    events: Iterable[Event], *, agents: Collection[str], by_event_time: bool
-) -> dict[str, Figures]:
-    """The hour before each start of ``agents``, by task.
+def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, Figures]:
+    """The hour before each start, by task.
 
     Args:
-        events: In the order in which they were published.
-        agents: Whose.
+        events: All of the agents concerned, in the order in which they were published.
         by_event_time: Count what was read after the start too, if it finished before.
     """
-    rows = [_row(at, event) for at, event in enumerate(events) if event.agent_id in agents]
+    rows = [_row(at, event) for at, event in enumerate(events)]
     names = ("position", "finished", "agent_id", "task_id", "at_ms")
     table = pd.DataFrame(rows, columns=[*names, "duration_s", "succeeded", "reviews"])
     with duckdb.connect() as connection:

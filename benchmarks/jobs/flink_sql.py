@@ -12,7 +12,7 @@ config = table.get_config()
 for name, value in {
     "pipeline.jars": f"file://{os.environ['FLINK_KAFKA_JAR']}",
     "parallelism.default": os.environ.get("SLOTS", "2"),
-    "table.exec.source.idle-timeout": "2 s",
+    "table.exec.source.idle-timeout": "30 s",
     "execution.checkpointing.interval": "5 s",
     "pipeline.object-reuse": "true",
 }.items():

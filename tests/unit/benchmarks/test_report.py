@@ -60,6 +60,7 @@ def test_ratios_are_of_medians() -> None:
         "features_to_floor": pytest.approx(0.6),
         "features_to_bytewax": pytest.approx(5.0),
         "floor_bytes_to_features": pytest.approx(1.1),
+        "features_to_floor_by_cpu": pytest.approx(0.6),
         "tasks_per_s": pytest.approx(8.0),
     }
 
