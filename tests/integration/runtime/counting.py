@@ -31,6 +31,8 @@ class CountingStage:
     failures_left: int = 0
     raises_left: int = 1_000_000
     hangs: Callable[[], Awaitable[object]] | None = None
+    on_tick: Outputs | None = None
+    ticks: int = 0
     largest_batch: int = 0
     restored: list[int] = field(default_factory=list)
 
@@ -67,7 +69,8 @@ class CountingStage:
         return outputs
 
     def tick(self, state: Counted, idle_ms: int) -> Outputs | None:
-        return None
+        self.ticks += 1
+        return self.on_tick
 
     def snapshot(self, state: Counted) -> bytes:
         return str(state.n).encode()

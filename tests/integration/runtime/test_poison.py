@@ -11,6 +11,7 @@ from tests.integration.runtime.counting import CountingStage
 from tests.support.polling import eventually
 
 from gnomon.errors import StageBrokenError
+from gnomon.records import Outputs
 
 pytestmark = pytest.mark.kafka
 
@@ -177,3 +178,17 @@ async def test_outputs_too_large_for_their_topic_are_refused_and_the_rest_goes_o
     await bench.send([b"v"], partitions=1)
     await settled(bench, outputs=29, letters=2)
     assert await bench.written() == {0: list(range(1, 30))}
+
+
+async def test_what_time_alone_leads_to_and_no_topic_takes_stops_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gnomon.runtime.partition.TICK_EVERY_S", 0.1)
+    stage = CountingStage(on_tick=Outputs({"task-features": [(b"k", b"." * 2_000_000)]}))
+    worker = await bench.start(stage)
+    await eventually(lambda: stage.ticks > 8, what="every partition has ticked")
+
+    await bench.send([b"v"] * 40)
+
+    await bench.expect(10)
+    assert worker.ready

@@ -118,7 +118,12 @@ class Folding(Generic[State]):
         outputs = self._stage.tick(self._state, int(idle_s * 1000))
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
-            await writer.write(outputs, {})
+            try:
+                await writer.write(outputs, {})
+            except OutputTooLargeError as error:  # there is no record to put aside for it
+                logger.error(  # noqa: TRY400  the reason says all
+                    "tick.too_large", extra={"stage": self._stage.name, "reason": str(error)}
+                )
             self._progress.advanced()
 
     async def save(self) -> None:
