@@ -39,6 +39,7 @@ AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
 
 HELD_POLL_S = 0.05
 """A poll for some partitions does not see that another is no longer held, so it is a short one."""
+METADATA_AGE_MS = 3_000
 SHUTDOWN_S = 5.0
 """How long a part of the consumer may take to end: with Kafka gone it would wait for an answer."""
 
@@ -83,6 +84,9 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
             fetch_max_wait_ms=100,
+            # A broker that has just started may not know its topics yet. Who is told so as it shares
+            # out the partitions shares out none, and does it again when it has asked again.
+            metadata_max_age_ms=METADATA_AGE_MS,
             request_timeout_ms=int(conf.broker_request_timeout * 1000),
             session_timeout_ms=int(conf.broker_session_timeout * 1000),
             rebalance_timeout_ms=int(conf.broker_rebalance_timeout * 1000),
