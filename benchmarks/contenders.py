@@ -71,11 +71,11 @@ class Bench:
         self._broker_pid = broker.pid or 0
         self._made = 0
 
-    async def fresh(self, given: Input | None = None) -> str:
+    async def fresh(self, given: Input | None = None, *, partitions: int = PARTITIONS) -> str:
         """A prefix with topics of its own, ``given`` in task-events."""
         self._made += 1
         prefix = f"bench{self._made}-"
-        await create_topics(self.brokers, prefix=prefix, partitions=PARTITIONS, replication=1)
+        await create_topics(self.brokers, prefix=prefix, partitions=partitions, replication=1)
         if given is not None:
             await fill(self.brokers, f"{prefix}task-events", given.parts)
         return prefix

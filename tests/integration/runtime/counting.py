@@ -28,6 +28,7 @@ class CountingStage:
     inputs: tuple[str, ...] = ("task-events",)
     output: str = "task-features"
     stateful: bool = True
+    gather_ms: int = 20
     failures_left: int = 0
     raises_left: int = 1_000_000
     hangs: Callable[[], Awaitable[object]] | None = None

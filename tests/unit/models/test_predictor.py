@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_info  # type: ignore[import-untyped]
 
 from gnomon.events import TaskFeatures
 from gnomon.models.predictor import LoadedModel
-from gnomon.models.table import COLUMNS
+from gnomon.models.table import COLUMNS, Task, to_frame
 from gnomon.models.train import train
 
 BOTH = ("duration_s", "success_probability")
@@ -81,6 +81,24 @@ def test_what_cannot_be_is_not_said(
     model = loaded(Saying(np.array([[7.0, 0.25], said])))
 
     assert model.predict([a_task(), a_task()]) == [(7.0, 0.25), prediction]
+
+
+def test_it_says_what_its_estimator_says_of_a_frame() -> None:
+    """Without a frame, and missing and unknown strings among the columns."""
+    asked: list[Task] = [*runs(40, seed=9), a_task(task_type="never seen")]
+    trained = train(runs(120))
+    model = LoadedModel(
+        name="gnomon",
+        version="1",
+        sha256="",
+        estimator=trained.estimator,
+        inputs=trained.columns,
+        outputs=BOTH,
+    )
+
+    frame = trained.estimator.predict(to_frame(asked, trained.columns))
+
+    assert model.predict(asked) == list(frame.itertuples(index=False, name=None))
 
 
 def test_outputs_are_found_by_name() -> None:

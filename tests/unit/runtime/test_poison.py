@@ -33,6 +33,7 @@ class Listing:
     """
 
     stateful = True
+    gather_ms = 20
 
     def __init__(self) -> None:
         self.folds = 0

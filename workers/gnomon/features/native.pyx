@@ -74,13 +74,6 @@ cdef struct Longs:
     Py_ssize_t room
 
 
-cdef struct Ring:
-    int64_t sum
-    int64_t n
-    int64_t room
-    int64_t runs[1]
-
-
 cdef struct Sums:
     int128 total_ns
     int64_t succeeded
@@ -199,23 +192,36 @@ cdef int64_t task_key(str task_id) except -1:
 @cython.final
 @cython.no_gc
 cdef class _Runs:
-    """A ring of up to ``RUNS`` runs in order of arrival, and their sum."""
+    """A ring of up to ``RUNS`` runs in order of arrival, and their sum.
+
+    A single run is its own sum: of most task types an agent has done few, and there are many.
+    """
 
     cdef int64_t sum
     cdef int64_t* runs
-    cdef Py_ssize_t n
-    cdef Py_ssize_t room
+    cdef int32_t n
+    cdef int32_t room
 
     def __dealloc__(self):
         free(self.runs)
 
     cdef int add(self, int64_t run) except -1:
+        cdef int64_t* moved
         if self.n == RUNS:
             self.sum -= self.runs[0]
             self.n -= 1
             memmove(self.runs, self.runs + 1, self.n * sizeof(int64_t))
-        self.runs = <int64_t*>grown(self.runs, self.n, &self.room, sizeof(int64_t))
-        self.runs[self.n] = run
+        if self.n and self.n >= self.room:
+            # What malloc hands out has room for an odd number of them.
+            moved = <int64_t*>realloc(self.runs, (self.n + 2) * sizeof(int64_t))
+            if moved == NULL:
+                raise MemoryError
+            self.runs = moved
+            self.room = self.n + 2
+            if self.n == 1:
+                self.runs[0] = self.sum
+        if self.n:
+            self.runs[self.n] = run
         self.n += 1
         self.sum += run
         return 0
@@ -227,7 +233,9 @@ cdef class _Runs:
         return <double>(self.sum & RUN_SUCCEEDED) / <double>self.n if self.n else None
 
     cdef bytes written(self):
-        return longs_bytes(&self.sum, 1) + longs_bytes(self.runs, self.n)
+        return longs_bytes(&self.sum, 1) + (
+            longs_bytes(&self.sum if self.n == 1 else self.runs, self.n)
+        )
 
 
 cdef _Runs runs_of(bytes data):

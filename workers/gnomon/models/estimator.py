@@ -5,7 +5,7 @@ arrays, strings and scikit-learn models, so that skops can store it without pick
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -122,17 +122,35 @@ class TaskModel:
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Columns ``duration_s`` and ``success_probability``, one row for each of ``frame``."""
+        columns: dict[str, Any] = {name: _strings(frame, name) for name in self.strings_}
+        columns |= {name: frame[name].to_numpy(np.float64) for name in self.doubles_}
+        return pd.DataFrame(self.predict_columns(columns, len(frame)), columns=[DURATION, SUCCESS])
+
+    def predict_columns(self, columns: Mapping[str, Any], count: int) -> NDArray[np.float64]:
+        """``predict`` without a frame, which takes longer to make than a small batch to predict.
+
+        Args:
+            columns: As ``table.columns_of`` gives them: numbers, or strings and ``None``.
+            count: Their length.
+
+        Returns:
+            Shape ``(count, 2)``.
+        """
+        rows = np.empty((count, len(self.doubles_)))
+        for index, name in enumerate(self.doubles_):
+            rows[:, index] = columns[name]
         means = [
-            categories.transform(_strings(frame, name))
+            categories.transform(columns[name])
             for name, categories in zip(self.strings_, self.categories_, strict=True)
         ]
-        rows = np.hstack([frame[self.doubles_].to_numpy(np.float64), *means])
+        rows = np.hstack([rows, *means])
+        predicted = np.empty((count, 2))
+        predicted[:, 0] = np.maximum(np.expm1(forests.regression(self.duration_, rows)), 0.0)
         if self.success_ is None:
-            probability = np.full(len(frame), self.rate_)
+            predicted[:, 1] = self.rate_
         else:
-            probability = forests.probability(self.success_, rows)
-        durations = np.maximum(np.expm1(forests.regression(self.duration_, rows)), 0.0)
-        return pd.DataFrame({DURATION: durations, SUCCESS: probability})
+            predicted[:, 1] = forests.probability(self.success_, rows)
+        return predicted
 
     def _held_out_means(
         self, strings: list[Any], targets: NDArray[np.float64]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.models.estimator import DURATION, SUCCESS
+from gnomon.models.estimator import DURATION, SUCCESS, TaskModel
 from gnomon.models.learners import Estimator
-from gnomon.models.table import Column, Task, to_frame
-from gnomon.models.threads import one_thread
+from gnomon.models.table import Column, Task, columns_of, to_frame
+from gnomon.models.threads import stay_in_this_thread
 
 Predicted = tuple[float | None, float | None]
 
@@ -54,8 +54,8 @@ class LoadedModel:
         """
         if not tasks:
             return []
-        with one_thread():
-            values = np.asarray(self._estimator.predict(to_frame(tasks, self.inputs)), np.float64)
+        stay_in_this_thread()
+        values = self._values(tasks)
         if values.ndim == 1:
             values = values[:, None]
         if values.shape != (len(tasks), len(self.outputs)):
@@ -65,6 +65,11 @@ class LoadedModel:
         durations = self._column(values, DURATION, upper=math.inf)
         probabilities = self._column(values, SUCCESS, upper=1.0)
         return list(zip(durations, probabilities, strict=True))
+
+    def _values(self, tasks: Sequence[Task]) -> NDArray[np.float64]:
+        if isinstance(self._estimator, TaskModel) and self.outputs == (DURATION, SUCCESS):
+            return self._estimator.predict_columns(columns_of(tasks, self.inputs), len(tasks))
+        return np.asarray(self._estimator.predict(to_frame(tasks, self.inputs)), np.float64)
 
     def _column(
         self, values: NDArray[np.float64], output: str, *, upper: float

@@ -1,5 +1,6 @@
 """OpenMP held to one thread: a worker has one core, and batches are small."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -20,3 +21,13 @@ def one_thread() -> Iterator[None]:
     """What scikit-learn computes inside, it computes in the calling thread alone."""
     with _controller().limit(limits=1, user_api="openmp"):
         yield
+
+
+_here = threading.local()
+
+
+def stay_in_this_thread() -> None:
+    """``one_thread`` for the rest of the calling thread's life: to set it takes as long as a call."""
+    if not getattr(_here, "stays", False):
+        _controller().limit(limits=1, user_api="openmp")
+        _here.stays = True

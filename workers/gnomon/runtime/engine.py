@@ -12,6 +12,7 @@ the worker's own event loop: a second thread would only fight it for the GIL.
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -23,6 +24,7 @@ from faust.types import TP
 from gnomon.runtime import fetched
 from gnomon.runtime.assignor import KeepingAssignor
 from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
+from gnomon.runtime.load import Load
 from gnomon.settings import Settings
 
 logging.getLogger(__name__).setLevel(logging.WARNING)  # mode logs each service under its module
@@ -40,6 +42,8 @@ AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
 HELD_POLL_S = 0.05
 """A poll for some partitions does not see that another is no longer held, so it is a short one."""
 METADATA_AGE_MS = 3_000
+GATHERED_BYTES = 1 << 20
+"""So much is handed on at once, however long it could wait for more."""
 SHUTDOWN_S = 5.0
 """How long a part of the consumer may take to end: with Kafka gone it would wait for an answer."""
 
@@ -52,6 +56,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.handed_out_to: dict[TP, int] = {}
+        self.load = Load()
         self.held: set[int] = set()
 
     async def start(self) -> None:
@@ -83,7 +88,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=100,
+            fetch_max_wait_ms=transport.gather_ms,
             # A broker that has just started may not know its topics yet. Who is told so as it shares
             # out the partitions shares out none, and does it again when it has asked again.
             metadata_max_age_ms=METADATA_AGE_MS,
@@ -106,6 +111,8 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
         batches = {}
+        gathering = self.load.busy(time.monotonic(), sum(map(len, fetched.values())))
+        consumer._fetcher._fetch_min_bytes = GATHERED_BYTES if gathering else 1  # noqa: SLF001
         for tp, records in fetched.items():
             if records:
                 last = records[-1]
@@ -214,6 +221,7 @@ class BatchTransport(driver.Transport):
     """Kafka by aiokafka on the worker's own loop, in whole batches."""
 
     Consumer = _BatchConsumer
+    gather_ms = 100
 
 
 def create_app(
@@ -221,6 +229,7 @@ def create_app(
     group: str,
     topics: Sequence[str],
     settings: Settings,
+    gather_ms: int,
     handle: BatchHandler,
     on_assigned: AssignedHandler,
     on_revoked: PartitionsHandler,
@@ -231,6 +240,7 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
+        gather_ms: How long records wait at the broker for others while there are many.
         handle: Awaited for each batch, one at a time, in the order of arrival.
         on_assigned: Awaited with what this worker owns, before any of it is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
@@ -262,6 +272,7 @@ def create_app(
         stream_publish_on_commit=False,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)
+    app.transport.gather_ms = gather_ms
     source = app.topic(*topics, schema=BatchSchema(), internal=True)
 
     @app.agent(source, name=f"{group}.batches")

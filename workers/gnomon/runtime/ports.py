@@ -49,6 +49,11 @@ class Stage(Protocol[State]):
         """Whether state is rebuilt on assignment; if not, it is never saved either."""
         ...
 
+    @property
+    def gather_ms(self) -> int:
+        """How long a record may wait at the broker for others to share its transaction."""
+        ...
+
     async def start(self) -> None:
         """Acquire what the stage needs.
 

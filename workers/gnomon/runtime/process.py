@@ -6,6 +6,7 @@ import signal
 from typing import TypeVar
 
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
+from gnomon.runtime.allocator import give_memory_back
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.parent import ParentWatch
 from gnomon.runtime.ports import Stage
@@ -39,6 +40,7 @@ async def run_stage(
         0 after a clean stop, 1 when it could not go on, 2 when it never can as configured, 3 when
         no broker answered.
     """
+    give_memory_back()
     watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
     watchdog.start()
     worker = StageWorker(

@@ -158,6 +158,7 @@ class StageWorker(Generic[State]):
             group=self.group,
             topics=topics,
             settings=self._settings,
+            gather_ms=self.stage.gather_ms,
             handle=self._handle,
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,

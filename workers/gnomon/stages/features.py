@@ -21,6 +21,7 @@ class FeaturesStage:
     name = "features"
     inputs = (TASK_EVENTS.name,)
     stateful = True
+    gather_ms = 30
 
     def __init__(self, settings: Settings) -> None:
         self._config = FeaturesConfig.from_settings(settings)
