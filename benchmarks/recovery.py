@@ -1,6 +1,6 @@
 """How long after SIGKILL of one of two workers its partitions go on, with state to be restored.
 
-``python benchmarks/recovery.py``: a real broker, a state of 10,000 agents in the features stage,
+``python -m benchmarks.recovery``: a real broker, a state of 10,000 agents in the features stage,
 a steady load, and two workers of which one is killed at a random instant, again and again. The
 figure is the time from the kill to the first output that can be read (``read_committed``) in
 every partition the dead worker owned; nobody can know of its death before its session has timed
@@ -28,13 +28,14 @@ from typing import Any
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from benchmarks.stream import Keyed, by_partition, encoded, events, fill
+from benchmarks.watching import end, start
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.topics_admin import create_topics
 from gnomon.runtime.overview import overview
 from gnomon.settings import Settings
 from gnomon.vault import create_key_file
-from support import end, events, fill, start
 
 HERE = Path(__file__).parent
 PARTITIONS = 4
@@ -177,14 +178,14 @@ async def in_background(*works: Any) -> AsyncIterator[None]:
         await asyncio.wait(tasks)
 
 
-async def feed(brokers: str, keyed: Iterator[tuple[str, bytes]], per_s: float) -> None:
+async def feed(brokers: str, keyed: Iterator[Keyed], per_s: float) -> None:
     """Publish ``keyed`` at a steady rate until cancelled."""
     async with AIOKafkaProducer(bootstrap_servers=brokers, linger_ms=5) as producer:
         began_s, sent = time.monotonic(), 0
         while True:
             due = int((time.monotonic() - began_s) * per_s)
             for key, value in itertools.islice(keyed, due - sent):
-                await producer.send("task-events", value, key=key.encode())
+                await producer.send("task-events", value, key=key)
             sent = due
             await asyncio.sleep(FEED_EVERY_S)
 
@@ -208,13 +209,13 @@ async def run(options: argparse.Namespace, brokers: str, folder: Path) -> list[K
     create_key_file(Path(settings.key_file))
     filling = options.agents * EVENTS_AN_AGENT
     more = int(options.events_per_s * options.kills * READY_S)
-    stream = events(
-        filling + more, agents=options.agents, span_h=SPAN_H * (filling + more) / filling
-    )
+    span_h = SPAN_H * (filling + more) / filling
+    stream = encoded(events(filling + more, agents=options.agents, span_h=span_h))
     print(
         f"{filling:,} events of {options.agents:,} agents, then {options.events_per_s:,.0f} a second"
     )
-    await fill(brokers, "task-events", itertools.islice(stream, filling))
+    first = by_partition(itertools.islice(stream, filling), PARTITIONS)
+    await fill(brokers, "task-events", first)
     pairs = [Pair(stage, settings, folder) for stage in options.stages]
     outputs = Outputs(brokers, options.stages)
     try:
@@ -294,7 +295,7 @@ def summary(found: Sequence[Kill], options: argparse.Namespace) -> dict[str, obj
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, epilog="example: python benchmarks/recovery.py --kills 20 --restart"
+        description=__doc__, epilog="example: python -m benchmarks.recovery --kills 20 --restart"
     )
     add = parser.add_argument
     add("--kills", type=int, default=10, help="how many (10)")
