@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from gnomon.demo.watch import Picture, Watch
+from gnomon.runtime.overview import overview
 from gnomon.runtime.stack import LocalStack
 
 FIRST_TRAINING = 100
@@ -64,15 +65,19 @@ class Demo:
             return await self._settle(watch)
 
     async def _settle(self, watch: Watch) -> Picture:
-        """Wait, for a bounded time, until everything that was predicted has its outcome."""
+        """Wait, for a bounded time, until everything that was published is stored and counted."""
+        settings = self._stack.settings
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SETTLE_S
         self._step = "waiting for the last outcomes"
         while loop.time() < deadline_s:
+            # In the order of the pipeline, so none behind is one that has nothing to come.
+            stages = await overview(brokers=settings.brokers, prefix=settings.topic_prefix)
+            stored = await asyncio.to_thread(self._trainer.stored)
             picture = watch.picture()
             self._show(picture, 0.0, self._step)
-            stored = await asyncio.to_thread(self._trainer.stored)
-            if picture.ledger.pending == 0 and 0 < picture.ledger.predictions <= stored:
+            behind = any(stage.lag for stage in stages) or picture.ledger.pending
+            if not behind and 0 < picture.ledger.predictions == stored:
                 break
             await asyncio.sleep(POLL_S)
         return watch.picture()
