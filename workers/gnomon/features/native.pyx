@@ -3,7 +3,7 @@
 
 Every function does what its namesake there does; the reasons are told there. Sums are whole
 nanoseconds in 128 bits, and each mean is one division of exact numbers, so nothing differs in the
-last bit. Memory that cannot be had raises MemoryError before anything has changed.
+last bit. Memory that cannot be had raises MemoryError, which ends the process.
 """
 
 cimport cython

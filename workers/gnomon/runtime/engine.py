@@ -21,9 +21,9 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from gnomon.runtime import fetched
 from gnomon.runtime.assignor import KeepingAssignor
 from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
+from gnomon.runtime.fetched import install as give_lean_records
 from gnomon.runtime.load import Load
 from gnomon.settings import Settings
 
@@ -245,7 +245,7 @@ def create_app(
         on_assigned: Awaited with what this worker owns, before any of it is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
     """
-    fetched.install()
+    give_lean_records()
     app = faust.App(
         group,
         broker=[f"kafka://{server.strip()}" for server in settings.brokers.split(",")],

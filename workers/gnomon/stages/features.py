@@ -27,7 +27,7 @@ class FeaturesStage:
         self._config = FeaturesConfig.from_settings(settings)
 
     async def start(self) -> None:
-        """Say it where the fold runs at a third of its speed."""
+        """Say it where the fold takes more than twice its time."""
         if not memory.COMPILED:
             logger.warning("features.not_compiled", extra={"see": "docs/operations.md"})
 
