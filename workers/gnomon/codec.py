@@ -7,6 +7,7 @@ import msgspec
 
 from gnomon.errors import EventError
 from gnomon.events import (
+    ClientEvent,
     Comparison,
     MetricsEvent,
     ModelIntent,
@@ -28,6 +29,7 @@ decode_task_features: Final = msgspec.json.Decoder(TaskFeatures).decode
 decode_prediction: Final = msgspec.json.Decoder(PredictionEvent).decode
 decode_comparison: Final = msgspec.json.Decoder(Comparison).decode
 decode_metrics: Final = msgspec.json.Decoder(MetricsEvent).decode
+decode_client_event: Final = msgspec.json.Decoder(ClientEvent).decode
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
 

@@ -19,12 +19,33 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ContextValue = str | int | float | bool | None
 """What an agent may say of a task beforehand: flat, so that a model can use it."""
+ProducerId = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=64, description="One process of a client; by chance."),
+]
+Sequence = Annotated[
+    int,
+    msgspec.Meta(ge=0, lt=2**53, description="Counts a process's events from 0, without gaps."),
+]
+Traceparent = Annotated[
+    str, msgspec.Meta(max_length=55, description="W3C Trace Context of the work around the task.")
+]
 
 
 class TaskStarted(
-    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="task_started.v1"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="task_started.v1",
 ):
-    """An agent began one task. ``estimate_s`` is the agent's own guess, if it has one."""
+    """An agent began one task. ``estimate_s`` is the agent's own guess, if it has one.
+
+    ``producer_id`` and ``seq`` tell readers what is missing and what has come twice.
+    ``sealed_context`` is a context that only the vault's key holders open.
+    """
 
     agent_id: Identifier
     task_id: Identifier
@@ -32,14 +53,24 @@ class TaskStarted(
     started_at_ms: EpochMs
     estimate_s: Seconds | None = None
     context: dict[str, ContextValue] = {}
+    sealed_context: bytes | None = None
+    traceparent: Traceparent | None = None
+    producer_id: ProducerId | None = None
+    seq: Sequence | None = None
 
 
 class TaskFinished(
-    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="task_finished.v1"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="task_finished.v1",
 ):
     """An agent ended one task, with or without success. Complete without its start event.
 
-    The bounds (104 days, in nanoseconds) keep exact sums of an hour within 64 bits.
+    ``outcome`` is what else the agent says of how it went. The bounds (104 days, in nanoseconds) keep exact sums of an hour within 64 bits.
     """
 
     agent_id: Identifier
@@ -52,6 +83,14 @@ class TaskFinished(
     code_review_iterations: Annotated[int, msgspec.Meta(ge=0, le=100_000_000)] | None = None
     deployment_succeeded: bool | None = None
     error_type: Annotated[str, msgspec.Meta(max_length=256)] | None = None
+    estimate_s: Seconds | None = None
+    context: dict[str, ContextValue] = {}
+    outcome: dict[str, ContextValue] = {}
+    sealed_context: bytes | None = None
+    sealed_outcome: bytes | None = None
+    traceparent: Traceparent | None = None
+    producer_id: ProducerId | None = None
+    seq: Sequence | None = None
 
     def __post_init__(self) -> None:
         """Refuse a task that ended before it began."""
@@ -62,7 +101,13 @@ class TaskFinished(
 
 
 class TaskCancelled(
-    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="task_cancelled.v1"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    gc=False,
+    omit_defaults=True,
+    tag_field="kind",
+    tag="task_cancelled.v1",
 ):
     """A started task will never have an outcome."""
 
@@ -70,6 +115,8 @@ class TaskCancelled(
     task_id: Identifier
     cancelled_at_ms: EpochMs
     reason: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    producer_id: ProducerId | None = None
+    seq: Sequence | None = None
 
 
 TaskEvent = TaskStarted | TaskFinished | TaskCancelled
@@ -314,6 +361,53 @@ class ModelIntent(
     action: Literal["register", "promote", "rollback"]
 
 
+class ClientStats(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="client_stats.v1"
+):
+    """What one client process says became of the events it was given, since it began.
+
+    ``sent`` events have a ``seq``: 0 to ``sent - 1``. What was refused or dropped has none.
+    ``accepted = delivered + failed + spooled + waiting``; ``replayed`` are events of an earlier
+    process, from its spool, under their own ``producer_id``.
+    """
+
+    producer_id: ProducerId
+    at_ms: EpochMs
+    sent: Count
+    accepted: Count
+    delivered: Count
+    failed: Count
+    spooled: Count
+    replayed: Count
+    waiting: Count
+    dropped_full: Count
+    dropped_oversize: Count
+    dropped_invalid: Count
+    dropped_closed: Count
+    shed_starts: Count
+    ended: bool = False
+
+
+class ClientSeen(
+    msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="client_seen.v1"
+):
+    """What the workers have read of one client process in one partition of task-events.
+
+    Over all partitions the largest ``last_seq + 1`` less the sum of ``received`` is what is
+    missing: on its way, in a spool, or lost.
+    """
+
+    producer_id: ProducerId
+    partition: Count
+    received: Count
+    repeated: Count
+    last_seq: Count
+    as_of_ms: EpochMs
+
+
+ClientEvent = ClientStats | ClientSeen
+
+
 EVENTS: tuple[type[msgspec.Struct], ...] = (
     TaskStarted,
     TaskFinished,
@@ -327,5 +421,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelMetrics,
     SealedDecision,
     ModelIntent,
+    ClientStats,
+    ClientSeen,
 )
 """Every record that travels on a topic, in the order of the pipeline."""

@@ -101,6 +101,13 @@ CONTROL = Topic(
     events=(events.ModelIntent,),
     cleanup="compact",
 )
+CLIENT_STATS = Topic(
+    name="client-stats",
+    key="producer_id, and partition where workers speak",
+    about="What each client process says it sent, and what the workers have read of it.",
+    events=(events.ClientStats, events.ClientSeen),
+    cleanup="compact",
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -112,5 +119,6 @@ TOPICS: tuple[Topic, ...] = (
     DECISIONS,
     DEAD_LETTERS,
     CONTROL,
+    CLIENT_STATS,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})

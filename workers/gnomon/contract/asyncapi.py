@@ -7,6 +7,7 @@ from gnomon.contract.export import Schema, file_name, tag
 from gnomon.events import EVENTS
 from gnomon.topics import (
     AGENT_FEATURES,
+    CLIENT_STATS,
     BY_NAME,
     COMPARISON_METRICS,
     COMPARISONS,
@@ -50,13 +51,15 @@ class Participant:
 
 PARTICIPANTS: Final = (
     Participant(
-        name="agent", about="An AI agent, through the client it installs.", sends=(TASK_EVENTS,)
+        name="agent",
+        about="An AI agent, through the client it installs.",
+        sends=(TASK_EVENTS, CLIENT_STATS),
     ),
     Participant(
         name="features",
         about="Computes each agent's rolling features.",
         receives=(TASK_EVENTS,),
-        sends=(TASK_FEATURES, AGENT_FEATURES, DEAD_LETTERS),
+        sends=(TASK_FEATURES, AGENT_FEATURES, CLIENT_STATS, DEAD_LETTERS),
     ),
     Participant(
         name="shadow",
