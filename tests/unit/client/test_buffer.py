@@ -19,7 +19,8 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("offer"), st.integers(1, 60)),
         st.tuples(st.just("take"), st.integers(1, 8)),
-        st.tuples(st.sampled_from(["deliver", "fail", "return"]), st.just(0)),
+        st.tuples(st.sampled_from(["deliver", "fail", "return", "spool"]), st.just(0)),
+        st.tuples(st.sampled_from(["replay", "refuse"]), st.integers(1, 3)),
     ),
     max_size=80,
 )
@@ -30,7 +31,7 @@ def test_events_leave_in_order_and_are_all_accounted_for(program: list[tuple[str
     buffer = Buffer(max_events=12, max_bytes=300)
     waiting: list[Record] = []
     flying: list[Record] = []
-    counts = {"accepted": 0, "full": 0, "deliver": 0, "fail": 0}
+    counts = {"accepted": 0, "full": 0, "deliver": 0, "fail": 0, "spool": 0}
     for number, (what, amount) in enumerate(program):
         if what == "offer":
             one = record(number, amount)
@@ -49,6 +50,15 @@ def test_events_leave_in_order_and_are_all_accounted_for(program: list[tuple[str
         elif what == "return":
             buffer.put_back(flying)
             waiting, flying = [*flying, *waiting], []
+        elif what in {"replay", "refuse"}:
+            if (amount := min(amount, counts["spool"])) > 0:
+                buffer.settle_spooled(amount, delivered=what == "replay")
+                counts["spool"] -= amount
+                counts["deliver" if what == "replay" else "fail"] += amount
+        elif what == "spool":
+            buffer.spool(flying)
+            counts["spool"] += len(flying)
+            flying = []
         else:
             buffer.settle(flying, delivered=what == "deliver")
             counts[what] += len(flying)
@@ -57,6 +67,8 @@ def test_events_leave_in_order_and_are_all_accounted_for(program: list[tuple[str
         assert (stats.buffered, stats.in_flight) == (len(waiting), len(flying))
         assert (stats.accepted, stats.dropped_full) == (counts["accepted"], counts["full"])
         assert (stats.delivered, stats.failed) == (counts["deliver"], counts["fail"])
+        assert stats.spooled == counts["spool"]
+        assert buffer.pending == len(waiting) + len(flying)
         assert stats.buffered_bytes == sum(len(r.key) + len(r.value) for r in [*waiting, *flying])
 
 

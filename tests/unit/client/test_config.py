@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from gnomon.client import Client
+from gnomon.client.config import arguments_from_env
 from gnomon.client.delivery import Producer
 
 
@@ -49,6 +50,8 @@ def test_without_brokers_or_disabled_a_client_does_nothing(
         ("127.0.0.1:9092", {"exit_timeout_s": float("nan")}),
         ("127.0.0.1:9092", {"agent_id": 7}),
         ("127.0.0.1:9092", {"topic": ""}),
+        ("127.0.0.1:9092", {"spool_dir": 3}),
+        ("127.0.0.1:9092", {"spool_bytes": 1_000}),
     ],
 )
 def test_a_bad_argument_makes_a_client_that_does_nothing_and_one_line(
@@ -61,6 +64,32 @@ def test_a_bad_argument_makes_a_client_that_does_nothing_and_one_line(
 
     assert client.enabled is False
     assert [record.name for record in caplog.records] == ["gnomon.client"]
+
+
+@pytest.mark.parametrize("bytes_", ["64M", "-1", "1_000_000", "100"])
+def test_a_bad_variable_makes_a_client_that_does_nothing_and_one_line(
+    bytes_: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    environ = {"GNOMON_BROKERS": "127.0.0.1:9092", "GNOMON_SPOOL_BYTES": bytes_}
+    with caplog.at_level(logging.DEBUG, logger="gnomon"):
+        client = Client.from_env(environ)
+
+    assert client.enabled is False
+    assert [record.name for record in caplog.records] == ["gnomon.client"]
+
+
+def test_variables_say_where_the_spool_is() -> None:
+    given = arguments_from_env(
+        {
+            "GNOMON_BROKERS": "one:9092",
+            "GNOMON_SPOOL_DIR": "/var/spool/gnomon",
+            "GNOMON_SPOOL_BYTES": "1000000",
+        }
+    )
+    plain = arguments_from_env({"GNOMON_BROKERS": "one:9092"})
+
+    assert (given.spool_dir, given.spool_bytes) == ("/var/spool/gnomon", 1_000_000)
+    assert (plain.spool_dir, plain.spool_bytes) == ("", 67_108_864)
 
 
 def test_variables_say_where_and_who(monkeypatch: pytest.MonkeyPatch, memory: Any) -> None:

@@ -26,14 +26,17 @@ class Record(NamedTuple):
 class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of every event given to a client, since it was made (or since the fork).
 
-    ``accepted = delivered + failed + buffered + in_flight``, always; ``buffered_bytes`` is of the
-    last two. ``failed`` are events the broker refused for good; everything else it did not take
-    is tried again. The rest was never accepted.
+    ``accepted = delivered + failed + spooled + buffered + in_flight``, always; ``buffered_bytes``
+    is of the last two. ``failed`` are events the broker refused for good; everything else it did
+    not take is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
+    are events of earlier processes sent from such a file. The rest was never accepted.
     """
 
     accepted: int = 0
     delivered: int = 0
     failed: int = 0
+    spooled: int = 0
+    replayed: int = 0
     buffered: int = 0
     in_flight: int = 0
     buffered_bytes: int = 0
@@ -73,12 +76,14 @@ class Buffer:
         "_queue",
         "_shed_bytes",
         "_shed_events",
+        "_spooled",
         "closed",
         "full",
         "invalid",
         "max_bytes",
         "max_events",
         "oversize",
+        "replayed",
         "shed",
     )
 
@@ -87,13 +92,14 @@ class Buffer:
         self._shed_events = int(max_events * SHED_STARTS_AT)
         self._shed_bytes = int(max_bytes * SHED_STARTS_AT)
         self._queue: deque[Record] = deque()
-        self._accepted = self._delivered = self._failed = self._in_flight = 0
+        self._accepted = self._delivered = self._failed = self._spooled = self._in_flight = 0
+        self.replayed = 0
         self._bytes_in = self._bytes_out = 0
         self.full = self.oversize = self.invalid = self.closed = self.shed = 0
 
     def has_room(self, *, start: bool) -> bool:
         """Whether an event may come in, asked before it is encoded; counts a refusal."""
-        pending = self._accepted - self._delivered - self._failed
+        pending = self._accepted - self._delivered - self._failed - self._spooled
         size = self._bytes_in - self._bytes_out
         if start and (pending >= self._shed_events or size >= self._shed_bytes):
             self.shed += 1
@@ -107,7 +113,7 @@ class Buffer:
         """Take ``record`` in, or count it as one too many."""
         size = len(record.key) + len(record.value)
         if (
-            self._accepted - self._delivered - self._failed >= self.max_events
+            self._accepted - self._delivered - self._failed - self._spooled >= self.max_events
             or self._bytes_in - self._bytes_out + size > self.max_bytes
         ):
             self.full += 1
@@ -140,6 +146,20 @@ class Buffer:
         self._in_flight -= count
         self._bytes_out += size
 
+    def spool(self, records: Sequence[Record]) -> None:
+        """Book events in flight as written to the spool."""
+        self._spooled += len(records)
+        self._in_flight -= len(records)
+        self._bytes_out += sum(len(r.key) + len(r.value) for r in records)
+
+    def settle_spooled(self, count: int, *, delivered: bool) -> None:
+        """Book ``count`` events of this process, spooled before, as delivered or refused."""
+        self._spooled -= count
+        if delivered:
+            self._delivered += count
+        else:
+            self._failed += count
+
     def put_back(self, records: Sequence[Record]) -> None:
         """Events in flight that did not arrive are the next to go, in their order."""
         self._queue.extendleft(reversed(records))
@@ -152,7 +172,7 @@ class Buffer:
     @property
     def pending(self) -> int:
         """Accepted and not settled."""
-        return self._accepted - self._delivered - self._failed
+        return self._accepted - self._delivered - self._failed - self._spooled
 
     @property
     def failed(self) -> int:
@@ -161,10 +181,11 @@ class Buffer:
 
     def stats(self) -> Stats:
         """The figures of one instant."""
-        accepted, delivered, failed, in_flight, put, got = (
+        accepted, delivered, failed, spooled, in_flight, put, got = (
             self._accepted,
             self._delivered,
             self._failed,
+            self._spooled,
             self._in_flight,
             self._bytes_in,
             self._bytes_out,
@@ -173,7 +194,9 @@ class Buffer:
             accepted=accepted,
             delivered=delivered,
             failed=failed,
-            buffered=accepted - delivered - failed - in_flight,
+            spooled=spooled,
+            replayed=self.replayed,
+            buffered=accepted - delivered - failed - spooled - in_flight,
             in_flight=in_flight,
             buffered_bytes=put - got,
             dropped_full=self.full,

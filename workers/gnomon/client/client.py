@@ -41,6 +41,8 @@ class Client:
         max_events: Most events that wait.
         max_bytes: Most bytes of those.
         exit_timeout_s: How long the end of the process may be held up.
+        spool_dir: Folder for what cannot be delivered before the process ends; empty: none.
+        spool_bytes: Most bytes of that folder.
     """
 
     def __init__(
@@ -53,6 +55,8 @@ class Client:
         max_events: int = 10_000,
         max_bytes: int = 8 << 20,
         exit_timeout_s: float = 2.0,
+        spool_dir: str = "",
+        spool_bytes: int = 64 << 20,
     ) -> None:
         try:
             config = ClientConfig(
@@ -62,6 +66,8 @@ class Client:
                 max_events=max_events,
                 max_bytes=max_bytes,
                 exit_timeout_s=exit_timeout_s,
+                spool_dir=spool_dir,
+                spool_bytes=spool_bytes,
             )
         except ConfigurationError as error:
             logger.warning("gnomon: %s; nothing will be sent", error)
@@ -76,8 +82,18 @@ class Client:
 
         Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
         """
-        given = arguments_from_env(environ)
-        return cls(given.brokers, topic_prefix=given.topic_prefix, agent_id=given.agent_id)
+        try:
+            given = arguments_from_env(environ)
+        except ConfigurationError as error:
+            logger.warning("gnomon: %s; nothing will be sent", error)
+            return cls("")
+        return cls(
+            given.brokers,
+            topic_prefix=given.topic_prefix,
+            agent_id=given.agent_id,
+            spool_dir=given.spool_dir,
+            spool_bytes=given.spool_bytes,
+        )
 
     @property
     def enabled(self) -> bool:

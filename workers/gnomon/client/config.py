@@ -15,6 +15,8 @@ YES = frozenset({"1", "true", "yes", "on"})
 class ClientConfig:
     """Where events go and how much may wait. ``brokers`` empty: nowhere, do nothing.
 
+    ``spool_dir`` empty: what cannot be delivered is kept in memory only.
+
     Raises:
         ConfigurationError: A value cannot be used; the message names it.
     """
@@ -25,6 +27,8 @@ class ClientConfig:
     max_events: int = 10_000
     max_bytes: int = 8 << 20
     exit_timeout_s: float = 2.0
+    spool_dir: str = ""
+    spool_bytes: int = 64 << 20
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -44,6 +48,12 @@ class ClientConfig:
             raise ConfigurationError(
                 f"exit_timeout_s must be 0 or more, got {self.exit_timeout_s!r}"
             )
+        if not isinstance(self.spool_dir, str):
+            raise ConfigurationError(f"spool_dir must be a path, got {self.spool_dir!r}")
+        if not isinstance(self.spool_bytes, int) or self.spool_bytes < MAX_EVENT_BYTES:
+            raise ConfigurationError(
+                f"spool_bytes must hold one event of {MAX_EVENT_BYTES}, got {self.spool_bytes!r}"
+            )
 
 
 def addresses(brokers: str) -> tuple[str, ...]:
@@ -59,17 +69,28 @@ class FromEnv(NamedTuple):
     brokers: str = ""
     topic_prefix: str = ""
     agent_id: str | None = None
+    spool_dir: str = ""
+    spool_bytes: int = 64 << 20
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
-    """Read ``GNOMON_*``; no brokers where the client is to do nothing."""
+    """Read ``GNOMON_*``; no brokers where the client is to do nothing.
+
+    Raises:
+        ConfigurationError: ``GNOMON_SPOOL_BYTES`` is no whole number.
+    """
     brokers = environ.get("GNOMON_BROKERS", "").strip()
     if not brokers or environ.get("GNOMON_DISABLED", "").strip().lower() in YES:
         return FromEnv()
+    spool_bytes = environ.get("GNOMON_SPOOL_BYTES", "").strip()
+    if spool_bytes and not (spool_bytes.isascii() and spool_bytes.isdigit()):
+        raise ConfigurationError(f"GNOMON_SPOOL_BYTES must be a whole number, got {spool_bytes!r}")
     return FromEnv(
         brokers=brokers,
         topic_prefix=environ.get("GNOMON_TOPIC_PREFIX", ""),
         agent_id=environ.get("GNOMON_AGENT_ID") or None,
+        spool_dir=environ.get("GNOMON_SPOOL_DIR", "").strip(),
+        spool_bytes=int(spool_bytes) if spool_bytes else FromEnv().spool_bytes,
     )
 
 
