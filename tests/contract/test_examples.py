@@ -36,6 +36,8 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "model_metrics.v1": codec.decode_metrics,
     "sealed_decision.v1": codec.decode_sealed_decision,
     "model_intent.v1": codec.decode_model_intent,
+    "client_stats.v1": codec.decode_client_event,
+    "client_seen.v1": codec.decode_client_event,
 }
 
 

@@ -49,6 +49,14 @@ REQUIRED: dict[str, set[str]] = {
         "decision_id", "key_id", "sealed", "status", "started_at_ms", "ended_at_ms",
     },
     "model_intent.v1": {"model", "alias", "version", "at_ms", "author", "action"},
+    "client_stats.v1": {
+        "producer_id", "at_ms", "sent", "accepted", "delivered", "failed", "spooled", "replayed",
+        "waiting", "dropped_full", "dropped_oversize", "dropped_invalid", "dropped_closed",
+        "shed_starts",
+    },
+    "client_seen.v1": {
+        "producer_id", "partition", "received", "repeated", "last_seq", "as_of_ms",
+    },
 }  # fmt: skip
 
 YEAR_10000_MS = 253_402_300_800_000
@@ -56,21 +64,26 @@ TIME: tuple[Any, ...] = (-1, YEAR_10000_MS)
 SHARE: tuple[Any, ...] = (-0.001, 1.001)
 NEGATIVE: tuple[Any, ...] = (-1,)
 NAME: tuple[Any, ...] = ("", "x" * 257)
+PRODUCER: tuple[Any, ...] = ("", "x" * 65)
+SEQ: tuple[Any, ...] = (-1, 2**53)
+FLAT_OUTCOME = ("task_finished.v1", "outcome")  # of a comparison it is a record of its own
 
 OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "task_started.v1": {
         ("agent_id",): NAME, ("task_id",): NAME, ("task_type",): NAME,
-        ("started_at_ms",): TIME, ("estimate_s",): NEGATIVE,
+        ("started_at_ms",): TIME, ("estimate_s",): NEGATIVE, ("traceparent",): ("x" * 56,),
+        ("producer_id",): PRODUCER, ("seq",): SEQ,
     },
     "task_finished.v1": {
         ("agent_id",): NAME, ("task_id",): NAME, ("task_type",): NAME,
         ("started_at_ms",): (-1,), ("finished_at_ms",): (YEAR_10000_MS,),
         ("duration_s",): NEGATIVE, ("code_review_iterations",): NEGATIVE,
-        ("error_type",): ("x" * 257,),
+        ("error_type",): ("x" * 257,), ("estimate_s",): NEGATIVE, ("traceparent",): ("x" * 56,),
+        ("producer_id",): PRODUCER, ("seq",): SEQ,
     },
     "task_cancelled.v1": {
         ("agent_id",): NAME, ("task_id",): NAME, ("cancelled_at_ms",): TIME,
-        ("reason",): ("x" * 1025,),
+        ("reason",): ("x" * 1025,), ("producer_id",): PRODUCER, ("seq",): SEQ,
     },
     "task_features.v1": {
         ("started_at_ms",): TIME, ("estimate_s",): NEGATIVE,
@@ -134,6 +147,21 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("status",): ("pending", ""), ("started_at_ms",): TIME, ("ended_at_ms",): TIME,
     },
     "model_intent.v1": {("at_ms",): TIME, ("action",): ("delete", "")},
+    "client_stats.v1": {
+        ("producer_id",): PRODUCER, ("at_ms",): TIME,
+        **{
+            (name,): NEGATIVE
+            for name in (
+                "sent", "accepted", "delivered", "failed", "spooled", "replayed", "waiting",
+                "dropped_full", "dropped_oversize", "dropped_invalid", "dropped_closed",
+                "shed_starts",
+            )
+        },
+    },
+    "client_seen.v1": {
+        ("producer_id",): PRODUCER, ("as_of_ms",): TIME,
+        **{(name,): NEGATIVE for name in ("partition", "received", "repeated", "last_seq")},
+    },
 }  # fmt: skip
 
 
@@ -167,9 +195,9 @@ def places(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
             yield from places(value, (*path, step))
 
 
-def wrong_for(path: Path, value: Any) -> list[Any]:
+def wrong_for(tag: str, path: Path, value: Any) -> list[Any]:
     """Values of a type the field at ``path`` must not have, judged by the one it has."""
-    if path[0] == "context" and len(path) > 1:
+    if len(path) > 1 and (path[0] == "context" or (tag, path[0]) == FLAT_OUTCOME):
         return [["wrong"], {"wrong": 1}]  # any plain value is right
     by_type: dict[type, list[Any]] = {
         list: ["wrong", {"wrong": 1}],
@@ -186,7 +214,7 @@ def wrong_for(path: Path, value: Any) -> list[Any]:
 def _wrong_types() -> Iterator[Any]:
     for tag in TAGS:
         for path, value in places(example(tag)):
-            for wrong in wrong_for(path, value):
+            for wrong in wrong_for(tag, path, value):
                 name = ".".join(map(str, path))
                 yield pytest.param(tag, path, wrong, id=f"{tag}-{name}-{wrong!r}")
 

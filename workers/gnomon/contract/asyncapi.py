@@ -7,8 +7,8 @@ from gnomon.contract.export import Schema, file_name, tag
 from gnomon.events import EVENTS
 from gnomon.topics import (
     AGENT_FEATURES,
-    CLIENT_STATS,
     BY_NAME,
+    CLIENT_STATS,
     COMPARISON_METRICS,
     COMPARISONS,
     CONTROL,
