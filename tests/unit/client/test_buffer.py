@@ -19,7 +19,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("offer"), st.integers(1, 60)),
         st.tuples(st.just("take"), st.integers(1, 8)),
-        st.tuples(st.sampled_from(["deliver", "fail", "return", "spool"]), st.just(0)),
+        st.tuples(st.sampled_from(["deliver", "fail", "return", "spool", "grow"]), st.just(0)),
         st.tuples(st.sampled_from(["replay", "refuse"]), st.integers(1, 3)),
     ),
     max_size=80,
@@ -47,6 +47,9 @@ def test_events_leave_in_order_and_are_all_accounted_for(program: list[tuple[str
                 assert len(flying) <= amount
                 assert bool(flying) is bool(waiting)
                 waiting = waiting[len(flying) :]
+        elif what == "grow":
+            flying = [Record(r.key, r.value + b"+") for r in flying]
+            buffer.grow(len(flying))
         elif what == "return":
             buffer.put_back(flying)
             waiting, flying = [*flying, *waiting], []

@@ -136,6 +136,10 @@ class Buffer:
         self._in_flight += len(taken)
         return taken
 
+    def grow(self, size: int) -> None:
+        """Events in flight are ``size`` bytes longer now than they were when taken."""
+        self._bytes_out -= size
+
     def settle(self, records: Sequence[Record], *, delivered: bool) -> None:
         """Book events in flight as delivered, or as refused for good."""
         count, size = len(records), sum(len(r.key) + len(r.value) for r in records)

@@ -17,7 +17,7 @@ from gnomon.client.sender import wait_until
 from gnomon.client.task import Task
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
-from gnomon.topics import TASK_EVENTS
+from gnomon.topics import CLIENT_STATS, TASK_EVENTS
 
 FLUSH_S = 2.0
 MOST_OPEN_TASKS = 10_000
@@ -62,6 +62,7 @@ class Client:
             config = ClientConfig(
                 brokers=addresses(brokers),
                 topic=f"{topic_prefix}{topic}",
+                stats_topic=f"{topic_prefix}{CLIENT_STATS.name}",
                 agent_id="" if agent_id is None else agent_id,
                 max_events=max_events,
                 max_bytes=max_bytes,

@@ -23,6 +23,7 @@ class ClientConfig:
 
     brokers: tuple[str, ...] = ()
     topic: str = "task-events"
+    stats_topic: str = "client-stats"
     agent_id: str = ""
     max_events: int = 10_000
     max_bytes: int = 8 << 20

@@ -49,6 +49,44 @@ class Producer(Protocol):
         ...
 
 
+class Position(NamedTuple):
+    """Just behind one record of a spool: which of its files, and how many bytes into it."""
+
+    file: str
+    end: int
+
+
+class Spool(Protocol):
+    """Where events wait for a broker beyond the end of this process. Used by one thread.
+
+    A spool never raises for what its disk does: what it could not take, the caller keeps.
+    """
+
+    def append(self, values: Sequence[Record]) -> int:
+        """Write ``values``, unsynced; return how many of them, from the first, are taken."""
+        ...
+
+    def sync(self) -> None:
+        """Have what was written outlive the machine. The caller does so at most once a second."""
+        ...
+
+    def read(self, max_events: int) -> Sequence[tuple[Position, Record]]:
+        """The oldest not yet settled, from this and earlier processes, in order; settles none."""
+        ...
+
+    def settle(self, upto: Position) -> None:
+        """All up to and with ``upto`` are done with: delivered, or refused for good."""
+        ...
+
+    def pending(self) -> int:
+        """How many ``read`` has yet to give or ``settle`` to settle."""
+        ...
+
+    def close(self) -> None:
+        """Sync and let go, so that a later process may read what is left."""
+        ...
+
+
 class Loop:
     """Moves events until told to stop. Lives on one event loop; ``stop`` and ``hurry`` are its own.
 
