@@ -1,0 +1,130 @@
+"""OTLP's JSON encoding: ``ExportTraceServiceRequest`` or the Collector's ``otlp_json`` records.
+
+Protobuf's JSON mapping with two differences (opentelemetry-proto, docs/specification.md, "JSON
+Protobuf Encoding"): ids are hexadecimal in either case, enums are whole numbers only. 64-bit
+numbers come as strings or as numbers, ``null`` is the default, unknown names are ignored.
+"""
+
+import re
+from typing import Final
+
+import msgspec
+
+from gnomon.codec import UNDECODABLE
+from gnomon.errors import EventError
+from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
+from gnomon.otel.span import FAILED, Span
+
+_WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
+
+
+class _Message(msgspec.Struct, rename="camel", gc=False):
+    """A protobuf message: camel-case names, anything unknown ignored."""
+
+
+class _Value(_Message):
+    string_value: str | None = None
+    bool_value: bool | None = None
+    int_value: int | str | None = None
+    double_value: float | str | None = None
+
+
+class _KeyValue(_Message):
+    key: str | None = None
+    value: _Value | None = None
+
+
+class _Resource(_Message):
+    attributes: list[_KeyValue] | None = None
+
+
+class _Status(_Message):
+    code: int | None = None
+
+
+class _Span(_Message):
+    trace_id: str | None = None
+    span_id: str | None = None
+    parent_span_id: str | None = None
+    start_time_unix_nano: int | str | None = None
+    end_time_unix_nano: int | str | None = None
+    attributes: list[_KeyValue] | None = None
+    status: _Status | None = None
+
+
+class _ScopeSpans(_Message):
+    spans: list[msgspec.Raw] | None = None
+
+
+class _ResourceSpans(_Message):
+    resource: _Resource | None = None
+    scope_spans: list[_ScopeSpans] | None = None
+
+
+class _Request(_Message):
+    resource_spans: list[_ResourceSpans] | None = None
+
+
+_decode_request: Final = msgspec.json.Decoder(_Request).decode
+_decode_span: Final = msgspec.json.Decoder(_Span).decode
+
+
+def decode_json(body: bytes) -> list[Span | EventError]:
+    """The GenAI tasks among the spans of ``body``, or why one cannot be read.
+
+    Raises:
+        EventError: ``body`` is no such request at all.
+    """
+    try:
+        request = _decode_request(body)
+    except UNDECODABLE as error:
+        raise EventError("not_otlp", str(error)) from error
+    found: list[Span | EventError] = []
+    for resource_spans in request.resource_spans or ():
+        resource = resource_spans.resource
+        service = _values(resource.attributes if resource else None).get(SERVICE)
+        for scope_spans in resource_spans.scope_spans or ():
+            for raw in scope_spans.spans or ():
+                span = _read(raw, service if isinstance(service, str) else "")
+                if span is not None:
+                    found.append(span)
+    return found
+
+
+def _read(raw: msgspec.Raw, service: str) -> Span | EventError | None:
+    try:
+        span = _decode_span(raw)
+    except UNDECODABLE as error:
+        return EventError("invalid_span", str(error))
+    attributes = _values(span.attributes)
+    if attributes.get(OPERATION) not in TASKS:
+        return None
+    return Span(
+        trace_id=(span.trace_id or "").lower(),
+        span_id=(span.span_id or "").lower(),
+        parent_span_id=(span.parent_span_id or "").lower(),
+        start_ns=_whole(span.start_time_unix_nano) or 0,
+        end_ns=_whole(span.end_time_unix_nano) or 0,
+        attributes={name: value for name, value in attributes.items() if name in READ},
+        failed=span.status is not None and span.status.code == FAILED,
+        service=service,
+    )
+
+
+def _values(attributes: list[_KeyValue] | None) -> dict[str, object]:
+    """Plain values by key; arrays, maps and bytes are none that anybody here reads."""
+    return {pair.key: _plain(pair.value) for pair in attributes or () if pair.key and pair.value}
+
+
+def _plain(value: _Value) -> object:
+    if value.string_value is not None:
+        return value.string_value
+    if value.int_value is not None:
+        return _whole(value.int_value)
+    return value.bool_value if value.bool_value is not None else value.double_value
+
+
+def _whole(value: int | str | None) -> int | None:
+    if isinstance(value, str):
+        return int(value) if _WHOLE.fullmatch(value) else None
+    return value
