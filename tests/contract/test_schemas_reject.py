@@ -197,7 +197,8 @@ def places(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def wrong_for(tag: str, path: Path, value: Any) -> list[Any]:
     """Values of a type the field at ``path`` must not have, judged by the one it has."""
-    if len(path) > 1 and (path[0] == "context" or (tag, path[0]) == FLAT_OUTCOME):
+    flat = path[0] == "context" or (tag, path[0]) == FLAT_OUTCOME or "reported" in path[:-1]
+    if len(path) > 1 and flat:
         return [["wrong"], {"wrong": 1}]  # any plain value is right
     by_type: dict[type, list[Any]] = {
         list: ["wrong", {"wrong": 1}],

@@ -161,7 +161,10 @@ class Completeness(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class TaskFeatures(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="task_features.v1"
 ):
-    """A started task with its feature vector as of the start."""
+    """A started task with its feature vector as of the start.
+
+    ``sealed_context`` is passed on as it came; no model sees it.
+    """
 
     agent_id: str
     task_id: str
@@ -171,6 +174,7 @@ class TaskFeatures(
     completeness: Completeness
     estimate_s: Seconds | None = None
     context: dict[str, ContextValue] = {}
+    sealed_context: bytes | None = None
 
 
 class AgentFeatures(
@@ -235,7 +239,11 @@ class ModelPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a task ended, or why that is not known. Figures only where it is ``matched``."""
+    """How a task ended, or why that is not known. Figures only where it is ``matched``.
+
+    ``reported`` is what else the agent said of it (``outcome`` in ``TaskFinished``), and
+    ``sealed_outcome`` the same where only the vault's key holders may read it.
+    """
 
     status: Literal["matched", "expired", "cancelled"]
     at_ms: EpochMs
@@ -244,6 +252,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     code_review_iterations: Count | None = None
     deployment_succeeded: bool | None = None
     error_type: str | None = None
+    reported: dict[str, ContextValue] = {}
+    sealed_outcome: bytes | None = None
 
 
 class Comparison(
@@ -265,6 +275,7 @@ class Comparison(
     outcome: Outcome
     estimate_s: Seconds | None = None
     context: dict[str, ContextValue] = {}
+    sealed_context: bytes | None = None
 
 
 class Ledger(

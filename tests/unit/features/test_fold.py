@@ -1,5 +1,6 @@
 """The vectors against the definitions."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -260,8 +261,11 @@ def test_a_repeated_start_leads_to_nothing(before: list[TaskEvent]) -> None:
 
 
 def test_what_a_start_says_is_passed_on() -> None:
-    start = started("s", NOW, estimate_s=12.5, task_type="t", agent="ä")
+    start = msgspec.structs.replace(
+        started("s", NOW, estimate_s=12.5, task_type="t", agent="ä"), sealed_context=b"\0sealed"
+    )
     vector = last([start])
+    assert vector.sealed_context == b"\0sealed"
     assert (vector.agent_id, vector.task_type, vector.started_at_ms) == ("ä", "t", NOW)
     assert vector.estimate_s == 12.5
 

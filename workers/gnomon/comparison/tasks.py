@@ -150,4 +150,6 @@ def _outcome(event: TaskFinished | TaskCancelled) -> Outcome:
         code_review_iterations=event.code_review_iterations,
         deployment_succeeded=event.deployment_succeeded,
         error_type=event.error_type,
+        reported=event.outcome,
+        sealed_outcome=event.sealed_outcome,
     )

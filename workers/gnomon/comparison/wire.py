@@ -26,6 +26,7 @@ class _Facts(msgspec.Struct, gc=False):
     completeness: msgspec.Raw
     estimate_s: msgspec.Raw = _NULL
     context: msgspec.Raw = _EMPTY
+    sealed_context: msgspec.Raw = _NULL
 
 
 class _Wire(msgspec.Struct, gc=False, tag_field="kind", tag=str(Comparison.__struct_config__.tag)):
@@ -42,6 +43,7 @@ class _Wire(msgspec.Struct, gc=False, tag_field="kind", tag=str(Comparison.__str
     outcome: Outcome
     estimate_s: msgspec.Raw
     context: msgspec.Raw
+    sealed_context: msgspec.Raw
 
 
 _facts = msgspec.json.Decoder(_Facts).decode
@@ -85,5 +87,6 @@ def comparison_json(
             outcome,
             facts.estimate_s,
             facts.context,
+            facts.sealed_context,
         )
     )

@@ -49,6 +49,7 @@ def task_features(event: TaskStarted, known: Known, *, covered_ms: int) -> TaskF
         completeness=_completeness(covered_ms, late),
         estimate_s=event.estimate_s,
         context=event.context,
+        sealed_context=event.sealed_context,
     )
 
 

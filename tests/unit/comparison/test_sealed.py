@@ -1,0 +1,80 @@
+"""What an agent seals, and what it reports beside the figures, is passed on and never looked at."""
+
+from pathlib import Path
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.unit.comparison.build import (
+    PREFIX,
+    T0,
+    Record,
+    config,
+    event,
+    features,
+    finished,
+    predicted,
+    run,
+    started,
+    vector,
+)
+
+from gnomon import codec
+from gnomon.comparison import ComparisonState, fold, restore, snapshot
+from gnomon.events import ContextValue, TaskFinished
+
+WITHOUT = Path(__file__).parent / "snapshot_without_sealed_fields.hex"
+"""Written before an outcome had ``reported`` and ``sealed_outcome``: tasks ``waits`` (started),
+``ended`` (its features are missing), ``pending``, and the features of ``early``."""
+
+blobs = st.none() | st.binary(max_size=80)
+mappings = st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(max_size=9))
+
+
+def ended(outcome: dict[str, ContextValue], sealed: bytes | None) -> Record:
+    return event(
+        TaskFinished(
+            agent_id="ada",
+            task_id="t",
+            task_type="code",
+            started_at_ms=T0,
+            finished_at_ms=T0 + 9,
+            duration_s=2.0,
+            succeeded=True,
+            outcome=outcome,
+            sealed_outcome=sealed,
+        )
+    )
+
+
+@given(sealed_context=blobs, outcome=mappings, sealed_outcome=blobs, snapshot_between=st.booleans())
+def test_it_comes_out_as_it_went_in(
+    sealed_context: bytes | None,
+    outcome: dict[str, ContextValue],
+    sealed_outcome: bytes | None,
+    snapshot_between: bool,  # noqa: FBT001  hypothesis names it
+) -> None:
+    sealed_vector = msgspec.structs.replace(vector("t"), sealed_context=sealed_context)
+    state = ComparisonState()
+    fold(state, [started("t"), ended(outcome, sealed_outcome)], config=config())
+    if snapshot_between:
+        state = restore(snapshot(state), config=config())
+    features_record = Record(PREFIX + "task-features", codec.encode(sealed_vector))
+
+    (comparison,) = run([features_record, predicted("t")], state=state).comparisons
+
+    assert comparison.sealed_context == sealed_context
+    assert comparison.outcome.reported == outcome
+    assert comparison.outcome.sealed_outcome == sealed_outcome
+
+
+def test_a_snapshot_of_before_these_fields_is_gone_on_from() -> None:
+    state = restore(bytes.fromhex(WITHOUT.read_text()), config=config())
+
+    rest = [features("ended"), finished("pending", 6), started("early"), predicted("early")]
+    seen = run([*rest, finished("early", 7)], state=state)
+
+    assert {c.task_id for c in seen.comparisons} == {"ended", "pending", "early"}
+    assert all(c.outcome.reported == {} for c in seen.comparisons)
+    assert all(c.outcome.sealed_outcome is c.sealed_context is None for c in seen.comparisons)
+    assert len(state.decisions.started) == 1
