@@ -1,0 +1,31 @@
+"""``GNOMON_TRACE=1 python -m gnomon.integrations app.py …`` runs an application unchanged.
+
+``-m package …`` runs a module instead, as Python itself does.
+"""
+
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import gnomon.integrations.auto  # noqa: F401  watches for frameworks from here on
+
+USAGE = "usage: GNOMON_TRACE=1 python -m gnomon.integrations (app.py | -m module) [arguments]"
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run what ``arguments`` name, as ``__main__`` and with the arguments that follow."""
+    if not arguments or arguments[0] in {"-h", "--help"} or arguments == ["-m"]:
+        sys.exit(USAGE)
+    if arguments[0] == "-m":
+        sys.argv = [*arguments[1:]]
+        sys.path[0] = str(Path.cwd())
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = [*arguments]
+        sys.path[0] = str(Path(arguments[0]).resolve().parent)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,167 @@
+"""Starts and ends that arrive in any order, made into runs: what the CrewAI listener stands on."""
+
+import atexit
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gnomon.events import ContextValue
+from gnomon.integrations.recording import Recorder
+
+MOST_WAITING = 1_000
+"""Ends that wait for their start, and scopes that are counted in; then the oldest is forgotten."""
+LONGEST_WAIT_MS = 1_000
+"""How much later than an end the next event may be before the end waits no more for its calls."""
+
+
+@dataclass(slots=True)
+class _Scope:
+    """What was counted for one task of a crew or one lone agent, and which calls are open."""
+
+    calls: list[tuple[int, int]] = field(default_factory=list)
+    tools: list[str] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
+    ended_first: set[str] = field(default_factory=set)
+
+    def started(self, call: str) -> None:
+        """A call has begun, unless its end was here first."""
+        if call in self.ended_first:
+            self.ended_first.discard(call)
+        else:
+            self.open.add(call)
+
+    def ended(self, call: str) -> None:
+        """A call has ended."""
+        if call in self.open:
+            self.open.discard(call)
+        else:
+            self.ended_first.add(call)
+
+
+@dataclass(slots=True, frozen=True, kw_only=True)
+class _End:
+    at_ms: int
+    scope: str
+    error_type: str | None
+
+
+class CrewLedger:
+    """Pairs starts with ends by id and counts calls by scope, in whatever order they come.
+
+    It is called on the framework's own threads, never on the agent's, so it may lock.
+
+    Args:
+        recorder: Makes the task events.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._lock = threading.Lock()
+        self._scopes: OrderedDict[str, _Scope] = OrderedDict()
+        self._ends: OrderedDict[str, _End] = OrderedDict()
+        self._settles_at_exit = False
+
+    def begin(
+        self,
+        key: str,
+        *,
+        agent_id: str,
+        task_type: str,
+        at_ms: int,
+        context: Mapping[str, ContextValue],
+    ) -> None:
+        """A run begins."""
+        with self._lock:
+            self._recorder.begin(
+                key,
+                parent=None,
+                agent_id=agent_id,
+                task_type=task_type,
+                context=context,
+                at_ms=at_ms,
+            )
+            self._settle(at_ms)
+
+    def begin_tool(self, key: str, *, scope: str, agent_id: str, tool: str, at_ms: int) -> None:
+        """A tool begins to be used in ``scope``."""
+        with self._lock:
+            self._recorder.begin(
+                key,
+                parent=None,
+                agent_id=agent_id,
+                task_type=f"tool:{tool}",
+                is_tool=True,
+                at_ms=at_ms,
+            )
+            self._scope(scope).tools.append(tool)
+            self._scope(scope).started(key)
+            self._settle(at_ms)
+
+    def end(self, key: str, *, scope: str, at_ms: int, error_type: str | None = None) -> None:
+        """The run that began as ``key`` has ended."""
+        with self._lock:
+            self._wait(key, _End(at_ms=at_ms, scope=scope, error_type=error_type))
+            self._settle(at_ms)
+
+    def end_tool(self, key: str, *, scope: str, at_ms: int, error_type: str | None = None) -> None:
+        """The use of a tool that began as ``key`` has ended."""
+        with self._lock:
+            self._scope(scope).ended(key)
+            self._wait(key, _End(at_ms=at_ms, scope="", error_type=error_type))
+            self._settle(at_ms)
+
+    def begin_call(self, key: str, *, scope: str, at_ms: int) -> None:
+        """A model begins to be called in ``scope``."""
+        with self._lock:
+            self._scope(scope).started(key)
+            self._settle(at_ms)
+
+    def end_call(
+        self, key: str, *, scope: str, at_ms: int, input_tokens: int = 0, output_tokens: int = 0
+    ) -> None:
+        """A model has answered, or failed to."""
+        with self._lock:
+            counted = self._scope(scope)
+            counted.calls.append((input_tokens, output_tokens))
+            counted.ended(key)
+            self._settle(at_ms)
+
+    def settle(self) -> None:
+        """Wait no more for calls: what has begun and ended is published."""
+        with self._lock:
+            self._settle(None)
+
+    def _settle(self, now_ms: int | None) -> None:
+        """Publish the ends whose start is here and whose calls have all ended, or took too long."""
+        for key, end in list(self._ends.items()):
+            run = self._recorder.run(key)
+            if run is None:
+                continue
+            scope = self._scopes.get(end.scope)
+            if scope is not None:
+                late = now_ms is None or now_ms - end.at_ms > LONGEST_WAIT_MS
+                if scope.open and not late:
+                    continue
+                run.calls.extend(scope.calls)
+                run.tools.extend(scope.tools)
+                del self._scopes[end.scope]
+            del self._ends[key]
+            self._recorder.end(key, error_type=end.error_type, at_ms=end.at_ms)
+
+    def _wait(self, key: str, end: _End) -> None:
+        self._ends[key] = end
+        if len(self._ends) > MOST_WAITING:
+            self._ends.popitem(last=False)
+        if not self._settles_at_exit:
+            # Runs before the client closes, which has registered with the first start.
+            self._settles_at_exit = True
+            atexit.register(self.settle)
+
+    def _scope(self, name: str) -> _Scope:
+        scope = self._scopes.get(name)
+        if scope is None:
+            scope = self._scopes[name] = _Scope()
+            if len(self._scopes) > MOST_WAITING:
+                self._scopes.popitem(last=False)
+        return scope
