@@ -10,7 +10,7 @@
     - RegistryUnavailableError
     - StoreUnavailableError
   + ModelRefusedError        this model version must not be used: skip it, say why, keep the others
-  + UnreadableError          one sealed decision cannot be opened: count it, go on
+  + UnreadableError          a sealed decision, or a payload in it, cannot be opened: count, go on
   + FencedError              another worker owns the partition: drop it at once, write nothing
   + OutputTooLargeError      no topic takes what these records lead to: find the one, dead-letter it
   + StageBrokenError         the stage raises on every record: stop, so that somebody looks
@@ -80,7 +80,7 @@ class ModelRefusedError(GnomonError):
 
 
 class UnreadableError(GnomonError):
-    """A sealed decision cannot be opened.
+    """A sealed decision, or what its agent sealed in it, cannot be opened.
 
     Attributes:
         reason: One of ``unknown_key``, ``tampered``, ``bad_header``.

@@ -8,7 +8,7 @@ import pytest
 from gnomon.cli import main
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
-from gnomon.vault import KeyRing, check_key, load_key
+from gnomon.vault import KeyRing, check_key, load_key, load_sealing_key
 
 
 @pytest.fixture(autouse=True)
@@ -105,3 +105,33 @@ def test_check_with_the_wrong_key(folder: Path, capsys: pytest.CaptureFixture[st
     main(["keys", "init"])
     assert main(["keys", "check"]) == 2
     assert "this key does not open this store" in capsys.readouterr().err
+
+
+def test_init_sealing_prints_the_public_key_alone(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["keys", "init-sealing"]) == 0
+    said = capsys.readouterr()
+    key = load_sealing_key(folder / "sealing.pem")
+    assert said.out == f"{key.public.line()}\n"
+    assert key.id in said.err
+    assert "back it up" in said.err
+    secret = (folder / "sealing.pem").read_text().splitlines()[1]
+    assert secret not in said.out + said.err
+    assert stat.S_IMODE((folder / "sealing.pem").stat().st_mode) == 0o600
+
+
+def test_init_sealing_never_overwrites(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["keys", "init-sealing", "--file", str(folder / "k")]) == 0
+    before = (folder / "k").read_bytes()
+    capsys.readouterr()
+    assert main(["keys", "init-sealing", "--file", str(folder / "k")]) == 2
+    assert "never overwritten" in capsys.readouterr().err
+    assert (folder / "k").read_bytes() == before
+
+
+def test_init_sealing_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["keys", "init-sealing", "--help"])
+    assert ended.value.code == 0
+    assert "example: export GNOMON_SEAL_TO=$(gnomon keys init-sealing" in capsys.readouterr().out

@@ -9,9 +9,18 @@ from tests.support.decisions import a_decision
 
 from gnomon import codec
 from gnomon.cli import main
+from gnomon.sealing import Place
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
-from gnomon.vault import KeyRing, check_key, create_key_file, load_key, seal_decision
+from gnomon.vault import (
+    KeyRing,
+    check_key,
+    create_key_file,
+    create_sealing_key,
+    load_key,
+    load_sealing_key,
+    seal_decision,
+)
 
 MARKER = "payroll-of-the-board"
 Said = pytest.CaptureFixture[str]
@@ -134,3 +143,76 @@ def test_without_a_store(folder: Path, capsys: Said, action: list[str]) -> None:
     assert main(["vault", *action]) == 2
     assert "run gnomon worker vault" in capsys.readouterr().err
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def confidential(vault: Path) -> Path:
+    """One more decision, ``d-00009``, whose context and outcome its agent sealed."""
+    key = create_sealing_key(vault / "sealing.pem")
+    decision = a_decision(9)
+
+    def sealed(field: str, said: str) -> bytes:
+        place = Place(agent_id=decision.agent_id, task_id=decision.task_id, field=field)
+        return key.public.seal({field: said}, place)
+
+    outcome = msgspec.structs.replace(decision.outcome, sealed_outcome=sealed("outcome", "good"))
+    decision = msgspec.structs.replace(
+        decision, context={}, sealed_context=sealed("context", MARKER), outcome=outcome
+    )
+    settings = Settings(data_dir=str(vault))
+    store = DecisionStore(settings.store_url)
+    ring = KeyRing(load_key(settings), store.keys)
+    store.upsert([seal_decision(ring, decision)])
+    store.close()
+    return vault
+
+
+def test_read_says_what_an_agent_sealed_and_for_which_key(confidential: Path, capsys: Said) -> None:
+    assert main(["vault", "read", "d-00009"]) == 0
+    said = capsys.readouterr()
+    named = load_sealing_key(confidential / "sealing.pem").id
+    assert said.err.splitlines() == [
+        f"gnomon: the {field} is sealed for key {named}; to read it: --sealing-key FILE"
+        for field in ("context", "outcome")
+    ]
+    shown = codec.decode_comparison(said.out.encode())
+    assert shown.context == shown.outcome.reported == {}
+    assert shown.sealed_context is not None
+    assert MARKER not in said.out
+
+
+def test_read_opens_it_with_the_sealing_key(confidential: Path, capsys: Said) -> None:
+    create_sealing_key(confidential / "other.pem")
+    keys = [confidential / "other.pem", confidential / "sealing.pem"]
+    arguments = [part for key in keys for part in ("--sealing-key", str(key))]
+    assert main(["vault", "read", "d-00009", "--json", *arguments]) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    shown = json.loads(said.out)
+    assert shown["context"] == {"context": MARKER}
+    assert shown["outcome"]["reported"] == {"outcome": "good"}
+    assert shown["sealed_context"] is shown["outcome"]["sealed_outcome"] is None
+
+
+def test_read_with_another_sealing_key_names_the_right_one(
+    confidential: Path, capsys: Said
+) -> None:
+    create_sealing_key(confidential / "other.pem")
+    named = load_sealing_key(confidential / "sealing.pem").id
+    key = str(confidential / "other.pem")
+    assert main(["vault", "read", "d-00009", "--sealing-key", key]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"unknown_key: the context is sealed for key {named}" in said.err
+
+
+def test_read_with_a_missing_sealing_key(confidential: Path, capsys: Said) -> None:
+    assert main(["vault", "read", "d-00009", "--sealing-key", str(confidential / "none")]) == 2
+    assert "gnomon keys init-sealing" in capsys.readouterr().err
+
+
+def test_read_takes_a_sealing_key_where_nothing_is_sealed(confidential: Path, capsys: Said) -> None:
+    key = str(confidential / "sealing.pem")
+    assert main(["vault", "read", "d-00002", "--sealing-key", key]) == 0
+    shown = codec.decode_comparison(capsys.readouterr().out.encode())
+    assert shown == a_decision(2, note=MARKER, task_id="u")

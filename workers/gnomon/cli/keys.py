@@ -1,17 +1,28 @@
-"""``gnomon keys``: make the key that seals decisions, and check that it opens the store."""
+"""``gnomon keys``: make the keys, and check that the one of the store opens it."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from gnomon.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon keys init`` and ``gnomon keys check``."""
+    """Set up ``gnomon keys init``, ``check`` and ``init-sealing``."""
     parser.epilog = "example: gnomon keys init && gnomon keys check"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     init = actions.add_parser("init", help="make a key file; one that exists is never overwritten")
     init.add_argument("--file", type=Path, metavar="F", help="where to (GNOMON_KEY_FILE)")
+    sealing = actions.add_parser(
+        "init-sealing",
+        help="make a key pair for what agents keep confidential",
+        description="Make a key pair. Agents seal context and outcome for the public key, which is"
+        " printed; only the private key, which is in the file, opens them.",
+        epilog="example: export GNOMON_SEAL_TO=$(gnomon keys init-sealing --file sealing.pem)",
+    )
+    sealing.add_argument(
+        "--file", type=Path, metavar="F", help="the private key (sealing.pem in the data folder)"
+    )
     actions.add_parser("check", help="say which key is in use, and whether it opens the store")
 
 
@@ -21,7 +32,25 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     Raises:
         KeyUnavailableError: No key, a malformed or exposed one, or one of another store.
     """
+    if options.action == "init-sealing":
+        return _init_sealing(options.file or Path(settings.data_dir) / "sealing.pem")
     return _init(options.file, settings) if options.action == "init" else _check(settings)
+
+
+def _init_sealing(path: Path) -> int:
+    from gnomon.vault import create_sealing_key  # noqa: PLC0415  only in gnomon[workers]
+
+    key = create_sealing_key(path)
+    # The public key alone on standard output, so that a script can take it.
+    print(f"made {path} (sealing key {key.id}): the private key.", file=sys.stderr)
+    print(
+        "Keep it away from agents and broker, and back it up: without it nothing sealed for it can"
+        " ever be read.\nAgents seal for the public key, as GNOMON_SEAL_TO or"
+        " Client(seal_to=...):",
+        file=sys.stderr,
+    )
+    print(key.public.line())
+    return 0
 
 
 def _init(file: Path | None, settings: Settings) -> int:

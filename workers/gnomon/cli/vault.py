@@ -3,7 +3,9 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -28,6 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     reading = actions.add_parser("read", help="open one decision")
     reading.add_argument("id", metavar="ID", help="a decision's id, or a task's")
     reading.add_argument("--json", action="store_true", help="on one line")
+    reading.add_argument(
+        "--sealing-key",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="open what the agent sealed with this private key; may be given several times",
+    )
+    reading.epilog = "example: gnomon vault read pr-18842 --sealing-key sealing.pem"
     actions.add_parser("stats", help="how many there are, and since when; needs no key")
 
 
@@ -35,9 +46,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run one of them; 0 when done, 1 when there is no such decision.
 
     Raises:
-        ConfigurationError: There is no store, or the key does not open it.
+        ConfigurationError: There is no store, or a key is missing or does not open it.
         StoreUnavailableError: The store does not answer.
-        UnreadableError: The decision cannot be opened.
+        UnreadableError: The decision, or what the agent sealed in it, cannot be opened.
     """
     from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
 
@@ -48,7 +59,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             return _list(store, limit=options.limit, as_json=options.json)
         if options.action == "stats":
             return _stats(store)
-        return _read(store, settings, wanted=options.id, as_json=options.json)
+        found = _find(store, settings, wanted=options.id)
+        if found is None:
+            return 1
+        _print(found, sealing_keys=options.sealing_key, as_json=options.json)
+        return 0
     finally:
         store.close()
 
@@ -89,7 +104,7 @@ def _stats(store: "DecisionStore") -> int:
     return 0
 
 
-def _read(store: "DecisionStore", settings: Settings, *, wanted: str, as_json: bool) -> int:
+def _find(store: "DecisionStore", settings: Settings, *, wanted: str) -> "Comparison | None":
     from gnomon import vault  # noqa: PLC0415  only in gnomon[workers]
 
     keyring = vault.KeyRing(vault.load_key(settings), store.keys)
@@ -101,10 +116,21 @@ def _read(store: "DecisionStore", settings: Settings, *, wanted: str, as_json: b
     )
     if decision is None:
         print(f"gnomon: no decision or task {wanted!r} in {store.name}", file=sys.stderr)
-        return 1
+    return decision
+
+
+def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: bool) -> None:
+    from gnomon import vault  # noqa: PLC0415  only in gnomon[workers]
+
+    if sealing_keys:
+        decision = vault.open_payloads(decision, map(vault.load_sealing_key, sealing_keys))
+    for field, key in vault.sealed_for(decision).items():
+        print(
+            f"gnomon: the {field} is sealed for key {key}; to read it: --sealing-key FILE",
+            file=sys.stderr,
+        )
     line = codec.encode(decision)
     print((line if as_json else msgspec.json.format(line, indent=2)).decode())
-    return 0
 
 
 def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Comparison | None":

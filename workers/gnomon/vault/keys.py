@@ -8,7 +8,6 @@ neither a message nor the variables of a traceback show any.
 import base64
 import binascii
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,10 +18,9 @@ from gnomon.errors import KeyUnavailableError, UnreadableError
 from gnomon.settings import Settings
 from gnomon.vault import envelope
 from gnomon.vault.envelope import DataKey, Random
+from gnomon.vault.files import read_private, write_private
 
 _WRAPPED_BYTES = envelope.NONCE_BYTES + envelope.KEY_BYTES + envelope.TAG_BYTES
-_FILE_BYTES = 4096
-"""Far more than a key file holds, far less than a file given by mistake."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,53 +140,18 @@ def create_key_file(path: Path) -> KeyEncryptionKey:
     Raises:
         KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
     """
-    if os.path.lexists(path):
-        raise KeyUnavailableError(
-            f"{path} exists and is never overwritten: what it sealed would be lost"
-        )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except OSError as error:
-        raise KeyUnavailableError(f"cannot write {path}: {error.strerror}") from error
-    failure = _write_new_key(descriptor)
-    if failure is not None:
-        path.unlink()  # a torn key would be refused, and stand in the way of a whole one
-        raise KeyUnavailableError(f"cannot write {path}: {failure}")
+    write_private(path, lambda: base64.b64encode(os.urandom(envelope.KEY_BYTES)) + b"\n")
     return _load_file(path)
 
 
-def _write_new_key(descriptor: int) -> str | None:
-    """Write a key and close; what went wrong, if anything did."""
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(base64.b64encode(os.urandom(envelope.KEY_BYTES)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.strerror
-    return None
-
-
 def _load_file(path: Path) -> KeyEncryptionKey:
-    try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            key = _parsed(file.read(_FILE_BYTES))
-    except FileNotFoundError:
-        raise KeyUnavailableError(
-            f"no key: GNOMON_KEY is not set and {path} does not exist."
-            " Make one with: gnomon keys init"
-        ) from None
-    except OSError as error:
-        raise KeyUnavailableError(f"cannot read the key file {path}: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyUnavailableError(f"others may read the key file {path}: run chmod 600 {path}")
-    if key is None:
-        raise KeyUnavailableError(
-            f"{path} is not a key file (one line, the base64 of 32 bytes); restore it from a backup"
-        )
-    return key
+    return read_private(
+        path,
+        _parsed,
+        missing=f"no key: GNOMON_KEY is not set and {path} does not exist."
+        " Make one with: gnomon keys init",
+        expected="a key file (one line, the base64 of 32 bytes); restore it from a backup",
+    )
 
 
 def _parsed(text: bytes) -> KeyEncryptionKey | None:
