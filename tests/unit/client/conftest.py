@@ -1,59 +1,36 @@
 """A client whose thread writes to memory instead of Kafka."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 
+import msgspec
 import pytest
+from tests.support.producers import MemoryProducer, in_place_of_kafka
 
-from gnomon import codec
 from gnomon.client import Client, lifecycle
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Delivery, Producer
 from gnomon.events import TaskEvent
 
 
-class Memory:
-    """What was delivered, in order."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-
-    async def deliver(self, records: Sequence[Record]) -> list[Delivery]:
-        self.records.extend(records)
-        return [Delivery(records, None)]
-
-    async def stop(self, timeout_s: float) -> None:
-        """Nothing to disconnect from."""
-
-    @property
-    def events(self) -> list[TaskEvent]:
-        return [codec.decode_task_event(record.value) for record in self.records]
-
-
 @pytest.fixture
-def memory(monkeypatch: pytest.MonkeyPatch) -> Memory:
+def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryProducer:
     """Takes the place of Kafka for clients made in this test."""
-    producer = Memory()
-
-    async def connect() -> Producer:
-        return producer
-
-    monkeypatch.setattr("gnomon.client.outlet.kafka", lambda _brokers, _topic: connect)
+    producer = MemoryProducer()
+    monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(producer))
     return producer
 
 
 @pytest.fixture
-def client(memory: Memory) -> Iterator[Client]:
+def client(memory: MemoryProducer) -> Iterator[Client]:
     with Client("kafka.invalid:9092", agent_id="router") as made:
         yield made
 
 
 @pytest.fixture
-def sent(client: Client, memory: Memory) -> Callable[[], list[TaskEvent]]:
-    """Everything the client has sent so far, decoded."""
+def sent(client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]]:
+    """Everything the client has sent so far, decoded, without who sent it as which."""
 
     def read() -> list[TaskEvent]:
         assert client.flush(timeout_s=5) == 0
-        return memory.events
+        return [msgspec.structs.replace(e, producer_id=None, seq=None) for e in memory.events]
 
     return read
 

@@ -7,7 +7,6 @@ import pytest
 
 from gnomon.client import Client
 from gnomon.client.config import arguments_from_env
-from gnomon.client.delivery import Producer
 
 
 @pytest.mark.parametrize(
@@ -95,12 +94,9 @@ def test_variables_say_where_the_spool_is() -> None:
 def test_variables_say_where_and_who(monkeypatch: pytest.MonkeyPatch, memory: Any) -> None:
     asked: list[tuple[tuple[str, ...], str]] = []
 
-    async def connect() -> Producer:
-        return memory  # type: ignore[no-any-return]
-
     def kafka(brokers: tuple[str, ...], topic: str) -> Any:
         asked.append((brokers, topic))
-        return connect
+        return lambda: memory
 
     monkeypatch.setattr("gnomon.client.outlet.kafka", kafka)
     environ = {

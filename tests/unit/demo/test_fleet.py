@@ -5,15 +5,15 @@ import gzip
 import json
 import threading
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from random import Random
 
 import pytest
+from tests.support.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon import codec
 from gnomon.client import Client
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Delivery, Producer
+from gnomon.client.delivery import Outcomes
 from gnomon.demo import work
 from gnomon.demo.fleet import AGENTS, Agent, run_fleet
 from gnomon.demo.work import KINDS, Kind
@@ -25,18 +25,14 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[TaskEvent]:
     """What clients made in this test have delivered."""
     events: list[TaskEvent] = []
 
-    class ToMemory:
-        async def deliver(self, records: Sequence[Record]) -> list[Delivery]:
-            events.extend(codec.decode_task_event(record.value) for record in records)
-            return [Delivery(records, None)]
+    class ToMemory(MemoryProducer):
+        def poll(self, timeout_s: float) -> Outcomes:
+            known = len(self.records)
+            outcomes = super().poll(timeout_s)
+            events.extend(codec.decode_task_event(r.value) for r in self.records[known:])
+            return outcomes
 
-        async def stop(self, timeout_s: float) -> None:
-            """Nothing to disconnect from."""
-
-    async def connect() -> Producer:
-        return ToMemory()
-
-    monkeypatch.setattr("gnomon.client.outlet.kafka", lambda _brokers, _topic: connect)
+    monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(ToMemory()))
     return events
 
 

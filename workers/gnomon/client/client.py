@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
-from gnomon.client.buffer import Stats
+from gnomon.client.stats import Stats
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env
 from gnomon.client.outlet import Outlet
 from gnomon.client.report import logger
-from gnomon.client.sender import wait_until
 from gnomon.client.task import Task
+from gnomon.client.waiting import wait_until
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, TASK_EVENTS

@@ -7,7 +7,7 @@ import time
 import weakref
 from typing import Protocol
 
-from gnomon.client.sender import wait_until
+from gnomon.client.waiting import wait_until
 
 IMPORT_WAIT_S = 2.0
 
@@ -16,7 +16,7 @@ class Living(Protocol):
     """What sends a client's events, as this module sees it."""
 
     def is_importing(self) -> bool:
-        """Whether its thread is loading modules."""
+        """Whether its thread is at what a fork must not interrupt."""
         ...
 
     def begin_anew(self) -> None:
@@ -35,6 +35,7 @@ class Living(Protocol):
 _living: "weakref.WeakSet[Living]" = weakref.WeakSet()
 _working: set[Living] = set()
 _prepared_for_pid: list[int] = []
+_exiting: list[int] = []
 
 
 def register(one: Living) -> None:
@@ -57,6 +58,11 @@ def close_at_exit(one: Living) -> None:
     _prepared_for_pid[:] = [pid]
 
 
+def is_exiting() -> bool:
+    """Whether this process is ending."""
+    return bool(_exiting)
+
+
 def forget(one: Living) -> None:
     """``one`` is closed: the end of the process is nothing to it."""
     _working.discard(one)
@@ -64,6 +70,7 @@ def forget(one: Living) -> None:
 
 def _close_all() -> None:
     """Close everything; the budgets run side by side, they do not add up."""
+    _exiting.append(os.getpid())
     waits = [(one, time.monotonic() + one.begin_close()) for one in list(_working)]
     for one, deadline_s in waits:
         one.end_close(max(0.0, deadline_s - time.monotonic()))
@@ -77,6 +84,7 @@ def _before_fork() -> None:
 
 def _after_fork_in_child() -> None:
     _working.clear()
+    _exiting.clear()
     for one in list(_living):
         one.begin_anew()
 

@@ -10,8 +10,10 @@ from gnomon import codec
 from gnomon.client import lifecycle
 from gnomon.client.buffer import Buffer, Record, Stats
 from gnomon.client.config import ClientConfig
+from gnomon.client.delivery import Spool
+from gnomon.client.identity import MOST_BYTES as IDENTITY_BYTES
 from gnomon.client.report import Reporter
-from gnomon.client.sender import Sender, kafka, wait_until
+from gnomon.client.sender import Sender, kafka
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
@@ -41,8 +43,18 @@ class Outlet:
         self._buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
         self._reporter = Reporter(self._buffer)
         self._sender = Sender(
-            self._buffer, connect=kafka(config.brokers, config.topic), reporter=self._reporter
+            self._buffer,
+            connect=kafka(config.brokers, config.topic),
+            reporter=self._reporter,
+            spool=self._open_spool if config.spool_dir else None,
+            stats_topic=config.stats_topic,
         )
+
+    def _open_spool(self) -> Spool:
+        """Called in the background thread: what reads and writes files is loaded there."""
+        from gnomon.client.spool import FileSpool  # noqa: PLC0415  as said
+
+        return FileSpool(self._config.spool_dir, max_bytes=self._config.spool_bytes)
 
     def new_task_id(self) -> str:
         """An id nobody else has, in this process or another."""
@@ -72,7 +84,7 @@ class Outlet:
         if isinstance(event, TaskStarted) and not self._may_be_encoded(event):
             return False
         value = codec.encode(event)
-        if len(value) > MAX_EVENT_BYTES:
+        if len(value) > MAX_EVENT_BYTES - IDENTITY_BYTES:
             buffer.oversize += 1
             return False
         codec.decode_task_event(value)  # what every reader will do: the contract itself
@@ -122,7 +134,7 @@ class Outlet:
         self._sender.hurry()
 
     def is_importing(self) -> bool:
-        """Whether the thread is loading modules."""
+        """Whether the thread is at what a fork must not interrupt."""
         return self._sender.importing
 
     def begin_anew(self) -> None:
@@ -136,14 +148,13 @@ class Outlet:
     def begin_close(self) -> float:
         """Refuse events from now on and have the thread end; return the time it may take."""
         self._closed = True
-        self._sender.stop()
+        self._sender.stop(self._config.exit_timeout_s)
         return self._config.exit_timeout_s
 
     def end_close(self, timeout_s: float) -> int:
         """Wait for the thread, then give up; return how many accepted events did not arrive."""
-        sender = self._sender
-        if sender.started and not wait_until(sender.ended.is_set, timeout_s=timeout_s):
-            sender.abort()
+        self._sender.stop(timeout_s)
+        self._sender.join(timeout_s)
         lifecycle.forget(self)
         return self._buffer.pending + self._buffer.failed
 

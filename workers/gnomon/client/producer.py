@@ -1,130 +1,173 @@
-"""The Kafka producer behind the client. Imports aiokafka, so only the background thread may."""
+"""The Kafka producer behind the client. Imports confluent-kafka: only the drain thread may."""
 
-import asyncio
-import contextlib
-import logging
-import threading
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import (
-    CorruptRecordException,
-    KafkaError,
-    MessageSizeTooLargeError,
-    RecordListTooLargeError,
-)
-from aiokafka.partitioner import DefaultPartitioner
+import confluent_kafka
+import msgspec
+from confluent_kafka import KafkaError, KafkaException
 
 from gnomon.client.buffer import Record
-from gnomon.client.delivery import Delivery, UnavailableError
+from gnomon.client.delivery import Outcomes, UnavailableError
 
-BATCH_BYTES: Final = 1_000_000
-"""More than one round, less than what a broker takes by default."""
-REQUEST_TIMEOUT_MS: Final = 10_000
-"""A broker that hangs is left and tried again after this long."""
-REFUSALS: Final = (CorruptRecordException, MessageSizeTooLargeError, RecordListTooLargeError)
+SETTINGS: Final[Mapping[str, Any]] = {
+    "client.id": "gnomon",
+    # Keys go where Java's clients and Faust put them; the default here is another hash.
+    "partitioner": "murmur2_random",
+    "enable.idempotence": True,
+    # Never: what has been handed over is tried again in its order, without being stored twice.
+    "message.timeout.ms": 0,
+    # The drain hands over what has come in 20 ms at once; this is for it to become one batch.
+    "linger.ms": 5,
+    "queue.buffering.max.messages": 5_000,
+    "queue.buffering.max.kbytes": 8_192,
+    "socket.timeout.ms": 10_000,
+    "socket.connection.setup.timeout.ms": 10_000,
+    "reconnect.backoff.max.ms": 5_000,
+    "metadata.recovery.rebootstrap.trigger.ms": 60_000,
+    # After this a topic counts as missing, and a handle does not look again for minutes.
+    "topic.metadata.propagation.max.ms": 10_000,
+    "log.connection.close": False,
+    "log_level": 3,
+}
+REFUSALS: Final = frozenset(
+    {
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.INVALID_MSG,
+        KafkaError.INVALID_MSG_SIZE,
+        KafkaError.INVALID_RECORD,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+    }
+)
+"""The broker will never take these bytes. Anything else may pass."""
+MISSING: Final = frozenset(
+    {
+        KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  the library's public names begin so
+        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+        KafkaError._FATAL,  # noqa: SLF001
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+    }
+)
+"""A new handle asks again; this one would not."""
 
-_partitioner: Final = DefaultPartitioner()
+
+class _Ear:
+    """Hears what the library has to say.
+
+    Knows no handle: a cycle would be collected, and the handle destroyed, by whatever thread the
+    collector runs in.
+    """
+
+    def __init__(self) -> None:
+        self.outcomes = Outcomes([], [], [])
+        self.word: str | None = None
+        self.broken = False
+
+    def reported(self, ticket: int, error: KafkaError | None, _message: object) -> None:
+        """Called by ``poll`` for each event."""
+        if error is None:
+            self.outcomes.delivered.append(ticket)
+            return
+        code = error.code()
+        self.word = error.name()
+        self.broken = self.broken or code in MISSING
+        (self.outcomes.refused if code in REFUSALS else self.outcomes.again).append(ticket)
+
+    def error(self, error: KafkaError) -> None:
+        """Called by ``poll`` for errors of the connection."""
+        self.word = error.name()
+        self.broken = self.broken or error.fatal()
+
+    def log(self, level: int, pattern: str, *arguments: object) -> None:
+        """Called by ``poll`` in place of a logger's method. The client has a line of its own."""
 
 
-@lru_cache(maxsize=4096)
-def partition_of(key: bytes, partitions: tuple[int, ...]) -> int:
-    """The partition every Kafka client with the default (murmur2) partitioner gives ``key``."""
-    return int(_partitioner(key, list(partitions), list(partitions)))
+class _Held(msgspec.Struct, gc=False):
+    """Refers to itself, unseen by the collector: what it holds is never destroyed unless told to.
+
+    A forked child has the parent's handle but not its threads; destroying it would wait for them.
+    """
+
+    handle: Any
+    itself: Any = None
 
 
 class KafkaProducer:
-    """An idempotent producer that writes one round of events at a time.
+    """An idempotent librdkafka producer for one topic. ``gnomon.client.delivery.Producer``.
 
-    A failed round leaves the sequence numbers of its partitions behind the broker's, so the
-    producer must be dropped after one, and another made.
+    Args:
+        brokers: ``host:port`` of each.
+        topic: Where ``send`` writes.
+        settings: Put over ``SETTINGS``.
+
+    Raises:
+        UnavailableError: The library cannot use the settings.
     """
 
-    def __init__(self, brokers: Sequence[str], topic: str) -> None:
+    def __init__(
+        self, brokers: Sequence[str], topic: str, *, settings: Mapping[str, Any] | None = None
+    ) -> None:
         self._topic = topic
-        self._producer = AIOKafkaProducer(
-            bootstrap_servers=list(brokers),
-            enable_idempotence=True,
-            max_batch_size=BATCH_BYTES,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
-        )
-
-    async def start(self) -> None:
-        """Connect; raises ``UnavailableError`` where no broker answers in time."""
+        self._ear = _Ear()
+        given = {**SETTINGS, **(settings or {}), "bootstrap.servers": ",".join(brokers)}
         try:
-            async with asyncio.timeout(REQUEST_TIMEOUT_MS / 1000):
-                await self._producer.start()
-        except BaseException as error:
-            await self.stop(1.0)
-            if isinstance(error, OSError | KafkaError | TimeoutError):
-                raise UnavailableError(type(error).__name__) from error
-            raise
-
-    async def deliver(self, records: Sequence[Record]) -> list[Delivery]:
-        """Write ``records``, one batch a partition, and wait for the acknowledgements.
-
-        Each partition's events are stored all or none, in their order.
-
-        Raises:
-            UnavailableError: The topic's partitions are not known; nothing was sent.
-        """
-        try:
-            partitions = tuple(sorted(await self._producer.partitions_for(self._topic)))
-        except (OSError, KafkaError) as error:
+            handle = confluent_kafka.Producer(
+                {**given, "error_cb": self._ear.error, "logger": self._ear}
+            )
+        except (KafkaException, ValueError, TypeError) as error:
             raise UnavailableError(type(error).__name__) from error
-        by_partition: dict[int, list[Record]] = {}
-        for record in records:
-            by_partition.setdefault(partition_of(record.key, partitions), []).append(record)
-        errors = await asyncio.gather(*(self._write(p, r) for p, r in by_partition.items()))
-        return list(map(Delivery, by_partition.values(), errors))
+        self._held = _Held(handle)
+        self._held.itself = self._held
 
-    async def _write(self, partition: int, records: Sequence[Record]) -> Exception | None:
-        """Write one partition's batch; say what went wrong, if anything did."""
-        batch = self._producer.create_batch()
-        for record in records:
-            batch.append(timestamp=None, key=record.key, value=record.value)
-        batch.close()
+    @property
+    def broken(self) -> bool:
+        """Whether another must take its place."""
+        return self._ear.broken
+
+    def send(self, ticket: int, record: Record) -> bool:
+        """Hand over one event, to be reported by ``ticket``; ``False``: there is no room."""
         try:
-            await (await self._producer.send_batch(batch, self._topic, partition=partition))
-        except REFUSALS as error:
-            return cast("Exception", error)
-        except (OSError, KafkaError) as error:
-            return UnavailableError(type(error).__name__)
-        return None
+            self._held.handle.produce(
+                self._topic,
+                value=record.value,
+                key=record.key,
+                on_delivery=partial(self._ear.reported, ticket),
+            )
+        except BufferError:
+            return False
+        except KafkaException as error:
+            self._ear.reported(ticket, error.args[0], None)
+        return True
 
-    async def stop(self, timeout_s: float) -> None:
-        """Disconnect within ``timeout_s``, whatever the broker does."""
-        with contextlib.suppress(OSError, KafkaError, TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._producer.stop()
-        # stop() waits for a broker that hangs; closing the connections fails what is under way.
-        with contextlib.suppress(OSError, KafkaError, TimeoutError):
-            async with asyncio.timeout(timeout_s):
-                await self._producer.client.close()
+    def tell(self, topic: str, record: Record) -> None:
+        """Hand over a record that nobody asks after."""
+        try:
+            self._held.handle.produce(topic, value=record.value, key=record.key)
+        except (BufferError, KafkaException):
+            return
 
+    def poll(self, timeout_s: float) -> Outcomes:
+        """What has become known since the last time, waiting at most ``timeout_s`` for more."""
+        self._held.handle.poll(timeout_s)
+        outcomes, self._ear.outcomes = self._ear.outcomes, Outcomes([], [], [])
+        return outcomes
 
-class _OtherThreads(logging.Filter):
-    """Lets through what other threads log: an agent's own use of aiokafka stays audible."""
+    def purge(self) -> None:
+        """Have ``poll`` report all that is not delivered, to be tried ``again``."""
+        # Not blocking: a thread of the library may be waiting for a name server.
+        self._held.handle.purge(in_queue=True, in_flight=True, blocking=False)
 
-    def __init__(self, quiet: int) -> None:
-        super().__init__()
-        self._quiet = quiet
+    def word(self) -> str | None:
+        """What went wrong since the last time, by its name."""
+        word, self._ear.word = self._ear.word, None
+        return word
 
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what this client's thread has logged; it has its own line a minute."""
-        return record.thread != self._quiet
+    def __len__(self) -> int:
+        """Records handed over and not reported, ``tell``'s among them."""
+        return len(self._held.handle)
 
-
-def hush_this_thread() -> None:
-    """Silence aiokafka's and asyncio's lines of this thread: an outage makes hundreds."""
-    quiet = _OtherThreads(threading.get_ident())
-    for name in _loggers(("aiokafka", "asyncio")):
-        logging.getLogger(name).addFilter(quiet)
-
-
-def _loggers(roots: Iterable[str]) -> list[str]:
-    """Loggers below ``roots``; a logger's filter does not see its children's records."""
-    known = list(logging.Logger.manager.loggerDict)
-    return [name for name in known if name.partition(".")[0] in roots]
+    def close(self) -> None:
+        """Destroy the handle. Waits for the library's threads: nobody may wait for this."""
+        self._held.handle.purge(in_queue=True, in_flight=True, blocking=False)
+        self._held.handle = self._held.itself = None

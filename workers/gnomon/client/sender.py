@@ -1,31 +1,36 @@
-"""The background thread of a client: started by its first event, with an event loop of its own."""
+"""The background thread of a client: started by its first event, ended within a time given."""
 
-import _thread
-import asyncio
-import contextlib
-import selectors
-import socket
-import threading
 import time
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Callable
+from typing import Final
 
+from gnomon.client import lifecycle
 from gnomon.client.buffer import Buffer
-from gnomon.client.delivery import Loop, Producer
+from gnomon.client.bulletin import Bulletin
+from gnomon.client.delivery import Producer, Spool
+from gnomon.client.drain import Drain
+from gnomon.client.identity import Identity
+from gnomon.client.native import Bell, start_thread
+from gnomon.client.overflow import Overflow
 from gnomon.client.report import Reporter
+from gnomon.client.waiting import wait_until
 
-Connect = Callable[[], Awaitable[Producer]]
+Connect = Callable[[], Producer]
+GRACE_S: Final = 0.25
+"""Beyond the time given, for a thread that is in the middle of something."""
+RESERVED: Final = 0.1
+RESERVED_MOST_S: Final = 0.2
+"""Of the time given, for taking back what is with Kafka and writing it to the spool."""
+LAST_WORD_S: Final = 0.25
 
 
 def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
     """A ``Connect`` that makes idempotent Kafka producers."""
 
-    async def connect() -> Producer:
+    def connect() -> Producer:
         from gnomon.client.producer import KafkaProducer  # noqa: PLC0415  slow: not the agent's time
 
-        producer = KafkaProducer(brokers, topic)
-        await producer.start()
-        return producer
+        return KafkaProducer(brokers, topic)
 
     return connect
 
@@ -35,18 +40,38 @@ class Sender:
 
     ``nudge`` is on the agent's path. A fork leaves the thread behind, so the child drops its
     inherited sender (keeping a reference, since its sockets are the parent's) and makes another.
+
+    Args:
+        buffer: Where events wait.
+        connect: Makes a producer, in the thread.
+        reporter: Writes the log line.
+        spool: Makes a spool, in the thread; ``None``: there is none.
+        stats_topic: Where the figures go, once a minute and at the end.
+
+    Attributes:
+        importing: Whether the thread is at what a fork must not interrupt.
+        ended: Whether the thread has done all it will do.
     """
 
-    def __init__(self, buffer: Buffer, *, connect: Connect, reporter: Reporter) -> None:
-        self.ended = threading.Event()
-        self.importing = False
+    def __init__(
+        self,
+        buffer: Buffer,
+        *,
+        connect: Connect,
+        reporter: Reporter,
+        spool: Callable[[], Spool] | None = None,
+        stats_topic: str = "client-stats",
+    ) -> None:
+        self.ended = self.importing = False
+        self.identity = Identity()
+        self._bell = Bell()
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
+        self._make_spool = spool
+        self._bulletin = Bulletin(buffer, self.identity, stats_topic)
         self._token = [True]
-        self._started = False
-        self._stopping = self._hurry = False
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._moving: Loop | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._started = self._hurry = False
+        self._stop_at_s: float | None = None
+        self._drain: Drain | None = None
 
     @property
     def started(self) -> bool:
@@ -57,104 +82,85 @@ class Sender:
         """Have the thread look at the buffer. ``at_start`` is called if this starts it."""
         if not self._started:
             self._start(at_start)
-        elif (moving := self._moving) is not None and moving.asleep:
-            moving.asleep = False
-            self._tell(moving.wake)
+        elif (drain := self._drain) is not None and drain.asleep:
+            drain.asleep = False
+            self._bell.ring()
 
     def hurry(self) -> None:
         """Have everything sent without lingering."""
         self._hurry = True
-        if (moving := self._moving) is not None:
-            self._tell(moving.hurry)
+        if (drain := self._drain) is not None:
+            drain.hurry = True
+        self._bell.ring()
 
-    def stop(self) -> None:
-        """Have the thread end as soon as the buffer is empty."""
-        self._stopping = True
-        if (moving := self._moving) is not None:
-            self._tell(moving.stop)
+    def stop(self, timeout_s: float) -> None:
+        """Have the thread end as soon as all is delivered, at the latest after ``timeout_s``."""
+        reserved_s = min(RESERVED * timeout_s, RESERVED_MOST_S)
+        self._stop_at_s = time.monotonic() + timeout_s - reserved_s
+        if (drain := self._drain) is not None:
+            drain.stop_at_s = self._stop_at_s
+        self.hurry()
 
-    def abort(self) -> None:
-        """Have the thread end now; what is not settled stays in the buffer."""
-        if (task := self._task) is not None:
-            self._tell(task.cancel)
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end after ``stop``; returns whether it came."""
+        return not self._started or wait_until(
+            lambda: self.ended, timeout_s=max(0.0, timeout_s) + GRACE_S
+        )
 
     def _start(self, at_start: Callable[[], None]) -> None:
         try:
             self._token.pop()  # one caller gets it, without a lock
         except IndexError:
             return
-        self._started = True
-        self.importing = True
+        self._started = self.importing = True
         at_start()
-        # Not threading.Thread: its start() takes locks and waits for the thread to run.
-        _thread.start_new_thread(self._run, ())
-
-    def _tell(self, what: Callable[[], Any]) -> None:
-        loop = self._loop
-        with contextlib.suppress(RuntimeError):  # the loop has closed: nobody is left to tell
-            if loop is not None:
-                loop.call_soon_threadsafe(what)
+        try:
+            start_thread(self._run)
+        except RuntimeError:  # the interpreter is ending
+            self.importing, self.ended = False, True
 
     def _run(self) -> None:
         """The thread."""
+        producer: Producer | None = None
         try:
-            self._import()
-            loop = _QuietLoop()
-            try:
-                self._loop = loop
-                loop.run_until_complete(self._main())
-            finally:
-                loop.close()
+            drain = self._prepare()
+            while not drain.is_through():
+                self._step(drain)
+            drain.leave()
+            producer = drain.producer
+            if producer is not None and not drain.is_unreachable:
+                self._bulletin.last(producer, LAST_WORD_S)
         except Exception as error:  # the thread's edge: nobody is above to catch it
             self._reporter.trouble(type(error).__name__)
         finally:
-            self.ended.set()
+            self.importing, self.ended = False, True
+        if producer is not None and not lifecycle.is_exiting():
+            producer.close()  # at the end of the process it is the system's to tidy up
 
-    def _import(self) -> None:
-        """Load aiokafka; a fork is held up meanwhile, since a child would find it half loaded."""
+    def _prepare(self) -> Drain:
+        """Load the library; a fork is held up meanwhile: a child would find it half loaded."""
+        overflow = None
+        if self._make_spool is not None:
+            overflow = Overflow(self._make_spool(), self._buffer, own=self.identity.producer_id)
+        drain = Drain(
+            self._buffer,
+            connect=self._connect,
+            reporter=self._reporter,
+            identity=self.identity,
+            bell=self._bell,
+            overflow=overflow,
+        )
+        drain.have_producer()
+        self.importing = False
+        self._drain = drain
+        drain.hurry, drain.stop_at_s = self._hurry, self._stop_at_s
+        return drain
+
+    def _step(self, drain: Drain) -> None:
         try:
-            from gnomon.client.producer import hush_this_thread  # noqa: PLC0415  as above
-
-            hush_this_thread()
-        finally:
-            self.importing = False
-
-    async def _main(self) -> None:
-        moving = Loop(self._buffer, connect=self._connect, reporter=self._reporter)
-        self._task = asyncio.create_task(moving.run())
-        self._moving = moving
-        if self._hurry:
-            moving.hurry()
-        if self._stopping:
-            moving.stop()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        if others:
-            await asyncio.wait(others, timeout=1.0)
-
-
-class _QuietLoop(asyncio.SelectorEventLoop):
-    """An event loop that survives fork and interpreter exit, and logs nothing."""
-
-    def __init__(self) -> None:
-        # An epoll object is shared with forked children: one closing its inherited sockets would
-        # unregister the parent's. poll keeps its list in the process.
-        super().__init__(getattr(selectors, "PollSelector", selectors.DefaultSelector)())
-        self.set_exception_handler(lambda _loop, _context: None)
-
-    async def getaddrinfo(self, *args: Any, **kwargs: Any) -> Any:
-        """Resolve on this thread: executors refuse work once the interpreter is exiting."""
-        return socket.getaddrinfo(*args, **kwargs)
-
-
-def wait_until(done: Callable[[], bool], *, timeout_s: float) -> bool:
-    """Look every few milliseconds whether ``done``, for at most ``timeout_s``."""
-    deadline_s = time.monotonic() + timeout_s
-    while not done():
-        if time.monotonic() >= deadline_s:
-            return False
-        time.sleep(0.005)
-    return True
+            drain.step()
+            if drain.producer is not None and not drain.is_unreachable:
+                self._bulletin.now_and_then(drain.producer)
+        except Exception as error:  # a process edge: the agent's events must go on being moved
+            self._reporter.trouble(type(error).__name__)
+            drain.recover()

@@ -1,0 +1,288 @@
+"""The loop that empties a buffer into Kafka, and into a spool while Kafka does not take it."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from gnomon.client.backoff import Backoff
+from gnomon.client.buffer import Buffer, Record
+from gnomon.client.delivery import Outcomes, Producer, UnavailableError
+from gnomon.client.identity import Identity
+from gnomon.client.native import Bell
+from gnomon.client.overflow import Overflow
+from gnomon.client.report import Reporter
+
+TICK_S: Final = 0.02
+WINDOW_EVENTS: Final = 1_000
+"""Most events with the producer at a time. The rest waits in the buffer, where it is bounded."""
+SLICE_EVENTS: Final = 64
+SLICE_BYTES: Final = 512 << 10
+"""After a slice the loop lets go of the interpreter for ``BREATH_S``: the agent, wanting it, would
+otherwise wait for the interpreter's switch interval, 5 ms."""
+BREATH_S: Final = 0.000_2
+WARM_TICKS: Final = 12
+"""Empty looks before the loop sleeps and the agent's next event has to wake it."""
+LONGEST_SLEEP_S: Final = 5.0
+UNREACHABLE_S: Final = 1.0
+"""No answer for this long: what waits goes to the spool."""
+SILENT_S: Final = 5.0
+"""No answer for this long is reported."""
+HURRY_S: Final = 0.005
+FULL_S: Final = 0.05
+PURGE_S: Final = 0.1
+
+
+class Drain:
+    """Moves events until told to stop. All but the flags belongs to the thread that runs it.
+
+    Args:
+        buffer: Where events wait.
+        connect: Makes a producer, or raises ``UnavailableError``.
+        reporter: Told in a word what keeps events from arriving.
+        identity: Put on each event as it is taken.
+        bell: Wakes the loop.
+        overflow: The spool, if there is one.
+        clock_s: Monotonic.
+
+    Attributes:
+        asleep: Whether a new event has to ring.
+        hurry: Somebody waits: no lingering until the buffer is empty.
+        stop_at_s: Set to have it end when all is delivered, or at this time.
+    """
+
+    def __init__(
+        self,
+        buffer: Buffer,
+        *,
+        connect: Callable[[], Producer],
+        reporter: Reporter,
+        identity: Identity,
+        bell: Bell,
+        overflow: Overflow | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.asleep = self.hurry = False
+        self.stop_at_s: float | None = None
+        self.producer: Producer | None = None
+        self._buffer, self._connect, self._reporter = buffer, connect, reporter
+        self._identity, self._bell, self._overflow = identity, bell, overflow
+        self._clock_s = clock_s
+        self._flying: dict[int, Record] = {}
+        self._next_ticket = 0
+        self._alone = 0
+        self._spilling = self._purging = False
+        self._backoff = Backoff()
+        self._heard_s = clock_s()
+        self._idle_ticks = 0
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the broker has been asked something and has not answered for a while."""
+        return self._clock_s() - self._heard_s >= UNREACHABLE_S
+
+    def step(self) -> None:
+        """Look at everything once, then wait for what comes next."""
+        self._reporter.look()
+        self.have_producer()
+        self._hear(0.0)
+        self._watch()
+        if self._overflow is not None:
+            if self._spilling:
+                self._spill(self._overflow)
+            self._overflow.sync(self._clock_s())
+        self._send()
+        self._wait()
+
+    def is_through(self) -> bool:
+        """Whether it has been told to stop and has nothing more to do, or no more time."""
+        if self.stop_at_s is None:
+            return False
+        if self._clock_s() >= self.stop_at_s:
+            return True
+        if self._buffer or self._flying:
+            return False
+        return self.is_unreachable or not self._buffer.stats().spooled
+
+    def recover(self) -> None:
+        """After an error nobody expected: begin anew with all that is not delivered."""
+        self._give_up_producer()
+        self._backoff.failed(self._clock_s())
+        self._bell.wait(TICK_S)
+
+    def leave(self) -> None:
+        """Take back what is with the producer; keep it in the spool, or else in the buffer."""
+        self._take_back()
+        if self._overflow is not None:
+            while (records := self._take(SLICE_EVENTS)) and self._overflow.put(records):
+                pass
+            self._overflow.spool.close()
+
+    def have_producer(self) -> None:
+        """Make a producer if there is none and it is time to try."""
+        if self.producer is None and self._backoff.allows(self._clock_s()):
+            try:
+                self.producer = self._connect()
+            except UnavailableError as error:
+                self._reporter.trouble(str(error))
+                self._backoff.failed(self._clock_s())
+
+    def _hear(self, timeout_s: float) -> None:
+        """Settle what the producer reports."""
+        if (producer := self.producer) is None:
+            self._bell.wait(timeout_s)
+            return
+        outcomes = producer.poll(timeout_s)
+        if any(outcomes):
+            self._settle(outcomes)
+        if (word := producer.word()) is not None:
+            self._reporter.trouble(word)
+        if producer.broken:
+            self._give_up_producer()
+            self._backoff.failed(self._clock_s())
+
+    def _settle(self, outcomes: Outcomes) -> None:
+        final = self._alone > 0 and self._under_way == 1
+        if final:
+            self._alone -= 1
+        elif outcomes.refused:
+            # One event may be to blame for all of its batch: they go one by one.
+            self._alone = max(self._alone, len(outcomes.refused))
+        if outcomes.delivered:
+            self._heard_s = self._clock_s()
+            self._backoff.succeeded()
+        elif outcomes.again and not self._purging:
+            self._backoff.failed(self._clock_s())
+        if self._overflow is not None:
+            self._overflow.hear(outcomes, final=final)
+        again = [*outcomes.again, *([] if final else outcomes.refused)]
+        self._buffer.settle(self._landed(outcomes.delivered), delivered=True)
+        self._buffer.settle(self._landed(outcomes.refused if final else []), delivered=False)
+        self._buffer.put_back(self._landed(sorted(again)))
+
+    def _landed(self, tickets: Sequence[int]) -> list[Record]:
+        """Those of our events; a ticket may be of the spool's, or of a producer given up."""
+        return [self._flying.pop(ticket) for ticket in tickets if ticket in self._flying]
+
+    def _watch(self) -> None:
+        """See whether the broker answers, and decide which way events take."""
+        if self._is_idle:
+            self._heard_s = self._clock_s()  # nothing is asked of it
+        silent_s = self._clock_s() - self._heard_s
+        if silent_s >= SILENT_S:
+            self._reporter.trouble("no answer")
+        if self._overflow is None:
+            return
+        if silent_s >= UNREACHABLE_S and self._flying and self.producer is not None:
+            # What the producer holds would die with the process.
+            self._purging = True
+            self.producer.purge()
+        self._purging = self._purging and bool(self._flying)
+        if silent_s >= UNREACHABLE_S or self._is_half_full():
+            self._spilling = True
+        elif self._spilling and not self._buffer and not self._overflow.spool.pending():
+            self._spilling = False
+
+    def _is_half_full(self) -> bool:
+        buffer = self._buffer
+        size = buffer.stats().buffered_bytes
+        return buffer.pending * 2 >= buffer.max_events or size * 2 >= buffer.max_bytes
+
+    def _spill(self, overflow: Overflow) -> None:
+        """Move what waits to the spool; what it has no room for goes on waiting."""
+        while records := self._take(SLICE_EVENTS):
+            if not overflow.put(records):
+                self._reporter.trouble(overflow.spool.trouble or "the spool is full")
+                return
+            self._bell.wait(BREATH_S)
+
+    def _send(self) -> None:
+        """Hand over what waits, the spool's first, as far as there is room."""
+        if not self._backoff.allows(self._clock_s()) or (producer := self.producer) is None:
+            return
+        overflow = self._overflow
+        if overflow and not overflow.under_way and overflow.spool.pending() and self._room > 0:
+            records = overflow.chunk(self._next_ticket, self._room)
+            self._hand_over(producer, records, flying=False)
+        while not self._spilling and (room := self._room) > 0:
+            if not (records := self._take(min(room, SLICE_EVENTS))):
+                return
+            if not self._hand_over(producer, records, flying=True):
+                return
+            self._bell.wait(BREATH_S)
+
+    def _hand_over(self, producer: Producer, records: Sequence[Record], *, flying: bool) -> bool:
+        for index, record in enumerate(records):
+            ticket = self._next_ticket
+            self._next_ticket += 1
+            if flying:
+                self._flying[ticket] = record
+            if producer.send(ticket, record):
+                continue
+            if flying:
+                del self._flying[ticket]
+                self._buffer.put_back(records[index:])
+            elif self._overflow is not None:
+                left = range(ticket, ticket + len(records) - index)
+                self._next_ticket = left.stop
+                self._overflow.hear(Outcomes([], list(left), []), final=False)
+            return False
+        return True
+
+    @property
+    def _under_way(self) -> int:
+        """How many events are with the producer."""
+        return len(self._flying) + (self._overflow.under_way if self._overflow else 0)
+
+    @property
+    def _is_idle(self) -> bool:
+        backlog = self._overflow is not None and self._overflow.spool.pending() > 0
+        return not (self._under_way or self._buffer or backlog)
+
+    @property
+    def _room(self) -> int:
+        return (1 if self._alone else WINDOW_EVENTS) - self._under_way
+
+    def _take(self, most: int) -> list[Record]:
+        """The oldest events that wait, each with its identity."""
+        taken = self._buffer.take(max_events=most, max_bytes=SLICE_BYTES)
+        records = self._identity.put_on(taken)
+        self._buffer.grow(sum(len(r.value) for r in records) - sum(len(r.value) for r in taken))
+        return records
+
+    def _take_back(self) -> None:
+        """Have nothing with the producer any more."""
+        until_s = self._clock_s() + PURGE_S
+        self._purging = True
+        if self.producer is not None and self._under_way:
+            self.producer.purge()
+            while self._under_way and self._clock_s() < until_s:
+                self._settle(self.producer.poll(0.01))
+        if self._overflow is not None:
+            self._overflow.settle()
+        self._buffer.put_back(self._landed(sorted(self._flying)))
+
+    def _give_up_producer(self) -> None:
+        self._take_back()
+        producer, self.producer = self.producer, None
+        if producer is not None:
+            producer.close()
+
+    def _wait(self) -> None:
+        """Wait a tick; less for somebody in a hurry or while the window is full, more if idle."""
+        self._idle_ticks = self._idle_ticks + 1 if self._is_idle else 0
+        self.hurry = self.hurry and not self._idle_ticks
+        full, stopping = self._room <= 0, self.stop_at_s is not None
+        if self._under_way and (self.hurry or stopping or full):
+            self._hear(FULL_S if full else HURRY_S)
+        elif self._idle_ticks > WARM_TICKS and not stopping:
+            self._sleep()
+        else:
+            self._bell.wait(TICK_S)
+
+    def _sleep(self) -> None:
+        """Wait to be woken. The agent's thread only rings while ``asleep`` is set."""
+        self.asleep = True
+        if not self._buffer and self.stop_at_s is None:  # one may have come before the flag
+            self._bell.wait(LONGEST_SLEEP_S)
+        self.asleep = False
+        self._heard_s = self._clock_s()
