@@ -95,7 +95,15 @@ class Bench:
             self.skipped[peer.name] = str(error)
             print(f"  {peer.name}: skipped, {error}", flush=True)
             return
-        await self._job(peer.name, argv, env, given, prefix, by_event_time=peer.by_event_time)
+        await self._job(
+            peer.name,
+            argv,
+            env,
+            given,
+            prefix,
+            by_event_time=peer.by_event_time,
+            figures=len(oracle.HOUR if peer.hour_only else oracle.FIGURES),
+        )
 
     async def stage(self, name: str, given: Input, prefix: str) -> None:
         """Run one of gnomon's stages, or all, over what is in its input."""
@@ -108,7 +116,6 @@ class Bench:
             given,
             sink=prefix + topic,
             records=given.tasks * per_task,
-            by_event_time=False,
         )
 
     def settings(self, prefix: str) -> dict[str, str]:
@@ -135,6 +142,7 @@ class Bench:
         prefix: str,
         *,
         by_event_time: bool = False,
+        figures: int = len(oracle.FIGURES),
     ) -> None:
         """Run a contender that is told by variables what to read and where to write."""
         sink = await self.fresh()
@@ -154,6 +162,7 @@ class Bench:
             sink=told["SINK"],
             records=given.tasks,
             by_event_time=by_event_time,
+            figures=figures,
         )
 
     async def _measure(
@@ -165,7 +174,8 @@ class Bench:
         *,
         sink: str,
         records: int,
-        by_event_time: bool,
+        by_event_time: bool = False,
+        figures: int = len(oracle.FIGURES),
     ) -> None:
         log = self.folder / f"{name.replace(' ', '-')}.log"
         process = start(argv, env, log)
@@ -185,7 +195,7 @@ class Bench:
             print(f"{name}: not done after {rate.seconds:.0f} s; last lines:\n{tail(log)}")
         verdict = None
         if sink.endswith("task-features") and name != FLOOR and not self.runs[name] and rate.done:
-            verdict = await self._check(sink, given, by_event_time=by_event_time)
+            verdict = await self._check(sink, given, by_event_time=by_event_time, figures=figures)
         run = Run(
             rate=rate,
             events=given.count,
@@ -201,12 +211,14 @@ class Bench:
             flush=True,
         )
 
-    async def _check(self, sink: str, given: Input, *, by_event_time: bool) -> oracle.Verdict:
+    async def _check(
+        self, sink: str, given: Input, *, by_event_time: bool, figures: int
+    ) -> oracle.Verdict:
         wanted = oracle.expected(given.looked_at, by_event_time=by_event_time)
         found = await oracle.vectors(
             self.brokers, sink, partitions=PARTITIONS, agents=given.sampled
         )
-        return oracle.compare(found, wanted)
+        return oracle.compare(found, wanted, first=figures)
 
     def _stored(self, sink: str) -> int:
         """Bytes of the topics a contender of task-features wrote, else of ``sink`` alone."""

@@ -4,8 +4,8 @@
 repeatedly, prints a table and writes ``benchmarks/results/engine.json``. Only ratios mean anything:
 the broker shares the machine.
 
-Every contender does the same job: fold finishes into an exact rolling hour an agent, and write a
-vector for each start. ``floor`` reads, decodes, encodes and writes as much, with nothing between.
+Every contender does the same job: fold the events of each agent, and write the vector of features,
+exact, for each start. ``floor`` reads, decodes, encodes and writes as much, with nothing between.
 Peers read fewer events with as full an hour, long enough that start-up does not count.
 """
 
@@ -22,14 +22,14 @@ from pathlib import Path
 
 from benchmarks import latency, memory, report
 from benchmarks.contenders import Bench, Input
-from benchmarks.peers import PEERS, installed
+from benchmarks.peers import HOUR_ONLY, PEERS, installed
 from benchmarks.report import ALL_STAGES, FEATURES, FLOOR
 
 from gnomon.broker import EmbeddedBroker
 
 RESULTS = Path(__file__).parent / "results"
 OTHER_STAGES = ("shadow", "comparison", "vault")
-NAMES = tuple(peer.name for peer in PEERS)
+NAMES = tuple(peer.name for peer in (*PEERS, *HOUR_ONLY))
 EVENTS, QUICK_EVENTS = 1_000_000, 200_000
 
 
@@ -37,7 +37,8 @@ async def contend(bench: Bench, options: argparse.Namespace) -> None:
     """Run everybody by turns."""
     given = Input(options.events)
     only = set(options.only) or {FLOOR, FEATURES, *OTHER_STAGES, ALL_STAGES, *NAMES}
-    peers = [p for p in PEERS if p.name in only and (installed(p) or not options.quick)]
+    every = PEERS if options.quick else (*PEERS, *HOUR_ONLY)
+    peers = [p for p in every if p.name in only and (installed(p) or not options.quick)]
     inputs = {p.name: Input(p.events // (4 if options.quick else 1)) for p in peers}
     sources = {p.name: await bench.fresh(inputs[p.name]) for p in peers}
     for turn in range(options.turns):

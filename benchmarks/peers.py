@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 JOBS = Path(__file__).parent / "jobs"
@@ -27,6 +27,8 @@ class Peer:
         argv: What its interpreter is given.
         events: How many it reads: enough for ten seconds, since only rates are compared.
         by_event_time: Whether a vector also has what was read after the start.
+        hour_only: Whether it computes the four figures of the hour, not all that features writes.
+        home: Whose virtual environment it uses; its own by default.
     """
 
     name: str
@@ -34,6 +36,8 @@ class Peer:
     argv: Sequence[str]
     events: int
     by_event_time: bool = False
+    hour_only: bool = False
+    home: str = ""
 
 
 PEERS = (
@@ -55,6 +59,7 @@ PEERS = (
         argv=(str(JOBS / "flink_sql.py"),),
         events=120_000,
         by_event_time=True,
+        hour_only=True,
     ),
     Peer(
         name="faust",
@@ -63,6 +68,12 @@ PEERS = (
         events=10_000,
     ),
 )
+HOUR_ONLY = tuple(
+    replace(peer, name=f"{peer.name} hour only", home=peer.name, hour_only=True)
+    for peer in PEERS
+    if not peer.hour_only
+)
+"""The same with less to compute, to tell how much the other figures cost."""
 
 
 def home() -> Path:
@@ -84,7 +95,7 @@ def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
     Raises:
         UnavailableError: It cannot be installed here.
     """
-    env = {"PYTHONPATH": str(JOBS)}
+    env = {"PYTHONPATH": str(JOBS), "FIGURES": "hour" if peer.hour_only else "all"}
     try:
         if not installed(peer):
             _install(peer)
@@ -95,15 +106,19 @@ def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
         raise UnavailableError(said[-1] if said else repr(error)) from error
     except OSError as error:
         raise UnavailableError(str(error)) from error
-    return [str(home() / peer.name / "bin" / "python"), *peer.argv], env
+    return [str(_place(peer) / "bin" / "python"), *peer.argv], env
+
+
+def _place(peer: Peer) -> Path:
+    return home() / (peer.home or peer.name)
 
 
 def _stamp(peer: Peer) -> Path:
-    return home() / peer.name / ".made"
+    return _place(peer) / ".made"
 
 
 def _install(peer: Peer) -> None:
-    place = home() / peer.name
+    place = _place(peer)
     print(f"  installing {' '.join(peer.packages)} into {place}", flush=True)
     place.parent.mkdir(parents=True, exist_ok=True)
     _run(sys.executable, "-m", "venv", "--clear", str(place))

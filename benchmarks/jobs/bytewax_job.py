@@ -10,7 +10,7 @@ import bytewax.operators as op
 from bytewax.connectors.kafka import KafkaSinkMessage
 from bytewax.connectors.kafka import operators as kop
 from bytewax.dataflow import Dataflow
-from rolling import Rolling, step
+from rolling import begin, step
 
 BROKERS = [os.environ["BROKERS"]]
 flow = Dataflow("rolling")
@@ -23,7 +23,7 @@ def decode(message):
 
 
 def roll(state, event):
-    state = state or Rolling()
+    state = state or begin()
     return state, step(state, event)
 
 

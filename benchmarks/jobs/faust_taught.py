@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import faust
-from rolling import Rolling, step
+from rolling import Rolling, begin, step
 
 app = faust.App(
     f"faust-{os.environ['RUN']}",
@@ -47,7 +47,9 @@ windows: dict[str, Rolling] = {}
 @app.agent(source)
 async def roll(stream):
     async for event in stream:
-        written = step(windows.setdefault(event.agent_id, Rolling()), event.asdict())
+        if event.agent_id not in windows:
+            windows[event.agent_id] = begin()
+        written = step(windows[event.agent_id], event.asdict())
         seen[event.agent_id] += 1
         if written is not None:
             await sink.send(key=event.agent_id.encode(), value=written)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 from quixstreams import Application
-from rolling import Rolling, step
+from rolling import begin, step
 
 app = Application(
     broker_address=os.environ["BROKERS"],
@@ -19,15 +19,10 @@ app = Application(
 
 
 def roll(event, state):
-    rolling = Rolling()
-    rows, *sums = state.get("rolling", ([], 0.0, 0, 0, 0))
-    rolling.rows = [tuple(row) for row in rows]
-    rolling.duration_s, rolling.successes, rolling.reviews, rolling.newest_ms = sums
+    rolling = begin()
+    rolling.load(state.get("rolling"))
     written = step(rolling, event)
-    state.set(
-        "rolling",
-        [rolling.rows, rolling.duration_s, rolling.successes, rolling.reviews, rolling.newest_ms],
-    )
+    state.set("rolling", rolling.dump())
     return written
 
 

@@ -1,11 +1,14 @@
-"""The rolling hour as one would write it by hand: exact, per agent, from what was read before."""
+"""The features of an agent as one would write them by hand: exact, from what was read before."""
 
-from bisect import insort
+import os
+from bisect import bisect_left, insort
+from collections import deque
 from typing import Any
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10_000
 """Rows are kept so much longer: a start may be that much older than the newest one."""
+LAST_RUNS = 20
 REST = {
     "median_execution_time_1h": 148.4135,
     "deployment_success_rate_1h": None,
@@ -18,28 +21,41 @@ REST = {
     "agent_avg_execution_time": 187.22716666666668,
     "agent_success_rate": 0.75,
 }
-"""The figures that only gnomon computes, so that all write records of the same fields."""
+"""Stands for the figures that ``Rolling`` has not, so that all write records of the same fields."""
+
+Event = dict[str, Any]
+Row = tuple[int, float, bool, int]
+"""When a task finished, its duration, whether it succeeded, and its reviews."""
 
 
 class Rolling:
-    """One agent's finished tasks of the last hour, and their sums."""
+    """One agent's finished tasks of the last hour, and their sums: the four figures of the hour."""
 
     __slots__ = ("duration_s", "newest_ms", "reviews", "rows", "successes")
 
     def __init__(self) -> None:
-        self.rows: list[tuple[int, float, bool, int]] = []
+        self.rows: list[Row] = []
         self.duration_s, self.successes, self.reviews = 0.0, 0, 0
         self.newest_ms = 0
 
-    def finish(self, at_ms: int, duration_s: float, succeeded: bool, reviews: int) -> None:
-        insort(self.rows, (at_ms, duration_s, succeeded, reviews))
+    def finish(self, event: Event) -> None:
+        duration_s, succeeded = event["duration_s"], event["succeeded"]
+        reviews = event["code_review_iterations"]
+        insort(self.rows, (event["finished_at_ms"], duration_s, succeeded, reviews))
         self.duration_s += duration_s
         self.successes += succeeded
         self.reviews += reviews
 
-    def features(self, at_ms: int) -> dict[str, object]:
-        """Over the rows of (at - 1 h, at]: the sums of all rows, less the few outside of it."""
-        self._forget(max(self.newest_ms, at_ms))
+    def start(self, event: Event) -> dict[str, object]:
+        return {**self.hour(event["started_at_ms"])[0], **REST}
+
+    def hour(self, at_ms: int) -> tuple[dict[str, object], list[float]]:
+        """Over the rows of (at - 1 h, at], from the sums of all rows less the few outside of it.
+
+        Also the durations of those few.
+        """
+        self.newest_ms = max(self.newest_ms, at_ms)
+        self._forget(self.newest_ms - HOUR_MS - GRACE_MS)
         rows, n = self.rows, len(self.rows)
         duration_s, successes, reviews = self.duration_s, self.successes, self.reviews
         first = 0
@@ -48,46 +64,148 @@ class Rolling:
         last = n
         while last > first and rows[last - 1][0] > at_ms:
             last -= 1
-        for row in (*rows[:first], *rows[last:]):
+        outside = (*rows[:first], *rows[last:])
+        for row in outside:
             duration_s -= row[1]
             successes -= row[2]
             reviews -= row[3]
         n = last - first
-        return {
+        figures: dict[str, object] = {
             "tasks_completed_1h": n,
             "avg_execution_time_1h": duration_s / n if n else None,
             "success_rate_1h": successes / n if n else None,
             "code_review_iterations": reviews / n if n else None,
         }
+        return figures, [row[1] for row in outside]
 
-    def _forget(self, newest_ms: int) -> None:
+    def _forget(self, until_ms: int) -> None:
         rows, old = self.rows, 0
-        self.newest_ms = newest_ms
-        while old < len(rows) and rows[old][0] <= newest_ms - HOUR_MS - GRACE_MS:
+        while old < len(rows) and rows[old][0] <= until_ms:
             _, duration_s, succeeded, reviews = rows[old]
+            self.forgotten(rows[old])
             self.duration_s -= duration_s
             self.successes -= succeeded
             self.reviews -= reviews
             old += 1
         del rows[:old]
 
+    def forgotten(self, row: Row) -> None:
+        """This row is being dropped."""
 
-def step(rolling: Rolling, event: dict[str, Any]) -> dict[str, Any] | None:
+    def dump(self) -> list[Any]:
+        """Everything, as JSON can hold it."""
+        return [self.rows, self.duration_s, self.successes, self.reviews, self.newest_ms]
+
+    def load(self, dumped: list[Any] | None) -> None:
+        """Be as ``dump`` wrote it down."""
+        if dumped is not None:
+            rows, self.duration_s, self.successes, self.reviews, self.newest_ms = dumped
+            self.rows = [tuple(row) for row in rows]
+
+
+class Whole(Rolling):
+    """Every figure that gnomon's features stage writes: those beside the four, too."""
+
+    __slots__ = ("durations", "last_ms", "runs", "runs_by_type", "started")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.durations: list[float] = []
+        self.started: dict[str, int] = {}
+        self.runs: deque[tuple[float, bool]] = deque(maxlen=LAST_RUNS)
+        self.runs_by_type: dict[str, deque[tuple[float, bool]]] = {}
+        self.last_ms = -1
+
+    def finish(self, event: Event) -> None:
+        super().finish(event)
+        run = event["duration_s"], event["succeeded"]
+        insort(self.durations, run[0])
+        self.started.pop(event["task_id"], None)
+        self.runs.append(run)
+        of_type = self.runs_by_type.setdefault(event["task_type"], deque(maxlen=LAST_RUNS))
+        of_type.append(run)
+
+    def start(self, event: Event) -> dict[str, object]:
+        at_ms = event["started_at_ms"]
+        figures, outside_s = self.hour(at_ms)
+        last_ms = self._last_finish_ms(at_ms)
+        in_flight = sum(started_ms <= at_ms for started_ms in self.started.values())
+        self.started[event["task_id"]] = at_ms
+        type_runs, type_mean_s, type_success = averages(self.runs_by_type.get(event["task_type"]))
+        runs, mean_s, success = averages(self.runs)
+        return {
+            **figures,
+            "median_execution_time_1h": self._median_s(outside_s),
+            "deployment_success_rate_1h": None,
+            "tasks_in_flight": in_flight,
+            "seconds_since_last_finish": (at_ms - last_ms) / 1000 if last_ms >= 0 else None,
+            "same_type_runs": type_runs,
+            "same_type_avg_execution_time": type_mean_s,
+            "same_type_success_rate": type_success,
+            "agent_runs": runs,
+            "agent_avg_execution_time": mean_s,
+            "agent_success_rate": success,
+        }
+
+    def forgotten(self, row: Row) -> None:
+        self.last_ms, duration_s = row[:2]
+        del self.durations[bisect_left(self.durations, duration_s)]
+
+    def dump(self) -> list[Any]:
+        by_type = {name: list(runs) for name, runs in self.runs_by_type.items()}
+        return [super().dump(), self.started, list(self.runs), by_type, self.last_ms]
+
+    def load(self, dumped: list[Any] | None) -> None:
+        if dumped is not None:
+            hour, self.started, runs, by_type, self.last_ms = dumped
+            super().load(hour)
+            self.durations = sorted(row[1] for row in self.rows)
+            self.runs = deque(runs, maxlen=LAST_RUNS)
+            self.runs_by_type = {t: deque(runs, maxlen=LAST_RUNS) for t, runs in by_type.items()}
+
+    def _last_finish_ms(self, at_ms: int) -> int:
+        at = bisect_left(self.rows, (at_ms + 1,))
+        return self.rows[at - 1][0] if at else self.last_ms
+
+    def _median_s(self, outside_s: list[float]) -> float | None:
+        durations = self.durations
+        if outside_s:
+            durations = durations.copy()
+            for duration_s in outside_s:
+                del durations[bisect_left(durations, duration_s)]
+        if not durations:
+            return None
+        half = len(durations) // 2
+        if len(durations) % 2:
+            return durations[half]
+        return (durations[half - 1] + durations[half]) / 2
+
+
+def averages(
+    runs: deque[tuple[float, bool]] | None,
+) -> tuple[int, float | None, float | None]:
+    """How many runs, their mean duration in seconds and their success rate."""
+    if not runs:
+        return 0, None, None
+    n = len(runs)
+    return n, sum(run[0] for run in runs) / n, sum(run[1] for run in runs) / n
+
+
+def step(rolling: Rolling, event: Event) -> dict[str, Any] | None:
     """Fold one event; the record to write if it was a start."""
     if event["kind"] == "task_finished.v1":
-        rolling.finish(
-            event["finished_at_ms"],
-            event["duration_s"],
-            event["succeeded"],
-            event["code_review_iterations"],
-        )
+        rolling.finish(event)
         return None
-    at_ms = event["started_at_ms"]
     return {
         "agent_id": event["agent_id"],
         "task_id": event["task_id"],
         "task_type": event["task_type"],
-        "started_at_ms": at_ms,
-        "features": {**rolling.features(at_ms), **REST},
+        "started_at_ms": event["started_at_ms"],
+        "features": rolling.start(event),
         "completeness": {"hour_seen": 1.0, "late_dropped": 0},
     }
+
+
+def begin() -> Rolling:
+    """An agent of whom nothing is known, as the benchmark wants it."""
+    return Whole() if os.environ["FIGURES"] == "all" else Rolling()
