@@ -16,6 +16,7 @@ COMMAND_NAMES = (
     "broker",
     "topics",
     "worker",
+    "gateway",
     "train",
     "models",
     "keys",

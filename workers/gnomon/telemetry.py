@@ -25,6 +25,9 @@ MetricName = Literal[
     "gnomon_vault_sealed_total",
     "gnomon_vault_unreadable_total",
     "gnomon_snapshot_seconds",
+    "gnomon_gateway_requests_total",
+    "gnomon_gateway_events_total",
+    "gnomon_gateway_delivery",
 ]
 
 
@@ -55,6 +58,9 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_vault_sealed_total": Metric("counter", "Decisions sealed and stored."),
     "gnomon_vault_unreadable_total": Metric("counter", "Decisions not opened.", ("reason",)),
     "gnomon_snapshot_seconds": Metric("histogram", "Time to write a snapshot.", ("stage",)),
+    "gnomon_gateway_requests_total": Metric("counter", "Requests answered.", ("route", "status")),
+    "gnomon_gateway_events_total": Metric("counter", "Events received.", ("route", "state")),
+    "gnomon_gateway_delivery": Metric("gauge", "Events by what became of them.", ("state",)),
 }
 assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here
 

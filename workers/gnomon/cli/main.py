@@ -14,6 +14,7 @@ COMMANDS = (
     ("broker", "run Apache Kafka on this machine", "broker"),
     ("topics", "create, list or check the topics", "workers"),
     ("worker", "run stages until stopped", "workers"),
+    ("gateway", "take task events and OpenTelemetry traces over HTTP", "gateway"),
     ("train", "fit and register a model version from the vault's decisions", "train"),
     ("models", "list, promote or roll back model versions", "train"),
     ("keys", "make the key that seals decisions", "workers"),

@@ -1,0 +1,77 @@
+"""``gnomon gateway``: take task events and OTLP traces over HTTP."""
+
+import argparse
+import asyncio
+import os
+
+from gnomon.errors import ConfigurationError
+from gnomon.settings import Settings
+
+MAX_PORT = 65_535
+MIB = 1 << 20
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=4318, help="default: %(default)s, OTLP/HTTP's; 0: a free one"
+    )
+    parser.add_argument(
+        "--max-body-mib",
+        type=int,
+        default=16,
+        metavar="N",
+        help="most of a body after unpacking (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--drain-s",
+        type=float,
+        default=10.0,
+        metavar="S",
+        help="how long the end may take to deliver what was taken (default: %(default)s)",
+    )
+    parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
+    parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
+    parser.epilog = (
+        "POST /v1/events takes task events as JSON, alone, as an array or one a line; POST\n"
+        "/v1/traces OTLP. Also /livez, /readyz, /metrics. With GNOMON_GATEWAY_TOKEN set, senders\n"
+        "say Authorization: Bearer; with GNOMON_SPOOL_DIR set, what no broker takes is kept there.\n"
+        "\n"
+        "examples:\n"
+        "  gnomon gateway\n"
+        "  OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 opentelemetry-instrument app\n"
+        "  curl --data-binary @events.ndjson http://127.0.0.1:4318/v1/events"
+    )
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Serve until SIGTERM; 1 if something taken could not be delivered in time."""
+    from gnomon.client import Client  # noqa: PLC0415
+    from gnomon.client.config import arguments_from_env  # noqa: PLC0415
+    from gnomon.gateway.delivery import MAX_BYTES, MAX_EVENTS  # noqa: PLC0415
+    from gnomon.gateway.process import serve  # noqa: PLC0415
+    from gnomon.gateway.server import GatewayConfig  # noqa: PLC0415
+    from gnomon.telemetry import configure_logging  # noqa: PLC0415
+
+    configure_logging(level=settings.log_level, log_format=settings.log_format)
+    config = GatewayConfig(
+        host=options.host,
+        port=options.port,
+        token=os.environ.get("GNOMON_GATEWAY_TOKEN", ""),
+        max_body_bytes=options.max_body_mib * MIB,
+    )
+    brokers = options.brokers or settings.brokers
+    spool = arguments_from_env({**os.environ, "GNOMON_BROKERS": brokers, "GNOMON_DISABLED": ""})
+    client = Client(
+        brokers,
+        topic_prefix=settings.topic_prefix if options.prefix is None else options.prefix,
+        max_events=MAX_EVENTS,
+        max_bytes=MAX_BYTES,
+        exit_timeout_s=options.drain_s,
+        spool_dir=spool.spool_dir,
+        spool_bytes=spool.spool_bytes,
+    )
+    if not client.enabled:
+        raise ConfigurationError(f"brokers must be a list of host:port, got {brokers!r}")
+    return asyncio.run(serve(client, config, drain_s=options.drain_s))

@@ -1,0 +1,1 @@
+"""``gnomon gateway``: task events and OTLP traces over HTTP, for agents without a Kafka client."""

@@ -1,0 +1,47 @@
+"""What a body of ``POST /v1/events`` holds: one event, an array of them, or one a line."""
+
+from typing import Final
+
+import msgspec
+
+from gnomon.codec import UNDECODABLE, decode_task_event, encode, refusal
+from gnomon.errors import EventError
+from gnomon.events import TaskEvent
+from gnomon.topics import MAX_EVENT_BYTES
+
+IDENTITY_BYTES: Final = 128
+"""Room for the identity that the client puts on an event as it leaves."""
+_array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_value: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+def read_events(body: bytes) -> list[TaskEvent | EventError]:
+    """Each event in ``body``, or why it is none, in their order.
+
+    Raises:
+        EventError: ``body`` is an array that is no JSON.
+    """
+    if body.lstrip()[:1] == b"[":
+        try:
+            return [_read(bytes(raw)) for raw in _array(body)]
+        except UNDECODABLE as error:
+            raise EventError("not_json", str(error)) from error
+    try:
+        _value(body)
+    except UNDECODABLE:
+        return [_read(line) for line in body.splitlines() if line.strip()]
+    return [_read(body)]
+
+
+def _read(raw: bytes) -> TaskEvent | EventError:
+    """The event, without the identity it may have: who delivers it counts it as its own."""
+    try:
+        event: TaskEvent = decode_task_event(raw)
+    except UNDECODABLE as error:
+        return refusal(raw, error)
+    if event.producer_id is not None or event.seq is not None:
+        event = msgspec.structs.replace(event, producer_id=None, seq=None)
+    size = len(encode(event))
+    if size > MAX_EVENT_BYTES - IDENTITY_BYTES:
+        return EventError("oversize", f"{size} bytes, at most {MAX_EVENT_BYTES - IDENTITY_BYTES}")
+    return event
