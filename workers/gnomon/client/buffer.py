@@ -1,16 +1,19 @@
 """Where events wait for the broker: bounded by count and bytes, counted, free of locks.
 
-``offer`` is on the agent's path and may be called by many threads, from a signal handler or
+The offers are on the agent's path and may be called by many threads, from a signal handler or
 from ``__del__``; ``take``, ``settle`` and ``put_back`` belong to the one thread that delivers.
 A check and the counting that follows it have no call between them, so CPython with its
 interpreter lock runs them as one step: that is what makes the bounds and the figures exact.
+
+An event may come in unencoded, as a tuple that nobody changes any more: ``take`` encodes it. The
+agent's call then costs half as much, and an event that is refused was never encoded.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
-import msgspec
+from gnomon.client.stats import Stats
 
 SHED_STARTS_AT = 0.8
 """Fullness from which starts are refused: an end is complete without its start."""
@@ -23,39 +26,9 @@ class Record(NamedTuple):
     value: bytes
 
 
-class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What became of every event given to a client, since it was made (or since the fork).
-
-    ``accepted = delivered + failed + spooled + buffered + in_flight``, always; ``buffered_bytes``
-    is of the last two. ``failed`` are events the broker refused for good; everything else it did
-    not take is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
-    are events of earlier processes sent from such a file. The rest was never accepted.
-    """
-
-    accepted: int = 0
-    delivered: int = 0
-    failed: int = 0
-    spooled: int = 0
-    replayed: int = 0
-    buffered: int = 0
-    in_flight: int = 0
-    buffered_bytes: int = 0
-    dropped_full: int = 0
-    dropped_oversize: int = 0
-    dropped_invalid: int = 0
-    dropped_closed: int = 0
-    shed_starts: int = 0
-
-    @property
-    def dropped(self) -> int:
-        """Events that were never accepted, for whatever reason."""
-        return (
-            self.dropped_full
-            + self.dropped_oversize
-            + self.dropped_invalid
-            + self.dropped_closed
-            + self.shed_starts
-        )
+Later = tuple[int, Callable[[Any], Record], *tuple[Any, ...]]
+"""An event not yet encoded: its size in bytes as it is reckoned, what makes the record of all this
+tuple (and never fails), and what that needs."""
 
 
 class Buffer:
@@ -64,6 +37,15 @@ class Buffer:
     Args:
         max_events: Most events that wait or are on their way.
         max_bytes: Most bytes of keys and values of those.
+
+    Attributes:
+        wake: Called when an event has come in while ``idle``.
+        idle: Whether the reader has to be woken.
+        full: Events refused for want of room; ``shed``: starts refused from four fifths on.
+        closed: Events refused after ``shut``.
+        oversize: Events refused as larger than a record may be.
+        invalid: What else was refused.
+        replayed: Events of earlier processes that were delivered.
     """
 
     __slots__ = (
@@ -73,68 +55,123 @@ class Buffer:
         "_delivered",
         "_failed",
         "_in_flight",
+        "_most_bytes",
+        "_most_events",
         "_queue",
+        "_settled",
         "_shed_bytes",
         "_shed_events",
+        "_shut",
         "_spooled",
         "closed",
         "full",
+        "idle",
         "invalid",
         "max_bytes",
         "max_events",
         "oversize",
         "replayed",
         "shed",
+        "wake",
     )
 
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self.max_events, self.max_bytes = max_events, max_bytes
-        self._shed_events = int(max_events * SHED_STARTS_AT)
-        self._shed_bytes = int(max_bytes * SHED_STARTS_AT)
-        self._queue: deque[Record] = deque()
-        self._accepted = self._delivered = self._failed = self._spooled = self._in_flight = 0
-        self.replayed = 0
+        self.wake: Callable[[], object] = _nobody
+        self._shut = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin anew, as in a forked child: what waits is the parent's to deliver."""
+        self._queue: deque[Record | Later] = deque()
+        self._accepted = self._settled = self._in_flight = 0
+        self._delivered = self._failed = self._spooled = 0
         self._bytes_in = self._bytes_out = 0
-        self.full = self.oversize = self.invalid = self.closed = self.shed = 0
+        self.full = self.oversize = self.invalid = self.closed = self.shed = self.replayed = 0
+        self.idle = True
+        self._limit(self.max_events, self.max_bytes)
+        if self._shut:
+            self.shut()
+
+    def shut(self) -> None:
+        """Take nothing in any more; what is offered counts as ``closed``."""
+        self._shut = True
+        self._limit(-1, -1)
+
+    def _limit(self, events: int, size: int) -> None:
+        self._most_events, self._most_bytes = events, size
+        self._shed_events, self._shed_bytes = (
+            int(events * SHED_STARTS_AT),
+            int(size * SHED_STARTS_AT),
+        )
 
     def has_room(self, *, start: bool) -> bool:
-        """Whether an event may come in, asked before it is encoded; counts a refusal."""
-        pending = self._accepted - self._delivered - self._failed - self._spooled
-        size = self._bytes_in - self._bytes_out
-        if start and (pending >= self._shed_events or size >= self._shed_bytes):
-            self.shed += 1
-            return False
-        if pending >= self.max_events or size >= self.max_bytes:
-            self.full += 1
-            return False
-        return True
+        """Whether an event may come in, asked before it is looked at; counts a refusal."""
+        pending, size = self._accepted - self._settled, self._bytes_in - self._bytes_out
+        events = self._shed_events if start else self._most_events
+        most = self._shed_bytes if start else self._most_bytes
+        return (pending < events and size < most) or self._refuse(start=start)
 
     def offer(self, record: Record) -> bool:
         """Take ``record`` in, or count it as one too many."""
-        size = len(record.key) + len(record.value)
+        return self.offer_later((len(record.key) + len(record.value), _made, record))
+
+    def offer_start(self, event: Later) -> bool:
+        """``offer_later`` for a start, which is refused from four fifths on."""
         if (
-            self._accepted - self._delivered - self._failed - self._spooled >= self.max_events
-            or self._bytes_in - self._bytes_out + size > self.max_bytes
+            self._accepted - self._settled >= self._shed_events
+            or self._bytes_in - self._bytes_out + event[0] > self._shed_bytes
         ):
-            self.full += 1
-            return False
-        self._accepted += 1
-        self._bytes_in += size
-        self._queue.append(record)
+            return self._refuse(start=True)
+        return self.offer_later(event)
+
+    def offer_later(self, event: Later) -> bool:
+        """Take in an event that ``take`` will encode, or count it as one too many."""
+        count, size = self._accepted, self._bytes_in + event[0]
+        if count - self._settled >= self._most_events or size - self._bytes_out > self._most_bytes:
+            return self._refuse(start=False)
+        self._accepted, self._bytes_in = count + 1, size
+        self._queue.append(event)
+        if self.idle:
+            self.wake()
         return True
 
+    def _refuse(self, *, start: bool) -> bool:
+        """Count an event that does not come in."""
+        if self._shut:
+            self.closed += 1
+        elif start:
+            self.shed += 1
+        else:
+            self.full += 1
+        return False
+
     def take(self, *, max_events: int, max_bytes: int) -> list[Record]:
-        """The oldest events, in order, at least one if there is any; they are now in flight."""
+        """The oldest events, in order, at least one if there is any; they are now in flight.
+
+        It encodes them, 1 to 3 us each: few at a time leave the interpreter to the agent.
+        """
         taken: list[Record] = []
         queue, size = self._queue, 0
         while queue and len(taken) < max_events:
-            record = queue[0]
+            record = self._encoded(queue[0])
+            queue[0] = record
             size += len(record.key) + len(record.value)
             if taken and size > max_bytes:
                 break
-            taken.append(queue.popleft())
+            taken.append(record)
+            queue.popleft()
         self._in_flight += len(taken)
         return taken
+
+    def _encoded(self, event: Record | Later) -> Record:
+        if isinstance(event, Record):
+            return event
+        size, make, *_ = event
+        record = make(event)
+        # From now on it counts with the size it has.
+        self._bytes_out += size - len(record.key) - len(record.value)
+        return record
 
     def grow(self, size: int) -> None:
         """Events in flight are ``size`` bytes longer now than they were when taken."""
@@ -142,19 +179,22 @@ class Buffer:
 
     def settle(self, records: Sequence[Record], *, delivered: bool) -> None:
         """Book events in flight as delivered, or as refused for good."""
-        count, size = len(records), sum(len(r.key) + len(r.value) for r in records)
+        count, size = len(records), _size(records)
         if delivered:
             self._delivered += count
         else:
             self._failed += count
+        self._settled += count
         self._in_flight -= count
         self._bytes_out += size
 
     def spool(self, records: Sequence[Record]) -> None:
         """Book events in flight as written to the spool."""
-        self._spooled += len(records)
-        self._in_flight -= len(records)
-        self._bytes_out += sum(len(r.key) + len(r.value) for r in records)
+        count, size = len(records), _size(records)
+        self._spooled += count
+        self._settled += count
+        self._in_flight -= count
+        self._bytes_out += size
 
     def settle_spooled(self, count: int, *, delivered: bool) -> None:
         """Book ``count`` events of this process, spooled before, as delivered or refused."""
@@ -176,7 +216,7 @@ class Buffer:
     @property
     def pending(self) -> int:
         """Accepted and not settled."""
-        return self._accepted - self._delivered - self._failed - self._spooled
+        return self._accepted - self._settled
 
     @property
     def failed(self) -> int:
@@ -185,8 +225,9 @@ class Buffer:
 
     def stats(self) -> Stats:
         """The figures of one instant."""
-        accepted, delivered, failed, spooled, in_flight, put, got = (
+        accepted, settled, delivered, failed, spooled, in_flight, put, got = (
             self._accepted,
+            self._settled,
             self._delivered,
             self._failed,
             self._spooled,
@@ -200,7 +241,7 @@ class Buffer:
             failed=failed,
             spooled=spooled,
             replayed=self.replayed,
-            buffered=accepted - delivered - failed - spooled - in_flight,
+            buffered=accepted - settled - in_flight,
             in_flight=in_flight,
             buffered_bytes=put - got,
             dropped_full=self.full,
@@ -209,3 +250,16 @@ class Buffer:
             dropped_closed=self.closed,
             shed_starts=self.shed,
         )
+
+
+def _made(event: tuple[int, object, Record]) -> Record:
+    """A record that has been made in the agent's call."""
+    return event[2]
+
+
+def _size(records: Sequence[Record]) -> int:
+    return sum(len(record.key) + len(record.value) for record in records)
+
+
+def _nobody() -> None:
+    """Nobody is to be woken."""
