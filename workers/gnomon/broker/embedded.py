@@ -40,6 +40,7 @@ class EmbeddedBroker:
         port: 0 takes a free one, which is then kept for the life of this object.
         progress: Told what takes long, such as downloads.
         heap_mb: Most memory for Kafka's heap.
+        long_running: Spend a minute of most of a core at first to be a third cheaper later.
         java: Finds the Java to use.
         source: Where jars come from that are not on this machine yet.
     """
@@ -51,13 +52,14 @@ class EmbeddedBroker:
         port: int = 0,
         progress: Progress | None = None,
         heap_mb: int = 512,
+        long_running: bool = False,
         java: Callable[[], Path] | None = None,
         source: JarSource | None = None,
     ) -> None:
         self._node = Node(root=data_dir.resolve() / "broker")
         self._port = port
         self._progress = progress or (lambda _: None)
-        self._heap_mb = heap_mb
+        self._heap_mb, self._long_running = heap_mb, long_running
         self._find_java = java or (lambda: find_java(os.environ))
         self._source = source or MavenSource()
         self._guard: subprocess.Popen[bytes] | None = None
@@ -170,7 +172,9 @@ class EmbeddedBroker:
             self._guard = subprocess.Popen(  # noqa: S603  Java as the user set it
                 [
                     *(sys.executable, "-I", "-S", guard.__file__),
-                    *self._node.run_command(java, jars, heap_mb=self._heap_mb),
+                    *self._node.run_command(
+                        java, jars, heap_mb=self._heap_mb, long_running=self._long_running
+                    ),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

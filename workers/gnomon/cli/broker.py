@@ -44,7 +44,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.broker import EmbeddedBroker  # noqa: PLC0415  after the arguments are checked
 
     broker = EmbeddedBroker(
-        data_dir=Path(options.data_dir or settings.data_dir), port=options.port, progress=_say
+        data_dir=Path(options.data_dir or settings.data_dir),
+        port=options.port,
+        progress=_say,
+        long_running=True,
     )
     if options.download_only:
         java, jars = broker.prepare()
