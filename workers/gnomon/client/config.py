@@ -15,7 +15,8 @@ YES = frozenset({"1", "true", "yes", "on"})
 class ClientConfig:
     """Where events go and how much may wait. ``brokers`` empty: nowhere, do nothing.
 
-    ``spool_dir`` empty: what cannot be delivered is kept in memory only.
+    ``spool_dir`` empty: what cannot be delivered is kept in memory only. ``seal_to`` is a public
+    key or a file with one: context and outcome are sealed for it, or dropped if it is of no use.
 
     Raises:
         ConfigurationError: A value cannot be used; the message names it.
@@ -30,6 +31,7 @@ class ClientConfig:
     exit_timeout_s: float = 2.0
     spool_dir: str = ""
     spool_bytes: int = 64 << 20
+    seal_to: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
@@ -55,6 +57,9 @@ class ClientConfig:
             raise ConfigurationError(
                 f"spool_bytes must hold one event of {MAX_EVENT_BYTES}, got {self.spool_bytes!r}"
             )
+        if self.seal_to is not None and not isinstance(self.seal_to, str):
+            # Not shown: it may be a key.
+            raise ConfigurationError(f"seal_to must be a string, got a {type(self.seal_to)}")
 
 
 def addresses(brokers: str) -> tuple[str, ...]:
@@ -72,6 +77,7 @@ class FromEnv(NamedTuple):
     agent_id: str | None = None
     spool_dir: str = ""
     spool_bytes: int = 64 << 20
+    seal_to: str | None = None
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
@@ -92,6 +98,8 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
         agent_id=environ.get("GNOMON_AGENT_ID") or None,
         spool_dir=environ.get("GNOMON_SPOOL_DIR", "").strip(),
         spool_bytes=int(spool_bytes) if spool_bytes else FromEnv().spool_bytes,
+        # Empty is not unset: where a key was meant, nothing may go out in clear.
+        seal_to=environ.get("GNOMON_SEAL_TO"),
     )
 
 

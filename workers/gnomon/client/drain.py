@@ -15,7 +15,7 @@ from gnomon.client.report import Reporter
 TICK_S: Final = 0.02
 WINDOW_EVENTS: Final = 1_000
 """Most events with the producer at a time. The rest waits in the buffer, where it is bounded."""
-SLICE_EVENTS: Final = 64
+SLICE_EVENTS: Final = 32
 SLICE_BYTES: Final = 512 << 10
 """After a slice the loop lets go of the interpreter for ``BREATH_S``: the agent, wanting it, would
 otherwise wait for the interpreter's switch interval, 5 ms."""
@@ -42,10 +42,10 @@ class Drain:
         identity: Put on each event as it is taken.
         bell: Wakes the loop.
         overflow: The spool, if there is one.
+        seal: Makes what leaves the buffer unreadable, if it shall be; does not raise.
         clock_s: Monotonic.
 
     Attributes:
-        asleep: Whether a new event has to ring.
         hurry: Somebody waits: no lingering until the buffer is empty.
         stop_at_s: Set to have it end when all is delivered, or at this time.
     """
@@ -59,14 +59,15 @@ class Drain:
         identity: Identity,
         bell: Bell,
         overflow: Overflow | None = None,
+        seal: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.asleep = self.hurry = False
+        self.hurry = False
         self.stop_at_s: float | None = None
         self.producer: Producer | None = None
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._identity, self._bell, self._overflow = identity, bell, overflow
-        self._clock_s = clock_s
+        self._seal, self._clock_s = seal, clock_s
         self._flying: dict[int, Record] = {}
         self._next_ticket = 0
         self._alone = 0
@@ -243,9 +244,9 @@ class Drain:
         return (1 if self._alone else WINDOW_EVENTS) - self._under_way
 
     def _take(self, most: int) -> list[Record]:
-        """The oldest events that wait, each with its identity."""
+        """The oldest events that wait, sealed if they shall be, each with its identity."""
         taken = self._buffer.take(max_events=most, max_bytes=SLICE_BYTES)
-        records = self._identity.put_on(taken)
+        records = self._identity.put_on(taken if self._seal is None else self._seal(taken))
         self._buffer.grow(sum(len(r.value) for r in records) - sum(len(r.value) for r in taken))
         return records
 
@@ -280,9 +281,9 @@ class Drain:
             self._bell.wait(TICK_S)
 
     def _sleep(self) -> None:
-        """Wait to be woken. The agent's thread only rings while ``asleep`` is set."""
-        self.asleep = True
+        """Wait to be woken. The agent's thread only rings while the buffer says ``idle``."""
+        self._buffer.idle = True
         if not self._buffer and self.stop_at_s is None:  # one may have come before the flag
             self._bell.wait(LONGEST_SLEEP_S)
-        self.asleep = False
+        self._buffer.idle = False
         self._heard_s = self._clock_s()

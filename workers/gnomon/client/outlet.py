@@ -47,6 +47,7 @@ class Outlet:
             connect=kafka(config.brokers, config.topic),
             reporter=self._reporter,
             spool=self._open_spool if config.spool_dir else None,
+            seal_to=config.seal_to,
             stats_topic=config.stats_topic,
         )
 

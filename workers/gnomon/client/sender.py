@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from gnomon.client import lifecycle
 from gnomon.client.buffer import Buffer
@@ -14,6 +14,9 @@ from gnomon.client.native import Bell, start_thread
 from gnomon.client.overflow import Overflow
 from gnomon.client.report import Reporter
 from gnomon.client.waiting import wait_until
+
+if TYPE_CHECKING:
+    from gnomon.client.sealing import Sealer
 
 Connect = Callable[[], Producer]
 GRACE_S: Final = 0.25
@@ -35,6 +38,12 @@ def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
     return connect
 
 
+def _sealer(seal_to: str) -> "Sealer":
+    from gnomon.client.sealing import Sealer  # noqa: PLC0415  only where a key is configured
+
+    return Sealer(seal_to)
+
+
 class Sender:
     """Owns the thread that moves a buffer's events to Kafka, for one process.
 
@@ -46,6 +55,7 @@ class Sender:
         connect: Makes a producer, in the thread.
         reporter: Writes the log line.
         spool: Makes a spool, in the thread; ``None``: there is none.
+        seal_to: Public key, or its file, that what events say is sealed for; ``None``: it is not.
         stats_topic: Where the figures go, once a minute and at the end.
 
     Attributes:
@@ -60,6 +70,7 @@ class Sender:
         connect: Connect,
         reporter: Reporter,
         spool: Callable[[], Spool] | None = None,
+        seal_to: str | None = None,
         stats_topic: str = "client-stats",
     ) -> None:
         self.ended = self.importing = False
@@ -67,11 +78,17 @@ class Sender:
         self._bell = Bell()
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._make_spool = spool
+        self._sealer = None if seal_to is None else _sealer(seal_to)
         self._bulletin = Bulletin(buffer, self.identity, stats_topic)
         self._token = [True]
         self._started = self._hurry = False
         self._stop_at_s: float | None = None
         self._drain: Drain | None = None
+
+    @property
+    def unsealed(self) -> int:
+        """How many payloads were dropped because they could not be sealed."""
+        return 0 if self._sealer is None else self._sealer.dropped
 
     @property
     def started(self) -> bool:
@@ -80,11 +97,11 @@ class Sender:
 
     def nudge(self, at_start: Callable[[], None]) -> None:
         """Have the thread look at the buffer. ``at_start`` is called if this starts it."""
-        if not self._started:
-            self._start(at_start)
-        elif (drain := self._drain) is not None and drain.asleep:
-            drain.asleep = False
+        self._buffer.idle = False
+        if self._started:
             self._bell.ring()
+        else:
+            self._start(at_start)
 
     def hurry(self) -> None:
         """Have everything sent without lingering."""
@@ -149,7 +166,10 @@ class Sender:
             identity=self.identity,
             bell=self._bell,
             overflow=overflow,
+            seal=None if self._sealer is None else self._sealer.seal,
         )
+        if self._sealer is not None:
+            self._sealer.prepare()
         drain.have_producer()
         self.importing = False
         self._drain = drain
