@@ -175,7 +175,7 @@ def test_a_wall_clock_that_is_set_back_spoils_nothing(
     client: Client, sent: Sent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     task = client.start("long")
-    monkeypatch.setattr(time, "time_ns", lambda: 1_000_000_000_000_000)
+    monkeypatch.setattr("gnomon.client.task.time_ns", lambda: 1_000_000_000_000_000)
     client.finish(task)
     monkeypatch.undo()
 

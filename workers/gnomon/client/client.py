@@ -4,24 +4,24 @@ import asyncio
 import math
 import os
 import time
-from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Self
+from typing import Any, Final, Self, TypeVar
 
-from gnomon.client.stats import Stats
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env
+from gnomon.client.open_tasks import OpenTasks
 from gnomon.client.outlet import Outlet
 from gnomon.client.report import logger
+from gnomon.client.stats import Stats
 from gnomon.client.task import Task
+from gnomon.client.tracing import name_of, traced
 from gnomon.client.waiting import wait_until
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, TASK_EVENTS
 
-FLUSH_S = 2.0
-MOST_OPEN_TASKS = 10_000
-"""Tasks begun with ``start`` that are remembered by their id; then the oldest is forgotten."""
+F = TypeVar("F", bound=Callable[..., Any])
+FLUSH_S: Final = 2.0
 
 
 class Client:
@@ -77,9 +77,12 @@ class Client:
         except ConfigurationError as error:
             logger.warning("gnomon: %s; nothing will be sent", error)
             config = ClientConfig()
-        self._config = config
-        self._outlet = Outlet(config)
-        self._open: OrderedDict[str, Task] = OrderedDict()
+        self._take(Outlet(config), config.agent_id)
+
+    def _take(self, outlet: Outlet, agent_id: str) -> None:
+        """Publish by way of ``outlet``."""
+        self._outlet, self._agent_id = outlet, agent_id
+        self._open = OpenTasks()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -125,17 +128,45 @@ class Client:
             estimate_s: The agent's own guess of the duration, in seconds.
             context: What is known beforehand: a flat mapping, so that a model can use it.
             unknown: Counted as invalid and ignored.
+
+        Of the context, what is not flat and finite is counted and left out.
         """
         if unknown:
             self._outlet.refuse("unknown argument")
-        return Task(
-            self._outlet,
-            task_type,
-            agent_id=self._config.agent_id if agent_id is None else agent_id,
-            task_id=task_id,
-            estimate_s=estimate_s,
-            context=context,
-        )
+        agent = self._agent_id if agent_id is None else agent_id
+        return Task(self._outlet, task_type, agent, task_id, estimate_s, context)
+
+    def traced(
+        self,
+        name: str | F | None = None,
+        *,
+        agent_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+    ) -> Any:
+        """A decorator: each call of the function is a task. With or without arguments.
+
+        For ``def``, ``async def``, and both kinds of generators, which are tasks from their first
+        item until they end or are closed.
+
+        Args:
+            name: What kind of work it is; by default the function's name, with its class.
+            agent_id: As in ``task``; so are the others.
+            estimate_s: As in ``task``.
+            context: As in ``task``.
+        """
+
+        def decorate(function: F) -> F:
+            task_type = name if isinstance(name, str) else name_of(function)
+
+            def begin() -> Task:
+                return self.task(
+                    task_type, agent_id=agent_id, estimate_s=estimate_s, context=context
+                )
+
+            return traced(function, begin)
+
+        return decorate(name) if callable(name) else decorate
 
     def start(
         self,
@@ -161,10 +192,7 @@ class Client:
             **unknown,
         )
         task.begin(started_at_ms)
-        if isinstance(task.task_id, str):
-            self._open[task.task_id] = task
-        if len(self._open) > MOST_OPEN_TASKS:
-            self._forget_oldest()
+        self._open.add(task)
         return task
 
     def finish(
@@ -177,19 +205,23 @@ class Client:
         deployment_succeeded: bool | None = None,
         finished_at_ms: int | None = None,
         duration_s: float | None = None,
-        **unknown: object,
+        **outcome: ContextValue,
     ) -> None:
         """End a task, given as it came from ``start`` or by its id.
 
-        ``finished_at_ms`` and ``duration_s`` are for replays; they are measured by default.
+        ``finished_at_ms`` and ``duration_s`` are for replays; they are measured by default. What
+        else is given is as in ``Task.set``.
         """
         begun = self._begun(task)
         if begun is None:
             return
+        if begun.over:
+            self._outlet.refuse("the task has ended before")
+            return
         begun.set(
             code_review_iterations=code_review_iterations,
             deployment_succeeded=deployment_succeeded,
-            **unknown,
+            **outcome,
         )
         if succeeded is False or error_type is not None:
             begun.fail(error_type)
@@ -255,20 +287,10 @@ class Client:
 
     def _begun(self, task: Task | str) -> Task | None:
         """The task that is meant, no longer remembered as open."""
-        if isinstance(task, Task):
-            if isinstance(task.task_id, str):
-                self._open.pop(task.task_id, None)
-            return task
-        begun = self._open.pop(task, None) if isinstance(task, str) else None
+        begun = self._open.remove(task)
         if begun is None:
             self._outlet.refuse("no such task was started")
         return begun
-
-    def _forget_oldest(self) -> None:
-        try:
-            self._open.popitem(last=False)
-        except KeyError:  # others have ended theirs meanwhile
-            return
 
     def _seconds(self, given: float | None, default: float) -> float:
         """How long to wait: ``given`` if it is a number."""

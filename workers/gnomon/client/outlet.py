@@ -1,23 +1,26 @@
-"""From an event to the buffer, on the agent's path: check, encode, count; never raise or wait."""
+"""From an event to the buffer, on the agent's path: check, count; never raise or wait."""
 
-import itertools
-import math
 import os
+from typing import Final
 
 import msgspec
 
 from gnomon import codec
-from gnomon.client import lifecycle
-from gnomon.client.buffer import Buffer, Record, Stats
+from gnomon.client import later, lifecycle
+from gnomon.client.buffer import Buffer, Later, Record
+from gnomon.client.checking import LARGEST_RECORD, SURELY_SMALL, flat, size_of
 from gnomon.client.config import ClientConfig
 from gnomon.client.delivery import Spool
-from gnomon.client.identity import MOST_BYTES as IDENTITY_BYTES
 from gnomon.client.report import Reporter
 from gnomon.client.sender import Sender, kafka
+from gnomon.client.stats import Stats
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
-_KINDS = (TaskStarted, TaskFinished, TaskCancelled)
+_KINDS: Final = (TaskStarted, TaskFinished, TaskCancelled)
+_NOT_FLAT: Final = "context and outcome must be flat: strings, finite numbers, bools"
+_SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
+"""Of mappings as ``flat`` reckons them: an item takes at least an eighth of that."""
 
 
 class Outlet:
@@ -25,25 +28,34 @@ class Outlet:
 
     Args:
         config: Where to and how much; without brokers everything here does nothing.
+
+    Attributes:
+        buffer: Where events wait; a forked child has an empty one.
+        id_prefix: Of the task ids made in this process.
+        serial: The number of the latest of them.
+        enabled: Whether events go anywhere at all.
     """
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
         self.enabled = bool(config.brokers)
         self._closed = False
+        self.serial = 0
         self._inherited: list[Sender] = []
+        self.buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
         self._set_up()
         if self.enabled:
+            self.buffer.wake = self._wake
             lifecycle.register(self)
+        else:
+            self.buffer.shut()
 
     def _set_up(self) -> None:
         config = self._config
-        self._ids = itertools.count()
-        self._id_prefix = os.urandom(8).hex()
-        self._buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
-        self._reporter = Reporter(self._buffer)
+        self.id_prefix = os.urandom(8).hex()
+        self._reporter = Reporter(self.buffer)
         self._sender = Sender(
-            self._buffer,
+            self.buffer,
             connect=kafka(config.brokers, config.topic),
             reporter=self._reporter,
             spool=self._open_spool if config.spool_dir else None,
@@ -57,78 +69,99 @@ class Outlet:
 
         return FileSpool(self._config.spool_dir, max_bytes=self._config.spool_bytes)
 
-    def new_task_id(self) -> str:
-        """An id nobody else has, in this process or another."""
-        return f"{self._id_prefix}-{next(self._ids):x}"
+    def _wake(self) -> None:
+        self._sender.nudge(self._prepare)
+
+    def _prepare(self) -> None:
+        lifecycle.close_at_exit(self)
 
     def emit(self, event: TaskEvent) -> bool:
         """Take ``event`` if it is valid and there is room; otherwise count why not."""
-        if not self.enabled:
-            return False
         try:
-            return self._emit(event)
+            size = size_of(event)
+            if size >= 0:
+                if not isinstance(event, TaskCancelled) and (
+                    event.context or (isinstance(event, TaskFinished) and event.outcome)
+                ):
+                    return self._emit_with_mappings(event, size)
+                return self._offer((size, later.given, event, {}, {}))
+            return self._emit_odd(event)
         except Exception as error:  # the agent's edge: nothing may reach it
             self.refuse(_reason(error))
             return False
 
-    def _emit(self, event: TaskEvent) -> bool:
-        buffer = self._buffer
-        if self._closed:
-            buffer.closed += 1
+    def _offer(self, event: Later) -> bool:
+        if type(event[2]) is TaskStarted:
+            return self.buffer.offer_start(event)
+        return self.buffer.offer_later(event)
+
+    def _emit_with_mappings(self, event: TaskStarted | TaskFinished, size: int) -> bool:
+        """Take an event that is valid but for its mappings, of which it gets copies."""
+        start = type(event) is TaskStarted
+        if not self.buffer.has_room(start=start):
             return False
+        context, more, refused = flat(event.context)
+        outcome: later.Values = {}
+        if isinstance(event, TaskFinished):
+            outcome, much, unfit = flat(event.outcome)
+            more, refused = more + much, refused + unfit
+        if refused:
+            self.refuse(_NOT_FLAT)
+            return False
+        copy = (size + more, later.given, event, context, outcome)
+        if size + more > SURELY_SMALL:
+            return self.offer_large(copy, start=start)
+        return self._offer(copy)
+
+    def _emit_odd(self, event: TaskEvent) -> bool:
+        """Take an event about which nothing is known: by what every reader will do."""
         if type(event) not in _KINDS:
             self.refuse("it is no task event")
             return False
-        start = type(event) is TaskStarted
-        if not buffer.has_room(start=start):
+        buffer = self.buffer
+        if not buffer.has_room(start=type(event) is TaskStarted):
             return False
-        if isinstance(event, TaskStarted) and not self._may_be_encoded(event):
+        looks = [flat(mapping) for mapping in _mappings(event)]
+        if any(refused for _, _, refused in looks):
+            self.refuse(_NOT_FLAT)
             return False
-        value = codec.encode(event)
-        if len(value) > MAX_EVENT_BYTES - IDENTITY_BYTES:
+        texts = [v for v in msgspec.structs.astuple(event) if isinstance(v, str | bytes)]
+        if sum(map(len, texts)) > MAX_EVENT_BYTES or sum(n for _, n, _ in looks) > _SURELY_LARGE:
             buffer.oversize += 1
             return False
-        codec.decode_task_event(value)  # what every reader will do: the contract itself
-        accepted = buffer.offer(Record(event.agent_id.encode(), value))
-        self._sender.nudge(self._prepare)
-        return accepted
+        value = codec.encode(event)
+        if len(value) > LARGEST_RECORD:
+            buffer.oversize += 1
+            return False
+        if codec.decode_task_event(value) != event:
+            raise ValueError  # something of it would be another value for its readers
+        return buffer.offer(Record(event.agent_id.encode(), value))
 
-    def _may_be_encoded(self, event: TaskStarted) -> bool:
-        """Refuse what JSON would silently change (NaN, bytes), and what is surely too large."""
-        estimate_s, length = event.estimate_s, 0
-        if estimate_s is not None and not math.isfinite(estimate_s):
-            self.refuse("estimate_s is not finite")
+    def offer_large(self, *events: Later, start: bool) -> bool:
+        """Take in the first of these that is small enough to be sent; the others are encoded."""
+        buffer = self.buffer
+        if not buffer.has_room(start=start):
             return False
-        for value in event.context.values():
-            if isinstance(value, str):
-                length += len(value)
-            elif isinstance(value, float):
-                if not math.isfinite(value):
-                    self.refuse("a value of context is not finite")
-                    return False
-            elif value is not None and not isinstance(value, int):
-                self.refuse("a value of context is neither a string, a number nor a bool")
-                return False
-        if length > MAX_EVENT_BYTES:
-            self._buffer.oversize += 1
-            return False
-        return True
+        for event in events:
+            if event[0] <= _SURELY_LARGE:
+                record = event[1](event)
+                if len(record.value) <= LARGEST_RECORD:
+                    return buffer.offer(record)
+        buffer.oversize += 1
+        return False
 
     def refuse(self, reason: str) -> None:
         """Count something invalid; the background thread may say so in the log."""
         if not self.enabled:
             return
-        self._buffer.invalid += 1
+        self.buffer.invalid += 1
         if self._reporter.note is None and not self._closed:
             self._reporter.note = reason
-            self._sender.nudge(self._prepare)
-
-    def _prepare(self) -> None:
-        lifecycle.close_at_exit(self)
+            self._wake()
 
     def stats(self) -> Stats:
         """The figures of one instant."""
-        return self._buffer.stats()
+        return self.buffer.stats() if self.enabled else Stats()
 
     def hurry(self) -> None:
         """Have what waits sent without lingering."""
@@ -144,11 +177,13 @@ class Outlet:
         The inherited sender is kept, never used: its sockets are the parent's.
         """
         self._inherited.append(self._sender)
+        self.buffer.clear()
         self._set_up()
 
     def begin_close(self) -> float:
         """Refuse events from now on and have the thread end; return the time it may take."""
         self._closed = True
+        self.buffer.shut()
         self._sender.stop(self._config.exit_timeout_s)
         return self._config.exit_timeout_s
 
@@ -157,7 +192,13 @@ class Outlet:
         self._sender.stop(timeout_s)
         self._sender.join(timeout_s)
         lifecycle.forget(self)
-        return self._buffer.pending + self._buffer.failed
+        return self.buffer.pending + self.buffer.failed
+
+
+def _mappings(event: TaskEvent) -> tuple[object, ...]:
+    if isinstance(event, TaskCancelled):
+        return ()
+    return (event.context, event.outcome) if isinstance(event, TaskFinished) else (event.context,)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,240 @@
+"""Whether every reader would take what an agent gives: told from types and lengths, unencoded.
+
+What passes here encodes to a record that decodes to the same event; a property test holds the
+checks against the contract's own decoder. Exact types only, so none of the agent's code is called
+where that is not said. Sizes are in bytes of JSON, reckoned from lengths: too small where
+characters need escapes or more than one byte, so what is not ``SURELY_SMALL`` is to be encoded.
+"""
+
+import math
+from collections.abc import Mapping
+from itertools import islice
+from typing import Final
+
+from gnomon.client.identity import MOST_BYTES
+from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+from gnomon.topics import MAX_EVENT_BYTES
+
+LARGEST_RECORD: Final = MAX_EVENT_BYTES - MOST_BYTES
+"""Bytes of an encoded event, with room for its identity."""
+SURELY_SMALL: Final = 8_000
+"""Of a size as it is reckoned here. A character takes six bytes at most (``\\u0000``), a number is
+reckoned with what it can take; sealed, that is still less than ``LARGEST_RECORD``."""
+START_SIZE: Final = 160
+END_SIZE: Final = 360
+"""What an event takes beside its strings and mappings."""
+LONGEST_ID: Final = 256
+MOST_ITEMS: Final = 1_000
+"""Of a mapping that is no dict: its own code brings forth the items, perhaps without end."""
+LATEST_MS: Final = 253_402_300_800_000
+LONGEST_S: Final = 9_000_000.0
+MOST_ITERATIONS: Final = 100_000_000
+LONGEST_REASON: Final = 1_024
+
+_ITEM_SIZE: Final = 30
+"""Quotes, colon and comma, and the longest number."""
+_INF: Final = math.inf
+_LEAST_INT: Final = -(2**63)
+_LARGEST_INT: Final = 2**64
+
+
+def plain_text(value: object, longest: int) -> str | None:
+    """``value`` as an exact string that can be sent, cut to ``longest``; ``None`` if it is none.
+
+    A subclass's own methods are not called, but for what it says of its class.
+    """
+    if type(value) is not str:
+        if not isinstance(value, str):
+            return None
+        value = str.__str__(value)
+    value = value[:longest]
+    return value if value.isascii() or _is_encodable(value) else None
+
+
+def is_identifier(value: object) -> bool:
+    """Whether ``value`` can be the id of an agent or a task, or a task's type."""
+    return (
+        type(value) is str
+        and 0 < len(value) <= LONGEST_ID
+        and (value.isascii() or _is_encodable(value))
+    )
+
+
+def flat(given: object) -> tuple[dict[str, ContextValue], int, int]:
+    """What can be sent of a mapping that an agent gives.
+
+    Returns:
+        A copy of the items that are flat and finite, its size, and how many items are not so.
+        What is of a subclass (as numpy's floats are) is taken as what it is one of.
+
+    Raises:
+        Exception: Whatever a mapping of the agent's own raises.
+    """
+    if type(given) is dict:
+        items = given.items()
+    elif isinstance(given, Mapping):
+        items = dict(islice(given.items(), MOST_ITEMS)).items()
+    else:
+        return {}, 0, 1
+    kept: dict[str, ContextValue] = {}
+    size = refused = 0
+    for key, value in items:
+        kind = type(value)
+        if kind is str:
+            fits = value.isascii() or _is_encodable(value)
+            size += len(value)
+        elif kind is int:
+            fits = _LEAST_INT <= value < _LARGEST_INT
+        elif kind is float:
+            fits = -_INF < value < _INF
+        elif not (fits := kind is bool or value is None):
+            value = _plain(value)  # noqa: PLW2901  its own methods are not called any more
+            fits = value is not None
+            size += len(value) if type(value) is str else 0
+        if fits and type(key) is str and (key.isascii() or _is_encodable(key)):
+            kept[key] = value
+            size += len(key) + _ITEM_SIZE
+        else:
+            refused += 1
+    return kept, size, refused
+
+
+def seconds(value: object) -> float | None:
+    """``value`` as a duration, or ``None`` if it is no finite number of seconds."""
+    if type(value) is not float:
+        if type(value) is int:
+            return value if 0 <= value < _LARGEST_INT else None
+        if not isinstance(value, float):
+            return None
+        value = float.__float__(value)
+    return value if 0.0 <= value < _INF else None
+
+
+def end_times(began_ms: int, ended_ms: object, duration_s: object) -> dict[str, float] | None:
+    """Fields of an end whose times are given, at least one of them; ``None`` if they cannot be.
+
+    Without a duration it is what lies between the times.
+    """
+    times: dict[str, float] = {}
+    if ended_ms is not None:
+        if type(ended_ms) is not int or not began_ms <= ended_ms < LATEST_MS:
+            return None
+        times["finished_at_ms"] = ended_ms
+        if duration_s is None:
+            duration_s = (ended_ms - began_ms) / 1_000
+    took_s = seconds(duration_s)
+    if took_s is None or took_s > LONGEST_S:
+        return None
+    return times | {"duration_s": float(took_s)}
+
+
+def size_of(event: TaskEvent) -> int:
+    """The size of an event that is valid as far as can be told at a glance; otherwise -1.
+
+    Its mappings are not looked at.
+    """
+    if type(event) is TaskFinished:
+        return _size_of_end(event)
+    if type(event) is TaskStarted:
+        return _size_of_start(event)
+    return _size_of_cancel(event) if type(event) is TaskCancelled else -1
+
+
+def _size_of_end(event: TaskFinished) -> int:
+    began, ended, duration_s = event.started_at_ms, event.finished_at_ms, event.duration_s
+    iterations, deployed, error = (
+        event.code_review_iterations,
+        event.deployment_succeeded,
+        event.error_type,
+    )
+    if (
+        type(began) is int
+        and type(ended) is int
+        and type(duration_s) is float
+        and 0 <= began <= ended < LATEST_MS
+        and 0.0 <= duration_s <= LONGEST_S
+        and type(event.succeeded) is bool
+        and (iterations is None or (type(iterations) is int and 0 <= iterations <= MOST_ITERATIONS))
+        and (deployed is None or type(deployed) is bool)
+        and (error is None or (type(error) is str and len(error) <= LONGEST_ID and error.isascii()))
+        and _is_estimate(event.estimate_s)
+        and event.sealed_context is None
+        and event.sealed_outcome is None
+        and event.traceparent is None
+        and event.producer_id is None
+        and event.seq is None
+    ):
+        return _with_names(END_SIZE, event.agent_id, event.task_id, event.task_type)
+    return -1
+
+
+def _size_of_start(event: TaskStarted) -> int:
+    began = event.started_at_ms
+    if (
+        type(began) is int
+        and 0 <= began < LATEST_MS
+        and _is_estimate(event.estimate_s)
+        and event.sealed_context is None
+        and event.traceparent is None
+        and event.producer_id is None
+        and event.seq is None
+    ):
+        return _with_names(START_SIZE, event.agent_id, event.task_id, event.task_type)
+    return -1
+
+
+def _size_of_cancel(event: TaskCancelled) -> int:
+    at_ms, reason = event.cancelled_at_ms, event.reason
+    if (
+        type(at_ms) is int
+        and 0 <= at_ms < LATEST_MS
+        and type(reason) is str
+        and len(reason) <= LONGEST_REASON
+        and reason.isascii()
+        and event.producer_id is None
+        and event.seq is None
+    ):
+        return _with_names(START_SIZE + len(reason), event.agent_id, event.task_id, "-")
+    return -1
+
+
+def _with_names(size: int, agent_id: str, task_id: str, task_type: str) -> int:
+    if type(agent_id) is str and type(task_id) is str and type(task_type) is str:
+        agent, task, kind = len(agent_id), len(task_id), len(task_type)
+        if (
+            0 < agent <= LONGEST_ID
+            and 0 < task <= LONGEST_ID
+            and 0 < kind <= LONGEST_ID
+            and agent_id.isascii()
+            and task_id.isascii()
+            and task_type.isascii()
+        ):
+            return size + agent + task + kind
+    return -1
+
+
+def _is_estimate(value: float | None) -> bool:
+    return value is None or (type(value) is float and 0.0 <= value < _INF)
+
+
+def _plain(value: object) -> ContextValue:
+    """A string or number of a subclass, without its own methods; ``None`` if it is neither."""
+    if isinstance(value, str):
+        text = str.__str__(value)
+        return text if _is_encodable(text) else None
+    if isinstance(value, float):
+        number = float.__float__(value)
+        return number if -_INF < number < _INF else None
+    if isinstance(value, int):
+        whole = int.__int__(value)
+        return whole if _LEAST_INT <= whole < _LARGEST_INT else None
+    return None
+
+
+def _is_encodable(text: str) -> bool:
+    """Whether it has no lone surrogates."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
