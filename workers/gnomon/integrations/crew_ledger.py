@@ -41,7 +41,7 @@ class _Scope:
 
 @dataclass(slots=True, frozen=True, kw_only=True)
 class _End:
-    at_ms: int
+    at_ms: float
     scope: str
     error_type: str | None
 
@@ -68,7 +68,7 @@ class CrewLedger:
         *,
         agent_id: str,
         task_type: str,
-        at_ms: int,
+        at_ms: float,
         context: Mapping[str, ContextValue],
     ) -> None:
         """A run begins."""
@@ -83,7 +83,7 @@ class CrewLedger:
             )
             self._settle(at_ms)
 
-    def begin_tool(self, key: str, *, scope: str, agent_id: str, tool: str, at_ms: int) -> None:
+    def begin_tool(self, key: str, *, scope: str, agent_id: str, tool: str, at_ms: float) -> None:
         """A tool begins to be used in ``scope``."""
         with self._lock:
             self._recorder.begin(
@@ -98,27 +98,29 @@ class CrewLedger:
             self._scope(scope).started(key)
             self._settle(at_ms)
 
-    def end(self, key: str, *, scope: str, at_ms: int, error_type: str | None = None) -> None:
+    def end(self, key: str, *, scope: str, at_ms: float, error_type: str | None = None) -> None:
         """The run that began as ``key`` has ended."""
         with self._lock:
             self._wait(key, _End(at_ms=at_ms, scope=scope, error_type=error_type))
             self._settle(at_ms)
 
-    def end_tool(self, key: str, *, scope: str, at_ms: int, error_type: str | None = None) -> None:
+    def end_tool(
+        self, key: str, *, scope: str, at_ms: float, error_type: str | None = None
+    ) -> None:
         """The use of a tool that began as ``key`` has ended."""
         with self._lock:
             self._scope(scope).ended(key)
             self._wait(key, _End(at_ms=at_ms, scope="", error_type=error_type))
             self._settle(at_ms)
 
-    def begin_call(self, key: str, *, scope: str, at_ms: int) -> None:
+    def begin_call(self, key: str, *, scope: str, at_ms: float) -> None:
         """A model begins to be called in ``scope``."""
         with self._lock:
             self._scope(scope).started(key)
             self._settle(at_ms)
 
     def end_call(
-        self, key: str, *, scope: str, at_ms: int, input_tokens: int = 0, output_tokens: int = 0
+        self, key: str, *, scope: str, at_ms: float, input_tokens: int = 0, output_tokens: int = 0
     ) -> None:
         """A model has answered, or failed to."""
         with self._lock:
@@ -132,7 +134,7 @@ class CrewLedger:
         with self._lock:
             self._settle(None)
 
-    def _settle(self, now_ms: int | None) -> None:
+    def _settle(self, now_ms: float | None) -> None:
         """Publish the ends whose start is here and whose calls have all ended, or took too long."""
         for key, end in list(self._ends.items()):
             run = self._recorder.run(key)

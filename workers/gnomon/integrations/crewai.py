@@ -194,8 +194,8 @@ def _scope(event: Any) -> str:
     return f"task:{event.task_id}" if event.task_id else f"agent:{event.agent_role}"
 
 
-def _at_ms(event: Any) -> int:
-    return int(event.timestamp.timestamp() * MS_PER_S)
+def _at_ms(event: Any) -> float:
+    return float(event.timestamp.timestamp() * MS_PER_S)
 
 
 def _context(agent: Any) -> dict[str, ContextValue]:

@@ -11,7 +11,6 @@ from typing import Any
 
 from agents.tracing import TracingProcessor, add_trace_processor
 
-from gnomon.events import ContextValue
 from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
 
 FRAMEWORK = "openai-agents"
@@ -57,7 +56,6 @@ class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed 
                 parent=parent,
                 agent_id=data.name,
                 task_type=self._workflows.get(span.trace_id, data.name),
-                context=_context(data),
             )
         elif data.type == "function":
             self._note_exception(key)
@@ -135,11 +133,6 @@ def instrument(client: Emitter | None = None) -> GnomonProcessor:
     processor = GnomonProcessor(client)
     add_trace_processor(processor)
     return processor
-
-
-def _context(data: Any) -> dict[str, ContextValue]:
-    """What is known of an agent beforehand."""
-    return {"handoffs": len(data.handoffs or ())}
 
 
 def _model(response: Any) -> object:

@@ -41,7 +41,8 @@ class Run:
     """One open task.
 
     ``calls`` has the input and output tokens of each call of a model, of runs inside this one
-    too; ``totals`` what the framework itself summed up, which then counts instead.
+    too; ``totals`` what the framework itself summed up, which then counts instead. Times that a
+    framework gives are finer than a millisecond.
     """
 
     task_id: str
@@ -50,7 +51,7 @@ class Run:
     parent: "Run | None"
     is_tool: bool
     context: dict[str, ContextValue]
-    started_at_ms: int
+    started_at_ms: float
     t0_ns: int
     calls: list[tuple[int, int]] = field(default_factory=list)
     totals: list[tuple[int, int]] = field(default_factory=list)
@@ -62,13 +63,11 @@ class Run:
         if self.is_tool:
             return {}
         tokens = self.totals or self.calls
-        return {
-            "llm_calls": len(self.calls),
-            "tool_calls": len(self.tools),
-            "input_tokens": sum(given for given, _ in tokens),
-            "output_tokens": sum(made for _, made in tokens),
-            **self.facts,
-        }
+        given, made = sum(pair[0] for pair in tokens), sum(pair[1] for pair in tokens)
+        # Not every model says what a call has cost: none is not the same as nothing.
+        figures = {"input_tokens": given, "output_tokens": made} if given or made else {}
+        counts = {"llm_calls": len(self.calls), "tool_calls": len(self.tools)}
+        return {**counts, **figures, **self.facts}
 
 
 class Recorder:
@@ -98,7 +97,7 @@ class Recorder:
         task_type: str,
         context: Mapping[str, ContextValue] | None = None,
         is_tool: bool = False,
-        at_ms: int | None = None,
+        at_ms: float | None = None,
     ) -> Run:
         """A task begins, now or at ``at_ms``."""
         inside = self.run(parent)
@@ -118,7 +117,7 @@ class Recorder:
                 agent_id=run.agent_id,
                 task_id=run.task_id,
                 task_type=run.task_type,
-                started_at_ms=run.started_at_ms,
+                started_at_ms=int(run.started_at_ms),
                 context=run.context,
             )
         )
@@ -162,7 +161,7 @@ class Recorder:
         *,
         succeeded: bool = True,
         error_type: str | None = None,
-        at_ms: int | None = None,
+        at_ms: float | None = None,
     ) -> None:
         """A task ends, now or at ``at_ms``; nothing if it is not open."""
         run = self._runs.pop(key, None)
@@ -177,8 +176,8 @@ class Recorder:
                 agent_id=run.agent_id,
                 task_id=run.task_id,
                 task_type=run.task_type,
-                started_at_ms=run.started_at_ms,
-                finished_at_ms=max(now_ms, run.started_at_ms),
+                started_at_ms=int(run.started_at_ms),
+                finished_at_ms=int(max(now_ms, run.started_at_ms)),
                 duration_s=duration_s,
                 succeeded=succeeded and error_type is None,
                 error_type=None if error_type is None else error_type[:LONGEST_NAME],
@@ -195,7 +194,7 @@ class Recorder:
                 TaskCancelled(
                     agent_id=run.agent_id,
                     task_id=run.task_id,
-                    cancelled_at_ms=max(time.time_ns() // NS_PER_MS, run.started_at_ms),
+                    cancelled_at_ms=int(max(time.time_ns() // NS_PER_MS, run.started_at_ms)),
                     reason=reason[:LONGEST_REASON],
                 )
             )
