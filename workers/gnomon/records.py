@@ -2,14 +2,17 @@
 
 A stage's batch function takes the state of one partition and the records of one fetched batch,
 and returns ``Outputs``. The runtime writes those to the same partition number of each output
-topic, so records keyed by ``agent_id`` stay together whatever partitioner the producer used.
+topic, so records keyed by ``agent_id`` stay together whatever partitioner the producer used;
+only a stage that makes the keys itself has them partitioned by key.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
+REDRIVEN: Final = "gnomon-redriven"
+"""Header of a record sent back to its topic: partition and offset of its dead letter."""
 Keyed = tuple[bytes | None, bytes | None]
 """Key and value of one record to write; a value of ``None`` is a tombstone."""
 
@@ -67,10 +70,14 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Outputs:
-    """What one batch of one partition leads to. ``by_topic`` has base names, without prefix."""
+    """What one batch of one partition leads to. ``by_topic`` has base names, without prefix.
+
+    The records of the topics in ``by_key`` go where Kafka's own partitioner puts their keys.
+    """
 
     by_topic: dict[str, list[Keyed]] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
+    by_key: set[str] = field(default_factory=set)
 
     def topic(self, name: str) -> list[Keyed]:
         """The list of records to write to ``name``, to be appended to."""

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from gnomon.settings import Settings
-from gnomon.stages import STAGES
+from gnomon.stages import OPTIONAL_STAGES, STAGES
 
 MAX_PORT = 65_535
 
@@ -17,7 +17,11 @@ MAX_PORT = 65_535
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "stages", nargs="*", metavar="STAGE", help=f"{', '.join(STAGES)}; all of them by default"
+        "stages",
+        nargs="*",
+        metavar="STAGE",
+        help=f"{', '.join(STAGES)}; all of them by default. By name also {OPTIONAL_STAGES[0]}:"
+        " task events from the topic of an OpenTelemetry Collector",
     )
     parser.add_argument(
         "--port",
@@ -37,10 +41,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run one stage here, or several as children of a supervisor."""
     stages: Sequence[str] = options.stages or STAGES
-    unknown = [stage for stage in stages if stage not in STAGES]
+    known = (*STAGES, *OPTIONAL_STAGES)
+    unknown = [stage for stage in stages if stage not in known]
     if unknown:
         print(
-            f"gnomon worker: no stage is called {unknown[0]!r}; there are {', '.join(STAGES)}",
+            f"gnomon worker: no stage is called {unknown[0]!r}; there are {', '.join(known)}",
             file=sys.stderr,
         )
         return 2

@@ -30,6 +30,8 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "vault": (COMPARISONS.name,),
 }
 """What each stage reads; a test holds it against the stages."""
+OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}
+"""The same of those that are only told of where their topics are."""
 
 
 FEW = 100
@@ -68,7 +70,8 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    names = sorted({prefix + topic for inputs in INPUTS.values() for topic in inputs})
+    every = {**OPTIONAL_INPUTS, **INPUTS}
+    names = sorted({prefix + topic for inputs in every.values() for topic in inputs})
     partitions = await partitions_of(brokers, names)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers,
@@ -87,7 +90,8 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
                 consumer,
                 admin,
             )
-            for name, inputs in INPUTS.items()
+            for name, inputs in every.items()
+            if name in INPUTS or prefix + inputs[0] in partitions
         ]
     except KafkaError as error:
         raise no_broker(brokers, error) from error

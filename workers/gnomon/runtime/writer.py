@@ -19,6 +19,7 @@ from aiokafka.errors import (
     ProducerFenced,
     RecordListTooLargeError,
 )
+from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
@@ -75,7 +76,8 @@ class TransactionalWriter:
         """Write all of ``outputs`` and commit ``offsets``, or none of both.
 
         Args:
-            outputs: Records by base topic name; each goes to this partition's number.
+            outputs: Records by base topic name; each goes to this partition's number, unless its
+                topic is one of those partitioned by key.
             offsets: Next offset to read, by full topic name; empty for outputs of a tick.
 
         Raises:
@@ -128,32 +130,50 @@ class TransactionalWriter:
     async def _send(self, outputs: Outputs) -> None:
         pending: list[Any] = []
         for name, records in outputs.by_topic.items():
-            if records:
-                await self._send_all(self._prefix + name, records, pending)
+            topic = self._prefix + name
+            if records and name in outputs.by_key:
+                for partition, part in (await self._by_key(topic, records)).items():
+                    await self._send_all(topic, partition, part, pending)
+            elif records:
+                await self._send_all(topic, self._partition, records, pending)
         pending.extend([await self._send_dead(letter) for letter in outputs.dead])
         for delivery in pending:
             await delivery
 
-    async def _send_all(self, topic: str, records: Sequence[Keyed], pending: list[Any]) -> None:
+    async def _by_key(self, topic: str, records: Sequence[Keyed]) -> Mapping[int, list[Keyed]]:
+        """The records by partition of ``topic``, as Kafka's own clients would choose it."""
+        known = sorted(await self._producer.partitions_for(topic))
+        place = DefaultPartitioner()
+        parts: dict[int, list[Keyed]] = {}
+        for record in records:
+            parts.setdefault(place(record[0], known, known), []).append(record)
+        return parts
+
+    async def _send_all(
+        self, topic: str, partition: int, records: Sequence[Keyed], pending: list[Any]
+    ) -> None:
         create_batch, send_batch = self._producer.create_batch, self._producer.send_batch
         batch = create_batch()
         append = batch.append
         for key, value in records:
             if append(key=key, value=value, timestamp=None) is None:
-                pending.append(await send_batch(_sized(batch), topic, partition=self._partition))
+                pending.append(await send_batch(_sized(batch), topic, partition=partition))
                 batch = create_batch()
                 append = batch.append
                 append(key=key, value=value, timestamp=None)
-        pending.append(await send_batch(_sized(batch), topic, partition=self._partition))
+        pending.append(await send_batch(_sized(batch), topic, partition=partition))
 
     async def _send_dead(self, letter: DeadLetter) -> Any:
         record = letter.record
+        topic = self._prefix + DEAD_LETTERS.name
+        # An input that is not gnomon's own may have more partitions.
+        partition = self._partition % len(await self._producer.partitions_for(topic))
         key = record.key if record.key is not None or record.value is not None else b""
         return await self._producer.send(
-            self._prefix + DEAD_LETTERS.name,
+            topic,
             value=record.value and record.value[:MAX_DEAD_BYTES],
             key=key and key[:MAX_EVENT_BYTES],
-            partition=self._partition,
+            partition=partition,
             headers=list(_why(letter, stage=self._stage)),
         )
 

@@ -22,7 +22,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
         case "features":
             from gnomon.stages.features import FeaturesStage  # noqa: PLC0415
 
-            return FeaturesStage(settings)
+            return FeaturesStage(settings, metrics=metrics)
         case "shadow":
             from gnomon.models.registry import Registry  # noqa: PLC0415
             from gnomon.stages.live_models import LiveModels  # noqa: PLC0415
@@ -48,5 +48,9 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             from gnomon.stages.vault import VaultStage  # noqa: PLC0415
 
             return VaultStage(settings, metrics=metrics)
+        case "collector":
+            from gnomon.stages.collector import CollectorStage  # noqa: PLC0415
+
+            return CollectorStage()
         case _:
             raise ValueError(f"no stage is called {name!r}")

@@ -1,7 +1,7 @@
 """Stage 1, features: task events in; started tasks with their feature vectors out.
 
-Also writes each agent's latest rolling features, and refuses what is no task event: the only
-stage that makes a dead letter of a record of task-events.
+Also writes each agent's latest rolling features, what has been read of each client process, and
+refuses what is no task event: the only stage that makes a dead letter of a record of task-events.
 """
 
 import logging
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, restore, snapshot, tick
 from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.topics import TASK_EVENTS
 
@@ -23,8 +24,9 @@ class FeaturesStage:
     stateful = True
     gather_ms = 30
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._config = FeaturesConfig.from_settings(settings)
+        self._metrics = metrics
 
     async def start(self) -> None:
         """Say it where the fold takes more than twice its time."""
@@ -36,24 +38,28 @@ class FeaturesStage:
 
     def new_state(self, partition: int) -> FeaturesState:
         """No agent is known."""
-        return FeaturesState()
+        return FeaturesState(partition=partition)
 
     async def apply(self, state: FeaturesState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
-        return fold(state, records, config=self._config)
+        outputs = fold(state, records, config=self._config)
+        partition, producers = str(state.partition), state.producers
+        self._metrics.set("gnomon_records_repeated", producers.repeated, partition)
+        self._metrics.set("gnomon_producers_known", len(producers), partition)
+        return outputs
 
     def tick(self, state: FeaturesState, idle_ms: int) -> Outputs:
-        """Let silent agents' features decay: event time goes on while nothing comes."""
+        """Let silent agents' features decay, and tell of clients: time goes on if nothing comes."""
         newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
         return tick(state, newest_ms + idle_ms)
 
     def snapshot(self, state: FeaturesState) -> bytes:
-        """All agents."""
+        """All agents and producers."""
         return snapshot(state)
 
     def restore(self, partition: int, data: bytes) -> FeaturesState:
-        """All agents."""
-        return restore(data)
+        """All agents and producers."""
+        return restore(data, partition=partition)
 
     def status(self) -> Mapping[str, object]:
         """Which form of an agent's memory this installation has."""
