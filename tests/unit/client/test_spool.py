@@ -114,7 +114,7 @@ class Model(RuleBasedStateMachine):
         assert not self.folder.exists() or list(self.folder.iterdir()) == []
 
 
-@pytest.mark.parametrize("read_at_once", [32_768, 50])
+@pytest.mark.parametrize("read_at_once", [131_072, 50])
 def test_the_spool_is_a_list_that_outlives_crashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_at_once: int
 ) -> None:
@@ -499,3 +499,24 @@ def test_a_segment_that_cannot_be_read_is_left_for_another(
     assert drain(later) == some(9)[:3]
     later.close()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_files_that_cannot_be_deleted_are_not_read_twice_by_one_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=100)
+    dead.append(some(9))
+    die(dead)
+    now_s = [0.0]
+    spool = FileSpool(tmp_path, max_bytes=MIB, clock_s=lambda: now_s[0])
+
+    def unlink(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", unlink)
+        assert drain(spool) == some(9)
+        now_s[0] += 100
+        assert drain(spool) == []
+        assert spool.trouble == "Read-only file system"
+        spool.close()

@@ -24,7 +24,7 @@ from gnomon.client.spool_folder import (
 from gnomon.client.spool_format import decode, decode_position, encode_position
 
 LONGEST_POSITION: Final = 64
-LOAD_BYTES: Final = 32 << 10
+LOAD_BYTES: Final = 128 << 10
 """Read at once: little, as the agent's own threads want the interpreter meanwhile."""
 
 
