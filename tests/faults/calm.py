@@ -105,7 +105,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     vault = VaultStage(settings, metrics=metrics)
     await vault.start()
     for stage in (
-        FeaturesStage(settings),
+        FeaturesStage(settings, metrics=metrics),
         ShadowStage(nothing_live, metrics=metrics),
         ComparisonStage(settings, metrics=metrics),
         vault,

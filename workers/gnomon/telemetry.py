@@ -13,6 +13,8 @@ MetricName = Literal[
     "gnomon_records_total",
     "gnomon_batches_total",
     "gnomon_dead_letters_total",
+    "gnomon_records_repeated",
+    "gnomon_producers_known",
     "gnomon_batch_seconds",
     "gnomon_transaction_seconds",
     "gnomon_lag_records",
@@ -44,6 +46,9 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_records_total": Metric("counter", "Records read.", ("stage", "topic")),
     "gnomon_batches_total": Metric("counter", "Batches committed.", ("stage",)),
     "gnomon_dead_letters_total": Metric("counter", "Records refused.", ("stage", "reason")),
+    # A gauge, though it only grows: it is part of the state, so a recovery counts nothing twice.
+    "gnomon_records_repeated": Metric("gauge", "Records read before, dropped.", ("partition",)),
+    "gnomon_producers_known": Metric("gauge", "Client processes remembered.", ("partition",)),
     "gnomon_batch_seconds": Metric("histogram", "Time of a batch's own work.", ("stage",)),
     "gnomon_transaction_seconds": Metric("histogram", "Time to write and commit.", ("stage",)),
     "gnomon_lag_records": Metric("gauge", "Records not yet read.", ("stage", "partition")),

@@ -1,9 +1,22 @@
 """State as bytes and back."""
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.features.support import configs, events, random_log, records, run
+from tests.unit.features.support import (
+    HOUR,
+    MINUTE,
+    T0,
+    configs,
+    events,
+    finished,
+    random_log,
+    records,
+    run,
+    started,
+)  # fmt: skip
 
 from gnomon.errors import GnomonError
 from gnomon.events import TaskEvent
@@ -60,7 +73,7 @@ GOOD = _bytes()
         (GOOD[:10], "not a snapshot"),
         (GOOD[:18], "not a snapshot"),
         (b"x" + GOOD, "not a snapshot"),
-        (GOOD[:16] + b"\x03\x00" + GOOD[18:], "version 3"),
+        (GOOD[:16] + b"\x09\x00" + GOOD[18:], "version 9"),
         (GOOD[:-1], "damaged"),
         (GOOD + b"\0", "damaged"),
         (GOOD[:200] + bytes([GOOD[200] ^ 1]) + GOOD[201:], "damaged"),
@@ -70,6 +83,29 @@ GOOD = _bytes()
 def test_what_cannot_be_read_is_refused(data: bytes, says: str) -> None:
     with pytest.raises(SnapshotError, match=says):
         restore(data)
+
+
+OLDER = base64.b64decode(
+    "Z25vbW9uLmZlYXR1cmVzAAIAL8ZN+RQAAACTzwAAAZd0INwAzwAAAZ19FKwAAsAAAACSoWHcABDPAAABl3RXyoDP"
+    "AAABnX0UrAD/A84BvQyHGMQQYMYhdJcBAADAsCJ0lwEAAMQQAFhH+A0AAAAArCP8BgAAAMQILQAAAAAAAADEAMQQ"
+    "dDABAAAAAAB0MQEAAAAAAMQQgWFF6C4DAADBjEPoLgMAAMQIdDMBAAAAAADECIDKV3SXAQAAxBgBgGCNngIAAAEA"
+    "6wi/AQAAAIB1hN8AAACRkqF4xBgBgGCNngIAAAEA6wi/AQAAAIB1hN8AAABLAAAAkqFi3AAQzwAAAZd0IjuQzwAA"
+    "AZ19FKwA/wHOAb0R7BjEAMQAxADEAMQAxADECHQyAQAAAAAAxAiQOyJ0lwEAAMQIAAAAAAAAAACQ"
+)
+"""Version 2, as release 0.1.0 wrote it of the five events below, of task ids ``t0`` to ``t3``."""
+
+
+def test_a_snapshot_of_the_earlier_version_is_read() -> None:
+    log: list[TaskEvent] = [
+        started("t1", T0),
+        finished("t1", T0 + MINUTE, duration_s=60.0, reviews=2, deployed=True),
+        started("t2", T0 + 90_000, agent="b", task_type="y"),
+        finished("t0", T0 + 2 * MINUTE, duration_s=30.0, succeeded=False),
+        started("t3", T0 + HOUR),
+    ]
+    state = FeaturesState()
+    run(log, state=state)
+    assert snapshot(restore(OLDER)) == snapshot(state)
 
 
 def test_the_error_is_one_of_ours() -> None:

@@ -5,7 +5,7 @@ from gnomon.features.figures import AgentMemory
 from gnomon.features.state import FeaturesState
 from gnomon.features.vector import agent_features
 from gnomon.records import Keyed, Outputs
-from gnomon.topics import AGENT_FEATURES
+from gnomon.topics import AGENT_FEATURES, CLIENT_STATS
 
 
 def publish(state: FeaturesState, agent_id: str, agent: AgentMemory, *, as_of_ms: int) -> Keyed:
@@ -28,7 +28,7 @@ def _watch(state: FeaturesState, agent_id: str, agent: AgentMemory, *, as_of_ms:
 
 
 def tick(state: FeaturesState, now_ms: int) -> Outputs:
-    """Let time pass: the features of silent agents decay, down to zero.
+    """Let time pass: silent agents decay, down to zero, and what was read of clients is told.
 
     Costs in proportion to the agents something may have changed for in the minutes since the last
     tick. No later value depends on whether, or when, this was called.
@@ -39,7 +39,7 @@ def tick(state: FeaturesState, now_ms: int) -> Outputs:
 
     Returns:
         For agent-features, each agent with fewer finishes in the hour, or fewer tasks in flight,
-        than when last written.
+        than when last written; for client-stats, each producer of whom more was read since then.
     """
     outputs = Outputs()
     for agent_id, agent in state.decayed(now_ms):
@@ -50,4 +50,6 @@ def tick(state: FeaturesState, now_ms: int) -> Outputs:
             decayed = publish(state, agent_id, agent, as_of_ms=as_of_ms)
             outputs.topic(AGENT_FEATURES.name).append(decayed)
     state.forget_silent()
+    if told := state.producers.told(state.partition):
+        outputs.by_topic[CLIENT_STATS.name] = told
     return outputs

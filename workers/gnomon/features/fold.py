@@ -6,18 +6,22 @@ once; one that is late (older than the agent's newest event time less the allowe
 out of the window and is counted, and still enters the last runs, which are in order of arrival.
 A start whose end has been read already is taken for a repeat. A cancelled task that finishes all
 the same counts as finished. Repeats change nothing but the agent's newest event time.
+
+What says which client process it comes from, and has been read before, is passed over entirely:
+that is told for longer than the ends of tasks are, and by the record, not by the task. What an
+operator sends again is not: it may be what no stage could process the first time.
 """
 
 from collections.abc import Sequence
 
 from gnomon import codec
-from gnomon.events import TaskFinished, TaskStarted
+from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 from gnomon.features.config import HOUR_MS, MEMORY_MS, FeaturesConfig
 from gnomon.features.decay import publish
 from gnomon.features.figures import AgentMemory
 from gnomon.features.state import FeaturesState
 from gnomon.features.vector import task_features
-from gnomon.records import DeadLetter, Keyed, Outputs, SourceRecord
+from gnomon.records import REDRIVEN, DeadLetter, Keyed, Outputs, SourceRecord
 from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
 
 
@@ -33,10 +37,14 @@ def fold(
 
     Returns:
         Records for task-features and agent-features, and those refused with the reasons of
-        ``codec.refusal`` or ``clock_ahead``. A refused record changes nothing.
+        ``codec.refusal`` or ``clock_ahead``. A refused record changes nothing but, if it can be
+        decoded, what is known to have been read of its producer.
     """
     records, events, refused = codec.read_task_events(records)
     outputs = Outputs(dead=[DeadLetter(r, error.reason, error.detail) for r, error in refused])
+    repeats = state.producers.take(records, events)
+    if repeats:
+        records, events = _without(records, events, repeats)
     vectors: list[Keyed] = []
     touched: dict[str, AgentMemory] = {}
     kept_ms, max_ahead_ms = HOUR_MS + config.max_lateness_ms, config.max_clock_ahead_ms
@@ -80,3 +88,12 @@ def fold(
     }
     outputs.by_topic = {name: rows for name, rows in written.items() if rows}
     return outputs
+
+
+def _without(
+    records: Sequence[SourceRecord], events: Sequence[TaskEvent], repeats: Sequence[int]
+) -> tuple[Sequence[SourceRecord], Sequence[TaskEvent]]:
+    """What is left of the batch without its repeats; those sent again on purpose stay."""
+    dropped = {at for at in repeats if all(name != REDRIVEN for name, _ in records[at].headers)}
+    kept = [at for at in range(len(records)) if at not in dropped]
+    return [records[at] for at in kept], [events[at] for at in kept]

@@ -1,22 +1,27 @@
 """A partition's state as bytes, and back.
 
-``magic · version · CRC-32 · head · agents``; the head and each agent are msgpack behind their
-length in four bytes, so that no second copy of a large state is ever made. What follows from the
-rest (sums, order of durations, the watch) is built anew.
+``magic · version · CRC-32 · head · agents · producers``; the head, each agent and each producer are
+msgpack behind their length in four bytes, so that no second copy of a large state is ever made.
+What follows from the rest (sums, order of durations, the watch) is built anew. Version 2 is the
+same without producers.
 """
 
 import zlib
 from collections.abc import Iterator
+from itertools import chain, islice
 from typing import Final
 
 import msgspec
 
 from gnomon.errors import GnomonError
 from gnomon.features.figures import AgentMemory, Columns
+from gnomon.features.producers import Producers
+from gnomon.features.received import Received, ReceivedColumns
 from gnomon.features.state import FeaturesState
 
 _MAGIC: Final = b"gnomon.features\0"
-_VERSION: Final = 2
+_VERSION: Final = 3
+_READABLE: Final = (2, _VERSION)
 _HEAD: Final = len(_MAGIC) + 2 + 4
 _LENGTH: Final = 4
 
@@ -29,26 +34,47 @@ class _Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     seen_from_ms: int
     appended_ms: int
     agents: int
+    older: int = 0
+    newer: int = 0
+    span: int = -1
+    heard_ms: int = 0
+    repeated: int = 0
 
 
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _decode_head: Final = msgspec.msgpack.Decoder(_Head).decode
 _decode_agent: Final = msgspec.msgpack.Decoder(tuple[str, Columns]).decode
+_decode_producer: Final = msgspec.msgpack.Decoder(tuple[str, ReceivedColumns]).decode
 
 
 def snapshot(state: FeaturesState) -> bytes:
     """Write ``state`` down. It is not changed."""
     data = bytearray(_MAGIC + _VERSION.to_bytes(2, "little") + bytes(4))
-    _append(data, _Head(state.seen_from_ms, state.appended_ms, len(state.agents)))
+    producers = state.producers
+    head = _Head(
+        state.seen_from_ms,
+        state.appended_ms,
+        len(state.agents),
+        len(producers.older),
+        len(producers.newer),
+        producers.span,
+        producers.heard_ms,
+        producers.repeated,
+    )
+    _append(data, head)
     for agent_id, agent in state.agents.items():
         _append(data, (agent_id, agent.columns()))
+    for producer_id, received in chain(producers.older.items(), producers.newer.items()):
+        _append(data, (producer_id, received.columns()))
     with memoryview(data) as view:
         data[_HEAD - 4 : _HEAD] = zlib.crc32(view[_HEAD:]).to_bytes(4, "little")
     return bytes(data)
 
 
-def restore(data: bytes, memory: type[AgentMemory] | None = None) -> FeaturesState:
-    """Build the state that ``snapshot`` wrote down.
+def restore(
+    data: bytes, memory: type[AgentMemory] | None = None, *, partition: int = 0
+) -> FeaturesState:
+    """Build the state that ``snapshot`` wrote down of ``partition``.
 
     Raises:
         SnapshotError: Cut short, damaged, of another kind or version, or of no use here.
@@ -56,24 +82,37 @@ def restore(data: bytes, memory: type[AgentMemory] | None = None) -> FeaturesSta
     if data[: len(_MAGIC)] != _MAGIC or len(data) < _HEAD:
         raise SnapshotError("not a snapshot of features")
     version = int.from_bytes(data[len(_MAGIC) : len(_MAGIC) + 2], "little")
-    if version != _VERSION:
-        raise SnapshotError(f"version {version} of the snapshot is not {_VERSION}")
+    if version not in _READABLE:
+        raise SnapshotError(f"version {version} of the snapshot is none of {_READABLE}")
     body = memoryview(data)[_HEAD:]
     if zlib.crc32(body) != int.from_bytes(data[_HEAD - 4 : _HEAD], "little"):
         raise SnapshotError("the snapshot is damaged: its checksum differs")
-    state = FeaturesState() if memory is None else FeaturesState(memory)
+    state = FeaturesState(partition=partition)
+    state.memory = state.memory if memory is None else memory
     try:
         parts = _parts(body)
         head = _decode_head(next(parts, b""))
-        for part in parts:
+        for part in islice(parts, head.agents):
             agent_id, columns = _decode_agent(part)
             state.put(agent_id, state.memory.restored(columns))
+        _put_producers(state.producers, head, parts)
     except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotError(f"the snapshot cannot be read: {error}") from error
     if len(state.agents) != head.agents:
         raise SnapshotError(f"{len(state.agents)} agents where there should be {head.agents}")
+    if len(state.producers) != head.older + head.newer:
+        raise SnapshotError("the snapshot has another number of producers than it says")
     state.seen_from_ms, state.appended_ms = head.seen_from_ms, head.appended_ms
     return state
+
+
+def _put_producers(producers: Producers, head: _Head, parts: Iterator[memoryview]) -> None:
+    producers.span, producers.heard_ms = head.span, head.heard_ms
+    producers.repeated = head.repeated
+    for at, part in enumerate(parts):
+        producer_id, columns = _decode_producer(part)
+        generation = producers.older if at < head.older else producers.newer
+        generation[producer_id] = Received.restored(columns)
 
 
 def _append(data: bytearray, part: object) -> None:

@@ -3,6 +3,7 @@
 from gnomon.features.config import MEMORY_MS
 from gnomon.features.figures import AgentMemory
 from gnomon.features.memory import Agent
+from gnomon.features.producers import Producers
 
 MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
@@ -16,13 +17,20 @@ class FeaturesState:
         agents: By agent id.
         seen_from_ms: Event time of the first record that was taken in; -1 before it.
         appended_ms: Newest append time read.
+        partition: Its number.
+        producers: What was read of each client process.
     """
 
-    __slots__ = ("_decays", "_silent", "agents", "appended_ms", "memory", "seen_from_ms")
+    __slots__ = (
+        "_decays", "_silent", "agents", "appended_ms", "memory", "partition", "producers",
+        "seen_from_ms",
+    )  # fmt: skip
 
-    def __init__(self, memory: type[AgentMemory] = Agent) -> None:
+    def __init__(self, memory: type[AgentMemory] = Agent, *, partition: int = 0) -> None:
+        self.partition = partition
         self.memory = memory
         self.agents: dict[str, AgentMemory] = {}
+        self.producers = Producers()
         self.seen_from_ms = -1
         self.appended_ms = 0
         self._decays: dict[int, list[str]] = {}

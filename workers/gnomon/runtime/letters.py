@@ -8,12 +8,10 @@ from typing import Self
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from gnomon.records import SourceRecord
+from gnomon.records import REDRIVEN, SourceRecord
 from gnomon.runtime.reading import no_broker, read_topic
 from gnomon.topics import DEAD_LETTERS
 
-REDRIVEN = "gnomon-redriven"
-"""Header of a record sent back: partition and offset of its dead letter."""
 SEND_WITHIN_MS = 20_000
 IN_FLIGHT = 500
 
