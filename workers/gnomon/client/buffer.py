@@ -116,20 +116,23 @@ class Buffer:
         """Take ``record`` in, or count it as one too many."""
         return self.offer_later((len(record.key) + len(record.value), _made, record))
 
-    def offer_start(self, event: Later) -> bool:
-        """``offer_later`` for a start, which is refused from four fifths on."""
-        if (
-            self._accepted - self._settled >= self._shed_events
-            or self._bytes_in - self._bytes_out + event[0] > self._shed_bytes
-        ):
-            return self._refuse(start=True)
-        return self.offer_later(event)
-
     def offer_later(self, event: Later) -> bool:
         """Take in an event that ``take`` will encode, or count it as one too many."""
         count, size = self._accepted, self._bytes_in + event[0]
         if count - self._settled >= self._most_events or size - self._bytes_out > self._most_bytes:
             return self._refuse(start=False)
+        self._accepted, self._bytes_in = count + 1, size
+        self._queue.append(event)
+        if self.idle:
+            self.wake()
+        return True
+
+    def offer_start(self, event: Later) -> bool:
+        """``offer_later`` for a start, which is refused from four fifths on."""
+        # The same once more: calling it would cost the agent a tenth of a microsecond.
+        count, size = self._accepted, self._bytes_in + event[0]
+        if count - self._settled >= self._shed_events or size - self._bytes_out > self._shed_bytes:
+            return self._refuse(start=True)
         self._accepted, self._bytes_in = count + 1, size
         self._queue.append(event)
         if self.idle:

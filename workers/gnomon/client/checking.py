@@ -7,9 +7,9 @@ characters need escapes or more than one byte, so what is not ``SURELY_SMALL`` i
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Final
+from typing import Any, Final, TypeGuard
 
 from gnomon.client.identity import MOST_BYTES
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
@@ -51,7 +51,7 @@ def plain_text(value: object, longest: int) -> str | None:
     return value if value.isascii() or _is_encodable(value) else None
 
 
-def is_identifier(value: object) -> bool:
+def is_identifier(value: object) -> TypeGuard[str]:
     """Whether ``value`` can be the id of an agent or a task, or a task's type."""
     return (
         type(value) is str
@@ -60,43 +60,49 @@ def is_identifier(value: object) -> bool:
     )
 
 
+def is_time(value: object) -> TypeGuard[int]:
+    """Whether ``value`` can be when something happened."""
+    return type(value) is int and 0 <= value < LATEST_MS
+
+
 def flat(given: object) -> tuple[dict[str, ContextValue], int, int]:
-    """What can be sent of a mapping that an agent gives.
+    """What can be sent of a mapping that an agent gives. Does not raise.
 
     Returns:
         A copy of the items that are flat and finite, its size, and how many items are not so.
         What is of a subclass (as numpy's floats are) is taken as what it is one of.
-
-    Raises:
-        Exception: Whatever a mapping of the agent's own raises.
     """
-    if type(given) is dict:
-        items = given.items()
-    elif isinstance(given, Mapping):
-        items = dict(islice(given.items(), MOST_ITEMS)).items()
-    else:
-        return {}, 0, 1
     kept: dict[str, ContextValue] = {}
     size = refused = 0
-    for key, value in items:
-        kind = type(value)
-        if kind is str:
-            fits = value.isascii() or _is_encodable(value)
-            size += len(value)
-        elif kind is int:
-            fits = _LEAST_INT <= value < _LARGEST_INT
-        elif kind is float:
-            fits = -_INF < value < _INF
-        elif not (fits := kind is bool or value is None):
-            value = _plain(value)  # noqa: PLW2901  its own methods are not called any more
-            fits = value is not None
-            size += len(value) if type(value) is str else 0
-        if fits and type(key) is str and (key.isascii() or _is_encodable(key)):
-            kept[key] = value
-            size += len(key) + _ITEM_SIZE
-        else:
-            refused += 1
+    try:
+        for key, value in given.items() if type(given) is dict else _items(given):
+            kind = type(value)
+            if kind is str:
+                fits = value.isascii() or _is_encodable(value)
+                size += len(value)
+            elif kind is int:
+                fits = _LEAST_INT <= value < _LARGEST_INT
+            elif kind is float:
+                fits = -_INF < value < _INF
+            elif not (fits := kind is bool or value is None):
+                value = _plain(value)  # noqa: PLW2901  its own methods are not called any more
+                fits = value is not None
+                size += len(value) if type(value) is str else 0
+            if fits and type(key) is str and (key.isascii() or _is_encodable(key)):
+                kept[key] = value
+                size += len(key) + _ITEM_SIZE
+            else:
+                refused += 1
+    except Exception:  # the agent's edge: a mapping of its own may raise anything
+        return {}, 0, 1
     return kept, size, refused
+
+
+def _items(given: object) -> Iterable[tuple[Any, Any]]:
+    """The items of a mapping that is no dict."""
+    if not isinstance(given, Mapping):
+        raise TypeError
+    return islice(given.items(), MOST_ITEMS)
 
 
 def seconds(value: object) -> float | None:
@@ -117,7 +123,7 @@ def end_times(began_ms: int, ended_ms: object, duration_s: object) -> dict[str, 
     """
     times: dict[str, float] = {}
     if ended_ms is not None:
-        if type(ended_ms) is not int or not began_ms <= ended_ms < LATEST_MS:
+        if not is_time(ended_ms) or ended_ms < began_ms:
             return None
         times["finished_at_ms"] = ended_ms
         if duration_s is None:

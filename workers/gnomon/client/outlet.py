@@ -8,7 +8,7 @@ import msgspec
 from gnomon import codec
 from gnomon.client import later, lifecycle
 from gnomon.client.buffer import Buffer, Later, Record
-from gnomon.client.checking import LARGEST_RECORD, SURELY_SMALL, flat, size_of
+from gnomon.client.checking import LARGEST_RECORD, SURELY_SMALL, flat, is_identifier, size_of
 from gnomon.client.config import ClientConfig
 from gnomon.client.delivery import Spool
 from gnomon.client.report import Reporter
@@ -18,6 +18,7 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
 _KINDS: Final = (TaskStarted, TaskFinished, TaskCancelled)
+_MOST_NAMES: Final = 1_000
 _NOT_FLAT: Final = "context and outcome must be flat: strings, finite numbers, bools"
 _SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
 """Of mappings as ``flat`` reckons them: an item takes at least an eighth of that."""
@@ -33,6 +34,7 @@ class Outlet:
         buffer: Where events wait; a forked child has an empty one.
         id_prefix: Of the task ids made in this process.
         serial: The number of the latest of them.
+        names: Types and agents of tasks that have been found good: to be looked up, not looked at.
         enabled: Whether events go anywhere at all.
     """
 
@@ -41,6 +43,7 @@ class Outlet:
         self.enabled = bool(config.brokers)
         self._closed = False
         self.serial = 0
+        self.names: set[str] = set()
         self._inherited: list[Sender] = []
         self.buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
         self._set_up()
@@ -149,6 +152,15 @@ class Outlet:
                     return buffer.offer(record)
         buffer.oversize += 1
         return False
+
+    def learn(self, name: object) -> bool:
+        """Whether ``name`` can be a type or an agent; counts one that cannot."""
+        if not is_identifier(name):
+            self.refuse("task_type and agent_id must be strings of 1 to 256 characters")
+            return False
+        if len(self.names) < _MOST_NAMES:
+            self.names.add(name)
+        return True
 
     def refuse(self, reason: str) -> None:
         """Count something invalid; the background thread may say so in the log."""

@@ -10,24 +10,24 @@ from gnomon.client import later, tracing
 from gnomon.client.buffer import Buffer, Later
 from gnomon.client.checking import (
     END_SIZE,
-    LATEST_MS,
     LONGEST_ID,
     LONGEST_REASON,
-    MOST_ITERATIONS,
     START_SIZE,
     SURELY_SMALL,
-    end_times,
     flat,
     is_identifier,
+    is_time,
     plain_text,
     seconds,
 )
+from gnomon.client.said import Said
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
 LONGEST_NS: Final = 9_000_000 * later.NS_PER_S
 """A task that took longer cannot be said."""
 _MODULES: Final = sys.modules
+_NOTHING: Final[later.Values] = {}
 
 
 class Owner(Protocol):
@@ -37,11 +37,17 @@ class Owner(Protocol):
         buffer: Takes them in.
         id_prefix: Of the ids made in this process.
         serial: The number of the latest of them.
+        names: Types and agents that have been found good.
     """
 
     buffer: Buffer
     id_prefix: str
     serial: int
+    names: set[str]
+
+    def learn(self, name: object) -> bool:
+        """Whether ``name`` can be a type or an agent; counts one that cannot."""
+        ...
 
     def offer_large(self, *events: Later, start: bool) -> bool:
         """Take in the first of these that is small enough to be sent."""
@@ -72,7 +78,6 @@ class Task:
         "_over",
         "_owner",
         "_said",
-        "_said_size",
         "_t0_ns",
         "_task_type",
     )
@@ -91,7 +96,7 @@ class Task:
         self._estimate_s, self._context = estimate_s, context
         owner.serial = self._number = owner.serial + 1
         self._begun: later.Begun | None = None
-        self._said: dict[str, Any] | None = None
+        self._said: Said | None = None
         self._link: str | None = None
         self._over = False
 
@@ -105,41 +110,39 @@ class Task:
         """Its id. One that is entered again is another task, with another id if it was made."""
         if self._begun is not None:
             return later.task_id(self._begun[2], self._begun[3])
-        given = self._given_id
-        return later.task_id(self._owner.id_prefix, self._number if given is None else given)
+        if self._given_id is not None:
+            return self._given_id
+        return later.task_id(self._owner.id_prefix, self._number)
 
-    def begin(self, started_at_ms: int | None = None) -> None:
+    def begin(self, started_at_ms: int | None = None) -> Self:
         """Start the clock and publish the start, now or (a replay) at ``started_at_ms``."""
         if self._begun is not None or self._over:
             self._renew()
         owner, task_type, agent_id = self._owner, self._task_type, self._agent_id
-        estimate_s, link = self._estimate_s, self._link
-        number = self._number if self._given_id is None else self._given_id
-        if type(number) is not int and not is_identifier(number):
-            return owner.refuse("task_id must be a string of 1 to 256 characters")
-        if not (is_identifier(task_type) and is_identifier(agent_id)):
-            return owner.refuse("task_type and agent_id must be strings of 1 to 256 characters")
-        size = START_SIZE + len(task_type) + len(agent_id)
-        context: later.Values = {}
+        number, link, estimate_s = self._given_id, self._link, self._estimate_s
+        if not (
+            type(task_type) is type(agent_id) is str
+            and task_type in owner.names
+            and agent_id in owner.names
+        ) and not (owner.learn(task_type) and owner.learn(agent_id)):
+            return self
+        size, context = START_SIZE + len(task_type) + len(agent_id), _NOTHING
         if self._context is not None:
-            context, more = self._flat(self._context, "context")
-            size += more
+            context, size = self._take_context(self._context, size)
         if estimate_s is not None:
-            estimate_s = seconds(estimate_s)
-            if estimate_s is None:
-                owner.refuse("estimate_s must be a finite number of seconds")
+            estimate_s = self._checked_estimate()
         if link is None and "opentelemetry.trace" in _MODULES:
             link = tracing.current_traceparent()
         at_ns = time_ns()
-        if started_at_ms is not None:
-            if type(started_at_ms) is not int or not 0 <= started_at_ms < LATEST_MS:
-                return owner.refuse("started_at_ms must be milliseconds since 1970")
-            at_ns = started_at_ms * later.NS_PER_MS
+        if number is not None or started_at_ms is not None:
+            if not self._are_usable(number, started_at_ms):
+                return self
+            at_ns = at_ns if started_at_ms is None else started_at_ms * later.NS_PER_MS
         begun = self._begun = (
             size,
             later.started,
             owner.id_prefix,
-            number,
+            self._number if number is None else number,
             agent_id,
             task_type,
             at_ns,
@@ -152,7 +155,7 @@ class Task:
         else:
             owner.buffer.offer_start(begun)
         self._t0_ns = perf_counter_ns()
-        return None
+        return self
 
     def end(self, *, finished_at_ms: int | None = None, duration_s: float | None = None) -> None:
         """Stop the clock and publish the end; once only.
@@ -165,14 +168,16 @@ class Task:
         took_ns = perf_counter_ns() - self._t0_ns
         self._over = True
         if finished_at_ms is not None or duration_s is not None:
-            if not self._take_times(begun, finished_at_ms, duration_s):
+            began_ms = begun[6] // later.NS_PER_MS
+            if not self._saying().times(began_ms, finished_at_ms, duration_s):
                 return self._owner.refuse("finished_at_ms and duration_s must fit the start")
         elif took_ns > LONGEST_NS:
             return self._owner.refuse("it took too long to be said")
         size, said = begun[0] + END_SIZE - START_SIZE, self._said
         if said is not None:
-            size += self._said_size
-        ended = (size, later.finished, begun, time_ns(), took_ns, said)
+            size += said.size
+        fields = None if said is None else said.fields
+        ended = (size, later.finished, begun, time_ns(), took_ns, fields)
         if size > SURELY_SMALL:
             self._end_large(ended)
         else:
@@ -206,40 +211,20 @@ class Task:
         """
         if self._over:
             return self._owner.refuse("the task has ended before")
+        said = self._said or self._saying()
         if code_review_iterations is not None:
-            if (
-                type(code_review_iterations) is int
-                and 0 <= code_review_iterations <= MOST_ITERATIONS
-            ):
-                self._say("code_review_iterations", code_review_iterations)
-            else:
-                self._owner.refuse("code_review_iterations must be an int of 0 or more")
+            said.iterations(code_review_iterations)
         if deployment_succeeded is not None:
-            if type(deployment_succeeded) is bool:
-                self._say("deployment_succeeded", deployment_succeeded)
-            else:
-                self._owner.refuse("deployment_succeeded must be a bool")
+            said.deployment(deployment_succeeded)
         if outcome:
-            kept, size = self._flat(outcome, "outcome")
-            said = self._said
-            self._say("outcome", {**said.get("outcome", {}), **kept} if said else kept, size=size)
+            said.outcome(outcome)
         return None
 
     def fail(self, error_type: str | BaseException | None = None) -> None:
         """The task has not succeeded. Published when it ends."""
         if self._over:
             return self._owner.refuse("the task has ended before")
-        self._say("succeeded", value=False)
-        if error_type is None:
-            return None
-        name: object = error_type
-        if isinstance(error_type, BaseException):
-            name = type.__dict__["__qualname__"].__get__(type(error_type))
-        text = plain_text(name, LONGEST_ID)
-        if text is None:
-            return self._owner.refuse("error_type must be a string or an exception")
-        self._say("error_type", text, size=len(text))
-        return None
+        return self._saying().failure(error_type)
 
     def link(self, traceparent: str) -> None:
         """The W3C Trace Context around it; by default that of OpenTelemetry's current span."""
@@ -247,12 +232,10 @@ class Task:
             return self._owner.refuse("traceparent must be as in W3C Trace Context")
         self._link = traceparent
         if self._begun is not None and not self._over:
-            self._say("traceparent", traceparent)
+            self._saying().fields["traceparent"] = traceparent
         return None
 
-    def __enter__(self) -> Self:
-        self.begin()
-        return self
+    __enter__ = begin
 
     def __exit__(
         self,
@@ -289,6 +272,29 @@ class Task:
             self._owner, self._task_type, self._agent_id, None, self._estimate_s, self._context
         )
 
+    def _take_context(self, given: object, size: int) -> tuple[later.Values, int]:
+        """What of the context can be sent, and ``size`` with it."""
+        context, more, refused = flat(given)
+        for _ in range(refused):
+            self._owner.refuse("context must be flat: strings, finite numbers, bools")
+        return context, size + more
+
+    def _checked_estimate(self) -> float | None:
+        estimate_s = seconds(self._estimate_s)
+        if estimate_s is None:
+            self._owner.refuse("estimate_s must be a finite number of seconds")
+        return estimate_s
+
+    def _are_usable(self, task_id: object, started_at_ms: object) -> bool:
+        """Whether an id and a time that are given can be the task's."""
+        if task_id is not None and not is_identifier(task_id):
+            self._owner.refuse("task_id must be a string of 1 to 256 characters")
+            return False
+        if started_at_ms is not None and not is_time(started_at_ms):
+            self._owner.refuse("started_at_ms must be milliseconds since 1970")
+            return False
+        return True
+
     def _renew(self) -> None:
         """Be another task, since this one has been begun before."""
         owner = self._owner
@@ -296,30 +302,10 @@ class Task:
         self._begun = self._said = None
         self._over = False
 
-    def _say(self, name: str, value: object, *, size: int = 0) -> None:
+    def _saying(self) -> Said:
         if self._said is None:
-            self._said, self._said_size = {}, 0
-        self._said[name] = value
-        self._said_size += size
-
-    def _flat(self, given: object, name: str) -> tuple[later.Values, int]:
-        """What of ``given`` can be sent, and its size."""
-        try:
-            kept, size, refused = flat(given)
-        except Exception:  # the agent's edge: its mapping may raise anything
-            kept, size, refused = {}, 0, 1
-        for _ in range(refused):
-            self._owner.refuse(f"{name} must be flat: strings, finite numbers, bools")
-        return kept, size
-
-    def _take_times(self, begun: later.Begun, at_ms: object, duration_s: object) -> bool:
-        """Say when it ended and how long it took, as given; ``False`` where that cannot be."""
-        times = end_times(begun[6] // later.NS_PER_MS, at_ms, duration_s)
-        if times is None:
-            return False
-        for name, value in times.items():
-            self._say(name, value)
-        return True
+            self._said = Said(self._owner.refuse)
+        return self._said
 
     def _end_large(self, ended: later.Ended) -> None:
         """Publish an end that may be too large: if it is, without context, then without outcome."""
