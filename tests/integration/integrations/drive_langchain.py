@@ -6,49 +6,15 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.callbacks import AsyncCallbackHandler
-from langchain_core.language_models.fake_chat_models import FakeMessagesListChatModel
-from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
+from tests.integration.integrations.app_langchain import ADD, SAID, calculator, model
 from tests.integration.integrations.recorded import Broken, Recorded
 
 from gnomon.integrations.langchain import GnomonHandler, instrument
-
-SAID: Any = {"messages": [("system", "SECRET rules"), ("user", "SECRET question")]}
-
-
-class Model(FakeMessagesListChatModel):  # type: ignore[misc]  # not installed where this is checked
-    """Says what it is told to, and what it cost: the next answer after each result of a tool."""
-
-    def _generate(self, messages: list[Any], *_: Any, **__: Any) -> ChatResult:
-        results = sum(message.type == "tool" for message in messages)
-        return ChatResult(generations=[ChatGeneration(message=self.responses[results])])
-
-    def bind_tools(self, tools: Any, **_: Any) -> "Model":
-        return self
-
-    def _get_ls_params(self, stop: Any = None, **_: Any) -> dict[str, str]:
-        return {"ls_provider": "fake", "ls_model_name": "fake-1", "ls_model_type": "chat"}
-
-
-def model(*answers: str | tuple[str, dict[str, Any]]) -> Model:
-    """A model that answers, or asks for a tool; each time for 10 tokens and 5."""
-    usage = {"input_tokens": 10, "output_tokens": 5, "total_tokens": 15}
-    messages = []
-    for answer in answers:
-        text, calls = ("SECRET answer", []) if isinstance(answer, str) else ("", [answer])
-        asked = [{"name": n, "args": a, "id": f"call-{n}"} for n, a in calls]
-        messages.append(AIMessage(text, tool_calls=asked, usage_metadata=usage))
-    return Model(responses=messages)
-
-
-def add(a: int, b: int) -> int:
-    """SECRET sum."""
-    return a + b
 
 
 def boom(a: int) -> int:
@@ -61,13 +27,8 @@ def refuse(a: int) -> int:
     raise ToolException(f"SECRET {a}")
 
 
-ADD, BOOM, REFUSE = tool(add), tool(boom), tool(refuse)
+BOOM, REFUSE = tool(boom), tool(refuse)
 REFUSE.handle_tool_error = True
-SUM = ("add", {"a": 1, "b": 2})
-
-
-def calculator(name: str | None = "calculator") -> Any:
-    return create_agent(model(SUM, "done"), [ADD], name=name)
 
 
 def nested_agent() -> Any:

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,16 +19,12 @@ from agents import (
     set_trace_processors,
 )
 from agents.exceptions import AgentsException
-from agents.testing import ModelStep, ScriptedModel, assistant_message, function_call
-from agents.usage import Usage
 from openai import AsyncOpenAI
+from tests.integration.integrations.app_openai_agents import SAID, calculator, model
 from tests.integration.integrations.recorded import Broken, Recorded
 
 from gnomon.integrations.openai_agents import GnomonProcessor, instrument
 
-USAGE = Usage(requests=1, input_tokens=10, output_tokens=5, total_tokens=15)
-CALL_IDS = itertools.count()
-SAID = "SECRET question"
 CHAT = {
     "id": "chat-1",
     "object": "chat.completion",
@@ -71,11 +66,6 @@ RESPONSE = {
 }
 
 
-def add(a: int, b: int) -> int:
-    """SECRET sum."""
-    return a + b
-
-
 def boom(a: int) -> int:
     """SECRET failure."""
     raise ValueError(f"SECRET {a}")
@@ -87,29 +77,9 @@ async def stuck() -> str:
     return ""
 
 
-ADD = function_tool(add)
 BOOM_HANDLED = function_tool(boom)
 BOOM = function_tool(boom, failure_error_function=None)
 STUCK = function_tool(stuck)
-
-
-def model(*answers: str | tuple[str, dict[str, Any]] | Exception) -> ScriptedModel:
-    """A model that answers, asks for a tool or fails; each time for 10 tokens and 5."""
-    steps = []
-    for answer in answers:
-        if isinstance(answer, Exception):
-            steps.append(ModelStep.raise_error(answer))
-        elif isinstance(answer, str):
-            steps.append(ModelStep(output=[assistant_message(answer)], usage=USAGE))
-        else:
-            asked = function_call(*answer, call_id=f"call-{next(CALL_IDS)}")
-            steps.append(ModelStep(output=[asked], usage=USAGE))
-    return ScriptedModel(steps, emit_traces=True)
-
-
-def calculator(**more: Any) -> Agent:
-    script = model(("add", {"a": 1, "b": 2}), "SECRET answer")
-    return Agent(name="calculator", model=script, tools=[ADD], **more)
 
 
 def failing(tool: Any, *after: str) -> Agent:
