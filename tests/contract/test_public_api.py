@@ -23,6 +23,7 @@ COMMAND_NAMES = (
     "vault",
     "replay",
     "demo",
+    "drill",
     "tail",
     "dead-letters",
     "status",

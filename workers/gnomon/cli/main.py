@@ -21,6 +21,7 @@ COMMANDS = (
     ("vault", "read sealed decisions", "workers"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
     ("demo", "the whole of gnomon on this machine, with agents that do real work", "all"),
+    ("drill", "show that agents do not feel it when all of gnomon dies", "all"),
     ("tail", "print the records of a topic, decoded", "workers"),
     ("dead-letters", "list, show or send back what no stage could process", "workers"),
     ("status", "stages, lag, live models and the ledger", "workers"),

@@ -6,6 +6,7 @@ guard, and a worker ends with its standard input.
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -95,6 +96,16 @@ class LocalStack:
         if self._supervising is not None and self._supervising.done():
             told = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
             raise StackError(f"the workers have stopped ({told})")
+
+    async def kill(self) -> None:
+        """Kill the workers and the broker at once, each by its id. Nothing is started again."""
+        if self._supervisor is not None and self._supervising is not None:
+            for name in self._supervisor.children:
+                self._supervisor.signal(name, signal.SIGKILL)
+            self._supervisor.stop()
+            await asyncio.wait([self._supervising])
+        if self._broker is not None:
+            await asyncio.to_thread(self._broker.kill)
 
     async def _start(self) -> None:
         if self._broker is not None:

@@ -1,0 +1,109 @@
+"""``gnomon drill``: trials of the whole system on this machine."""
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from gnomon.drill.figures import RULE
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.drill.figures import Report
+
+LEAST_SECONDS = 4.0
+ABOUT = (
+    "Two services, alike but for gnomon's client, are asked by turns; half-way the drill kills its"
+    " own broker and workers. Exit status 0: no errors, and p50 and p99 within noise in both"
+    f" phases; else 1. {RULE[0].upper()}{RULE[1:]}."
+)
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Set up ``gnomon drill isolation``."""
+    actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
+    isolation = actions.add_parser(
+        "isolation",
+        help="a service under load, with and without the client, while all of gnomon dies",
+        description=ABOUT.replace("%", "%%"),
+        epilog="example: gnomon drill isolation --seconds 60",
+    )
+    isolation.add_argument(
+        "--seconds", type=_seconds, default=60.0, metavar="N", help="of measuring (60)"
+    )
+    isolation.add_argument(
+        "--rate", type=_rate, default=150.0, metavar="R", help="requests a second (150)"
+    )
+    isolation.add_argument("--json", action="store_true", help="the report as one JSON object")
+    parser.epilog = "example: gnomon drill isolation"
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run it, keep its report in the data folder; 0 when passed, 1 when not.
+
+    Raises:
+        DrillError: A process of the drill has ended, so that nothing can be said.
+    """
+    try:
+        report = asyncio.run(_isolation(options, settings))
+    except asyncio.CancelledError:
+        return 143
+    place = Path(settings.data_dir) / "drills" / "isolation" / "report.json"
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    _show(report, place, as_json=options.json)
+    return 0 if report.passed else 1
+
+
+async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report":
+    from gnomon.drill.isolation import Isolation, plan  # noqa: PLC0415  only in gnomon[all]
+    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
+    from gnomon.stages import STAGES  # noqa: PLC0415
+
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    with tempfile.TemporaryDirectory(prefix="gnomon-drill-") as folder:
+        own = Settings.from_env({"GNOMON_DATA_DIR": folder, "GNOMON_LOG_LEVEL": settings.log_level})
+        async with LocalStack(own, own_broker=True, stages=STAGES, progress=_say) as stack:
+            planned = plan(seconds=options.seconds, rate_per_s=options.rate)
+            drill = Isolation(stack, plan=planned, progress=_say)
+            return await drill.run(at_ms=time.time_ns() // 1_000_000)
+
+
+def _show(report: "Report", place: Path, *, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(report).decode())
+        return
+    from rich.console import Console  # noqa: PLC0415  only in gnomon[workers]
+
+    from gnomon.drill.view import lines, table  # noqa: PLC0415
+
+    Console().print(table(report))
+    for line in lines(report):
+        print(line)
+    print(f"written: {place}")
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not value >= LEAST_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected at least {LEAST_SECONDS:.0f}, got {text!r}")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 1.0 <= value <= 10_000.0:  # noqa: PLR2004  as the message says
+        raise argparse.ArgumentTypeError(f"expected 1 to 10000, got {text!r}")
+    return value

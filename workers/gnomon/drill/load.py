@@ -1,0 +1,85 @@
+"""The load of the drill: requests at given moments, whether or not the last was answered.
+
+A process of its own, so that it does not share the service's interpreter lock. Latency counts from
+the moment a request was due, so a service that stands still is not asked less often for it.
+"""
+
+import asyncio
+import random
+import sys
+from typing import Any
+
+import aiohttp
+
+from gnomon.drill.child import answer, questions
+
+PATIENCE_S = 10.0
+SEED = 1
+
+
+def arrivals(*, rate_per_s: float, seconds: float) -> list[float]:
+    """Moments at random, the same in every round, in seconds from its start."""
+    draw = random.Random(SEED)  # noqa: S311  arrivals, not keys
+    moments, at_s = [], draw.expovariate(rate_per_s)
+    while at_s < seconds:
+        moments.append(at_s)
+        at_s += draw.expovariate(rate_per_s)
+    return moments
+
+
+class Load:
+    """One round: sends every request and keeps what came of it.
+
+    Attributes:
+        latencies_ms: Of the requests that were answered well.
+        errors: The others.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+        self._session, self._url = session, url
+        self.latencies_ms: list[float] = []
+        self.errors = 0
+
+    async def run(self, moments: list[float]) -> None:
+        """Send a request at each of ``moments`` and wait for the last answer."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        asked = []
+        for number, moment in enumerate(moments):
+            await asyncio.sleep(max(0.0, began_s + moment - loop.time()))
+            asked.append(asyncio.create_task(self._ask(number, began_s + moment)))
+        await asyncio.gather(*asked)
+
+    async def _ask(self, number: int, due_s: float) -> None:
+        try:
+            async with self._session.get(f"{self._url}?n={number}") as response:
+                await response.read()
+                good = response.status == 200  # noqa: PLR2004  HTTP's own
+        except (aiohttp.ClientError, TimeoutError):
+            good = False
+        if good:
+            took_s = asyncio.get_running_loop().time() - due_s
+            self.latencies_ms.append(took_s * 1000)
+        else:
+            self.errors += 1
+
+
+async def _round(asked: dict[str, Any]) -> dict[str, object]:
+    moments = arrivals(rate_per_s=asked["rate_per_s"], seconds=asked["seconds"])
+    connector = aiohttp.TCPConnector(limit=0)
+    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        load = Load(session, asked["url"])
+        await load.run(moments)
+    return {"latencies_ms": load.latencies_ms, "errors": load.errors}
+
+
+def main() -> int:
+    """Do the rounds that are asked for."""
+    for asked in questions():
+        answer(asyncio.run(_round(asked)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
