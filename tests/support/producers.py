@@ -1,30 +1,42 @@
-"""Kafka for a client's drain, in memory: it stores, or does what a test has it do."""
+"""Kafka for a client's drain, in memory: it stores, hangs or refuses as a test has it do."""
 
 from collections.abc import Callable
 
 from gnomon import codec
 from gnomon.client.buffer import Record
-from gnomon.client.delivery import Outcomes, Producer
+from gnomon.client.delivery import Outcomes, Producer, UnavailableError
 from gnomon.events import TaskEvent
 
 
 class MemoryProducer:
-    """What was sent, in order. Everything is delivered by the next ``poll``.
+    """What was sent, in order. What was sent between two ``poll`` is one batch.
 
     Attributes:
         records: What is stored.
         told: What ``tell`` was given.
-        polls: How often somebody listened.
+        batches: How many events each ``poll`` found.
+        hangs: While set, nothing is answered.
+        refuses: A batch with such an event is refused as a whole.
+        loses: So many batches are reported to be tried again.
+        breaks: Whether the next ``poll`` leaves it ``broken``, with nothing stored.
+        room: How many events it holds.
+        closed: How often it was let go of.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.told: list[tuple[str, Record]] = []
-        self.polls = self.closed = 0
-        self.broken = False
+        self.batches: list[int] = []
+        self.hangs = self.breaks = self.broken = False
+        self.refuses: Callable[[Record], bool] = lambda _record: False
+        self.loses = self.closed = 0
+        self.room = 100_000
         self._waiting: list[tuple[int, Record]] = []
+        self._purged: list[int] = []
 
     def send(self, ticket: int, record: Record) -> bool:
+        if len(self._waiting) >= self.room:
+            return False
         self._waiting.append((ticket, record))
         return True
 
@@ -32,19 +44,33 @@ class MemoryProducer:
         self.told.append((topic, record))
 
     def poll(self, timeout_s: float) -> Outcomes:
-        self.polls += 1
+        again, self._purged = self._purged, []
+        if self.hangs:
+            return Outcomes([], again, [])
         sent, self._waiting = self._waiting, []
+        tickets = [ticket for ticket, _ in sent]
+        if sent:
+            self.batches.append(len(sent))
+        if self.breaks:
+            self.breaks, self.broken = False, True
+            return Outcomes([], again + tickets, [])
+        if sent and self.loses:
+            self.loses -= 1
+            return Outcomes([], again + tickets, [])
+        if any(self.refuses(record) for _, record in sent):
+            return Outcomes([], again, tickets)
         self.records += [record for _, record in sent]
-        return Outcomes([ticket for ticket, _ in sent], [], [])
+        return Outcomes(tickets, again, [])
 
     def purge(self) -> None:
-        """Nothing waits longer than until the next ``poll``."""
+        self._purged += [ticket for ticket, _ in self._waiting]
+        self._waiting.clear()
 
     def word(self) -> str | None:
         return None
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._waiting) + len(self._purged)
 
     def close(self) -> None:
         self.closed += 1
@@ -52,6 +78,21 @@ class MemoryProducer:
     @property
     def events(self) -> list[TaskEvent]:
         return [codec.decode_task_event(record.value) for record in self.records]
+
+
+class Connections:
+    """A ``connect`` that gives one producer after another, or fails for want of one."""
+
+    def __init__(self, *producers: Producer | UnavailableError) -> None:
+        self.left = list(producers)
+        self.made = 0
+
+    def __call__(self) -> Producer:
+        self.made += 1
+        found = self.left.pop(0) if len(self.left) > 1 else self.left[0]
+        if isinstance(found, UnavailableError):
+            raise found
+        return found
 
 
 def in_place_of_kafka(producer: Producer) -> Callable[[tuple[str, ...], str], object]:

@@ -25,6 +25,8 @@ WARM_TICKS: Final = 12
 LONGEST_SLEEP_S: Final = 5.0
 UNREACHABLE_S: Final = 1.0
 """No answer for this long: what waits goes to the spool."""
+HALF_FULL_S: Final = 0.1
+"""The same while the buffer is more than half full."""
 SILENT_S: Final = 5.0
 """No answer for this long is reported."""
 HURRY_S: Final = 0.005
@@ -112,7 +114,7 @@ class Drain:
 
     def leave(self) -> None:
         """Take back what is with the producer; keep it in the spool, or else in the buffer."""
-        self._take_back()
+        self._give_back()
         if self._overflow is not None:
             while (records := self._take(SLICE_EVENTS)) and self._overflow.put(records):
                 pass
@@ -173,12 +175,11 @@ class Drain:
             self._reporter.trouble("no answer")
         if self._overflow is None:
             return
-        if silent_s >= UNREACHABLE_S and self._flying and self.producer is not None:
-            # What the producer holds would die with the process.
-            self._purging = True
-            self.producer.purge()
-        self._purging = self._purging and bool(self._flying)
-        if silent_s >= UNREACHABLE_S or self._is_half_full():
+        half_full = self._is_half_full()
+        if self._flying and silent_s >= (HALF_FULL_S if half_full else UNREACHABLE_S):
+            # What the producer holds would die with the process. It is older than what waits.
+            self._give_back()
+        if silent_s >= UNREACHABLE_S or half_full:
             self._spilling = True
         elif self._spilling and not self._buffer and not self._overflow.spool.pending():
             self._spilling = False
@@ -250,7 +251,7 @@ class Drain:
         self._buffer.grow(sum(len(r.value) for r in records) - sum(len(r.value) for r in taken))
         return records
 
-    def _take_back(self) -> None:
+    def _give_back(self) -> None:
         """Have nothing with the producer any more."""
         until_s = self._clock_s() + PURGE_S
         self._purging = True
@@ -258,12 +259,13 @@ class Drain:
             self.producer.purge()
             while self._under_way and self._clock_s() < until_s:
                 self._settle(self.producer.poll(0.01))
+        self._purging = False
         if self._overflow is not None:
             self._overflow.settle()
         self._buffer.put_back(self._landed(sorted(self._flying)))
 
     def _give_up_producer(self) -> None:
-        self._take_back()
+        self._give_back()
         producer, self.producer = self.producer, None
         if producer is not None:
             producer.close()

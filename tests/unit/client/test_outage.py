@@ -1,0 +1,182 @@
+"""One suite for two brokers, one in memory and librdkafka's: what a client does when one hangs."""
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from tests.support.mock_kafka import MockKafka, stored
+from tests.support.polling import eventually_sync
+from tests.support.producers import MemoryProducer, in_place_of_kafka
+
+from gnomon import Client, codec
+from gnomon.events import ClientStats, TaskCancelled, TaskEvent
+
+
+class Broker(Protocol):
+    """Something to send to that can be made to hang."""
+
+    brokers: str
+
+    def stop(self) -> None: ...
+
+    def go_on(self) -> None: ...
+
+    def values(self, topic: str) -> Sequence[bytes]: ...
+
+
+class InMemory:
+    def __init__(self) -> None:
+        self.brokers = "kafka.invalid:9092"
+        self.producer = MemoryProducer()
+
+    def stop(self) -> None:
+        self.producer.hangs = True
+
+    def go_on(self) -> None:
+        self.producer.hangs = False
+
+    def values(self, topic: str) -> Sequence[bytes]:
+        records = self.producer.records
+        if topic == "client-stats":
+            records = [record for _, record in self.producer.told]
+        return [record.value for record in records]
+
+
+class OfLibrdkafka(MockKafka):
+    def values(self, topic: str) -> Sequence[bytes]:
+        return [message.value() or b"" for message in stored(self.brokers, topic)]
+
+
+@pytest.fixture(params=["in memory", "librdkafka"])
+def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
+    if request.param == "in memory":
+        made = InMemory()
+        monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(made.producer))
+        yield made
+        return
+    with OfLibrdkafka() as real:
+        yield real
+
+
+def publish(client: Client, numbers: range) -> None:
+    for number in numbers:
+        assert client.emit(
+            TaskCancelled(agent_id=f"a{number % 3}", task_id=f"{number}", cancelled_at_ms=1)
+        )
+
+
+def events(broker: Broker) -> list[TaskEvent]:
+    return [codec.decode_task_event(value) for value in broker.values("task-events")]
+
+
+def by_agent(found: Sequence[TaskEvent], count: int) -> None:
+    """Every event is there, each agent's in order, counting the first of repeats."""
+    for agent in range(3):
+        mine = [int(e.task_id) for e in found if e.agent_id == f"a{agent}"]
+        assert list(dict.fromkeys(mine)) == list(range(agent, count, 3))
+
+
+def bulletins(broker: Broker) -> list[ClientStats]:
+    found = [codec.decode_client_event(value) for value in broker.values("client-stats")]
+    return [one for one in found if isinstance(one, ClientStats)]
+
+
+def test_everything_arrives_once_in_order_and_numbered(broker: Broker) -> None:
+    with Client(broker.brokers) as client:
+        publish(client, range(5_000))
+        assert client.flush(20) == 0
+
+    found = events(broker)
+    by_agent(found, 5_000)
+    assert len(found) == 5_000
+    assert len({event.producer_id for event in found}) == 1
+    assert sorted(event.seq for event in found if event.seq is not None) == list(range(5_000))
+
+
+def test_its_last_word_says_what_became_of_all(broker: Broker) -> None:
+    with Client(broker.brokers) as client:
+        publish(client, range(10))
+        assert client.emit("nonsense") is False  # type: ignore[arg-type]
+        assert client.flush(20) == 0
+
+    (told,) = bulletins(broker)
+    assert (told.sent, told.accepted, told.delivered, told.waiting) == (10, 10, 10, 0)
+    assert (told.dropped_invalid, told.ended) == (1, True)
+    assert told.producer_id == events(broker)[0].producer_id
+
+
+def test_who_has_sent_nothing_says_nothing(broker: Broker) -> None:
+    with Client(broker.brokers) as client:
+        assert client.emit("nonsense") is False  # type: ignore[arg-type]
+
+    assert bulletins(broker) == []
+
+
+def test_after_a_hang_nothing_is_missing_and_nothing_twice(broker: Broker) -> None:
+    with Client(broker.brokers) as client:
+        publish(client, range(100))
+        assert client.flush(20) == 0
+        broker.stop()
+        publish(client, range(100, 3_000))
+        assert client.flush(1.5) == 2_900
+        broker.go_on()
+        assert client.flush(20) == 0
+
+    found = events(broker)
+    by_agent(found, 3_000)
+    assert len(found) == 3_000
+
+
+@pytest.mark.parametrize("timeout_s", [0.2, 1.0])
+def test_a_hanging_broker_holds_up_the_close_no_longer_than_it_may(
+    broker: Broker, timeout_s: float
+) -> None:
+    client = Client(broker.brokers)
+    publish(client, range(100))
+    assert client.flush(20) == 0
+    broker.stop()
+    publish(client, range(100, 1_500))
+    began_s = time.monotonic()
+
+    assert client.close(timeout_s) == 1_400
+    assert timeout_s * 0.8 < time.monotonic() - began_s < timeout_s + 0.3
+    stats = client.stats()
+    assert (stats.accepted, stats.delivered, stats.in_flight) == (1_500, 100, 0)
+
+
+def test_what_a_spool_took_outlives_the_hang(broker: Broker, tmp_path: Path) -> None:
+    with Client(broker.brokers, spool_dir=str(tmp_path / "spool")) as client:
+        publish(client, range(100))
+        assert client.flush(20) == 0
+        broker.stop()
+        publish(client, range(100, 3_000))
+        eventually_sync(lambda: client.stats().spooled == 2_900, what="all is in the spool")
+        broker.go_on()
+        eventually_sync(lambda: client.stats().delivered == 3_000, what="all is delivered")
+
+    found = events(broker)
+    by_agent(found, 3_000)
+    assert {event.seq for event in found} == set(range(3_000))
+
+
+def test_what_one_client_spooled_the_next_one_sends(broker: Broker, tmp_path: Path) -> None:
+    spool = str(tmp_path / "spool")
+    first = Client(broker.brokers, spool_dir=spool)
+    publish(first, range(100))
+    assert first.flush(20) == 0
+    broker.stop()
+    publish(first, range(100, 2_000))
+    first.close(2.0)
+    assert first.stats().spooled == 1_900
+    broker.go_on()
+    with Client(broker.brokers, spool_dir=spool) as second:
+        publish(second, range(2_000, 2_010))
+        eventually_sync(lambda: second.stats().replayed == 1_900, what="the spool is sent")
+        assert second.flush(20) == 0
+        assert second.stats().delivered == 10
+
+    found = {(event.producer_id, event.seq): int(event.task_id) for event in events(broker)}
+    assert sorted(found.values()) == list(range(2_010))
+    assert len({producer for producer, _ in found}) == 2
