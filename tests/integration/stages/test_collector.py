@@ -113,13 +113,16 @@ async def test_batches_in_both_encodings_become_features(rig: Rig) -> None:
         as_json(a_run("router", at_s=10)),
         as_protobuf(a_run("router", at_s=20)),
     )
-    async with rig.running(CollectorStage()), rig.running(FeaturesStage(rig.settings)):
+    async with (
+        rig.running(CollectorStage()),
+        rig.running(FeaturesStage(rig.settings, metrics=Metrics())),
+    ):
         found = await rig.await_values("task-features", 6)
     runs = [f for f in found if f["task_type"] == "invoke_agent"]
     assert [f["agent_id"] for f in found] == ["router"] * 6
     assert Counter(f["task_type"] for f in found) == {
         "invoke_agent": 3,
-        "execute_tool search": 3,
+        "tool:search": 3,
     }
     # Two tasks of each earlier run had ended: the run in 2 s, its tool in 1 s.
     assert [f["features"]["tasks_completed_1h"] for f in runs] == [0, 2, 4]

@@ -124,7 +124,7 @@ def test_where_both_generations_speak_the_newer_is_believed() -> None:
         ("invoke_agent", {"agent__name": 5}, "desk", "invoke_agent"),
         ("invoke_workflow", {"workflow__name": "crew"}, "crew", "invoke_workflow"),
         ("invoke_workflow", {"agent__name": "crew"}, "crew", "invoke_workflow"),
-        ("execute_tool", {"tool__name": "search"}, "desk", "execute_tool search"),
+        ("execute_tool", {"tool__name": "search"}, "desk", "tool:search"),
         ("execute_tool", {"agent__name": "a", "tool__name": ""}, "a", "execute_tool"),
         ("invoke_agent", {"tool__name": "search"}, "desk", "invoke_agent"),
     ],

@@ -9,15 +9,16 @@ their ends: ``OTEL_TRACES_EXPORTER=gnomon opentelemetry-instrument python app.py
 What is a task, and what is taken over of it, says ``gnomon.otel``.
 """
 
+import atexit
 from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
 from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
-from opentelemetry.trace import StatusCode
+from opentelemetry.trace import StatusCode, get_tracer_provider
 
 from gnomon.events import TaskStarted
 from gnomon.integrations.recording import Emitter, default_client, guarded
@@ -27,6 +28,7 @@ from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
 MOST_OPEN_SPANS = 10_000
 """Spans whose end is awaited; then the oldest is forgotten, and its end speaks for itself."""
 FLUSH_MILLIS = 30_000
+EXIT_S = 2.0
 
 
 class FlushingEmitter(Emitter, Protocol):
@@ -93,11 +95,17 @@ class GnomonSpanExporter(SpanExporter):
 
     def __init__(self, client: FlushingEmitter | None = None) -> None:
         self._client = default_client() if client is None else client
+        self._before_exit = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Publish the tasks among ``spans``; fails if one of their events found no room."""
         found = to_events(_neutral(span) for span in spans if _is_task(span))
         taken = [self._client.emit(event) for event in found.events]
+        if taken and not self._before_exit:
+            self._before_exit = True
+            # The client closes as the process ends, before OpenTelemetry hands over the last
+            # batch: what is registered last is called first.
+            atexit.register(_hand_over_spans)
         return SpanExportResult.SUCCESS if all(taken) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = FLUSH_MILLIS) -> bool:
@@ -105,7 +113,15 @@ class GnomonSpanExporter(SpanExporter):
         return self._client.flush(timeout_millis / 1000) == 0
 
     def shutdown(self) -> None:
-        """Nothing to release: the client is the process's, and ends with it."""
+        """Wait a moment for what was accepted: nobody else does once the process is ending."""
+        self._client.flush(EXIT_S)
+
+
+def _hand_over_spans() -> None:
+    """Have the tracer provider of the process export what has ended."""
+    provider = get_tracer_provider()
+    if isinstance(provider, TracerProvider):
+        provider.force_flush(int(EXIT_S * 1000))
 
 
 def _is_task(span: ReadableSpan) -> bool:

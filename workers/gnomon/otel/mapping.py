@@ -105,9 +105,9 @@ def _task_id(span: Span) -> str:
 
 
 def _task_type(operation: str, attributes: Mapping[str, object]) -> str:
-    """The operation; a tool's name belongs to it, an agent's is the agent's."""
+    """The operation, or the tool as the integrations of frameworks name it."""
     tool = _first(attributes, TOOL) if operation == "execute_tool" else None
-    return f"{operation} {tool}"[:MAX_TEXT] if tool else operation
+    return f"tool:{tool}"[:MAX_TEXT] if tool else operation
 
 
 def _traceparent(span: Span) -> str | None:
