@@ -1,18 +1,28 @@
-"""``gnomon status``: what runs, how far behind, which models are live, and the ledger."""
+"""``gnomon status``: what runs, how far behind, live models, the ledger, and the clients."""
 
 import argparse
 import asyncio
 import json
 import logging
+import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from gnomon.errors import RegistryUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from gnomon.runtime.clients import ClientOverview
     from gnomon.runtime.overview import StageOverview
+
+COLUMNS = (
+    "accepted", "delivered", "spooled", "waiting", "dropped", "received", "repeated", "missing",
+    "lost",
+)  # fmt: skip
+
+ID_WIDTH = 17
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -20,11 +30,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as one JSON object")
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
     parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
+    parser.add_argument(
+        "--clients", type=int, default=10, metavar="N", help="show at most the N newest (10)"
+    )
     parser.epilog = "example: gnomon status --json"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry; works whether or not workers run here."""
+    from gnomon.runtime.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.runtime.overview import overview, read_ledger  # noqa: PLC0415
 
     # What a missing broker means is said once, by the error itself.
@@ -33,6 +47,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
     counts = asyncio.run(read_ledger(brokers=brokers, prefix=prefix))
+    told = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
+    found = clients(
+        told,
+        now_ms=time.time_ns() // 1_000_000,
+        behind=any(stage.lag for stage in stages if stage.name == "features"),
+    )
+    shown, summed = found[: max(0, options.clients)], totals(found)
     models = _models(settings)
     if options.json:
         print(
@@ -41,6 +62,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
                     "ledger": counts,
+                    "clients": [client.as_dict() for client in shown],
+                    "clients_known": len(found),
+                    "clients_total": summed,
                 }
             )
         )
@@ -55,6 +79,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print("models      none is live: control predicts alone")
     print()
     print("ledger      " + "  ".join(f"{name} {n}" for name, n in counts.items()))
+    if found:
+        print()
+        _print_clients(shown, summed, known=len(found))
     return 0
 
 
@@ -62,6 +89,33 @@ def _print_stages(stages: "Sequence[StageOverview]") -> None:
     print(f"{'stage':<12}{'workers':>8}{'lag':>12}")
     for stage in stages:
         print(f"{stage.name:<12}{stage.workers:>8}{stage.lag:>12}")
+
+
+def _print_clients(
+    shown: "Sequence[ClientOverview]", summed: "dict[str, int]", *, known: int
+) -> None:
+    print(f"{'client':<{ID_WIDTH + 1}}{''.join(f'{name:>10}' for name in COLUMNS)}  last heard")
+    for client in shown:
+        figures = client.as_dict()
+        heard = datetime.fromtimestamp(client.heard_ms / 1000, tz=UTC)
+        print(
+            f"{_plain(client.producer_id):<{ID_WIDTH + 1}}{_row(figures)}"
+            f"  {heard:%Y-%m-%d %H:%M:%S}{' ended' if client.ended else ''}"
+        )
+    if known > len(shown):
+        print(f"… and {known - len(shown)} more")
+    print(f"{f'all {known}':<{ID_WIDTH + 1}}{_row(summed)}")
+
+
+def _row(figures: "Mapping[str, int | None]") -> str:
+    found = (figures[name] for name in COLUMNS)
+    return "".join(f"{'-' if figure is None else figure:>10}" for figure in found)
+
+
+def _plain(producer_id: str) -> str:
+    """As it is shown: a terminal obeys control characters, and others may write there."""
+    printable = "".join(c if c.isprintable() else "?" for c in producer_id)
+    return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:
