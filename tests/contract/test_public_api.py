@@ -33,6 +33,7 @@ CLIENT_NAMES = {
     "from_env",
     "enabled",
     "task",
+    "traced",
     "start",
     "finish",
     "cancel",
@@ -45,7 +46,13 @@ CLIENT_NAMES = {
 
 
 def test_the_package_exports_these_names() -> None:
-    assert sorted(gnomon.__all__) == ["Client", "__version__"]
+    assert sorted(gnomon.__all__) == [
+        "Client",
+        "MemoryClient",
+        "ShadowLearner",
+        "__version__",
+        "install_sigterm",
+    ]
     assert all(hasattr(gnomon, name) for name in gnomon.__all__)
 
 

@@ -3,8 +3,8 @@
 ``Client`` is what agents install; everything else is behind the ``gnomon`` command.
 """
 
-from gnomon.client import Client
+from gnomon.client import Client, MemoryClient, ShadowLearner, install_sigterm
 
-__all__ = ["Client", "__version__"]
+__all__ = ["Client", "MemoryClient", "ShadowLearner", "__version__", "install_sigterm"]
 
 __version__ = "0.1.0"

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 
-from gnomon.client import Client, lifecycle
+from gnomon.client import Client, MemoryClient, lifecycle
 from gnomon.events import TaskEvent
 
 
@@ -30,6 +30,29 @@ def sent(client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]
 
     def read() -> list[TaskEvent]:
         assert client.flush(timeout_s=5) == 0
+        return [msgspec.structs.replace(e, producer_id=None, seq=None) for e in memory.events]
+
+    return read
+
+
+@pytest.fixture(params=["Client", "MemoryClient"])
+def any_client(request: pytest.FixtureRequest, memory: MemoryProducer) -> Iterator[Client]:
+    """What an agent has, or what its tests have."""
+    if request.param == "MemoryClient":
+        yield MemoryClient(agent_id="router")
+        return
+    with Client("kafka.invalid:9092", agent_id="router") as made:
+        yield made
+
+
+@pytest.fixture
+def published(any_client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]]:
+    """Everything ``any_client`` has published so far, without the identity put on on the way."""
+
+    def read() -> list[TaskEvent]:
+        assert any_client.flush(timeout_s=5) == 0
+        if isinstance(any_client, MemoryClient):
+            return any_client.events()
         return [msgspec.structs.replace(e, producer_id=None, seq=None) for e in memory.events]
 
     return read

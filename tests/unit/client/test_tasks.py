@@ -12,6 +12,17 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 Sent = Callable[[], list[TaskEvent]]
 
 
+@pytest.fixture
+def client(any_client: Client) -> Client:
+    """All of these hold for both kinds of client."""
+    return any_client
+
+
+@pytest.fixture
+def sent(published: Sent) -> Sent:
+    return published
+
+
 def ends(events: list[TaskEvent]) -> list[TaskFinished]:
     return [event for event in events if isinstance(event, TaskFinished)]
 
@@ -86,7 +97,7 @@ def test_a_decorated_function_is_a_task_at_each_call(client: Client, sent: Sent)
     assert [(event.agent_id, event.task_type) for event in begun] == [("calculator", "add")] * 2
 
 
-async def test_a_decorated_coroutine_is_timed_to_its_end(client: Client, memory: object) -> None:
+async def test_a_decorated_coroutine_is_timed_to_its_end(client: Client, sent: Sent) -> None:
     @client.task("wait")
     async def wait(seconds: float) -> str:
         await asyncio.sleep(seconds)
@@ -100,12 +111,12 @@ async def test_a_decorated_coroutine_is_timed_to_its_end(client: Client, memory:
     with pytest.raises(TimeoutError):
         await fail()
     assert await client.aflush(timeout_s=5) == 0
-    long, failed = ends(memory.events)  # type: ignore[attr-defined]
+    long, failed = ends(sent())
     assert 0.05 <= long.duration_s < 5
     assert (failed.succeeded, failed.error_type) == (False, "TimeoutError")
 
 
-async def test_tasks_may_overlap(client: Client, memory: object) -> None:
+async def test_tasks_may_overlap(client: Client, sent: Sent) -> None:
     async def one(name: str) -> None:
         async with client.task(name) as task:
             await asyncio.sleep(0)
@@ -114,7 +125,7 @@ async def test_tasks_may_overlap(client: Client, memory: object) -> None:
     await asyncio.gather(one("a"), one("bb"), one("ccc"))
 
     assert await client.aflush(timeout_s=5) == 0
-    events = memory.events  # type: ignore[attr-defined]
+    events = sent()
     assert [type(event) for event in events] == [TaskStarted] * 3 + [TaskFinished] * 3
     assert {(e.task_type, e.code_review_iterations) for e in ends(events)} == {
         ("a", 1),

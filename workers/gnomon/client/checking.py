@@ -51,6 +51,12 @@ def plain_text(value: object, longest: int) -> str | None:
     return value if value.isascii() or _is_encodable(value) else None
 
 
+def class_name(value: object) -> str:
+    """The name of its class, not asked of the class, whose own class may answer anything."""
+    name: str = type.__dict__["__qualname__"].__get__(type(value))
+    return name
+
+
 def is_identifier(value: object) -> TypeGuard[str]:
     """Whether ``value`` can be the id of an agent or a task, or a task's type."""
     return (

@@ -1,13 +1,12 @@
 """``Client``: an agent says what it does, and never waits or fails for saying it."""
 
 import asyncio
-import math
 import os
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from gnomon.client.checking import seconds
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env
 from gnomon.client.open_tasks import OpenTasks
 from gnomon.client.outlet import Outlet
@@ -77,9 +76,9 @@ class Client:
         except ConfigurationError as error:
             logger.warning("gnomon: %s; nothing will be sent", error)
             config = ClientConfig()
-        self._take(Outlet(config), config.agent_id)
+        self._publish(Outlet(config), config.agent_id)
 
-    def _take(self, outlet: Outlet, agent_id: str) -> None:
+    def _publish(self, outlet: Outlet, agent_id: str) -> None:
         """Publish by way of ``outlet``."""
         self._outlet, self._agent_id = outlet, agent_id
         self._open = OpenTasks()
@@ -126,10 +125,9 @@ class Client:
             agent_id: Who does it; by default the client's.
             task_id: An id of the agent's own; by default one is made.
             estimate_s: The agent's own guess of the duration, in seconds.
-            context: What is known beforehand: a flat mapping, so that a model can use it.
+            context: What is known beforehand: a flat mapping, so that a model can use it. What
+                of it is not flat and finite is counted and left out.
             unknown: Counted as invalid and ignored.
-
-        Of the context, what is not flat and finite is counted and left out.
         """
         if unknown:
             self._outlet.refuse("unknown argument")
@@ -151,9 +149,7 @@ class Client:
 
         Args:
             name: What kind of work it is; by default the function's name, with its class.
-            agent_id: As in ``task``; so are the others.
-            estimate_s: As in ``task``.
-            context: As in ``task``.
+            agent_id: As in ``task``, and so are ``estimate_s`` and ``context``.
         """
 
         def decorate(function: F) -> F:
@@ -250,20 +246,20 @@ class Client:
         Returns:
             Events that did not arrive: those that still wait, and those refused meanwhile.
         """
-        failed = self.stats().failed
-        self._outlet.hurry()
-        wait_until(self._is_empty, timeout_s=self._seconds(timeout_s, FLUSH_S))
-        return self._undelivered(failed)
+        outlet, failed = self._outlet, self.stats().failed
+        outlet.hurry()
+        wait_until(lambda: not outlet.waiting(), timeout_s=self._seconds(timeout_s, FLUSH_S))
+        return outlet.waiting() + self.stats().failed - failed
 
     async def aflush(self, timeout_s: float = FLUSH_S) -> int:
         """``flush`` for a coroutine: the event loop goes on meanwhile."""
-        failed = self.stats().failed
-        self._outlet.hurry()
+        outlet, failed = self._outlet, self.stats().failed
+        outlet.hurry()
         deadline_s = time.monotonic() + self._seconds(timeout_s, FLUSH_S)
         # Looking costs less than telling: the background thread knows of no event loop.
-        while not self._is_empty() and time.monotonic() < deadline_s:  # noqa: ASYNC110
+        while outlet.waiting() and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        return self._undelivered(failed)
+        return outlet.waiting() + self.stats().failed - failed
 
     def close(self, timeout_s: float | None = None) -> int:
         """Deliver for at most ``timeout_s`` (``exit_timeout_s`` by default), then end for good.
@@ -277,13 +273,15 @@ class Client:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        left = await self.aflush(self._outlet.exit_timeout_s)
+        self.close(0.0 if left else None)
 
     def _begun(self, task: Task | str) -> Task | None:
         """The task that is meant, no longer remembered as open."""
@@ -296,15 +294,7 @@ class Client:
         """How long to wait: ``given`` if it is a number."""
         if given is None:
             return default
-        if isinstance(given, int | float) and not math.isnan(given):
-            return given
-        self._outlet.refuse("timeout_s must be a number")
-        return default
-
-    def _is_empty(self) -> bool:
-        stats = self.stats()
-        return stats.buffered + stats.in_flight == 0
-
-    def _undelivered(self, failed_before: int) -> int:
-        stats = self.stats()
-        return stats.buffered + stats.in_flight + stats.failed - failed_before
+        found = seconds(given)
+        if found is None:
+            self._outlet.refuse("timeout_s must be a finite number of seconds")
+        return default if found is None else found

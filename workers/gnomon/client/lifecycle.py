@@ -5,6 +5,7 @@ import os
 import sys
 import time
 import weakref
+from collections.abc import Iterable
 from typing import Protocol
 
 from gnomon.client.waiting import wait_until
@@ -13,7 +14,13 @@ IMPORT_WAIT_S = 2.0
 
 
 class Living(Protocol):
-    """What sends a client's events, as this module sees it."""
+    """What sends a client's events, as this module sees it.
+
+    Attributes:
+        exit_timeout_s: How long it may hold up the end of the process.
+    """
+
+    exit_timeout_s: float
 
     def is_importing(self) -> bool:
         """Whether its thread is at what a fork must not interrupt."""
@@ -29,6 +36,18 @@ class Living(Protocol):
 
     def end_close(self, timeout_s: float) -> int:
         """Wait, then end for good; return how many events did not arrive."""
+        ...
+
+    def hurry(self) -> None:
+        """Have what waits sent without lingering."""
+        ...
+
+    def waiting(self) -> int:
+        """How many accepted events are neither delivered nor refused nor in a spool."""
+        ...
+
+    def refuse(self, reason: str) -> None:
+        """Count something that cannot be used."""
         ...
 
 
@@ -63,15 +82,25 @@ def is_exiting() -> bool:
     return bool(_exiting)
 
 
+def living() -> list[Living]:
+    """All that may have events to send."""
+    return list(_living)
+
+
 def forget(one: Living) -> None:
     """``one`` is closed: the end of the process is nothing to it."""
     _working.discard(one)
 
 
 def _close_all() -> None:
-    """Close everything; the budgets run side by side, they do not add up."""
+    """Close everything, as the process ends."""
+    close(list(_working))
+
+
+def close(those: Iterable[Living]) -> None:
+    """Close them for good, since the process ends; the budgets run side by side."""
     _exiting.append(os.getpid())
-    waits = [(one, time.monotonic() + one.begin_close()) for one in list(_working)]
+    waits = [(one, time.monotonic() + one.begin_close()) for one in those]
     for one, deadline_s in waits:
         one.end_close(max(0.0, deadline_s - time.monotonic()))
 

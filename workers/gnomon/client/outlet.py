@@ -41,6 +41,7 @@ class Outlet:
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
         self.enabled = bool(config.brokers)
+        self.exit_timeout_s = config.exit_timeout_s
         self._closed = False
         self.serial = 0
         self.names: set[str] = set()
@@ -49,7 +50,7 @@ class Outlet:
         self._set_up()
         if self.enabled:
             self.buffer.wake = self._wake
-            lifecycle.register(self)
+            self._live()
         else:
             self.buffer.shut()
 
@@ -71,6 +72,9 @@ class Outlet:
         from gnomon.client.spool import FileSpool  # noqa: PLC0415  as said
 
         return FileSpool(self._config.spool_dir, max_bytes=self._config.spool_bytes)
+
+    def _live(self) -> None:
+        lifecycle.register(self)
 
     def _wake(self) -> None:
         self._sender.nudge(self._prepare)
@@ -173,11 +177,17 @@ class Outlet:
 
     def stats(self) -> Stats:
         """The figures of one instant."""
-        return self.buffer.stats() if self.enabled else Stats()
+        if not self.enabled:
+            return Stats()
+        return msgspec.structs.replace(self.buffer.stats(), unsealed=self._sender.unsealed)
 
     def hurry(self) -> None:
         """Have what waits sent without lingering."""
         self._sender.hurry()
+
+    def waiting(self) -> int:
+        """How many accepted events are neither delivered nor refused nor in a spool."""
+        return self.buffer.pending
 
     def is_importing(self) -> bool:
         """Whether the thread is at what a fork must not interrupt."""
@@ -194,10 +204,13 @@ class Outlet:
 
     def begin_close(self) -> float:
         """Refuse events from now on and have the thread end; return the time it may take."""
+        self._shut()
+        self._sender.stop(self.exit_timeout_s)
+        return self.exit_timeout_s
+
+    def _shut(self) -> None:
         self._closed = True
         self.buffer.shut()
-        self._sender.stop(self._config.exit_timeout_s)
-        return self._config.exit_timeout_s
 
     def end_close(self, timeout_s: float) -> int:
         """Wait for the thread, then give up; return how many accepted events did not arrive."""

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from gnomon.client.checking import LONGEST_ID, MOST_ITERATIONS, end_times, flat, plain_text
+from gnomon.client.checking import (
+    LONGEST_ID,
+    MOST_ITERATIONS,
+    class_name,
+    end_times,
+    flat,
+    plain_text,
+)
 
 Refuse = Callable[[str], None]
 
@@ -51,8 +58,7 @@ class Said:
         if error_type is None:
             return
         if isinstance(error_type, BaseException):
-            # Not asked of the class, whose own class may answer anything.
-            error_type = type.__dict__["__qualname__"].__get__(type(error_type))
+            error_type = class_name(error_type)
         name = plain_text(error_type, LONGEST_ID)
         if name is None:
             self._refuse("error_type must be a string or an exception")

@@ -9,7 +9,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``accepted = delivered + failed + spooled + buffered + in_flight``, always; ``buffered_bytes``
     is of the last two. ``failed`` are events the broker refused for good; everything else it did
     not take is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
-    are events of earlier processes sent from such a file. The rest was never accepted.
+    are events of earlier processes sent from such a file. ``unsealed`` are payloads left out of
+    their events because they could not be sealed. The rest was never accepted.
     """
 
     accepted: int = 0
@@ -25,6 +26,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     dropped_invalid: int = 0
     dropped_closed: int = 0
     shed_starts: int = 0
+    unsealed: int = 0
 
     @property
     def dropped(self) -> int:

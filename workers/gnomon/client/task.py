@@ -4,10 +4,9 @@ import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from gnomon.client import later, tracing
-from gnomon.client.buffer import Buffer, Later
 from gnomon.client.checking import (
     END_SIZE,
     LONGEST_ID,
@@ -20,6 +19,7 @@ from gnomon.client.checking import (
     plain_text,
     seconds,
 )
+from gnomon.client.owner import Owner
 from gnomon.client.said import Said
 from gnomon.events import ContextValue
 
@@ -28,34 +28,6 @@ LONGEST_NS: Final = 9_000_000 * later.NS_PER_S
 """A task that took longer cannot be said."""
 _MODULES: Final = sys.modules
 _NOTHING: Final[later.Values] = {}
-
-
-class Owner(Protocol):
-    """Where a task's events go. None of it raises.
-
-    Attributes:
-        buffer: Takes them in.
-        id_prefix: Of the ids made in this process.
-        serial: The number of the latest of them.
-        names: Types and agents that have been found good.
-    """
-
-    buffer: Buffer
-    id_prefix: str
-    serial: int
-    names: set[str]
-
-    def learn(self, name: object) -> bool:
-        """Whether ``name`` can be a type or an agent; counts one that cannot."""
-        ...
-
-    def offer_large(self, *events: Later, start: bool) -> bool:
-        """Take in the first of these that is small enough to be sent."""
-        ...
-
-    def refuse(self, reason: str) -> None:
-        """Count something that cannot be used."""
-        ...
 
 
 class Task:

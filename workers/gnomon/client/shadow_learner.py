@@ -1,0 +1,116 @@
+"""A production agent as it is, with a task published for each of its own."""
+
+import enum
+import inspect
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import Any, Final
+
+from gnomon.client.checking import LONGEST_ID, class_name, plain_text
+from gnomon.client.client import Client
+from gnomon.client.task import Task
+from gnomon.events import ContextValue
+
+_OWN: Final = frozenset({"_agent_name", "_client", "_production_agent"})
+
+
+class ShadowLearner:
+    """Stands in for an agent: the same results and attributes, and its tasks are learned from.
+
+    ``execute_task(task)``, a ``def`` or an ``async def`` of the agent's, is called with what it is
+    given; its result and its exceptions come back as they are. Every other attribute is the
+    agent's. Of a task only its type is told (``task["type"]``, ``task.type`` or the name of its
+    class) and how many fields and characters it has; nothing of its text.
+
+    Args:
+        agent_name: The agent's id in events.
+        production_agent: Any object with ``execute_task``.
+        client: Publishes.
+    """
+
+    __slots__ = ("_agent_name", "_client", "_production_agent")
+
+    def __init__(self, agent_name: str, production_agent: Any, client: Client) -> None:
+        object.__setattr__(self, "_agent_name", agent_name)
+        object.__setattr__(self, "_production_agent", production_agent)
+        object.__setattr__(self, "_client", client)
+
+    def execute_task(self, *args: Any, **kwargs: Any) -> Any:
+        """The agent's own ``execute_task``; to be awaited if that is."""
+        execute = self._production_agent.execute_task
+        task = args[0] if args else kwargs.get("task")
+        published = self._client.task(
+            _type_of(task), agent_id=self._agent_name, context=_facts_of(task)
+        )
+        if inspect.iscoroutinefunction(execute):
+            return _awaited(published, execute, args, kwargs)
+        published.begin()
+        try:
+            result = execute(*args, **kwargs)
+        except BaseException as error:
+            published.fail(error)
+            published.end()
+            raise
+        if inspect.iscoroutine(result):
+            return _until_done(published, result)
+        published.end()
+        return result
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OWN:  # not made yet, as while it is being copied
+            raise AttributeError(name)
+        return getattr(self._production_agent, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        setattr(self._production_agent, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._production_agent, name)
+
+    def __dir__(self) -> list[str]:
+        return [*dir(type(self)), *dir(self._production_agent)]
+
+
+async def _awaited(
+    published: Task,
+    execute: Callable[..., Awaitable[Any]],
+    args: Iterable[Any],
+    kwargs: Mapping[str, Any],
+) -> Any:
+    with published:
+        return await execute(*args, **kwargs)
+
+
+async def _until_done(published: Task, result: Awaitable[Any]) -> Any:
+    """What a function without ``async`` gave to be awaited; it has begun before."""
+    try:
+        value = await result
+    except BaseException as error:
+        published.fail(error)
+        published.end()
+        raise
+    published.end()
+    return value
+
+
+def _type_of(task: object) -> str:
+    """The type a task says it is of, or the name of its class."""
+    try:
+        kind = task.get("type") if isinstance(task, Mapping) else getattr(task, "type", None)
+        if isinstance(kind, enum.Enum):
+            kind = kind.value if isinstance(kind.value, str) else kind.name
+        told = plain_text(kind, LONGEST_ID)
+    except Exception:  # the agent's edge: its task may be anything
+        told = None
+    return told or class_name(task)[-LONGEST_ID:]
+
+
+def _facts_of(task: object) -> dict[str, ContextValue]:
+    """How large it is: fields, and characters of those that are strings."""
+    try:
+        if isinstance(task, str):
+            return {"characters": len(task)}
+        values = list(task.values() if isinstance(task, Mapping) else vars(task).values())
+        texts = [value for value in values if type(value) is str]
+        return {"fields": len(values), "characters": sum(map(len, texts))}
+    except Exception:  # the agent's edge, as above
+        return {}
