@@ -25,5 +25,5 @@ class Backoff:
         self._next_s = min(self._next_s * 2, MOST_S)
 
     def succeeded(self) -> None:
-        """The next failure is a first one."""
-        self._next_s = FIRST_S
+        """Try again at once; the next failure is a first one."""
+        self._next_s, self._until_s = FIRST_S, float("-inf")

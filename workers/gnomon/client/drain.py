@@ -35,7 +35,7 @@ PURGE_S: Final = 0.1
 
 
 class Drain:
-    """Moves events until told to stop. All but the flags belongs to the thread that runs it.
+    """Moves events until told to stop. All but ``hurry`` and ``stop_at_s`` belongs to the thread that runs it.
 
     Args:
         buffer: Where events wait.
@@ -48,7 +48,6 @@ class Drain:
         clock_s: Monotonic.
 
     Attributes:
-        hurry: Somebody waits: no lingering until the buffer is empty.
         stop_at_s: Set to have it end when all is delivered, or at this time.
     """
 
@@ -64,7 +63,6 @@ class Drain:
         seal: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.hurry = False
         self.stop_at_s: float | None = None
         self.producer: Producer | None = None
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
@@ -73,7 +71,7 @@ class Drain:
         self._flying: dict[int, Record] = {}
         self._next_ticket = 0
         self._alone = 0
-        self._spilling = self._purging = False
+        self._hurry = self._spilling = self._purging = False
         self._backoff = Backoff()
         self._heard_s = clock_s()
         self._idle_ticks = 0
@@ -82,6 +80,11 @@ class Drain:
     def is_unreachable(self) -> bool:
         """Whether the broker has been asked something and has not answered for a while."""
         return self._clock_s() - self._heard_s >= UNREACHABLE_S
+
+    def hurry(self) -> None:
+        """Somebody waits: no lingering, and no waiting between tries, until the buffer is empty."""
+        self._hurry = True
+        self._backoff.succeeded()
 
     def step(self) -> None:
         """Look at everything once, then wait for what comes next."""
@@ -273,9 +276,9 @@ class Drain:
     def _wait(self) -> None:
         """Wait a tick; less for somebody in a hurry or while the window is full, more if idle."""
         self._idle_ticks = self._idle_ticks + 1 if self._is_idle else 0
-        self.hurry = self.hurry and not self._idle_ticks
+        self._hurry = self._hurry and not self._idle_ticks
         full, stopping = self._room <= 0, self.stop_at_s is not None
-        if self._under_way and (self.hurry or stopping or full):
+        if self._under_way and (self._hurry or stopping or full):
             self._hear(FULL_S if full else HURRY_S)
         elif self._idle_ticks > WARM_TICKS and not stopping:
             self._sleep()

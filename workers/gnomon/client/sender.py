@@ -107,7 +107,7 @@ class Sender:
         """Have everything sent without lingering."""
         self._hurry = True
         if (drain := self._drain) is not None:
-            drain.hurry = True
+            drain.hurry()
         self._bell.ring()
 
     def stop(self, timeout_s: float) -> None:
@@ -173,7 +173,9 @@ class Sender:
         drain.have_producer()
         self.importing = False
         self._drain = drain
-        drain.hurry, drain.stop_at_s = self._hurry, self._stop_at_s
+        drain.stop_at_s = self._stop_at_s
+        if self._hurry:
+            drain.hurry()
         return drain
 
     def _step(self, drain: Drain) -> None:
