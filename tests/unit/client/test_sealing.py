@@ -9,9 +9,11 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support.polling import eventually_sync
 
-from gnomon import codec
+from gnomon import Client, codec
 from gnomon.client.buffer import Record
+from gnomon.client.config import arguments_from_env
 from gnomon.client.identity import producer_of, splice
 from gnomon.client.sealing import Sealer
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
@@ -191,3 +193,33 @@ def test_importing_it_brings_no_cryptography() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("environ", "seal_to"),
+    [({}, None), ({"GNOMON_SEAL_TO": LINE}, LINE), ({"GNOMON_SEAL_TO": ""}, "")],
+    ids=["unset", "set", "empty"],
+)
+def test_the_variable_names_the_key_and_empty_is_not_unset(
+    environ: dict[str, str], seal_to: str | None
+) -> None:
+    """As when a shell found nothing to put there: then nothing may go out in clear."""
+    given_there = arguments_from_env({"GNOMON_BROKERS": "127.0.0.1:9", **environ})
+    assert given_there.seal_to == seal_to
+
+
+def test_a_key_of_the_wrong_type_makes_a_client_that_does_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = Client("127.0.0.1:9", seal_to=KEY.pem())  # type: ignore[arg-type]
+    assert not client.enabled
+    assert "seal_to must be a string" in caplog.text
+    assert KEY.pem().decode().splitlines()[1] not in caplog.text
+
+
+def test_a_client_counts_what_it_could_not_seal() -> None:
+    client = Client("127.0.0.1:9", agent_id="a", seal_to="", exit_timeout_s=0.0)
+    with client.task("x", context={"a": 1}):
+        pass
+    eventually_sync(lambda: client.stats().unsealed == 2, what="a start and an end without context")
+    client.close()
