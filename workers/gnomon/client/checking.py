@@ -78,29 +78,55 @@ def flat(given: object) -> tuple[dict[str, ContextValue], int, int]:
         A copy of the items that are flat and finite, its size, and how many items are not so.
         What is of a subclass (as numpy's floats are) is taken as what it is one of.
     """
-    kept: dict[str, ContextValue] = {}
-    size = refused = 0
     try:
-        for key, value in given.items() if type(given) is dict else _items(given):
-            kind = type(value)
-            if kind is str:
-                fits = value.isascii() or _is_encodable(value)
-                size += len(value)
-            elif kind is int:
-                fits = _LEAST_INT <= value < _LARGEST_INT
-            elif kind is float:
-                fits = -_INF < value < _INF
-            elif not (fits := kind is bool or value is None):
-                value = _plain(value)  # noqa: PLW2901  its own methods are not called any more
-                fits = value is not None
-                size += len(value) if type(value) is str else 0
-            if fits and type(key) is str and (key.isascii() or _is_encodable(key)):
-                kept[key] = value
-                size += len(key) + _ITEM_SIZE
-            else:
-                refused += 1
+        if type(given) is dict:
+            copy: dict[str, ContextValue] = given.copy()
+            size = _size_of_usual(copy)
+            if size >= 0:
+                return copy, size, 0
+            return _picked(copy.items())
+        return _picked(_items(given))
     except Exception:  # the agent's edge: a mapping of its own may raise anything
         return {}, 0, 1
+
+
+def _size_of_usual(values: dict[Any, Any]) -> int:
+    """The size of a mapping all of which can be sent as it is; otherwise -1."""
+    try:
+        names = "".join(values)
+    except TypeError:  # one of them is no string
+        return -1
+    if not names.isascii():
+        return -1
+    size = len(names) + _ITEM_SIZE * len(values)
+    for value in values.values():
+        kind = type(value)
+        if kind is str:
+            fits = value.isascii()
+            size += len(value)
+        elif kind is int:
+            fits = _LEAST_INT <= value < _LARGEST_INT
+        elif kind is float:
+            fits = -_INF < value < _INF
+        else:
+            fits = kind is bool or value is None
+        if not fits:
+            return -1
+    return size
+
+
+def _picked(items: Iterable[tuple[Any, Any]]) -> tuple[dict[str, ContextValue], int, int]:
+    """The same for a mapping not all of which can be sent as it is: item by item."""
+    kept: dict[str, ContextValue] = {}
+    size = refused = 0
+    for name, value in items:
+        key = plain_text(name, MAX_EVENT_BYTES)
+        plain = value if value is None or type(value) is bool else _plain(value)
+        if key is None or (plain is None and value is not None):
+            refused += 1
+            continue
+        kept[key] = plain
+        size += _ITEM_SIZE + len(key) + (len(plain) if type(plain) is str else 0)
     return kept, size, refused
 
 
@@ -233,7 +259,7 @@ def _plain(value: object) -> ContextValue:
     """A string or number of a subclass, without its own methods; ``None`` if it is neither."""
     if isinstance(value, str):
         text = str.__str__(value)
-        return text if _is_encodable(text) else None
+        return text if len(text) <= MAX_EVENT_BYTES and _is_encodable(text) else None
     if isinstance(value, float):
         number = float.__float__(value)
         return number if -_INF < number < _INF else None

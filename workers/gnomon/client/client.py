@@ -94,14 +94,7 @@ class Client:
         except ConfigurationError as error:
             logger.warning("gnomon: %s; nothing will be sent", error)
             return cls("")
-        return cls(
-            given.brokers,
-            topic_prefix=given.topic_prefix,
-            agent_id=given.agent_id,
-            spool_dir=given.spool_dir,
-            spool_bytes=given.spool_bytes,
-            seal_to=given.seal_to,
-        )
+        return cls(**given._asdict())
 
     @property
     def enabled(self) -> bool:
@@ -123,7 +116,7 @@ class Client:
         Args:
             task_type: What kind of work it is.
             agent_id: Who does it; by default the client's.
-            task_id: An id of the agent's own; by default one is made.
+            task_id: The agent's own id for it; by default one is made.
             estimate_s: The agent's own guess of the duration, in seconds.
             context: What is known beforehand: a flat mapping, so that a model can use it. What
                 of it is not flat and finite is counted and left out.
@@ -149,7 +142,9 @@ class Client:
 
         Args:
             name: What kind of work it is; by default the function's name, with its class.
-            agent_id: As in ``task``, and so are ``estimate_s`` and ``context``.
+            agent_id: As in ``task``.
+            estimate_s: As in ``task``.
+            context: As in ``task``.
         """
 
         def decorate(function: F) -> F:
@@ -256,7 +251,7 @@ class Client:
         outlet, failed = self._outlet, self.stats().failed
         outlet.hurry()
         deadline_s = time.monotonic() + self._seconds(timeout_s, FLUSH_S)
-        # Looking costs less than telling: the background thread knows of no event loop.
+        # The background thread knows of no event loop.
         while outlet.waiting() and time.monotonic() < deadline_s:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         return outlet.waiting() + self.stats().failed - failed

@@ -49,8 +49,12 @@ class Said:
         kept, size, refused = flat(given)
         for _ in range(refused):
             self._refuse("outcome must be flat: strings, finite numbers, bools")
-        self.fields["outcome"] = {**self.fields.get("outcome", {}), **kept}
-        self.size += size
+        try:
+            self.fields["outcome"] = {**self.fields.get("outcome", {}), **kept}
+        except Exception:  # the agent's edge: its names may be strings of its own making
+            self._refuse("the names of outcomes must be strings")
+        else:
+            self.size += size
 
     def failure(self, error_type: object) -> None:
         """That it has not succeeded, and for what if that is known."""
