@@ -9,9 +9,11 @@ from typing import Any
 
 from crewai import Crew
 from crewai.events import crewai_event_bus
+from crewai.events.types.task_events import TaskCompletedEvent, TaskStartedEvent
 from crewai.tools import tool
 from tests.integration.integrations.app_crewai import (
     FINAL,
+    Model,
     agent,
     calculator,
     crew,
@@ -39,6 +41,32 @@ def delegating() -> Crew:
     return Crew(agents=[lead, colleague], tasks=[task(lead, "lead it")])
 
 
+class Silent(Model):
+    """A model of a provider that forgets to say that it has answered."""
+
+    def call(self, messages: Any, *_: Any, **kwargs: Any) -> str:
+        self._emit_call_started_event(messages=messages, from_task=kwargs.get("from_task"))
+        return FINAL
+
+
+def forgetful() -> Crew:
+    speaker = agent("speaker")
+    speaker.llm = Silent(model="fake-1", provider="fake", answers=[])
+    return crew(task(speaker, "say it"))
+
+
+def play_again(crew: Crew) -> None:
+    """Have CrewAI hand out once more what it handed out before, as from a checkpoint."""
+    seen: list[tuple[Any, Any]] = []
+    crewai_event_bus.on(TaskStartedEvent)(lambda source, event: seen.append((source, event)))
+    crewai_event_bus.on(TaskCompletedEvent)(lambda source, event: seen.append((source, event)))
+    crew.kickoff()
+    crewai_event_bus.flush()
+    for source, event in [*seen]:
+        crewai_event_bus.replay(source, event)
+    crewai_event_bus.flush()
+
+
 @contextlib.contextmanager
 def settled(recorded: Recorded, name: str) -> Any:
     """A case that ends when the bus has handed over all there was."""
@@ -63,6 +91,10 @@ def main() -> None:
         calculator("alone").kickoff("SECRET question")
     with settled(recorded, "delegation"):
         delegating().kickoff()
+    with settled(recorded, "call without an end"):
+        forgetful().kickoff()
+    with settled(recorded, "played and replayed"):
+        play_again(crew(task(calculator(), "sum it")))
     with settled(recorded, "many"):
         for _ in range(20):
             crew(task(calculator(), "sum it")).kickoff()

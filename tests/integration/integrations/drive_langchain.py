@@ -101,6 +101,8 @@ def main() -> None:
     instrument(recorded)
     with recorded.case("agent"):
         calculator().invoke(SAID)
+    with recorded.case("named like a node"):
+        calculator("model").invoke(SAID)
     with recorded.case("async stream"):
         asyncio.run(streamed(calculator()))
     with recorded.case("error"), contextlib.suppress(ValueError):

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,20 +12,22 @@ from gnomon.events import TaskEvent
 
 
 class Recorded:
-    """Keeps what it is given, by case, and prints all of it as JSON at the end."""
+    """Keeps what it is given and from which threads, by case; prints all of it as JSON."""
 
     def __init__(self) -> None:
         self._events: list[TaskEvent] = []
+        self.threads: set[str] = set()
         self.cases: dict[str, object] = {}
 
     def emit(self, event: TaskEvent) -> bool:
         """As ``Client.emit``."""
         self._events.append(event)
+        self.threads.add(threading.current_thread().name)
         return True
 
     def take(self) -> list[TaskEvent]:
         """What has come since the last time."""
-        taken, self._events = self._events, []
+        taken, self._events, self.threads = self._events, [], set()
         return taken
 
     @contextmanager
@@ -32,6 +35,7 @@ class Recorded:
         """Keep what comes meanwhile under ``name``."""
         self.take()
         yield
+        self.cases[f"threads of {name}"] = sorted(self.threads)
         self.cases[name] = msgspec.to_builtins(self.take())
 
     def print(self) -> None:

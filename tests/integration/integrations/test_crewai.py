@@ -72,6 +72,18 @@ def test_what_a_colleague_does_is_the_colleagues(cases: dict[str, Any]) -> None:
     assert colleague["outcome"]["llm_calls"] == 1
 
 
+def test_a_call_that_never_ends_does_not_hold_its_task(cases: dict[str, Any]) -> None:
+    assert ends(cases["call without an end"]) == {"say it": (True, None)}
+
+
+def test_what_is_played_again_is_not_counted_again(cases: dict[str, Any]) -> None:
+    check_pairs(cases["played and replayed"], tasks=2)
+
+
+def test_nothing_runs_on_the_crews_own_thread(cases: dict[str, Any]) -> None:
+    assert "MainThread" not in cases["threads of crew"]
+
+
 def test_no_run_takes_the_figures_of_another(cases: dict[str, Any]) -> None:
     check_pairs(cases["many"], tasks=40)
     outcomes = [

@@ -30,6 +30,10 @@ def test_an_agent_is_a_task_and_so_is_its_tool(cases: dict[str, Any], case: str)
     assert end["outcome"] == {**TWO_CALLS, "model": "fake-1", "provider": "fake"}
 
 
+def test_on_an_event_loop_the_handler_stays_on_its_thread(cases: dict[str, Any]) -> None:
+    assert cases["threads of cancelled"] == ["MainThread"]
+
+
 def test_an_error_is_named_by_its_type(cases: dict[str, Any]) -> None:
     failed = (False, "ValueError")
     assert ends(cases["error"]) == {"tool:boom": failed, "failing": failed}
@@ -79,6 +83,15 @@ def test_runs_side_by_side_stay_apart(cases: dict[str, Any]) -> None:
         if event["kind"] == "task_finished.v1" and event["task_type"] == "calculator"
     ]
     assert outcomes == 20 * [{**TWO_CALLS, "model": "fake-1", "provider": "fake"}]
+
+
+def test_an_agent_may_be_named_like_one_of_its_nodes(cases: dict[str, Any]) -> None:
+    assert [row[2] for row in story(cases["named like a node"])] == [
+        "model",
+        "tool:add",
+        "tool:add",
+        "model",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -19,18 +19,12 @@ def main(arguments: Sequence[str]) -> None:
         sys.exit(USAGE)
     if arguments[0] == "-m":
         sys.argv = [*arguments[1:]]
-        _look_first_in(Path.cwd())
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = [*arguments]
-        _look_first_in(Path(arguments[0]).resolve().parent)
+        if not sys.flags.safe_path:
+            sys.path[0] = str(Path(arguments[0]).resolve().parent)
         runpy.run_path(arguments[0], run_name="__main__")
-
-
-def _look_first_in(folder: Path) -> None:
-    """Import from where Python itself would have, had it been given the application."""
-    if not sys.flags.safe_path:
-        sys.path[0] = str(folder)
 
 
 if __name__ == "__main__":
