@@ -139,6 +139,7 @@ async def _work(stage: Any, logs: Logs) -> None:
         for at in range(0, len(records), BATCH):
             outputs = await stage.apply(state, records[at : at + BATCH])
             logs.write(stage.name, partition, outputs)
+        logs.write(stage.name, partition, stage.tick(state, 0) or Outputs())
 
 
 def calm_run(folder: Path, *, seed: int, events: int, agents: int) -> None:

@@ -83,6 +83,19 @@ CHECKS = (
         last=True,
     ),
     Check(
+        name="client-stats",
+        expected="expected_clients",
+        key=("producer_id", "seen_partition"),
+        columns={
+            "producer_id": ("$.producer_id", "VARCHAR"),
+            "seen_partition": ("$.partition", "INTEGER"),
+            "received": ("$.received", "BIGINT"),
+            "repeated": ("$.repeated", "BIGINT"),
+            "last_seq": ("$.last_seq", "BIGINT"),
+        },
+        last=True,
+    ),
+    Check(
         name="shadow-predictions",
         expected="expected_predictions",
         key=("agent_id", "task_id", "model", "version"),

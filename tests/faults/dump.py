@@ -26,7 +26,7 @@ from gnomon.vault import KeyRing, load_key, open_decision
 STORE = "store"
 TOPICS = (
     "task-events", "task-features", "agent-features", "shadow-predictions", "comparisons",
-    "comparison-metrics", "decisions", "dead-letters",
+    "comparison-metrics", "decisions", "dead-letters", "client-stats",
 )  # fmt: skip
 _READ_S = 120.0
 _encode = msgspec.json.encode

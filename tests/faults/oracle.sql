@@ -19,6 +19,8 @@ SELECT partition, "offset", timestamp, size, key, value, raw,
     TRY_CAST(at_path(value, '$.deployment_succeeded') AS BOOLEAN) AS deployed,
     at_path(value, '$.error_type') AS error_type,
     TRY_CAST(at_path(value, '$.estimate_s') AS DOUBLE) AS estimate_s,
+    at_path(value, '$.producer_id') AS producer_id,
+    TRY_CAST(at_path(value, '$.seq') AS BIGINT) AS seq,
     CASE at_path(value, '$.kind')
         WHEN 'task_started.v1' THEN TRY_CAST(at_path(value, '$.started_at_ms') AS BIGINT)
         WHEN 'task_finished.v1' THEN TRY_CAST(at_path(value, '$.finished_at_ms') AS BIGINT)
@@ -229,6 +231,13 @@ CREATE TABLE expected_dead AS
 SELECT partition, 'task-events' AS source_topic, partition AS source_partition,
     "offset" AS source_offset, 'features' AS stage, refused AS reason, key, raw
 FROM judged WHERE refused IS NOT NULL;
+
+-- What was read of each process: also what could be read but was refused for its clock.
+CREATE TABLE expected_clients AS
+SELECT partition, producer_id, partition AS seen_partition, count(DISTINCT seq) AS received,
+    count(*) - count(DISTINCT seq) AS repeated, max(seq) AS last_seq
+FROM judged WHERE producer_id IS NOT NULL AND (refused IS NULL OR refused = 'clock_ahead')
+GROUP BY ALL;
 
 -- Each agent's latest features, as of the instant that its last record names (table asked), which
 -- must not be before the agent's newest event: they decay while the agent is silent.

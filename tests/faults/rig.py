@@ -18,6 +18,7 @@ from tests.faults.stream import EXPIRE_MS, LATENESS_MS
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.topics_admin import create_topics
 from gnomon.errors import GnomonError
+from gnomon.runtime.clients import clients, read_clients
 from gnomon.runtime.overview import group_of, overview
 from gnomon.runtime.supervisor import Supervisor
 from gnomon.settings import Settings
@@ -159,6 +160,20 @@ class Rig:
                     return True
             await asyncio.sleep(0.5)
         return False
+
+    async def told(self, records: int, *, timeout_s: float) -> None:
+        """Wait until the workers have told of so many records of clients, if they do in time."""
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            with contextlib.suppress(GnomonError, OSError, TimeoutError):
+                read = clients(
+                    await read_clients(brokers=self.broker.brokers, prefix=""),
+                    now_ms=0,
+                    behind=True,
+                )
+                if sum(client.received + client.repeated for client in read) == records:
+                    return
+            await asyncio.sleep(0.5)
 
     async def stop_workers(self) -> None:
         """Let every worker stop in order, and what watches them."""

@@ -19,6 +19,7 @@ from tests.faults.verify import Spans, verify
 
 TICK_S = 0.05
 DRAIN_S = 240.0
+TOLD_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +96,7 @@ async def run(options: Options) -> Report:
         await inflicting
         ended_s = time.monotonic()
         drained = await rig.drained(timeout_s=DRAIN_S)
+        await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
         say(f"{'drained' if drained else 'NOT drained'} after {time.monotonic() - ended_s:.0f} s")
         await rig.stop_workers()
         log = await read_all(rig.broker.brokers, "task-events")

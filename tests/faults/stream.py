@@ -3,11 +3,15 @@
 Every event carries its own time; it arrives later than that, by less than the allowed lateness
 unless it is meant to be late. A repeat comes within twenty minutes of the first: repeats are told
 for as long as a task is remembered, not for ever.
+
+Eight in nine agents run in processes that name themselves and count what they send; a few of their
+events come from a spool, half an hour after those that were counted after them.
 """
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -23,15 +27,22 @@ BEFORE_NOW_MS = SPAN_MS + 2 * 60 * MINUTE_MS
 TYPES = ("code", "review", "fix", "deploy", "test", "docs")
 EVENTS_A_TASK = 2.0
 POISON_SHARE = 0.003
+PROCESSES = 8
+SPOOLED_SHARE = 0.02
+SPOOLED_MS = 30 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One record as it is sent, in the order of arrival. ``poison`` is why it must be refused."""
+    """One record as it is sent, in the order of arrival. ``poison`` is why it must be refused.
+
+    ``named`` if its value says which process it comes from and can be read.
+    """
 
     key: bytes
     value: bytes | None
     poison: str = ""
+    named: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,28 @@ def stream(*, seed: int, events: int, agents: int, begin_ms: int) -> list[Sent]:
         arrivals.extend(_task(random, number, agents, begin_ms))
     arrivals.extend(_poison(random, round(events * POISON_SHARE), agents, begin_ms))
     arrivals.sort(key=lambda arrival: arrival.at_ms)
-    return [arrival.record for arrival in arrivals]
+    return _named(arrivals, Random(seed + 1))  # noqa: S311  a test's input, not a secret
+
+
+def _named(arrivals: Sequence[_Arrival], random: Random) -> list[Sent]:
+    """The records, with the processes' names and counts; a repeat has those of the first."""
+    left: dict[int, tuple[int, Sent]] = {}
+    for arrival in arrivals:
+        way_ms = random.randrange(SPOOLED_MS) if random.random() < SPOOLED_SHARE else 0
+        left.setdefault(id(arrival.record), (arrival.at_ms - way_ms, arrival.record))
+    counts: Counter[int] = Counter()
+    named: dict[int, Sent] = {}
+    for place, (_, record) in sorted(left.items(), key=lambda item: item[1][0]):
+        process = int(record.key.removeprefix(b"agent-")) % (PROCESSES + 1)
+        value = record.value
+        if process == PROCESSES or value is None or not value.endswith(b"}"):
+            named[place] = record
+            continue
+        name = b',"producer_id":"process-%d","seq":%d}' % (process, counts[process])
+        readable = record.poison in {"", "clock_ahead"}
+        named[place] = replace(record, value=value[:-1] + name, named=readable)
+        counts[process] += 1
+    return [named[id(arrival.record)] for arrival in arrivals]
 
 
 def _task(random: Random, number: int, agents: int, begin_ms: int) -> Iterator[_Arrival]:

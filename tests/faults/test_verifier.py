@@ -73,6 +73,21 @@ def test_the_stream_has_tasks_of_every_fate(calm: Path) -> None:
     assert any(line["value"]["completeness"]["late_dropped"] for line in lines)
     assert any(line["value"]["features"]["tasks_completed_1h"] > 5 for line in lines)
     assert any(line["value"]["features"]["agent_runs"] == 20 for line in lines)
+    told = [line["value"] for line in lines_of(calm / "client-stats.jsonl")]
+    assert len({client["producer_id"] for client in told}) == 8
+    assert sum(client["repeated"] for client in told) > 20
+
+
+def test_some_events_come_long_after_those_counted_after_them(calm: Path) -> None:
+    newest: dict[tuple[int, str], int] = {}
+    behind = []
+    for line in lines_of(calm / "task-events.jsonl"):
+        value = line["value"]
+        if isinstance(value, dict) and "seq" in value:
+            place = (line["partition"], value["producer_id"])
+            behind.append(newest.get(place, 0) - value["seq"])
+            newest[place] = max(newest.get(place, 0), value["seq"])
+    assert sum(seqs > 10 for seqs in behind) > 20
 
 
 def test_it_notices_what_is_missing(altered: Callable[..., Findings]) -> None:
