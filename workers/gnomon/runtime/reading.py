@@ -13,7 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
-from gnomon.topics import DEAD_LETTERS
+from gnomon.topics import BY_NAME, DEAD_LETTERS
 
 T = TypeVar("T")
 
@@ -130,7 +130,9 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
         set(topics) - set(await partitions_of(brokers, topics, within_s=within_s))
     ):
         if loop.time() > deadline:
-            raise ConfigurationError(f"there is no topic {missing[0]!r}: gnomon topics create")
+            own = missing[0].endswith(tuple(BY_NAME))
+            how = "gnomon topics create" if own else "it is not gnomon's own, so make it first"
+            raise ConfigurationError(f"there is no topic {missing[0]!r}: {how}")
         await asyncio.sleep(0.5)
 
 
