@@ -35,5 +35,8 @@ class ListSpool:
     def pending(self) -> int:
         return len(self._waiting)
 
+    def lost(self) -> int:
+        return 0
+
     def close(self) -> None:
         self.sync()

@@ -50,6 +50,7 @@ def test_without_brokers_or_disabled_a_client_does_nothing(
         ("127.0.0.1:9092", {"agent_id": 7}),
         ("127.0.0.1:9092", {"topic": ""}),
         ("127.0.0.1:9092", {"spool_dir": 3}),
+        ("127.0.0.1:9092", {"spool_dir": "a\0b"}),
         ("127.0.0.1:9092", {"spool_bytes": 1_000}),
     ],
 )

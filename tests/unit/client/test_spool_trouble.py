@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.support.spooled import MIB, die, drain, some
 
-from gnomon.client.buffer import Record
+from gnomon.client.buffer import Buffer, Record
+from gnomon.client.overflow import Overflow
 from gnomon.client.spool import FileSpool
 
 
@@ -75,6 +76,38 @@ def test_a_folder_that_vanishes_costs_what_was_in_it(tmp_path: Path) -> None:
     assert spool.append(some(3, first=50)) == 3
     assert drain(spool) == some(3, first=50)
     assert spool.counts().lost == 5
+    spool.close()
+
+
+def test_events_that_somebody_deletes_are_failed_events_of_the_client(tmp_path: Path) -> None:
+    """So that its figures still add up, and it does not wait for them as it ends."""
+    buffer = Buffer(max_events=100, max_bytes=MIB)
+    spool = FileSpool(tmp_path, max_bytes=MIB)
+    overflow = Overflow(spool, buffer, own="ours")
+    for record in some(9):
+        assert buffer.offer(record)
+    assert overflow.put(buffer.take(max_events=6, max_bytes=MIB))
+    assert (buffer.stats().spooled, buffer.stats().buffered) == (6, 3)
+    empty(tmp_path)
+
+    assert list(overflow.chunk(0, 100)) == []
+    stats = buffer.stats()
+    assert (stats.spooled, stats.failed, stats.buffered) == (0, 6, 3)
+    assert overflow.put(buffer.take(max_events=6, max_bytes=MIB))
+    assert len(overflow.chunk(0, 100)) == 3
+    assert (buffer.stats().spooled, buffer.stats().failed) == (3, 6)
+    spool.close()
+
+
+def test_a_relative_folder_stays_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    spool = FileSpool("spool", max_bytes=MIB)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert spool.append(some(3)) == 3
+    assert len(list((tmp_path / "spool").glob("*.spool"))) == 1
     spool.close()
 
 

@@ -51,7 +51,7 @@ class ClientConfig:
             raise ConfigurationError(
                 f"exit_timeout_s must be 0 or more, got {self.exit_timeout_s!r}"
             )
-        if not isinstance(self.spool_dir, str):
+        if not isinstance(self.spool_dir, str) or "\0" in self.spool_dir:
             raise ConfigurationError(f"spool_dir must be a path, got {self.spool_dir!r}")
         if not isinstance(self.spool_bytes, int) or self.spool_bytes < MAX_EVENT_BYTES:
             raise ConfigurationError(

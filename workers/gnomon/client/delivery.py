@@ -101,6 +101,10 @@ class Spool(Protocol):
         """How many ``read`` has yet to give or ``settle`` to settle."""
         ...
 
+    def lost(self) -> int:
+        """How many of this process's events, taken before, cannot be read again; so far."""
+        ...
+
     def close(self) -> None:
         """Sync and let go, so that a later process may read what is left."""
         ...

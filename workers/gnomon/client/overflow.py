@@ -31,6 +31,7 @@ class Overflow:
         self._open: set[int] = set()
         self._synced_s = float("-inf")
         self._unsynced = False
+        self._lost = 0
 
     @property
     def under_way(self) -> int:
@@ -57,6 +58,7 @@ class Overflow:
         self._first_ticket = first_ticket
         self._fate = {}
         self._open = set(range(first_ticket, first_ticket + len(self._chunk)))
+        self._book_lost()
         return [record for _, record in self._chunk]
 
     def hear(self, outcomes: Outcomes, *, final: bool) -> bool:
@@ -88,6 +90,11 @@ class Overflow:
         self._chunk = ()
         self._fate.clear()
         self._open.clear()
+
+    def _book_lost(self) -> None:
+        """Events that were found to be gone, as by somebody who empties folders, have failed."""
+        before, self._lost = self._lost, self.spool.lost()
+        self._buffer.settle_spooled(self._lost - before, delivered=False)
 
     def _book(self, settled: Iterable[tuple[Record, bool]]) -> None:
         delivered = refused = 0

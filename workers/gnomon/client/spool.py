@@ -29,7 +29,7 @@ class SpoolCounts(NamedTuple):
     """What went wrong, as counts since the spool was made (or since the fork).
 
     ``refused`` records were not taken, for want of room or by the disk; ``lost`` were taken of
-    this process and are gone unread; ``damaged`` is places, of any process, that hold no record.
+    this process and cannot be read; ``damaged`` is places, of any process, that hold no record.
     """
 
     refused: int
@@ -64,6 +64,8 @@ class FileSpool:
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = Path(folder)
+        with contextlib.suppress(OSError):  # there is no working directory
+            self._folder = self._folder.absolute()  # the agent may change to another
         self._max_bytes, self._clock_s = max_bytes, clock_s
         self._segment_bytes = min(segment_bytes, max(1, max_bytes // 4))
         self._begin()
@@ -115,13 +117,9 @@ class FileSpool:
         return mine.write(encoded[:count]) if count else 0
 
     def _writable(self) -> Files:
-        """This process's files: others if somebody has deleted them."""
-        if self._mine is not None and self._mine.have_vanished():
-            vanished, self._mine = self._mine, None
-            self._lost += vanished.pending
-            self._let_go(vanished, vanished.release)
         if self._mine is None:
             self._mine = Files.create(self._folder)
+        self._mine.look_after()
         return self._mine
 
     def sync(self) -> None:
@@ -169,12 +167,16 @@ class FileSpool:
         mine, dead = self._mine, self._dead
         return (mine.pending if mine else 0) + (dead.pending if dead else 0)
 
+    def lost(self) -> int:
+        """How many records of this process were taken and cannot be read again, so far."""
+        return self._lost + (self._mine.lost if self._mine else 0)
+
     def counts(self) -> SpoolCounts:
         """What went wrong so far."""
         mine, dead = self._mine, self._dead
         return SpoolCounts(
             refused=self._refused,
-            lost=self._lost + (mine.lost if mine else 0),
+            lost=self.lost(),
             damaged=self._damaged + sum(files.damaged for files in (mine, dead) if files),
             disk_errors=self._disk_errors,
         )

@@ -49,7 +49,7 @@ class Files:
     Attributes:
         pending: Records that are not settled; see ``_Segment`` for those of a dead process.
         damaged: Places where a segment held no record, of what has been read.
-        lost: Records that this process has written here and could not read again.
+        lost: Records that this process has written here and cannot read again.
     """
 
     def __init__(self, folder: Path, name: str, *, lock_fd: int, are_mine: bool) -> None:
@@ -100,10 +100,18 @@ class Files:
         """Size of the segment that is written to; ``None`` if there is none."""
         return None if self._active is None else self._active.size
 
-    def have_vanished(self) -> bool:
-        """Whether somebody deleted the lock or the segment that is written to."""
-        fds = [self._lock_fd] if self._active is None else [self._lock_fd, self._active.fd]
-        return any(os.fstat(fd).st_nlink == 0 for fd in fds)
+    def look_after(self) -> None:
+        """Go on with other files if somebody has deleted the lock or the segment written to.
+
+        What is gone of what was written before is found to be gone when it is to be read.
+        """
+        if self._active is not None and os.fstat(self._active.fd).st_nlink == 0:
+            self._active = None
+        if os.fstat(self._lock_fd).st_nlink == 0:
+            self.name, lock_fd = new_owner(self._folder)
+            vanished, self._lock_fd = self._lock_fd, lock_fd
+            os.close(vanished)
+            self._active, self._is_folder_dirty = None, True
 
     def begin_segment(self) -> None:
         """What is written from now on goes to a segment of its own."""
