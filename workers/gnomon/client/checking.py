@@ -80,39 +80,32 @@ def flat(given: object) -> tuple[dict[str, ContextValue], int, int]:
     """
     try:
         if type(given) is dict:
-            copy: dict[str, ContextValue] = given.copy()
-            size = _size_of_usual(copy)
-            if size >= 0:
-                return copy, size, 0
-            return _picked(copy.items())
+            copy = given.copy()
+            return _usual(copy) or _picked(copy.items())
         return _picked(_items(given))
     except Exception:  # the agent's edge: a mapping of its own may raise anything
         return {}, 0, 1
 
 
-def _size_of_usual(values: dict[Any, Any]) -> int:
-    """The size of a mapping all of which can be sent as it is; otherwise -1."""
+def _usual(copy: dict[Any, Any]) -> tuple[dict[str, ContextValue], int, int] | None:
+    """What ``flat`` says of a mapping that can be sent as it is; ``None`` if it may not be one."""
     try:
-        names = "".join(values)
+        names = "".join(copy)
     except TypeError:  # one of them is no string
-        return -1
-    if not names.isascii():
-        return -1
-    size = len(names) + _ITEM_SIZE * len(values)
-    for value in values.values():
+        return None
+    size, fits = len(names) + _ITEM_SIZE * len(copy), names.isascii()
+    for value in copy.values():
         kind = type(value)
         if kind is str:
-            fits = value.isascii()
+            fits = fits and value.isascii()
             size += len(value)
         elif kind is int:
-            fits = _LEAST_INT <= value < _LARGEST_INT
+            fits = fits and _LEAST_INT <= value < _LARGEST_INT
         elif kind is float:
-            fits = -_INF < value < _INF
-        else:
-            fits = kind is bool or value is None
-        if not fits:
-            return -1
-    return size
+            fits = fits and -_INF < value < _INF
+        elif kind is not bool and value is not None:
+            return None
+    return (copy, size, 0) if fits else None
 
 
 def _picked(items: Iterable[tuple[Any, Any]]) -> tuple[dict[str, ContextValue], int, int]:
@@ -120,8 +113,11 @@ def _picked(items: Iterable[tuple[Any, Any]]) -> tuple[dict[str, ContextValue], 
     kept: dict[str, ContextValue] = {}
     size = refused = 0
     for name, value in items:
-        key = plain_text(name, MAX_EVENT_BYTES)
-        plain = value if value is None or type(value) is bool else _plain(value)
+        try:
+            key = plain_text(name, MAX_EVENT_BYTES)
+            plain = value if value is None or type(value) is bool else _plain(value)
+        except Exception:  # the agent's edge, as above; the other items are kept
+            key = None
         if key is None or (plain is None and value is not None):
             refused += 1
             continue

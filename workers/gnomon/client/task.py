@@ -11,6 +11,7 @@ from gnomon.client.checking import (
     END_SIZE,
     LONGEST_ID,
     LONGEST_REASON,
+    MOST_ITERATIONS,
     START_SIZE,
     SURELY_SMALL,
     flat,
@@ -20,7 +21,7 @@ from gnomon.client.checking import (
     seconds,
 )
 from gnomon.client.owner import Owner
-from gnomon.client.said import Said
+from gnomon.client.said import Fields, add_failure, add_outcome, add_times
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,7 @@ class Task:
         "_over",
         "_owner",
         "_said",
+        "_said_size",
         "_t0_ns",
         "_task_type",
     )
@@ -68,7 +70,8 @@ class Task:
         self._estimate_s, self._context = estimate_s, context
         owner.serial = self._number = owner.serial + 1
         self._begun: later.Begun | None = None
-        self._said: Said | None = None
+        self._said: Fields | None = None
+        self._said_size = 0
         self._link: str | None = None
         self._over = False
 
@@ -100,7 +103,10 @@ class Task:
             return self
         size, context = START_SIZE + len(task_type) + len(agent_id), _NOTHING
         if self._context is not None:
-            context, size = self._take_context(self._context, size)
+            context, more, refused = flat(self._context)
+            size += more
+            if refused:
+                self._refuse_context(refused)
         if estimate_s is not None:
             estimate_s = self._checked_estimate()
         if link is None and "opentelemetry.trace" in _MODULES:
@@ -141,15 +147,12 @@ class Task:
         self._over = True
         if finished_at_ms is not None or duration_s is not None:
             began_ms = begun[6] // later.NS_PER_MS
-            if not self._saying().times(began_ms, finished_at_ms, duration_s):
+            if not add_times(self._saying(), began_ms, finished_at_ms, duration_s):
                 return self._owner.refuse("finished_at_ms and duration_s must fit the start")
         elif took_ns > LONGEST_NS:
             return self._owner.refuse("it took too long to be said")
-        size, said = begun[0] + END_SIZE - START_SIZE, self._said
-        if said is not None:
-            size += said.size
-        fields = None if said is None else said.fields
-        ended = (size, later.finished, begun, time_ns(), took_ns, fields)
+        size = begun[0] + END_SIZE - START_SIZE + self._said_size
+        ended = (size, later.finished, begun, time_ns(), took_ns, self._said)
         if size > SURELY_SMALL:
             self._end_large(ended)
         else:
@@ -183,20 +186,30 @@ class Task:
         """
         if self._over:
             return self._owner.refuse("the task has ended before")
-        said = self._said or self._saying()
-        if code_review_iterations is not None:
-            said.iterations(code_review_iterations)
+        said = self._said
+        if said is None:
+            said = self._said = {}
+        count = code_review_iterations
+        if count is not None:
+            if type(count) is int and 0 <= count <= MOST_ITERATIONS:
+                said["code_review_iterations"] = count
+            else:
+                self._owner.refuse("code_review_iterations must be an int of 0 or more")
         if deployment_succeeded is not None:
-            said.deployment(deployment_succeeded)
+            if type(deployment_succeeded) is bool:
+                said["deployment_succeeded"] = deployment_succeeded
+            else:
+                self._owner.refuse("deployment_succeeded must be a bool")
         if outcome:
-            said.outcome(outcome)
+            self._said_size += add_outcome(said, outcome, self._owner.refuse)
         return None
 
     def fail(self, error_type: str | BaseException | None = None) -> None:
         """The task has not succeeded. Published when it ends."""
         if self._over:
             return self._owner.refuse("the task has ended before")
-        return self._saying().failure(error_type)
+        self._said_size += add_failure(self._saying(), error_type, self._owner.refuse)
+        return None
 
     def link(self, traceparent: str) -> None:
         """The W3C Trace Context around it; by default that of OpenTelemetry's current span."""
@@ -204,7 +217,7 @@ class Task:
             return self._owner.refuse("traceparent must be as in W3C Trace Context")
         self._link = traceparent
         if self._begun is not None and not self._over:
-            self._saying().fields["traceparent"] = traceparent
+            self._saying()["traceparent"] = traceparent
         return None
 
     __enter__ = begin
@@ -226,13 +239,8 @@ class Task:
         self.begin()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.__exit__(kind, error, traceback)
+    async def __aexit__(self, *raised: Any) -> None:
+        self.__exit__(*raised)
 
     def __call__(self, function: F) -> F:
         """Make a task of each call of ``function``, as ``Client.traced`` does."""
@@ -244,12 +252,9 @@ class Task:
             self._owner, self._task_type, self._agent_id, None, self._estimate_s, self._context
         )
 
-    def _take_context(self, given: object, size: int) -> tuple[later.Values, int]:
-        """What of the context can be sent, and ``size`` with it."""
-        context, more, refused = flat(given)
-        for _ in range(refused):
+    def _refuse_context(self, count: int) -> None:
+        for _ in range(count):
             self._owner.refuse("context must be flat: strings, finite numbers, bools")
-        return context, size + more
 
     def _checked_estimate(self) -> float | None:
         estimate_s = seconds(self._estimate_s)
@@ -272,11 +277,12 @@ class Task:
         owner = self._owner
         owner.serial = self._number = owner.serial + 1
         self._begun = self._said = None
+        self._said_size = 0
         self._over = False
 
-    def _saying(self) -> Said:
+    def _saying(self) -> Fields:
         if self._said is None:
-            self._said = Said(self._owner.refuse)
+            self._said = {}
         return self._said
 
     def _end_large(self, ended: later.Ended) -> None:
@@ -292,5 +298,4 @@ class Task:
         )
 
     def _refuse_end(self) -> None:
-        begun = self._begun is not None
-        self._owner.refuse("the task has ended before" if begun else "the task was never begun")
+        self._owner.refuse("the task has ended before" if self._over else "it was never begun")
