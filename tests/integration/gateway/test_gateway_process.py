@@ -16,7 +16,7 @@ import pytest
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.trace.export import SpanExportResult
 from tests.conftest import Kafka
-from tests.support.commands import GNOMON, environ
+from tests.support.commands import GNOMON, environ, gnomon
 from tests.support.genai import Recorder
 from tests.support.polling import eventually_sync
 
@@ -146,6 +146,25 @@ def test_without_a_broker_it_takes_what_it_can_and_ends_in_time(tmp_path: Path) 
         (ended,) = serving.said("gateway.ended")
     assert ended["undelivered"] == 10
     assert took_s < 6
+
+
+def test_with_a_public_key_nothing_reaches_the_broker_in_clear(
+    kafka: Kafka, prefix_with_topics: str, tmp_path: Path
+) -> None:
+    key = gnomon("keys", "init-sealing", "--file", str(tmp_path / "sealing.pem")).stdout.strip()
+    (event,) = some_events(1).splitlines()
+    body = json.dumps({**json.loads(event), "context": {"customer": "MARKER"}}).encode()
+    settings = {
+        "GNOMON_BROKERS": kafka.brokers,
+        "GNOMON_TOPIC_PREFIX": prefix_with_topics,
+        "GNOMON_SEAL_TO": key,
+    }
+    with gateway(tmp_path, settings=settings) as serving:
+        assert serving.post("/v1/events", body) == 202
+        assert serving.end() == 0
+    (found,) = published(kafka, prefix_with_topics)
+    assert found["sealed_context"]
+    assert "MARKER" not in json.dumps(found)
 
 
 @pytest.mark.slow

@@ -62,15 +62,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         max_body_bytes=options.max_body_mib * MIB,
     )
     brokers = options.brokers or settings.brokers
-    spool = arguments_from_env({**os.environ, "GNOMON_BROKERS": brokers, "GNOMON_DISABLED": ""})
+    given = arguments_from_env({**os.environ, "GNOMON_BROKERS": brokers, "GNOMON_DISABLED": ""})
     client = Client(
         brokers,
         topic_prefix=settings.topic_prefix if options.prefix is None else options.prefix,
         max_events=MAX_EVENTS,
         max_bytes=MAX_BYTES,
         exit_timeout_s=options.drain_s,
-        spool_dir=spool.spool_dir,
-        spool_bytes=spool.spool_bytes,
+        spool_dir=given.spool_dir,
+        spool_bytes=given.spool_bytes,
+        seal_to=given.seal_to,
     )
     if not client.enabled:
         raise ConfigurationError(f"brokers must be a list of host:port, got {brokers!r}")
