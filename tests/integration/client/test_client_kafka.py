@@ -1,6 +1,8 @@
 """The client against a real broker: everything arrives once, in order, also after an outage."""
 
 import asyncio
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -9,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from tests.conftest import Kafka
@@ -49,6 +52,11 @@ async def read_all(brokers: str, prefix: str) -> list[Read]:
         return found
     finally:
         await consumer.stop()
+
+
+def unnumbered(event: TaskEvent) -> TaskEvent:
+    """As the agent gave it."""
+    return msgspec.structs.replace(event, producer_id=None, seq=None)
 
 
 def script(body: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -94,7 +102,9 @@ async def test_what_is_delivered_is_what_was_sent(kafka: Kafka, topics: str) -> 
         assert client.stats().delivered == 4_000
 
     found = await read_all(kafka.brokers, topics)
-    assert {a: [r.event for r in found if r.event.agent_id == a] for a in agents} == sent
+    stored = {a: [unnumbered(r.event) for r in found if r.event.agent_id == a] for a in agents}
+    assert stored == sent
+    assert sorted(r.event.seq for r in found if r.event.seq is not None) == list(range(4_000))
     assert all(record.key.decode() == record.event.agent_id for record in found)
     assert len({(record.key, record.partition) for record in found}) == 20
 
@@ -213,6 +223,49 @@ def publish(client: Client, stop: threading.Event) -> None:
         for agent in ("a", "b", "c"):
             number += 1
             client.emit(TaskCancelled(agent_id=agent, task_id=f"{number}", cancelled_at_ms=1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("outage", ["killed", "stopped", "ended"])
+async def test_with_a_spool_an_outage_costs_nothing(
+    tmp_path: Path, kafka: Kafka, prefix: str, outage: str
+) -> None:
+    """Whatever is stored twice has the number it had: once those are dropped, all is there once."""
+    assert kafka.brokers
+    spool = str(tmp_path / "spool")
+    with EmbeddedBroker(data_dir=tmp_path / "kafka") as broker:
+        await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+        stop = threading.Event()
+        with Client(broker.brokers, topic_prefix=prefix, spool_dir=spool) as client:
+            publishing = threading.Thread(target=publish, args=(client, stop))
+            publishing.start()
+            try:
+                await eventually(lambda: client.stats().delivered > 100, what="a start")
+                assert broker.pid is not None
+                if outage == "stopped":
+                    os.kill(broker.pid, signal.SIGSTOP)
+                else:
+                    (broker.kill if outage == "killed" else broker.stop)()
+                await eventually(lambda: client.stats().spooled > 500, what="a spool")
+                if outage == "stopped":
+                    os.kill(broker.pid, signal.SIGCONT)
+                else:
+                    broker.start()
+                await eventually(
+                    lambda: client.stats().spooled == 0, timeout_s=60, what="a recovery"
+                )
+            finally:
+                stop.set()
+                publishing.join()
+            await eventually(
+                lambda: client.stats().delivered == client.stats().accepted, what="the rest"
+            )
+            stats = client.stats()
+        assert (stats.dropped, stats.failed, stats.spooled) == (0, 0, 0)
+        found = await read_all(broker.brokers, prefix)
+
+    assert {r.event.seq for r in found} == set(range(stats.accepted))
+    assert len({(r.event.seq, r.event.agent_id, r.partition) for r in found}) == stats.accepted
 
 
 @pytest.mark.slow

@@ -287,6 +287,24 @@ def test_after_an_outage_events_go_past_the_spool_again(spool: Spool) -> None:
     assert (world.buffer.stats().spooled, world.buffer.stats().in_flight) == (0, 10)
 
 
+def test_while_events_keep_coming_they_go_past_the_spool_again(spool: Spool) -> None:
+    world = World(spool=spool)
+    world.broker.hangs = True
+    world.offer(10)
+    world.run(2.0)
+    world.broker.hangs = False
+    for _ in range(200):
+        world.offer(1)
+        world.run(0.01)
+    world.broker.hangs = True
+    world.offer(1)
+    world.run(0.1)
+
+    assert world.buffer.stats().spooled == 0
+    assert len(world.stored) >= world.offered - 3
+    assert world.stored == sorted(set(world.stored))
+
+
 def test_a_buffer_that_is_half_full_goes_to_the_spool(spool: Spool) -> None:
     world = World(spool=spool, max_events=5_000)
     world.broker.hangs = True

@@ -184,8 +184,8 @@ class Drain:
             self._give_back()
         if silent_s >= UNREACHABLE_S or half_full:
             self._spilling = True
-        elif self._spilling and not self._buffer and not self._overflow.spool.pending():
-            self._spilling = False
+        elif self._overflow.spool.pending() <= self._overflow.under_way:
+            self._spilling = False  # what waits is younger than all that is on its way
 
     def _is_half_full(self) -> bool:
         buffer = self._buffer
