@@ -7,6 +7,8 @@ import threading
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags, use_span
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from gnomon.codec import decode_task_event, encode
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
@@ -122,6 +124,19 @@ def test_the_variable_names_an_agent_that_has_no_name(monkeypatch: pytest.Monkey
     runs.begin("2", parent=None, agent_id="", task_type="t")
     runs.begin("3", parent=None, agent_id="own", task_type="t")
     assert [event.agent_id for event in kept.events] == ["router", "router", "own"]
+
+
+def test_a_run_belongs_to_the_trace_around_it() -> None:
+    runs, kept = recorder()
+    around = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
+    headers: dict[str, str] = {}
+    with use_span(NonRecordingSpan(around)):
+        TraceContextTextMapPropagator().inject(headers)
+        runs.begin("1", parent=None, agent_id="a", task_type="t")
+    runs.end("1")
+    for event in kept.events:
+        assert isinstance(event, TaskStarted | TaskFinished)
+        assert event.traceparent == headers["traceparent"]
 
 
 def test_an_error_of_ours_is_one_log_line_and_nothing_else(

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import ParamSpec, Protocol
 
 from gnomon.client import Client
+from gnomon.client.tracing import current_traceparent
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 P = ParamSpec("P")
@@ -53,6 +54,7 @@ class Run:
     context: dict[str, ContextValue]
     started_at_ms: float
     t0_ns: int
+    traceparent: str | None
     calls: list[tuple[int, int]] = field(default_factory=list)
     totals: list[tuple[int, int]] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
@@ -110,6 +112,7 @@ class Recorder:
             context={"framework": self._framework, **(context or {})},
             started_at_ms=time.time_ns() // NS_PER_MS if at_ms is None else at_ms,
             t0_ns=time.perf_counter_ns(),
+            traceparent=current_traceparent(),
         )
         self._keep(key, run)
         self._client.emit(
@@ -119,6 +122,7 @@ class Recorder:
                 task_type=run.task_type,
                 started_at_ms=int(run.started_at_ms),
                 context=run.context,
+                traceparent=run.traceparent,
             )
         )
         return run
@@ -183,6 +187,7 @@ class Recorder:
                 error_type=None if error_type is None else error_type[:LONGEST_NAME],
                 context=run.context,
                 outcome=run.outcome(),
+                traceparent=run.traceparent,
             )
         )
 
