@@ -57,7 +57,7 @@ def test_the_package_exports_these_names() -> None:
 
 
 def test_the_client_has_these_names() -> None:
-    assert {name for name in vars(gnomon.Client) if not name.startswith("_")} == CLIENT_NAMES
+    assert {name for name in dir(gnomon.Client) if not name.startswith("_")} == CLIENT_NAMES
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

@@ -192,6 +192,7 @@ def _size_of_end(event: TaskFinished) -> int:
         and (deployed is None or type(deployed) is bool)
         and (error is None or (type(error) is str and len(error) <= LONGEST_ID and error.isascii()))
         and _is_estimate(event.estimate_s)
+        and type(event.context) is type(event.outcome) is dict
         and event.sealed_context is None
         and event.sealed_outcome is None
         and event.traceparent is None
@@ -208,6 +209,7 @@ def _size_of_start(event: TaskStarted) -> int:
         type(began) is int
         and 0 <= began < LATEST_MS
         and _is_estimate(event.estimate_s)
+        and type(event.context) is dict
         and event.sealed_context is None
         and event.traceparent is None
         and event.producer_id is None

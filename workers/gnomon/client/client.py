@@ -3,8 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Self, TypeVar
+from collections.abc import Mapping
+from typing import Final, Self
 
 from gnomon.client.checking import seconds
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env
@@ -13,17 +13,16 @@ from gnomon.client.outlet import Outlet
 from gnomon.client.report import logger
 from gnomon.client.stats import Stats
 from gnomon.client.task import Task
-from gnomon.client.tracing import name_of, traced
+from gnomon.client.tracing import Traceable
 from gnomon.client.waiting import wait_until
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, TASK_EVENTS
 
-F = TypeVar("F", bound=Callable[..., Any])
 FLUSH_S: Final = 2.0
 
 
-class Client:
+class Client(Traceable):
     """Publishes what agents do. Its methods never raise into the agent and never block it.
 
     What cannot be sent at once waits in a bounded buffer; what does not fit is dropped and
@@ -126,38 +125,6 @@ class Client:
             self._outlet.refuse("unknown argument")
         agent = self._agent_id if agent_id is None else agent_id
         return Task(self._outlet, task_type, agent, task_id, estimate_s, context)
-
-    def traced(
-        self,
-        name: str | F | None = None,
-        *,
-        agent_id: str | None = None,
-        estimate_s: float | None = None,
-        context: Mapping[str, ContextValue] | None = None,
-    ) -> Any:
-        """A decorator: each call of the function is a task. With or without arguments.
-
-        For ``def``, ``async def``, and both kinds of generators, which are tasks from their first
-        item until they end or are closed.
-
-        Args:
-            name: What kind of work it is; by default the function's name, with its class.
-            agent_id: As in ``task``.
-            estimate_s: As in ``task``.
-            context: As in ``task``.
-        """
-
-        def decorate(function: F) -> F:
-            task_type = name if isinstance(name, str) else name_of(function)
-
-            def begin() -> Task:
-                return self.task(
-                    task_type, agent_id=agent_id, estimate_s=estimate_s, context=context
-                )
-
-            return traced(function, begin)
-
-        return decorate(name) if callable(name) else decorate
 
     def start(
         self,

@@ -4,9 +4,11 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Protocol, TypeVar, cast, overload
+
+from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
 Begin = Callable[[], AbstractContextManager[object]]
@@ -43,14 +45,15 @@ def name_of(function: object) -> str:
     return name.rpartition("<locals>.")[2][-256:]
 
 
-def traced(function: F, begin: Callable[[], Any]) -> F:
+def traced(function: F, begin: Begin) -> F:
     """``function``, each call of which runs inside a context manager that ``begin`` makes.
 
-    For ``def``, ``async def``, generators and asynchronous generators: those are inside from their
-    first item until they end or are closed. Values and exceptions pass through as they are.
+    What is no function, and no method of either kind, is given back as it is.
     """
     if isinstance(function, staticmethod | classmethod):
         return cast("F", type(function)(traced(function.__func__, begin)))
+    if not callable(function):
+        return function
     if inspect.isasyncgenfunction(function):
         return cast("F", _async_generator(function, begin))
     if inspect.isgeneratorfunction(function):
@@ -108,3 +111,69 @@ def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[...
                 step = inner.asend(sent) if thrown is None else inner.athrow(thrown)
 
     return generated
+
+
+class MakesTasks(Protocol):
+    """What a decorator needs of a client."""
+
+    def task(
+        self,
+        task_type: str,
+        *,
+        agent_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+    ) -> AbstractContextManager[object]:
+        """A task to use as ``with``."""
+        ...
+
+
+class Traceable:
+    """Gives a client its decorator."""
+
+    __slots__ = ()
+
+    @overload
+    def traced(self, name: F) -> F: ...
+
+    @overload
+    def traced(
+        self,
+        name: str | None = None,
+        *,
+        agent_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+    ) -> Callable[[F], F]: ...
+
+    def traced(
+        self: MakesTasks,
+        name: str | F | None = None,
+        *,
+        agent_id: str | None = None,
+        estimate_s: float | None = None,
+        context: Mapping[str, ContextValue] | None = None,
+    ) -> F | Callable[[F], F]:
+        """A decorator: each call of the function is a task. With or without arguments.
+
+        For ``def``, ``async def``, and both kinds of generators, which are tasks from their first
+        item until they end or are closed. Values and exceptions pass through as they are.
+
+        Args:
+            name: What kind of work it is; by default the function's name, with its class.
+            agent_id: As in ``task``.
+            estimate_s: As in ``task``.
+            context: As in ``task``.
+        """
+
+        def decorate(function: F) -> F:
+            task_type = name if isinstance(name, str) else name_of(function)
+
+            def begin() -> AbstractContextManager[object]:
+                return self.task(
+                    task_type, agent_id=agent_id, estimate_s=estimate_s, context=context
+                )
+
+            return traced(function, begin)
+
+        return decorate if name is None or isinstance(name, str) else decorate(name)
