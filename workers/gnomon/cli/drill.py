@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
 LEAST_SECONDS = 4.0
 ABOUT = (
-    "Two services, alike but for gnomon's client, are asked by turns; half-way the drill kills its"
-    " own broker and workers. Exit status 0: no errors, and p50 and p99 within noise in both"
-    f" phases; else 1. {RULE[0].upper()}{RULE[1:]}."
+    "Two services, alike but for gnomon's client, are asked at the same time; half-way the drill"
+    f" kills its own broker and workers. Exit status 0 if in both phases {RULE}; else 1."
 )
 
 
@@ -38,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--seconds", type=_seconds, default=60.0, metavar="N", help="of measuring (60)"
     )
     isolation.add_argument(
-        "--rate", type=_rate, default=150.0, metavar="R", help="requests a second (150)"
+        "--rate", type=_rate, default=100.0, metavar="R", help="requests a second to each (100)"
     )
     isolation.add_argument("--json", action="store_true", help="the report as one JSON object")
     parser.epilog = "example: gnomon drill isolation"

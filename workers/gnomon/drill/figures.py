@@ -2,18 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import median
+from statistics import fmean, median, stdev
 from typing import Final, Literal
 
 import msgspec
 
 SLACK: Final = 0.10
-"""A difference below a tenth is taken for noise even where the rounds agree better."""
+"""A difference of a tenth is taken for noise, however well the rounds agree."""
+STANDARD_ERRORS: Final = 2.33
+"""One-sided, so much comes by chance in one of a hundred drills."""
+LONGEST_EXTRA_MS: Final = 1_000.0
 Phase = Literal["up", "killed"]
 QUANTILES: Final = {"p50": 0.50, "p99": 0.99}
 RULE: Final = (
-    "within noise: the middle of the rounds with the client is no higher than the highest round"
-    " without it, or than 10 % above the middle of those"
+    "p50 and p99 with the client are at most 10 % above those without it, or at most what chance"
+    " does (2.33 standard errors of the rounds' mean log ratio); no request takes a second longer"
+    " than the longest without it; no errors"
 )
 
 
@@ -24,28 +28,40 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     errors: int
     p50_ms: float
     p99_ms: float
+    longest_ms: float
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """One quantile of one phase, in milliseconds: middle, lowest and highest of the rounds."""
+    """One quantile of one phase, without and with the client.
+
+    Attributes:
+        without_ms: The middle of the rounds; ``with_ms`` likewise.
+        ratio: With to without, the geometric mean over the rounds.
+        limit: What ``ratio`` may be.
+        without_rounds_ms: Each round; ``with_rounds_ms`` likewise, at the same moments.
+    """
 
     without_ms: float
-    without_range_ms: tuple[float, float]
     with_ms: float
-    with_range_ms: tuple[float, float]
-    limit_ms: float
+    ratio: float
+    limit: float
     within_noise: bool
+    without_rounds_ms: Sequence[float]
+    with_rounds_ms: Sequence[float]
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of one drill, as they are written to ``report.json``.
 
     Attributes:
-        rounds: Of each phase and each service.
+        rate_per_s: Requests to each service.
+        rounds: Of each phase.
         compared: By phase (``up``: broker and workers run; ``killed``), then quantile.
+        longest_ms: The longest request by phase, ``without`` and ``with`` the client.
         request_errors: Requests without a good answer, of both services.
         service_errors: Exceptions that left a handler, of both services.
         events: The client's figures: at the end of ``up``, and at the end.
+        cpu_s: Processor time of each service, ``without`` and ``with`` the client.
         exit_s: How long the service with the client took to end; ``None``: it was killed.
     """
 
@@ -56,9 +72,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int
     requests: int
     compared: Mapping[Phase, Mapping[str, Compared]]
+    longest_ms: Mapping[Phase, Mapping[str, float]]
     request_errors: int
     service_errors: int
     events: Mapping[str, Mapping[str, int]]
+    cpu_s: Mapping[str, float]
     exit_s: float | None
     passed: bool
     rule: str = RULE
@@ -77,21 +95,19 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def round_of(latencies_ms: Sequence[float], *, errors: int) -> Round:
-    """The figures of one round; quantiles are infinite where no request was answered."""
-    found = {
-        name: quantile(latencies_ms, share) if latencies_ms else math.inf
-        for name, share in QUANTILES.items()
-    }
+    """The figures of one round; they are infinite where no request was answered."""
+    answered = latencies_ms or [math.inf]
     return Round(
         requests=len(latencies_ms) + errors,
         errors=errors,
-        p50_ms=found["p50"],
-        p99_ms=found["p99"],
+        p50_ms=quantile(answered, QUANTILES["p50"]),
+        p99_ms=quantile(answered, QUANTILES["p99"]),
+        longest_ms=max(answered),
     )
 
 
 def compare(without: Sequence[Round], with_client: Sequence[Round]) -> dict[str, Compared]:
-    """Judge each quantile of one phase by ``RULE``."""
+    """Judge each quantile of one phase; the rounds of both are of the same moments, in order."""
     return {
         name: _compared(
             [getattr(one, f"{name}_ms") for one in without],
@@ -101,14 +117,24 @@ def compare(without: Sequence[Round], with_client: Sequence[Round]) -> dict[str,
     }
 
 
+def longest(rounds: Sequence[Round]) -> float:
+    """The longest request of all, in milliseconds."""
+    return max(one.longest_ms for one in rounds)
+
+
 def _compared(without: Sequence[float], with_client: Sequence[float]) -> Compared:
-    middle = median(without)
-    limit = max(*without, middle * (1 + SLACK))
+    ratio, limit = math.inf, 1 + SLACK
+    if all(map(math.isfinite, (*without, *with_client))):
+        logs = [math.log(b / a) for a, b in zip(without, with_client, strict=True)]
+        error = stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
+        ratio = math.exp(fmean(logs))
+        limit = max(limit, math.exp(STANDARD_ERRORS * error))
     return Compared(
-        without_ms=middle,
-        without_range_ms=(min(without), max(without)),
+        without_ms=median(without),
         with_ms=median(with_client),
-        with_range_ms=(min(with_client), max(with_client)),
-        limit_ms=limit,
-        within_noise=median(with_client) <= limit,
+        ratio=ratio,
+        limit=limit,
+        within_noise=ratio <= limit,
+        without_rounds_ms=without,
+        with_rounds_ms=with_client,
     )

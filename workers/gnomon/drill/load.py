@@ -14,12 +14,11 @@ import aiohttp
 from gnomon.drill.child import answer, questions
 
 PATIENCE_S = 10.0
-SEED = 1
 
 
-def arrivals(*, rate_per_s: float, seconds: float) -> list[float]:
-    """Moments at random, the same in every round, in seconds from its start."""
-    draw = random.Random(SEED)  # noqa: S311  arrivals, not keys
+def arrivals(*, rate_per_s: float, seconds: float, seed: int) -> list[float]:
+    """Moments at random, the same for the same seed, in seconds from the start."""
+    draw = random.Random(seed)  # noqa: S311  arrivals, not keys
     moments, at_s = [], draw.expovariate(rate_per_s)
     while at_s < seconds:
         moments.append(at_s)
@@ -28,7 +27,7 @@ def arrivals(*, rate_per_s: float, seconds: float) -> list[float]:
 
 
 class Load:
-    """One round: sends every request and keeps what came of it.
+    """One round of one service: sends every request and keeps what came of it.
 
     Attributes:
         latencies_ms: Of the requests that were answered well.
@@ -65,13 +64,23 @@ class Load:
 
 
 async def _round(asked: dict[str, Any]) -> dict[str, object]:
-    moments = arrivals(rate_per_s=asked["rate_per_s"], seconds=asked["seconds"])
+    rate_per_s, seconds = asked["rate_per_s"], asked["seconds"]
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        load = Load(session, asked["url"])
-        await load.run(moments)
-    return {"latencies_ms": load.latencies_ms, "errors": load.errors}
+        loads = [Load(session, url) for url in asked["urls"]]
+        runs = [
+            load.run(
+                arrivals(
+                    rate_per_s=rate_per_s,
+                    seconds=seconds,
+                    seed=asked["number"] * len(loads) + index,
+                )
+            )
+            for index, load in enumerate(loads)
+        ]
+        await asyncio.gather(*runs)
+    return {"services": [{"latencies_ms": x.latencies_ms, "errors": x.errors} for x in loads]}
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import sys
 import threading
+import time
 import zlib
 from typing import Any
 
@@ -61,7 +62,12 @@ class Service:
         stats = {} if self.client is None else msgspec.structs.asdict(self.client.stats())
         dropped = 0 if self.client is None else self.client.stats().dropped
         events = {**stats, "dropped": dropped}
-        return {"requests": self.requests, "errors": self.errors, "events": events}
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "events": events,
+            "cpu_s": time.process_time(),
+        }
 
 
 async def _work() -> int:
