@@ -179,6 +179,18 @@ def test_tries_are_further_and_further_apart() -> None:
     assert 9 <= connections.made <= 16
 
 
+def test_who_hurries_does_not_wait_for_the_next_try() -> None:
+    connections = Connections(UnavailableError("no broker"))
+    world = World(connect=connections)
+    world.offer(1)
+    world.run(30.0)
+    connections.left = [world.broker]
+    world.drain.hurry()
+    world.run(0.1)
+
+    assert world.stored == [0]
+
+
 def test_only_the_refused_event_fails() -> None:
     world = World()
     world.broker.refuses = lambda record: numbers([record]) == [37]
