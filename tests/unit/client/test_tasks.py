@@ -1,13 +1,14 @@
 """Tasks by ``with``, by decorator, and by ``start`` and ``finish``: which events come of them."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 
 import pytest
 
-from gnomon.client import Client
-from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+from gnomon.client import Client, MemoryClient
+from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 Sent = Callable[[], list[TaskEvent]]
 
@@ -47,6 +48,92 @@ def test_a_block_is_a_start_and_an_end(client: Client, sent: Sent) -> None:
     assert 0 <= end.duration_s <= (after_ms - before_ms + 1) / 1000
     assert (end.succeeded, end.error_type) == (True, None)
     assert (end.code_review_iterations, end.deployment_succeeded) == (2, False)
+
+
+def test_an_end_is_complete_without_its_start(client: Client, sent: Sent) -> None:
+    context: dict[str, ContextValue] = {"size": 3, "lang": "py"}
+    with client.task("triage", estimate_s=0.5, context=context) as task:
+        context["size"] = 4  # the agent's to change; what is published is what was said
+        task.set(decision="accept", tokens=812)
+        task.set(decision="reject", share=0.5, code_review_iterations=1)
+
+    start, end = sent()
+    assert isinstance(start, TaskStarted)
+    assert isinstance(end, TaskFinished)
+    assert (start.context, start.estimate_s) == ({"size": 3, "lang": "py"}, 0.5)
+    assert (end.context, end.estimate_s) == (start.context, start.estimate_s)
+    assert (end.started_at_ms, end.task_type) == (start.started_at_ms, "triage")
+    assert end.outcome == {"decision": "reject", "tokens": 812, "share": 0.5}
+    assert end.code_review_iterations == 1
+
+
+def test_of_an_outcome_what_can_be_used_is_kept(client: Client, sent: Sent) -> None:
+    with client.task("triage", context={"a": 1, "b": [2]}, estimate_s=-1.0) as task:  # type: ignore[dict-item]
+        task.set(tokens=812, cost=math.nan, parts=[1], note="\ud800", code_review_iterations=-1)  # type: ignore[arg-type]
+
+    start, end = sent()
+    assert isinstance(start, TaskStarted)
+    assert isinstance(end, TaskFinished)
+    assert (start.context, start.estimate_s) == ({"a": 1}, None)
+    assert (end.outcome, end.code_review_iterations) == ({"tokens": 812}, None)
+    assert client.stats().dropped_invalid == 6
+    assert client.stats().accepted == 2
+
+
+def test_what_is_set_after_the_end_is_counted_and_changes_nothing(
+    client: Client, sent: Sent
+) -> None:
+    with client.task("triage") as task:
+        task.set(first=1)
+    task.set(first=2)
+    task.fail("Late")
+
+    assert [(end.outcome, end.succeeded) for end in ends(sent())] == [({"first": 1}, True)]
+    assert client.stats().dropped_invalid == 2
+
+
+@pytest.mark.parametrize(("context", "outcome"), [(60_000, 10_000), (100, 70_000)])
+def test_an_end_that_is_too_large_is_sent_without_what_makes_it_so(
+    client: Client, sent: Sent, context: int, outcome: int
+) -> None:
+    with client.task("triage", context={"c": "x" * context}) as task:
+        task.set(o="y" * outcome)
+
+    (start,), (end,) = starts(sent()), ends(sent())
+    assert start.context == {"c": "x" * context}
+    assert end.context == {}
+    assert end.outcome == ({"o": "y" * outcome} if outcome < 60_000 else {})
+
+
+def test_a_start_that_is_too_large_is_counted_and_its_end_is_sent(
+    client: Client, sent: Sent
+) -> None:
+    with client.task("triage", context={"c": "x" * 70_000}):
+        pass
+
+    assert starts(sent()) == []
+    assert [(end.task_type, end.context) for end in ends(sent())] == [("triage", {})]
+    assert client.stats().dropped_oversize == 1
+
+
+def test_a_string_that_encodes_to_six_times_its_length_is_no_record_too_large(
+    client: Client, sent: Sent
+) -> None:
+    with client.task("triage", context={"c": "\x00" * 20_000}):
+        pass
+
+    assert starts(sent()) == []
+    assert [end.context for end in ends(sent())] == [{}]
+
+
+async def test_a_client_is_a_context_too() -> None:
+    async with MemoryClient(agent_id="a") as client, client.task("x"):
+        pass
+    with client.task("y"):
+        pass
+
+    assert client.stats().dropped_closed == 2
+    assert len(client.events()) == 2
 
 
 def test_an_exception_passes_untouched_and_is_named(client: Client, sent: Sent) -> None:

@@ -175,15 +175,13 @@ def size_of(event: TaskEvent) -> int:
 
 
 def _size_of_end(event: TaskFinished) -> int:
+    agent_id, task_id, task_type = event.agent_id, event.task_id, event.task_type
     began, ended, duration_s = event.started_at_ms, event.finished_at_ms, event.duration_s
-    iterations, deployed, error = (
-        event.code_review_iterations,
-        event.deployment_succeeded,
-        event.error_type,
-    )
+    iterations, deployed = event.code_review_iterations, event.deployment_succeeded
+    error, estimate_s = event.error_type, event.estimate_s
     if (
-        type(began) is int
-        and type(ended) is int
+        type(agent_id) is type(task_id) is type(task_type) is str
+        and type(began) is type(ended) is int
         and type(duration_s) is float
         and 0 <= began <= ended < LATEST_MS
         and 0.0 <= duration_s <= LONGEST_S
@@ -191,7 +189,7 @@ def _size_of_end(event: TaskFinished) -> int:
         and (iterations is None or (type(iterations) is int and 0 <= iterations <= MOST_ITERATIONS))
         and (deployed is None or type(deployed) is bool)
         and (error is None or (type(error) is str and len(error) <= LONGEST_ID and error.isascii()))
-        and _is_estimate(event.estimate_s)
+        and (estimate_s is None or (type(estimate_s) is float and 0.0 <= estimate_s < _INF))
         and type(event.context) is type(event.outcome) is dict
         and event.sealed_context is None
         and event.sealed_outcome is None
@@ -199,7 +197,17 @@ def _size_of_end(event: TaskFinished) -> int:
         and event.producer_id is None
         and event.seq is None
     ):
-        return _with_names(END_SIZE, event.agent_id, event.task_id, event.task_type)
+        # Names as in ``_with_names``: calling it would cost the agent a tenth of the whole.
+        agent, task, kind = len(agent_id), len(task_id), len(task_type)
+        if (
+            0 < agent <= LONGEST_ID
+            and 0 < task <= LONGEST_ID
+            and 0 < kind <= LONGEST_ID
+            and agent_id.isascii()
+            and task_id.isascii()
+            and task_type.isascii()
+        ):
+            return END_SIZE + agent + task + kind
     return -1
 
 

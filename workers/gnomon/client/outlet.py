@@ -18,6 +18,7 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
 _KINDS: Final = (TaskStarted, TaskFinished, TaskCancelled)
+_NOTHING: Final[later.Values] = {}
 _MOST_NAMES: Final = 1_000
 _NOT_FLAT: Final = "context and outcome must be flat: strings, finite numbers, bools"
 _SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
@@ -86,21 +87,19 @@ class Outlet:
         """Take ``event`` if it is valid and there is room; otherwise count why not."""
         try:
             size = size_of(event)
-            if size >= 0:
-                if not isinstance(event, TaskCancelled) and (
-                    event.context or (isinstance(event, TaskFinished) and event.outcome)
-                ):
+            if size < 0:
+                return self._emit_odd(event)
+            if type(event) is TaskFinished:
+                if event.context or event.outcome:
                     return self._emit_with_mappings(event, size)
-                return self._offer((size, later.given, event, {}, {}))
-            return self._emit_odd(event)
+            elif type(event) is TaskStarted:
+                if event.context:
+                    return self._emit_with_mappings(event, size)
+                return self.buffer.offer_start((size, later.given, event, _NOTHING, _NOTHING))
+            return self.buffer.offer_later((size, later.given, event, _NOTHING, _NOTHING))
         except Exception as error:  # the agent's edge: nothing may reach it
             self.refuse(_reason(error))
             return False
-
-    def _offer(self, event: Later) -> bool:
-        if type(event[2]) is TaskStarted:
-            return self.buffer.offer_start(event)
-        return self.buffer.offer_later(event)
 
     def _emit_with_mappings(self, event: TaskStarted | TaskFinished, size: int) -> bool:
         """Take an event that is valid but for its mappings, of which it gets copies."""
@@ -118,7 +117,7 @@ class Outlet:
         copy = (size + more, later.given, event, context, outcome)
         if size + more > SURELY_SMALL:
             return self.offer_large(copy, start=start)
-        return self._offer(copy)
+        return self.buffer.offer_start(copy) if start else self.buffer.offer_later(copy)
 
     def _emit_odd(self, event: TaskEvent) -> bool:
         """Take an event about which nothing is known: by what every reader will do."""

@@ -30,9 +30,11 @@ class ShadowLearner:
     __slots__ = ("_agent_name", "_client", "_production_agent")
 
     def __init__(self, agent_name: str, production_agent: Any, client: Client) -> None:
-        object.__setattr__(self, "_agent_name", agent_name)
-        object.__setattr__(self, "_production_agent", production_agent)
-        object.__setattr__(self, "_client", client)
+        self._agent_name, self._production_agent, self._client = (
+            agent_name,
+            production_agent,
+            client,
+        )
 
     def execute_task(self, *args: Any, **kwargs: Any) -> Any:
         """The agent's own ``execute_task``; to be awaited if that is."""
@@ -61,7 +63,10 @@ class ShadowLearner:
         return getattr(self._production_agent, name)
 
     def __setattr__(self, name: str, value: object) -> None:
-        setattr(self._production_agent, name, value)
+        if name in _OWN:  # as above
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._production_agent, name, value)
 
     def __delattr__(self, name: str) -> None:
         delattr(self._production_agent, name)
