@@ -43,7 +43,8 @@ def test_it_kills_everything_and_no_request_fails(kafka: Kafka, tmp_path: Path) 
     up, end = report["events"]["up"], report["events"]["end"]
     assert 0 < up["delivered"] <= up["accepted"]
     assert end["accepted"] > up["accepted"] + 50
-    assert end["delivered"] <= up["accepted"]  # after the kill nothing arrives
+    # After the kill nothing arrives; with a broker there, hardly any would be waiting.
+    assert end["buffered"] + end["in_flight"] + end["dropped"] > 150
     assert report["exit_s"] < 5
     assert "killing the broker and every worker" in done.stderr
     assert list((tmp_path / "temporary").iterdir()) == []
