@@ -147,18 +147,24 @@ def test_memory_is_bounded_whatever_the_seq() -> None:
     for n in range(2_000):
         take(state.producers, [("p", n * 2**40), ("p", n * 2**40 - n)][: 1 + (n > 0)])
     assert len(snapshot(state)) < 10_000
+    take(state.producers, [("q", seq) for seq in range(0, 1_000_000, 97)])
+    assert len(snapshot(state)) < 20_000
 
 
+@pytest.mark.parametrize("others", [True, False])
 @pytest.mark.parametrize(
     ("silent_ms", "repeats"),
     [(0, [0]), (6 * DAY, [0]), (WEEK, [0]), (2 * WEEK, []), (9 * WEEK, [])],
 )
-def test_a_producer_long_silent_is_forgotten(silent_ms: int, repeats: list[int]) -> None:
+def test_a_producer_long_silent_is_forgotten(
+    *, silent_ms: int, repeats: list[int], others: bool
+) -> None:
     """A week of the log's own time is remembered at least, two at most."""
     known = Producers()
     take(known, [("p", 5)])
-    take(known, [("q", 1)], at_ms=APPENDED + silent_ms // 2)
-    take(known, [("q", 2)], at_ms=APPENDED + silent_ms)
+    if others:
+        take(known, [("q", 1)], at_ms=APPENDED + silent_ms // 2)
+        take(known, [("q", 2)], at_ms=APPENDED + silent_ms)
     assert take(known, [("p", 5)], at_ms=APPENDED + silent_ms) == repeats
 
 
@@ -262,3 +268,14 @@ def test_what_an_operator_sends_again_is_folded_again() -> None:
     again = fold(state, [redriven], config=FeaturesConfig())
     assert dropped.by_topic == {}
     assert len(again.by_topic["task-features"]) == 1
+
+
+@pytest.mark.parametrize(("back", "told"), [(1, True), (65_535, True), (65_536, False)])
+def test_where_the_window_ends(back: int, *, told: bool) -> None:
+    """Read once and again: a repeat for certain, or neither dropped nor counted once more."""
+    known, first = Producers(), 5_000
+    later = [*range(first + 1, first + back, 500), first + back]
+    take(known, [("p", first), *(("p", seq) for seq in later)])
+
+    assert take(known, [("p", first)]) == ([0] if told else [])
+    assert seen(known) == {"p": (1 + len(dict.fromkeys(later)), int(told), first + back)}
