@@ -30,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     isolation = actions.add_parser(
         "isolation",
         help="a service under load, with and without the client, while all of gnomon dies",
-        description=ABOUT.replace("%", "%%"),
+        description=ABOUT,
         epilog="example: gnomon drill isolation --seconds 60",
     )
     isolation.add_argument(
