@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gnomon.client import Client
+from gnomon.client import Client, MemoryClient
 from gnomon.events import ContextValue, TaskEvent, TaskFinished, TaskStarted
 
 
@@ -67,6 +67,8 @@ def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
     ) as task:
         task.set(code_review_iterations=values[6], deployment_succeeded=values[7], more=values[8])
         task.fail(values[9])
+        task.link(values[10])
+        task.set(**{"anything": values[11], "at all": values[12]})
     handle = client.start(
         values[0], agent_id=values[1], started_at_ms=values[10], context=values[5]
     )
@@ -196,3 +198,131 @@ def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:
     assert client.close() == 0
     assert len(memory.records) == 2
     assert client.stats().dropped_closed == 2
+
+
+class HostileText(str):
+    """A string with methods of its own."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise RuntimeError("str")
+
+    def __len__(self) -> int:
+        raise RuntimeError("len")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("eq")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("hash")
+
+    def encode(self, *_: object) -> bytes:
+        raise RuntimeError("encode")
+
+
+class HostileKey(HostileText):
+    """One that can be put into a dict."""
+
+    __slots__ = ()
+
+    def __hash__(self) -> int:
+        return str.__hash__(self)
+
+
+class HostileNumber(int):
+    """A number with methods of its own."""
+
+    def __lt__(self, other: object) -> bool:
+        raise RuntimeError("lt")
+
+    def __le__(self, other: object) -> bool:
+        raise RuntimeError("le")
+
+    def __floordiv__(self, other: object) -> int:
+        raise RuntimeError("floordiv")
+
+
+class HostileMapping(dict[Any, Any]):
+    """A mapping that cannot be looked at."""
+
+    def items(self) -> Any:
+        raise RuntimeError("items")
+
+    def copy(self) -> Any:
+        raise RuntimeError("copy")
+
+    def __len__(self) -> int:
+        raise RuntimeError("len")
+
+
+class Impostor:
+    """Says it is whatever is asked for."""
+
+    @property
+    def __class__(self) -> Any:
+        raise RuntimeError("class")
+
+    @__class__.setter
+    def __class__(self, kind: Any) -> None:
+        raise RuntimeError("class")
+
+
+HOSTILE: dict[str, Callable[[], Any]] = {
+    "string of its own": lambda: HostileText("a"),
+    "number of its own": lambda: HostileNumber(3),
+    "mapping of its own": lambda: HostileMapping(a=1),
+    "impostor": Impostor,
+    "object": Hostile,
+    "10 MB": lambda: "x" * 10_000_000,
+    "10 MB of bytes": lambda: b"x" * 10_000_000,
+    "20 MB encoded": lambda: "é" * 10_000_000,
+    "keys of its own": lambda: {HostileKey("a"): HostileText("b")},
+    "values of its own": lambda: {"a": Impostor(), "b": HostileNumber(3), "c": cyclic()},
+}
+
+
+@pytest.fixture(params=["usual", "full", "closed", "disabled", "memory"])
+def any_state(request: pytest.FixtureRequest, memory: Any) -> Iterator[Client]:
+    """A client in any of the states it can be in."""
+    if request.param == "memory":
+        yield MemoryClient(agent_id="a")
+        return
+    brokers = "" if request.param == "disabled" else "kafka.invalid:9092"
+    with Client(brokers, agent_id="a", max_events=1 if request.param == "full" else 100) as made:
+        if request.param == "closed":
+            made.close()
+        if request.param == "full":
+            made._outlet.buffer.idle = False  # nobody comes to take anything
+            made.start("fills it")
+        yield made
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_values_in_every_place_and_state(any_state: Client, name: str) -> None:
+    client, value = any_state, HOSTILE[name]()
+    error = RuntimeError("the agent's own")
+    task = client.task(value, agent_id=value, task_id=value, estimate_s=value, context=value)
+    with pytest.raises(RuntimeError) as caught, task:  # noqa: PT012  what is said is no error
+        task.set(code_review_iterations=value, deployment_succeeded=value, more=value)
+        task.fail(value)
+        task.link(value)
+        raise error
+    assert caught.value is error
+    with client.task("x", context={"value": value}, estimate_s=value) as task:
+        task.set(value=value)
+        task.cancel(value)
+    handle = client.start("x", started_at_ms=value, task_id=value)
+    client.finish(handle, finished_at_ms=value, duration_s=value, succeeded=value, other=value)
+    client.finish(value, error_type=value)
+    client.cancel(value, value)
+    client.emit(value)
+    client.emit(end(agent_id=value, error_type=value, context=value, outcome={"a": value}))
+    names = {"agent_id": "a", "task_id": "t", "task_type": "x"}
+    client.emit(TaskStarted(**names, started_at_ms=value, context=value, estimate_s=value))  # type: ignore[arg-type]
+    assert client.traced(value) is not None
+    client.flush(0)
+
+    stats = client.stats()
+    parts = stats.delivered + stats.failed + stats.spooled + stats.buffered + stats.in_flight
+    assert stats.accepted == parts

@@ -9,11 +9,13 @@ characters need escapes or more than one byte, so what is not ``SURELY_SMALL`` i
 import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, TypeVar
 
 from gnomon.client.identity import MOST_BYTES
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
+
+K = TypeVar("K")
 
 LARGEST_RECORD: Final = MAX_EVENT_BYTES - MOST_BYTES
 """Bytes of an encoded event, with room for its identity."""
@@ -38,13 +40,18 @@ _LEAST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64
 
 
+def is_a(value: object, kind: type[K]) -> TypeGuard[K]:
+    """``isinstance`` that asks nothing of the value, whose own code may answer or raise anything."""
+    return issubclass(type(value), kind)
+
+
 def plain_text(value: object, longest: int) -> str | None:
     """``value`` as an exact string that can be sent, cut to ``longest``; ``None`` if it is none.
 
-    A subclass's own methods are not called, but for what it says of its class.
+    A subclass's own methods are not called.
     """
     if type(value) is not str:
-        if not isinstance(value, str):
+        if not is_a(value, str):
             return None
         value = str.__str__(value)
     value = value[:longest]
@@ -138,7 +145,7 @@ def seconds(value: object) -> float | None:
     if type(value) is not float:
         if type(value) is int:
             return value if 0 <= value < _LARGEST_INT else None
-        if not isinstance(value, float):
+        if not is_a(value, float):
             return None
         value = float.__float__(value)
     return value if 0.0 <= value < _INF else None
@@ -263,13 +270,13 @@ def _is_estimate(value: float | None) -> bool:
 
 def _plain(value: object) -> ContextValue:
     """A string or number of a subclass, without its own methods; ``None`` if it is neither."""
-    if isinstance(value, str):
+    if is_a(value, str):
         text = str.__str__(value)
         return text if len(text) <= MAX_EVENT_BYTES and _is_encodable(text) else None
-    if isinstance(value, float):
+    if is_a(value, float):
         number = float.__float__(value)
         return number if -_INF < number < _INF else None
-    if isinstance(value, int):
+    if is_a(value, int):
         whole = int.__int__(value)
         return whole if _LEAST_INT <= whole < _LARGEST_INT else None
     return None

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
+from gnomon.client.checking import is_a
 from gnomon.client.task import Task
 
 MOST: Final = 10_000
@@ -32,7 +33,7 @@ class OpenTasks:
 
     def remove(self, task: object) -> Task | None:
         """The task that is meant, by itself or by its id, no longer remembered."""
-        if isinstance(task, Task):
+        if is_a(task, Task):
             if type(task.task_id) is str:
                 self._tasks.pop(task.task_id, None)
             return task

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from gnomon.client.checking import LONGEST_ID, class_name, end_times, flat, plain_text
+from gnomon.client.checking import LONGEST_ID, class_name, end_times, flat, is_a, plain_text
 
 Fields = dict[str, Any]
 """Of ``TaskFinished``, those that are not as usual."""
@@ -31,7 +31,7 @@ def add_failure(fields: Fields, error_type: object, refuse: Refuse) -> int:
     fields["succeeded"] = False
     if error_type is None:
         return 0
-    if isinstance(error_type, BaseException):
+    if is_a(error_type, BaseException):
         error_type = class_name(error_type)
     name = plain_text(error_type, LONGEST_ID)
     if name is None:

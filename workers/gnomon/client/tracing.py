@@ -50,8 +50,9 @@ def traced(function: F, begin: Begin) -> F:
 
     What is no function, and no method of either kind, is given back as it is.
     """
-    if isinstance(function, staticmethod | classmethod):
-        return cast("F", type(function)(traced(function.__func__, begin)))
+    given: Any = function
+    if type(given) in {staticmethod, classmethod}:
+        return cast("F", type(given)(traced(given.__func__, begin)))
     if not callable(function):
         return function
     if inspect.isasyncgenfunction(function):
@@ -167,7 +168,7 @@ class Traceable:
         """
 
         def decorate(function: F) -> F:
-            task_type = name if isinstance(name, str) else name_of(function)
+            task_type = name if type(name) is str else name_of(function)
 
             def begin() -> AbstractContextManager[object]:
                 return self.task(
@@ -176,4 +177,4 @@ class Traceable:
 
             return traced(function, begin)
 
-        return decorate if name is None or isinstance(name, str) else decorate(name)
+        return decorate if name is None or type(name) is str else decorate(cast("F", name))
