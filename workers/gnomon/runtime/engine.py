@@ -24,7 +24,7 @@ from faust.types import TP
 from gnomon.runtime.assignor import KeepingAssignor
 from gnomon.runtime.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.runtime.fetched import install as give_lean_records
-from gnomon.runtime.load import Load
+from gnomon.runtime.load import IDLE_WAIT_MS, Load
 from gnomon.settings import Settings
 
 logging.getLogger(__name__).setLevel(logging.WARNING)  # mode logs each service under its module
@@ -56,7 +56,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.handed_out_to: dict[TP, int] = {}
-        self.load = Load()
+        self.load = Load(cast("BatchTransport", self.transport).gather_ms)
         self.held: set[int] = set()
 
     async def start(self) -> None:
@@ -88,7 +88,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
             max_partition_fetch_bytes=conf.consumer_max_fetch_size,
-            fetch_max_wait_ms=transport.gather_ms,
+            fetch_max_wait_ms=IDLE_WAIT_MS,
             # A broker that has just started may not know its topics yet. Who is told so as it shares
             # out the partitions shares out none, and does it again when it has asked again.
             metadata_max_age_ms=METADATA_AGE_MS,
@@ -112,7 +112,10 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         )
         batches = {}
         gathering = self.load.busy(time.monotonic(), sum(map(len, fetched.values())))
-        consumer._fetcher._fetch_min_bytes = GATHERED_BYTES if gathering else 1  # noqa: SLF001
+        numbers = {tp.partition for tp in consumer.assignment()}
+        fetcher = consumer._fetcher  # noqa: SLF001  aiokafka lets nobody change this later
+        fetcher._fetch_min_bytes = GATHERED_BYTES if gathering else 1  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = self.load.wait_ms(len(numbers))  # noqa: SLF001
         for tp, records in fetched.items():
             if records:
                 last = records[-1]
@@ -240,7 +243,8 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
-        gather_ms: How long records wait at the broker for others while there are many.
+        gather_ms: How long records wait at the broker for others while there are many, for each
+            partition this worker owns.
         handle: Awaited for each batch, one at a time, in the order of arrival.
         on_assigned: Awaited with what this worker owns, before any of it is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.

@@ -51,7 +51,10 @@ class Stage(Protocol[State]):
 
     @property
     def gather_ms(self) -> int:
-        """How long a record may wait at the broker for others to share its transaction."""
+        """How long records wait at the broker to share a transaction, for each partition owned.
+
+        Only while many come; see ``gnomon.runtime.load``.
+        """
         ...
 
     async def start(self) -> None:

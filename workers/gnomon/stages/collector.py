@@ -26,7 +26,7 @@ class CollectorStage:
     name = "collector"
     inputs = (OTLP_SPANS,)
     stateful = False
-    gather_ms = 100
+    gather_ms = 50
 
     def __init__(self) -> None:
         self._tasks = 0

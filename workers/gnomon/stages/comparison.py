@@ -44,7 +44,7 @@ class ComparisonStage:
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
-    gather_ms = 500  # nobody waits for a figure
+    gather_ms = 250  # nobody waits for a figure
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics

@@ -22,7 +22,7 @@ class FeaturesStage:
     name = "features"
     inputs = (TASK_EVENTS.name,)
     stateful = True
-    gather_ms = 30
+    gather_ms = 15
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._config = FeaturesConfig.from_settings(settings)

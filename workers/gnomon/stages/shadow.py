@@ -43,7 +43,7 @@ class ShadowStage:
     name = "shadow"
     inputs = (TASK_FEATURES.name,)
     stateful = False
-    gather_ms = 20
+    gather_ms = 10
 
     def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:
         self._models, self._metrics = models, metrics

@@ -40,7 +40,7 @@ class VaultStage:
     name = "vault"
     inputs = (COMPARISONS.name,)
     stateful = False
-    gather_ms = 500  # nobody waits for a row
+    gather_ms = 250  # nobody waits for a row
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
