@@ -151,3 +151,35 @@ def test_many_threads_at_once_lose_and_exceed_nothing() -> None:
     for worker in range(4):
         own = [r.value for r in taken if r.key == b"%d" % worker]
         assert own == sorted(own)
+
+
+def test_an_unencoded_event_counts_as_reckoned_and_then_with_the_size_it_has() -> None:
+    buffer = Buffer(max_events=10, max_bytes=1_000)
+    made = record(1, size=30)
+
+    assert buffer.offer_later((400, lambda later: later[2], made))
+    assert buffer.stats().buffered_bytes == 400
+    assert not buffer.offer_later((601, lambda later: later[2], made))
+    assert buffer.take(max_events=5, max_bytes=1_000) == [made]
+    assert buffer.stats().buffered_bytes == 30
+    buffer.put_back([made])
+    assert buffer.stats().buffered_bytes == 30
+    buffer.settle(buffer.take(max_events=5, max_bytes=1_000), delivered=True)
+    assert (buffer.stats().buffered_bytes, buffer.stats().delivered) == (0, 1)
+
+
+def test_an_unencoded_event_that_does_not_fit_a_take_is_the_next_to_go() -> None:
+    buffer = Buffer(max_events=10, max_bytes=10_000)
+    records = [record(number, size=60) for number in range(3)]
+    calls: list[Record] = []
+
+    def make(later: tuple[int, object, Record]) -> Record:
+        calls.append(later[2])
+        return later[2]
+
+    for one in records:
+        buffer.offer_later((50, make, one))
+
+    assert buffer.take(max_events=5, max_bytes=100) == records[:1]
+    assert buffer.take(max_events=5, max_bytes=120) == records[1:]
+    assert calls == records  # each is encoded once

@@ -74,6 +74,22 @@ print(client.stats().delivered)
     assert (done.stdout, done.stderr, done.returncode) == ("sent\nsent\n2\n", "", 0)
 
 
+def test_what_waits_is_delivered_before_a_handler_that_ends_the_process() -> None:
+    done = run(
+        IN_MEMORY
+        + """
+signal.signal(signal.SIGTERM, lambda number, frame: os._exit(7))
+client = Client("kafka.invalid:9092", agent_id="a")
+assert install_sigterm()
+client.start("last words")
+os.kill(os.getpid(), signal.SIGTERM)
+time.sleep(5)
+"""
+    )
+
+    assert (done.stdout, done.stderr, done.returncode) == ("sent\n", "", 7)
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     done = run(
         IN_MEMORY
