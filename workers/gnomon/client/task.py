@@ -281,8 +281,7 @@ class Task:
         self._over = False
 
     def _saying(self) -> Fields:
-        if self._said is None:
-            self._said = {}
+        self._said = {} if self._said is None else self._said
         return self._said
 
     def _end_large(self, ended: later.Ended) -> None:
