@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace, broker: EmbeddedBroker, folder: Path) -
     try:
         asyncio.run(contend(bench, options))
         if not options.only_speed:
-            warm_up_s, seconds = (3.0, 8.0) if options.quick else (5.0, 30.0)
+            warm_up_s, seconds = (3.0, 8.0) if options.quick else (30.0, 30.0)
             delays = asyncio.run(latency.measure(bench, seconds=seconds, warm_up_s=warm_up_s))
             more["latency_ms"] = delays
             found["latency_p99_ms"] = delays["p99"]
@@ -107,7 +107,10 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="gnomon-bench-"))
     began_s = time.monotonic()
     try:
-        with EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024) as broker:
+        broker = EmbeddedBroker(
+            data_dir=folder, progress=print, heap_mb=1024, long_running=not options.quick
+        )
+        with broker:
             results = measure(options, broker, folder)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

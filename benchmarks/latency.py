@@ -33,11 +33,14 @@ from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 
 TASKS_PER_S = 1_000
 STEP_S = 0.005
-WARM_UP_S = 5.0
+WARM_UP_S = 60.0
+"""By then the compilers of Kafka's Java have done what they will do."""
 AGENTS = 1000
 PARTITIONS = 2
 """One a core. A transaction costs the broker about 4 ms, and each partition of a stage has its own:
 with four on two cores, the broker is what everything waits for."""
+AGAIN_S = 10.0
+"""The warm-up of a second turn, on a broker that is warm."""
 FINISH_AFTER_S = 1.0
 PREDICTIONS = 2
 """Control's and the forest's."""
@@ -114,11 +117,11 @@ class Ids(msgspec.Struct):
 class Reader:
     """Notes when the last of each task's ``records`` could be read. Async context manager."""
 
-    def __init__(self, brokers: str, topic: str, *, records: int) -> None:
+    def __init__(self, brokers: str, topic: str, *, records: int, partitions: int) -> None:
         self.read_s: dict[str, float] = {}
         self._records = records
         self._counts: dict[str, int] = {}
-        self._tps = [TopicPartition(topic, p) for p in range(PARTITIONS)]
+        self._tps = [TopicPartition(topic, p) for p in range(partitions)]
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=brokers, isolation_level="read_committed"
         )
@@ -163,6 +166,7 @@ async def measure(
     seconds: float,
     per_s: int = TASKS_PER_S,
     warm_up_s: float = WARM_UP_S,
+    partitions: int = PARTITIONS,
     with_client: bool = False,
 ) -> dict[str, float]:
     """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
@@ -172,14 +176,19 @@ async def measure(
     Raises:
         RuntimeError: The workers were not ready in time.
     """
-    prefix = await bench.fresh(partitions=PARTITIONS)
+    prefix = await bench.fresh(partitions=partitions)
     port, log = free_ports(4), bench.folder / "latency.log"
     argv = [sys.executable, "-m", "gnomon", "worker", "--port", str(port)]
     workers = start(argv, bench.settings(prefix), log)
     try:
         await _ready(workers, range(port, port + 4), log)
-        vectors = Reader(bench.brokers, f"{prefix}task-features", records=1)
-        predictions = Reader(bench.brokers, f"{prefix}shadow-predictions", records=PREDICTIONS)
+        vectors = Reader(bench.brokers, f"{prefix}task-features", records=1, partitions=partitions)
+        predictions = Reader(
+            bench.brokers,
+            f"{prefix}shadow-predictions",
+            records=PREDICTIONS,
+            partitions=partitions,
+        )
         async with vectors, predictions:
             publishing = _with_client if with_client else _with_producer
             async with publishing(bench.brokers, prefix) as send:
@@ -261,6 +270,8 @@ async def _ready(workers: "subprocess.Popen[bytes]", ports: Sequence[int], log: 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=30.0, help="after the warm-up")
+    parser.add_argument("--warm-up", type=float, default=WARM_UP_S, help="seconds before that")
+    parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of each topic")
     parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--repeat", type=int, default=1)
@@ -268,14 +279,17 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)
         register_forest(folder)
-        with EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024) as broker:
+        broker = EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024, long_running=True)
+        with broker:
             bench = Bench(broker, folder)
-            for _ in range(options.repeat):
+            for turn in range(options.repeat):
                 found = asyncio.run(
                     measure(
                         bench,
                         seconds=options.seconds,
+                        warm_up_s=min(options.warm_up, AGAIN_S) if turn else options.warm_up,
                         per_s=options.per_s,
+                        partitions=options.partitions,
                         with_client=options.client,
                     )
                 )
