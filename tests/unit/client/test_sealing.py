@@ -97,7 +97,11 @@ def test_an_identity_that_is_there_stays_where_it_is_found() -> None:
     assert producer_of(record.value) == "p7"
 
 
-@pytest.mark.parametrize("written", [f"{LINE}\n", f"-----BEGIN PUBLIC KEY-----\n{LINE}\n-----END"])
+@pytest.mark.parametrize(
+    "written",
+    [f"{LINE}\n", f"-----BEGIN PUBLIC KEY-----\n{LINE}\n-----END"],
+    ids=["one line", "PEM"],
+)
 def test_the_key_may_be_in_a_file(
     written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
