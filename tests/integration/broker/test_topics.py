@@ -22,6 +22,7 @@ NAMES = {
     "decisions",
     "dead-letters",
     "control",
+    "client-stats",
 }
 
 

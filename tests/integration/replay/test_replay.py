@@ -59,7 +59,13 @@ def test_the_report_has_its_fields_and_an_exact_ledger(replayed: Replayed) -> No
 def test_every_topic_is_written_whole(replayed: Replayed) -> None:
     written = {path.stem: len(path.read_text().splitlines()) for path in replayed.out.iterdir()}
 
-    others = {"agent-features", "shadow-predictions", "comparison-metrics", "control"}
+    others = {
+        "agent-features",
+        "shadow-predictions",
+        "comparison-metrics",
+        "client-stats",
+        "control",
+    }
     assert set(written) == set(TOPICS) | others
     assert {topic: written[topic] for topic in TOPICS} == TOPICS
     assert written["shadow-predictions"] == sum(row["n"] for row in replayed.report["models"])

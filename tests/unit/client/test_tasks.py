@@ -105,10 +105,11 @@ def test_an_end_that_is_too_large_is_sent_without_what_makes_it_so(
     assert end.outcome == ({"o": "y" * outcome} if outcome < 60_000 else {})
 
 
+@pytest.mark.parametrize("length", [70_000, 2_000_000])
 def test_a_start_that_is_too_large_is_counted_and_its_end_is_sent(
-    client: Client, sent: Sent
+    client: Client, sent: Sent, length: int
 ) -> None:
-    with client.task("triage", context={"c": "x" * 70_000}):
+    with client.task("triage", context={"c": "x" * length}):
         pass
 
     assert starts(sent()) == []

@@ -289,10 +289,11 @@ class Task:
         size, make, begun, at_ns, took_ns, said = ended
         bare: later.Begun = (*begun[:8], {}, begun[9])
         rest = {name: value for name, value in (said or {}).items() if name != "outcome"}
+        least = END_SIZE + len(begun[4]) + len(begun[5])
         self._owner.offer_large(
             ended,
-            (size, make, bare, at_ns, took_ns, said),
-            (size, make, bare, at_ns, took_ns, rest),
+            (least + size - begun[0], make, bare, at_ns, took_ns, said),
+            (least + LONGEST_ID, make, bare, at_ns, took_ns, rest),
             start=False,
         )
 
