@@ -98,7 +98,7 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     assert missing.returncode == 1
     assert missing.stdout.count("is missing") == 10
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
-    assert len(created.stdout.splitlines()) == 9
+    assert len(created.stdout.splitlines()) == 10
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
     assert f"{prefix}control" in listed.stdout
     assert (fit.returncode, unfit.returncode) == (0, 1)
