@@ -15,12 +15,13 @@ class MemoryProducer:
         records: What is stored.
         told: What ``tell`` was given.
         batches: How many events each ``poll`` found.
-        hangs: While set, nothing is answered.
+        hangs: While set, nothing is answered. Nothing more than ``in_flight`` events is sent then.
         refuses: A batch with such an event is refused as a whole.
         loses: So many batches are reported to be tried again.
         breaks: Whether the next ``poll`` leaves it ``broken``, with nothing stored.
         room: How many events it holds.
         closed: How often it was let go of.
+        recalls: How often it was asked for what it had not sent.
     """
 
     def __init__(self) -> None:
@@ -29,7 +30,8 @@ class MemoryProducer:
         self.batches: list[int] = []
         self.hangs = self.breaks = self.broken = False
         self.refuses: Callable[[Record], bool] = lambda _record: False
-        self.loses = self.closed = 0
+        self.loses = self.closed = self.recalls = 0
+        self.in_flight = 2
         self.room = 100_000
         self._waiting: list[tuple[int, Record]] = []
         self._purged: list[int] = []
@@ -65,6 +67,11 @@ class MemoryProducer:
     def purge(self) -> None:
         self._purged += [ticket for ticket, _ in self._waiting]
         self._waiting.clear()
+
+    def recall(self) -> None:
+        self.recalls += 1
+        self._purged += [ticket for ticket, _ in self._waiting[self.in_flight :]]
+        del self._waiting[self.in_flight :]
 
     def word(self) -> str | None:
         return None

@@ -239,13 +239,18 @@ def test_a_producer_without_room_gets_the_rest_later() -> None:
     assert max(world.broker.batches) == 7
 
 
-def test_without_a_spool_a_hanging_broker_costs_nothing_but_time() -> None:
+@pytest.mark.parametrize("in_flight", [2, 0])
+def test_without_a_spool_a_hanging_broker_costs_nothing_but_time(in_flight: int) -> None:
+    """What could not be sent is taken back: librdkafka would take a core to look after it."""
     world = World()
-    world.broker.hangs = True
+    world.broker.hangs, world.broker.in_flight = True, in_flight
     world.offer(3_000)
+    world.run(0.5)
+    assert len(world.broker) == 1_000
     world.run(120.0)
     assert world.buffer.pending == 3_000
-    assert len(world.broker) == 1_000
+    assert len(world.broker) == in_flight
+    assert world.broker.recalls == 1 or not in_flight
     world.broker.hangs = False
     world.end()
 

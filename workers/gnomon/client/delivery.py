@@ -50,6 +50,10 @@ class Producer(Protocol):
         """Have ``poll`` report soon all that is not delivered, as ``again``."""
         ...
 
+    def recall(self) -> None:
+        """Have ``poll`` report soon, as ``again``, what has not been sent to the broker yet."""
+        ...
+
     def word(self) -> str | None:
         """What went wrong since the last time, by its name."""
         ...

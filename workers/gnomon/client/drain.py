@@ -73,7 +73,8 @@ class Drain:
         self._alone = 0
         self._hurry = self._spilling = self._purging = False
         self._backoff = Backoff()
-        self._heard_s = clock_s()
+        self._heard_s = self._tried_s = clock_s()
+        self._recalled = False
         self._idle_ticks = 0
 
     @property
@@ -155,6 +156,7 @@ class Drain:
             self._alone = max(self._alone, len(outcomes.refused))
         if outcomes.delivered:
             self._heard_s = self._clock_s()
+            self._recalled = False
             self._backoff.succeeded()
         elif outcomes.again and not self._purging:
             self._backoff.failed(self._clock_s())
@@ -177,6 +179,7 @@ class Drain:
         if silent_s >= SILENT_S:
             self._reporter.trouble("no answer")
         if self._overflow is None:
+            self._recall()
             return
         half_full = self._is_half_full()
         if self._flying and silent_s >= (HALF_FULL_S if half_full else UNREACHABLE_S):
@@ -186,6 +189,22 @@ class Drain:
             self._spilling = True
         elif self._overflow.spool.pending() <= self._overflow.under_way:
             self._spilling = False  # what waits is younger than all that is on its way
+
+    def _recall(self) -> None:
+        """Leave with a silent broker only what has been sent to it.
+
+        librdkafka's thread takes a whole core while events are ready that it may not send yet.
+        """
+        now_s = self._clock_s()
+        if (
+            not self._recalled
+            and self._flying
+            and self.producer is not None
+            and now_s - max(self._heard_s, self._tried_s) >= UNREACHABLE_S
+        ):
+            self._recalled = True
+            self.producer.recall()
+            self._backoff.failed(now_s)
 
     def _is_half_full(self) -> bool:
         buffer = self._buffer
@@ -204,6 +223,10 @@ class Drain:
         """Hand over what waits, the spool's first, as far as there is room."""
         if not self._backoff.allows(self._clock_s()) or (producer := self.producer) is None:
             return
+        if self._recalled:
+            if self._flying:
+                return  # an answer to these tells that there is a broker again
+            self._recalled, self._tried_s = False, self._clock_s()
         overflow = self._overflow
         if overflow and not overflow.under_way and overflow.spool.pending() and self._room > 0:
             records = overflow.chunk(self._next_ticket, self._room)

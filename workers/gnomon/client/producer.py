@@ -52,6 +52,12 @@ MISSING: Final = frozenset(
 """A new handle asks again; this one would not."""
 
 
+PURGED: Final = frozenset(
+    {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
+)
+"""Taken back because the drain asked for it."""
+
+
 class _Ear:
     """Hears what the library has to say.
 
@@ -70,7 +76,7 @@ class _Ear:
             self.outcomes.delivered.append(ticket)
             return
         code = error.code()
-        self.word = error.name()
+        self.word = self.word if code in PURGED else error.name()
         self.broken = self.broken or code in MISSING
         (self.outcomes.refused if code in REFUSALS else self.outcomes.again).append(ticket)
 
@@ -157,6 +163,10 @@ class KafkaProducer:
         """Have ``poll`` report all that is not delivered, to be tried ``again``."""
         # Not blocking: a thread of the library may be waiting for a name server.
         self._held.handle.purge(in_queue=True, in_flight=True, blocking=False)
+
+    def recall(self) -> None:
+        """Have ``poll`` report what has not been sent yet, to be tried ``again``."""
+        self._held.handle.purge(in_queue=True, in_flight=False, blocking=False)
 
     def word(self) -> str | None:
         """What went wrong since the last time, by its name."""
