@@ -74,7 +74,7 @@ class Drain:
         self._hurry = self._spilling = self._purging = False
         self._backoff = Backoff()
         self._heard_s = self._tried_s = clock_s()
-        self._recalled = False
+        self._recalled, self._undisturbed = False, True
         self._idle_ticks = 0
 
     @property
@@ -143,6 +143,7 @@ class Drain:
             self._settle(outcomes)
         if (word := producer.word()) is not None:
             self._reporter.trouble(word)
+            self._undisturbed = False
         if producer.broken:
             self._give_up_producer()
             self._backoff.failed(self._clock_s())
@@ -156,7 +157,7 @@ class Drain:
             self._alone = max(self._alone, len(outcomes.refused))
         if outcomes.delivered:
             self._heard_s = self._clock_s()
-            self._recalled = False
+            self._recalled, self._undisturbed = False, True
             self._backoff.succeeded()
         elif outcomes.again and not self._purging:
             self._backoff.failed(self._clock_s())
@@ -193,11 +194,13 @@ class Drain:
     def _recall(self) -> None:
         """Leave with a silent broker only what has been sent to it.
 
-        librdkafka's thread takes a whole core while events are ready that it may not send yet.
+        librdkafka's thread takes a whole core while events are ready that it may not send yet. Not
+        after an error: where a connection broke, events that wait may have been sent before.
         """
         now_s = self._clock_s()
         if (
-            not self._recalled
+            self._undisturbed
+            and not self._recalled
             and self._flying
             and self.producer is not None
             and now_s - max(self._heard_s, self._tried_s) >= UNREACHABLE_S
