@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import shutil
-import signal
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from benchmarks import latency, memory, report
 from benchmarks.contenders import Bench, Input
 from benchmarks.peers import HOUR_ONLY, PEERS, installed
 from benchmarks.report import ALL_STAGES, FEATURES, FLOOR
+from benchmarks.watching import end_in_order_at_sigterm
 
 from gnomon.broker import EmbeddedBroker
 
@@ -103,7 +103,7 @@ def main() -> int:
     options = parser.parse_args()
     options.events = options.events or (QUICK_EVENTS if options.quick else EVENTS)
     options.turns = options.turns or (2 if options.quick else 3)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that contenders are ended
+    end_in_order_at_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="gnomon-bench-"))
     began_s = time.monotonic()
     try:

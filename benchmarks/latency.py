@@ -24,7 +24,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from benchmarks.contenders import Bench, tail
 from benchmarks.ports import answers, free_ports
 from benchmarks.training_data import decisions
-from benchmarks.watching import end, start
+from benchmarks.watching import end, end_in_order_at_sigterm, start
 
 from gnomon import Client
 from gnomon.broker import EmbeddedBroker
@@ -276,6 +276,7 @@ def main() -> int:
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
+    end_in_order_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)
         register_forest(folder)

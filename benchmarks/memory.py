@@ -23,7 +23,7 @@ from benchmarks.contenders import PARTITIONS, Bench, tail
 from benchmarks.growth import hour
 from benchmarks.ports import answers, free_ports
 from benchmarks.stream import by_partition, encoded, fill
-from benchmarks.watching import end, resident_mb, start
+from benchmarks.watching import end, end_in_order_at_sigterm, resident_mb, start
 
 from gnomon.broker import EmbeddedBroker
 
@@ -175,6 +175,7 @@ def main() -> int:
     parser.add_argument("--agents", type=int, action="append", help="repeatable")
     parser.add_argument("--set", action="append", default=[], help="NAME=VALUE for the worker")
     options = parser.parse_args()
+    end_in_order_at_sigterm()
     env = dict(pair.split("=", 1) for pair in options.set)
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)

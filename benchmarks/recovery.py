@@ -29,7 +29,7 @@ from typing import Any
 import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from benchmarks.stream import Keyed, by_partition, encoded, events, fill
-from benchmarks.watching import end, start
+from benchmarks.watching import end, end_in_order_at_sigterm, start
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.topics_admin import create_topics
@@ -323,6 +323,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     options = parse()
+    end_in_order_at_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="gnomon-bench-"))
     with EmbeddedBroker(data_dir=folder, progress=print) as broker:
         found = summary(asyncio.run(run(options, broker.brokers, folder)), options)

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -158,6 +159,11 @@ def start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> "subprocess
             stderr=file,
             start_new_session=True,
         )
+
+
+def end_in_order_at_sigterm() -> None:
+    """Have SIGTERM end this process as an exception does, so that what it started is ended too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def end(process: "subprocess.Popen[bytes]", *, patience_s: float = 15.0) -> None:

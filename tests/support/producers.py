@@ -22,6 +22,7 @@ class MemoryProducer:
         room: How many events it holds.
         closed: How often it was let go of.
         recalls: How often it was asked for what it had not sent.
+        trouble: What ``word`` says is wrong.
     """
 
     def __init__(self) -> None:
@@ -32,6 +33,7 @@ class MemoryProducer:
         self.refuses: Callable[[Record], bool] = lambda _record: False
         self.loses = self.closed = self.recalls = 0
         self.in_flight = 2
+        self.trouble: str | None = None
         self.room = 100_000
         self._waiting: list[tuple[int, Record]] = []
         self._purged: list[int] = []
@@ -74,7 +76,7 @@ class MemoryProducer:
         del self._waiting[self.in_flight :]
 
     def word(self) -> str | None:
-        return None
+        return self.trouble
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._purged)

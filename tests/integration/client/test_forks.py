@@ -120,6 +120,7 @@ import signal
 def serve():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     say("served")
+    os.write(ready, b"!")
     signal.pause()
 
 def start():
@@ -129,12 +130,14 @@ def start():
     return pid
 
 say("loaded")
+serving, ready = os.pipe()
 workers = [start() for _ in range(3)]
-time.sleep(1.0)
+for _ in workers:
+    os.read(serving, 1)
 os.kill(workers[0], signal.SIGTERM)
 assert os.waitpid(workers[0], 0)[1] == 0
 workers[0] = start()
-time.sleep(1.0)
+os.read(serving, 1)
 for worker in workers:
     os.kill(worker, signal.SIGTERM)
     assert os.waitpid(worker, 0)[1] == 0

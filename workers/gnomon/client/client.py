@@ -205,6 +205,8 @@ class Client(Traceable):
     def flush(self, timeout_s: float = FLUSH_S) -> int:
         """Wait for the buffer to empty, at most ``timeout_s``.
 
+        What is in the spool does not wait here: it is kept until it is delivered.
+
         Returns:
             Events that did not arrive: those that still wait, and those refused meanwhile.
         """

@@ -11,12 +11,14 @@ SLACK: Final = 0.10
 """A difference of a tenth is taken for noise, however well the rounds agree."""
 STANDARD_ERRORS: Final = 2.33
 """One-sided, so much comes by chance in one of a hundred drills."""
+MOST: Final = 1.5
+"""Of any limit: on a machine so busy that more than this could be chance, nothing is shown."""
 LONGEST_EXTRA_MS: Final = 1_000.0
 Phase = Literal["up", "killed"]
 QUANTILES: Final = {"p50": 0.50, "p99": 0.99}
 RULE: Final = (
     "p50 and p99 with the client are at most 10 % above those without it, or at most what chance"
-    " does (2.33 standard errors of the rounds' mean log ratio); no request takes a second longer"
+    " does (2.33 standard errors of the rounds' mean log ratio), but half more is never chance; no request takes a second longer"
     " than the longest without it; no errors"
 )
 
@@ -128,7 +130,7 @@ def _compared(without: Sequence[float], with_client: Sequence[float]) -> Compare
         logs = [math.log(b / a) for a, b in zip(without, with_client, strict=True)]
         error = stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
         ratio = math.exp(fmean(logs))
-        limit = max(limit, math.exp(STANDARD_ERRORS * error))
+        limit = min(max(limit, math.exp(STANDARD_ERRORS * error)), MOST)
     return Compared(
         without_ms=median(without),
         with_ms=median(with_client),

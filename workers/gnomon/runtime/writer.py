@@ -20,7 +20,6 @@ from aiokafka.errors import (
     RecordListTooLargeError,
 )
 from aiokafka.partitioner import DefaultPartitioner
-from aiokafka.producer import sender
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import TopicPartition
 
@@ -34,10 +33,6 @@ MAX_REQUEST_BYTES = 16 << 20
 MAX_DEAD_BYTES = 8_000_000
 """Most of a refused value that is kept: the topic of dead letters takes little more. A topic's
 limit is of compressed bytes, so a record read can be of any size."""
-NEXT_TRANSACTION_S = 0.003
-"""When to ask again where a transaction meets the one before, which Kafka is still completing: that
-takes a few milliseconds. aiokafka's own 20 would be longer than the transaction."""
-sender.BACKOFF_OVERRIDE = NEXT_TRANSACTION_S
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
 
@@ -61,6 +56,7 @@ class TransactionalWriter:
             max_batch_size=MAX_BATCH_BYTES,
             max_request_size=MAX_REQUEST_BYTES,
             request_timeout_ms=20_000,
+            # What aiokafka waits when a transaction meets one that is still completing.
             retry_backoff_ms=20,
         )
 

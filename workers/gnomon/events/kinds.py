@@ -1,0 +1,27 @@
+"""Of what kind the fields of records are: bounds that JSON Schema can say."""
+
+from typing import Annotated
+
+import msgspec
+
+EpochMs = Annotated[
+    int,
+    msgspec.Meta(ge=0, lt=253_402_300_800_000, description="Milliseconds since 1970-01-01 UTC."),
+]
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, description="Seconds.")]
+Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0, description="Between 0 and 1.")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+ContextValue = str | int | float | bool | None
+"""What an agent may say of a task beforehand: flat, so that a model can use it."""
+ProducerId = Annotated[
+    str,
+    msgspec.Meta(min_length=1, max_length=64, description="One process of a client; by chance."),
+]
+Sequence = Annotated[
+    int,
+    msgspec.Meta(ge=0, lt=2**53, description="Counts a process's events from 0, without gaps."),
+]
+Traceparent = Annotated[
+    str, msgspec.Meta(max_length=55, description="W3C Trace Context of the work around the task.")
+]
