@@ -49,6 +49,7 @@ class Drain:
 
     Attributes:
         stop_at_s: Set to have it end when all is delivered, or at this time.
+        heard: Whether a producer has reported anything yet.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class Drain:
     ) -> None:
         self.stop_at_s: float | None = None
         self.producer: Producer | None = None
+        self.heard = False
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._identity, self._bell, self._overflow = identity, bell, overflow
         self._seal, self._clock_s = seal, clock_s
@@ -140,8 +142,10 @@ class Drain:
             return
         outcomes = producer.poll(timeout_s)
         if any(outcomes):
+            self.heard = True
             self._settle(outcomes)
         if (word := producer.word()) is not None:
+            self.heard = True
             self._reporter.trouble(word)
             self._undisturbed = False
         if producer.broken:

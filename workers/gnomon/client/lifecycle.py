@@ -8,9 +8,11 @@ import weakref
 from collections.abc import Iterable
 from typing import Protocol
 
+from gnomon.client.native import resolver_is_free
 from gnomon.client.waiting import wait_until
 
-IMPORT_WAIT_S = 2.0
+FRAGILE_S = 2.0
+RESOLVER_S = 0.05
 
 
 class Living(Protocol):
@@ -22,8 +24,12 @@ class Living(Protocol):
 
     exit_timeout_s: float
 
-    def is_importing(self) -> bool:
+    def is_fragile(self) -> bool:
         """Whether its thread is at what a fork must not interrupt."""
+        ...
+
+    def may_connect(self) -> bool:
+        """Whether a library it uses may look up an address at any time."""
         ...
 
     def begin_anew(self) -> None:
@@ -106,9 +112,11 @@ def close(those: Iterable[Living]) -> None:
 
 
 def _before_fork() -> None:
-    """A child must not find modules half loaded: their locks would never open."""
+    """A child must find nothing half done by threads it has not: their locks would never open."""
     alive = list(_living)
-    wait_until(lambda: not any(one.is_importing() for one in alive), timeout_s=IMPORT_WAIT_S)
+    wait_until(lambda: not any(one.is_fragile() for one in alive), timeout_s=FRAGILE_S)
+    if any(one.may_connect() for one in alive):
+        resolver_is_free(RESOLVER_S)
 
 
 def _after_fork_in_child() -> None:

@@ -3,6 +3,7 @@
 There ``_thread`` makes greenlets. Kafka's library waits in C, which would stop them all.
 """
 
+import _socket
 import _thread
 import sys
 from collections.abc import Callable
@@ -44,3 +45,23 @@ class Bell:
     def wait(self, timeout_s: float) -> None:
         """Wait until it rings, at most ``timeout_s``; the interpreter is free meanwhile."""
         self._lock.acquire(timeout=timeout_s)
+
+
+def resolver_is_free(timeout_s: float) -> bool:
+    """Whether a look-up of an address comes through within ``timeout_s``.
+
+    glibc locks its list of interfaces during one (``__check_pf``) and does not open it in a forked
+    child. So a fork comes best right after this has returned ``True``.
+    """
+    bell, found = Bell(), []
+
+    def look_up() -> None:
+        found.append(_socket.getaddrinfo("127.0.0.1", None, 0, 0, 0, _socket.AI_ADDRCONFIG))
+        bell.ring()
+
+    try:
+        start_thread(look_up)
+    except RuntimeError:  # the interpreter is ending
+        return False
+    bell.wait(timeout_s)
+    return bool(found)

@@ -188,9 +188,13 @@ class Outlet:
         """How many accepted events are neither delivered nor refused nor in a spool."""
         return self.buffer.pending
 
-    def is_importing(self) -> bool:
+    def is_fragile(self) -> bool:
         """Whether the thread is at what a fork must not interrupt."""
-        return self._sender.importing
+        return self._sender.fragile
+
+    def may_connect(self) -> bool:
+        """Whether Kafka's library may look up an address at any time."""
+        return self._sender.started
 
     def begin_anew(self) -> None:
         """In a forked child: an empty buffer, new ids, no thread yet.

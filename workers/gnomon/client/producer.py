@@ -161,12 +161,20 @@ class KafkaProducer:
 
     def purge(self) -> None:
         """Have ``poll`` report all that is not delivered, to be tried ``again``."""
-        # Not blocking: a thread of the library may be waiting for a name server.
-        self._held.handle.purge(in_queue=True, in_flight=True, blocking=False)
+        self._take_back(in_flight=True)
 
     def recall(self) -> None:
         """Have ``poll`` report what has not been sent yet, to be tried ``again``."""
-        self._held.handle.purge(in_queue=True, in_flight=False, blocking=False)
+        self._take_back(in_flight=False)
+
+    def _take_back(self, *, in_flight: bool) -> None:
+        """Ask for it without waiting for the library's threads.
+
+        One of them may be stuck in the resolver, and the call keeps the interpreter: waiting for
+        it would freeze the agent. ``blocking`` means its opposite: ``Producer_purge`` of
+        confluent-kafka 1.5 to 2.16 sets librdkafka's NON_BLOCKING where it is true.
+        """
+        self._held.handle.purge(in_queue=True, in_flight=in_flight, blocking=True)
 
     def word(self) -> str | None:
         """What went wrong since the last time, by its name."""
@@ -179,5 +187,5 @@ class KafkaProducer:
 
     def close(self) -> None:
         """Destroy the handle. Waits for the library's threads: nobody may wait for this."""
-        self._held.handle.purge(in_queue=True, in_flight=True, blocking=False)
+        self.purge()
         self._held.handle = self._held.itself = None

@@ -25,6 +25,8 @@ RESERVED: Final = 0.1
 RESERVED_MOST_S: Final = 0.2
 """Of the time given, for taking back what is with Kafka and writing it to the spool."""
 LAST_WORD_S: Final = 0.25
+CONNECTING_S: Final = 0.25
+"""So long after the library was loaded a fork waits at most for the first word of the broker."""
 
 
 def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
@@ -59,7 +61,7 @@ class Sender:
         stats_topic: Where the figures go, once a minute and at the end.
 
     Attributes:
-        importing: Whether the thread is at what a fork must not interrupt.
+        fragile: Whether the thread is at what a fork must not interrupt.
         ended: Whether the thread has done all it will do.
     """
 
@@ -73,7 +75,7 @@ class Sender:
         seal_to: str | None = None,
         stats_topic: str = "client-stats",
     ) -> None:
-        self.ended = self.importing = False
+        self.ended = self.fragile = False
         self.identity = Identity()
         self._bell = Bell()
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
@@ -129,20 +131,23 @@ class Sender:
             self._token.pop()  # one caller gets it, without a lock
         except IndexError:
             return
-        self._started = self.importing = True
+        self._started = self.fragile = True
         at_start()
         try:
             start_thread(self._run)
         except RuntimeError:  # the interpreter is ending
-            self.importing, self.ended = False, True
+            self.fragile, self.ended = False, True
 
     def _run(self) -> None:
         """The thread."""
         producer: Producer | None = None
         try:
             drain = self._prepare()
+            connected_by_s = time.monotonic() + CONNECTING_S
             while not drain.is_through():
                 self._step(drain)
+                if self.fragile:
+                    self.fragile = not drain.heard and time.monotonic() < connected_by_s
             drain.leave()
             producer = drain.producer
             if producer is not None and not drain.is_unreachable:
@@ -150,12 +155,16 @@ class Sender:
         except Exception as error:  # the thread's edge: nobody is above to catch it
             self._reporter.trouble(type(error).__name__)
         finally:
-            self.importing, self.ended = False, True
+            self.fragile, self.ended = False, True
         if producer is not None and not lifecycle.is_exiting():
             producer.close()  # at the end of the process it is the system's to tidy up
 
     def _prepare(self) -> Drain:
-        """Load the library; a fork is held up meanwhile: a child would find it half loaded."""
+        """Load the library and have it connect.
+
+        A fork is held up until it has: a child would find modules half loaded, or glibc's resolver
+        locked by the library's thread, for ever.
+        """
         overflow = None
         if self._make_spool is not None:
             overflow = Overflow(self._make_spool(), self._buffer, own=self.identity.producer_id)
@@ -171,7 +180,6 @@ class Sender:
         if self._sealer is not None:
             self._sealer.prepare()
         drain.have_producer()
-        self.importing = False
         self._drain = drain
         drain.stop_at_s = self._stop_at_s
         if self._hurry:
