@@ -1,0 +1,85 @@
+"""Record batches and their request: byte for byte what aiokafka makes of the same."""
+
+from io import BytesIO
+
+import pytest
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.produce import ProduceRequest, ProduceRequest_v7
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon.runtime.produce import MAX_BATCH_BYTES, ProduceBatches, RecordBatch
+
+VERSIONS = {0: (3, 12)}
+ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=40), st.none() | st.binary(max_size=400)))
+
+
+@given(st.dictionaries(st.tuples(st.text(max_size=9), st.integers(0, 9)), st.binary(max_size=99)))
+def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -> None:
+    batches = {TopicPartition(*at): bytearray(data) for at, data in given_batches.items()}
+    topics: dict[str, list[tuple[int, bytes]]] = {}
+    for (topic, partition), data in given_batches.items():
+        topics.setdefault(topic, []).append((partition, data))
+
+    ours = ProduceBatches("stage-3", 20_000, batches).prepare(VERSIONS)
+    theirs = ProduceRequest("stage-3", -1, 20_000, list(topics.items())).prepare(VERSIONS)
+
+    assert ours.encode() == theirs.encode()
+    assert (ours.API_KEY, ours.API_VERSION) == (theirs.API_KEY, theirs.API_VERSION)
+    assert ours.RESPONSE_TYPE is theirs.RESPONSE_TYPE
+    assert ProduceRequest_v7.decode(BytesIO(ours.encode())).transactional_id == "stage-3"
+
+
+@given(ROWS)
+def test_a_batch_is_read_as_it_was_filled(rows: list[tuple[bytes | None, bytes | None]]) -> None:
+    batch = RecordBatch()
+
+    assert batch.fill(rows, 0) == len(rows) == batch.count
+    if not rows:
+        return
+    records = MemoryRecords(bytes(batch.build(77, 3, 40)))
+    read = records.next_batch()
+    assert read is not None
+    assert read.validate_crc()
+    assert (read.producer_id, read.producer_epoch, read.base_sequence) == (77, 3, 40)
+    assert read.is_transactional
+    found = list(read)
+    assert [(r.key, r.value, list(r.headers)) for r in found] == [(k, v, []) for k, v in rows]
+    assert [r.offset for r in found] == list(range(len(rows)))
+    assert not records.has_next()
+
+
+def test_rows_are_spread_over_as_many_batches_as_they_need() -> None:
+    """aiokafka's own builder says how many there is room for."""
+    rows: list[tuple[bytes | None, bytes | None]] = [(b"k", b"v" * 150_000) for _ in range(20)]
+    room = BatchBuilder(MAX_BATCH_BYTES, 0, is_transactional=1)
+    most = 0
+    while room.append(timestamp=None, key=b"k", value=b"v" * 150_000) is not None:
+        most += 1
+
+    first, second = RecordBatch(), RecordBatch()
+
+    assert first.fill(rows, 0) == most == first.count
+    assert first.size_bytes <= MAX_BATCH_BYTES
+    assert second.fill(rows, most) == 2 * most
+
+
+def test_the_first_record_is_taken_whatever_its_size() -> None:
+    batch = RecordBatch()
+
+    assert batch.fill([(b"k", b"v" * 2 * MAX_BATCH_BYTES), (b"k", b"v")], 0) == 1
+    assert batch.size_bytes > MAX_BATCH_BYTES
+
+
+@pytest.mark.parametrize("headers", [[], [("reason", b"invalid"), ("", b"")]])
+def test_a_record_with_headers(headers: list[tuple[str, bytes]]) -> None:
+    batch = RecordBatch()
+
+    assert batch.take(b"k", None, headers)
+
+    read = MemoryRecords(bytes(batch.build(1, 0, 0))).next_batch()
+    assert read is not None
+    (record,) = read
+    assert (record.key, record.value, list(record.headers)) == (b"k", None, headers)

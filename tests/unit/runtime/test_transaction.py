@@ -1,0 +1,263 @@
+"""What is asked of Kafka in a transaction, in which order, and again when it passes."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import errors as kafka
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.protocol.produce import ProduceRequest_v7
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from gnomon.runtime import transaction
+from gnomon.runtime.produce import RecordBatch
+from gnomon.runtime.transaction import TransactionalProducer
+
+IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
+APIS = {0: "produce", 22: "init", 24: "add partitions", 25: "add group", 26: "end", 28: "commit"}
+VERSIONS = dict.fromkeys(APIS, (0, 12))
+
+
+class Cluster:
+    """Three partitions' leaders, on two nodes."""
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {0, 3} if topic != "unknown" else set()
+
+    def leader_for_partition(self, tp: TopicPartition) -> int:
+        return 1 if tp == OUT else 2
+
+
+class Answer:
+    def __init__(self, codes: Sequence[int]) -> None:
+        self.error_code = codes[0]
+        self.errors = self.topics = [("t", [(3, code) for code in codes])]
+        self.producer_id, self.producer_epoch = 77, 5
+
+
+class Kafka:
+    """Stands in place of ``AIOKafkaClient``: answers from a list, else that all is well."""
+
+    def __init__(self, **_: object) -> None:
+        self.cluster = Cluster()
+        self.asked: list[tuple[str, int]] = []
+        self.requests: list[Any] = []
+        self.answers: defaultdict[str, list[Any]] = defaultdict(list)
+        self.looked_up: list[int] = []
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def bootstrap(self) -> None:
+        """There is nothing to connect to."""
+
+    async def add_topic(self, topic: str) -> None:
+        """Nothing is learnt."""
+
+    async def force_metadata_update(self) -> None:
+        """The coordinator and the leaders stay."""
+
+    async def coordinator_lookup(self, kind: int, key: str) -> int:
+        self.looked_up.append(kind)
+        return 7 if kind == CoordinationType.TRANSACTION else 8
+
+    async def send(self, node: int, request: Any, **_: object) -> Any:
+        name = APIS[request.API_KEY]
+        self.asked.append((name, node))
+        self.requests.append(request.prepare(VERSIONS))
+        if (gate := self.gates.get(name)) is not None:
+            await gate.wait()
+        answers = self.answers[name]
+        answer = answers.pop(0) if answers else 0
+        if isinstance(answer, Exception):
+            raise answer
+        return Answer([answer] if isinstance(answer, int) else answer)
+
+
+@pytest.fixture
+def broker(monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    made = Kafka()
+    monkeypatch.setattr(transaction, AIOKafkaClient.__name__, lambda **_: made)
+    monkeypatch.setattr(transaction, "BACKOFF_S", 0.001)
+    return made
+
+
+async def started() -> TransactionalProducer:
+    producer = TransactionalProducer("kafka.invalid:9092", "features-3")
+    await producer.start()
+    return producer
+
+
+def filled(*values: bytes) -> RecordBatch:
+    batch = RecordBatch()
+    assert batch.fill([(b"k", value) for value in values], 0) == len(values)
+    return batch
+
+
+async def all_has_settled() -> None:
+    """Every task has run until it waits for something from outside."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def write(producer: TransactionalProducer) -> None:
+    await producer.write({OUT: [filled(b"1", b"2")], LATEST: [filled(b"3")]}, {IN: 9}, group="g")
+
+
+async def test_the_order_of_a_transaction(broker: Kafka) -> None:
+    await write(await started())
+
+    assert broker.asked[0] == ("init", 7)
+    assert set(broker.asked[1:3]) == {("add partitions", 7), ("add group", 7)}
+    assert set(broker.asked[3:5]) == {("produce", 1), ("produce", 2)}
+    assert broker.asked[5:] == [("commit", 8), ("end", 7)]
+    assert broker.requests[-1].transaction_result is True
+
+
+async def test_what_is_asked_first_is_asked_at_once(broker: Kafka) -> None:
+    producer = await started()
+    broker.gates = {"add partitions": asyncio.Event(), "add group": asyncio.Event()}
+    writing = asyncio.create_task(write(producer))
+    await all_has_settled()
+    broker.gates["add group"].set()
+    await all_has_settled()
+
+    assert len(broker.asked) == 3  # nothing is stored before both are answered
+    broker.gates["add partitions"].set()
+    await writing
+    assert broker.asked[-1] == ("end", 7)
+
+
+async def test_nothing_to_write_asks_nothing(broker: Kafka) -> None:
+    producer = await started()
+    await producer.write({}, {}, group="g")
+    assert broker.asked == [("init", 7)]
+
+
+async def test_offsets_alone(broker: Kafka) -> None:
+    await (await started()).write({}, {IN: 9}, group="g")
+    assert [name for name, _ in broker.asked[1:]] == ["add group", "commit", "end"]
+
+
+async def test_outputs_alone(broker: Kafka) -> None:
+    await (await started()).write({OUT: [filled(b"1")]}, {}, group="g")
+    assert [name for name, _ in broker.asked[1:]] == ["add partitions", "produce", "end"]
+
+
+async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(broker: Kafka) -> None:
+    producer = await started()
+    await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"4")]}, {}, group="g")
+
+    sent = [batch(r) for r in broker.requests if r.API_KEY == 0]
+    assert [(b.producer_id, b.producer_epoch, b.base_sequence) for b in sent] == [
+        (77, 5, 0),
+        (77, 5, 2),
+        (77, 5, 3),
+    ]
+
+
+def batch(request: Any) -> Any:
+    (_, partitions), *_ = ProduceRequest_v7.decode(request.encode()).topics
+    (_, data), *_ = partitions
+    return MemoryRecords(data).next_batch()
+
+
+@pytest.mark.parametrize(
+    ("name", "passing"),
+    [
+        ("init", kafka.ConcurrentTransactions.errno),
+        ("init", kafka.CoordinatorNotAvailableError.errno),
+        ("add partitions", kafka.ConcurrentTransactions.errno),
+        ("add partitions", [kafka.OperationNotAttempted.errno, kafka.NotCoordinatorError.errno]),
+        ("add group", kafka.CoordinatorLoadInProgressError.errno),
+        ("produce", kafka.NotLeaderForPartitionError.errno),
+        ("produce", kafka.NotEnoughReplicasError.errno),
+        ("produce", kafka.KafkaConnectionError("closed")),
+        ("commit", kafka.NotCoordinatorError.errno),
+        ("commit", kafka.RequestTimedOutError()),
+        ("end", kafka.ConcurrentTransactions.errno),
+        ("end", kafka.KafkaConnectionError("closed")),
+    ],
+)
+async def test_what_passes_is_asked_again(broker: Kafka, name: str, passing: object) -> None:
+    broker.answers[name] = [passing]
+
+    await write(await started())
+
+    names = [asked for asked, _ in broker.asked]
+    assert names.count(name) == (4 if name == "produce" else 2)  # which goes to two nodes
+    assert names[-1] == "end"
+    assert broker.requests[-1].transaction_result is True
+
+
+async def test_a_coordinator_that_moved_is_looked_up_again(broker: Kafka) -> None:
+    producer = await started()
+    await write(producer)
+    broker.looked_up.clear()
+    broker.answers["commit"] = [kafka.NotCoordinatorError.errno]
+
+    await write(producer)
+
+    assert CoordinationType.GROUP in broker.looked_up
+
+
+@pytest.mark.parametrize("name", ["add partitions", "add group", "produce", "commit", "end"])
+async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> None:
+    producer = await started()
+    broker.answers[name] = [kafka.InvalidProducerEpoch.errno]
+
+    with pytest.raises(kafka.ProducerFenced):
+        await write(producer)
+
+    assert [asked for asked, _ in broker.asked].count("end") == (name == "end")
+
+
+@pytest.mark.parametrize("name", ["add partitions", "add group", "produce", "commit"])
+async def test_what_does_not_pass_aborts(broker: Kafka, name: str) -> None:
+    producer = await started()
+    broker.answers[name] = [kafka.MessageSizeTooLargeError.errno]
+
+    with pytest.raises(kafka.MessageSizeTooLargeError):
+        await write(producer)
+
+    assert broker.asked[-1] == ("end", 7)
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_it_does_not_ask_for_ever(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.05)
+    producer = await started()
+    broker.answers["produce"] = [kafka.NotEnoughReplicasError.errno] * 10_000
+
+    with pytest.raises(kafka.NotEnoughReplicasError):
+        await producer.write({OUT: [filled(b"1")]}, {}, group="g")
+
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_an_abort_waits_for_what_is_on_its_way(broker: Kafka) -> None:
+    """A batch that came after the abort would stay open for ever on brokers before 3.6."""
+    producer = await started()
+    gate = broker.gates["produce"] = asyncio.Event()
+    writing = asyncio.create_task(write(producer))
+    await all_has_settled()
+    writing.cancel()
+    await all_has_settled()
+    assert "end" not in [name for name, _ in broker.asked]
+    gate.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_a_topic_nobody_knows(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.02)
+    producer = await started()
+
+    with pytest.raises(kafka.UnknownTopicOrPartitionError):
+        await producer.write({TopicPartition("unknown", 0): [filled(b"1")]}, {}, group="g")
+
+    assert [name for name, _ in broker.asked] == ["init"]
