@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
-SOURCE = Path("workers/gnomon/features/native.pyx")
-MODULE = "gnomon.features.native"
+ROOT = Path("workers")
+PACKAGE = Path("gnomon/features")
+MODULES = ("native", "jsontext", "batch")
 
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
-    """Puts the compiled module beside its source and into the wheel."""
+    """Puts the compiled modules beside their sources and into the wheel."""
 
     PLUGIN_NAME = "custom"
 
@@ -32,15 +34,15 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs no
         try:
             built = compile_native(root)
         except Exception as error:  # whatever a compiler does, the Python form serves
-            self.app.display_warning(f"{MODULE} is not compiled, Python's form serves: {error!r}")
+            self.app.display_warning(f"{PACKAGE} is not compiled, Python's form serves: {error!r}")
             return
-        build_data["artifacts"].append(built.relative_to(root).as_posix())
+        build_data["artifacts"] += [path.relative_to(root).as_posix() for path in built]
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
 
 
-def compile_native(root: Path) -> Path:
-    """Compile ``SOURCE``; the module lands beside it.
+def compile_native(root: Path) -> Sequence[Path]:
+    """Compile ``MODULES``; they land beside their sources, all or none.
 
     Raises:
         Exception: Cython's or the compiler's own.
@@ -49,17 +51,38 @@ def compile_native(root: Path) -> Path:
         raise NotImplementedError("made for little-endian machines of 64 bits")
     # Contracted to one rounding, a product and a sum would differ from Python's.
     flags = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
-    with tempfile.TemporaryDirectory() as folder:
-        source = shutil.copy(root / SOURCE, folder)
-        modules = cythonize(
-            [Extension(MODULE, [source], extra_compile_args=flags)], build_dir=folder, quiet=True
-        )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        package = _copied(root, folder)
+        extensions = [
+            Extension(
+                ".".join([*PACKAGE.parts, module]),
+                [str(package / f"{module}.pyx")],
+                extra_compile_args=flags,
+            )
+            for module in MODULES
+        ]
+        modules = cythonize(extensions, include_path=[name], quiet=True)
         command = build_ext(Distribution({"name": "gnomon", "ext_modules": modules}))
-        command.build_lib = command.build_temp = folder
+        command.build_lib = command.build_temp = name
         command.ensure_finalized()
         command.run()
-        built = Path(command.get_ext_fullpath(MODULE))
-        target = root / SOURCE.parent / built.name
-        # Never written in place: a process that runs has the old one mapped.
-        beside = shutil.copy(built, target.with_suffix(f".{os.getpid()}"))
-        return Path(beside).replace(target)
+        built = [Path(command.get_ext_fullpath(extension.name)) for extension in extensions]
+        return [_put(path, root / ROOT / PACKAGE / path.name) for path in built]
+
+
+def _copied(root: Path, folder: Path) -> Path:
+    """The sources as packages of their own, where Cython finds what one tells another."""
+    package = folder / PACKAGE
+    package.mkdir(parents=True)
+    for inner in (package, package.parent):
+        (inner / "__init__.py").touch()
+    for source in (root / ROOT / PACKAGE).glob("*.p[xy][dx]"):
+        shutil.copy(source, package)
+    return package
+
+
+def _put(built: Path, target: Path) -> Path:
+    # Never written in place: a process that runs has the old one mapped.
+    beside = shutil.copy(built, target.with_suffix(f".{os.getpid()}"))
+    return Path(beside).replace(target)

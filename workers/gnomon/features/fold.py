@@ -12,10 +12,12 @@ that is told for longer than the ends of tasks are, and by the record, not by th
 operator sends again is not: it may be what no stage could process the first time.
 """
 
-from collections.abc import Sequence
+import importlib
+from collections.abc import Callable, Sequence
 
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
+from gnomon.features import memory
 from gnomon.features.config import HOUR_MS, MEMORY_MS, FeaturesConfig
 from gnomon.features.decay import publish
 from gnomon.features.figures import AgentMemory
@@ -23,6 +25,19 @@ from gnomon.features.state import FeaturesState
 from gnomon.features.vector import task_features
 from gnomon.records import REDRIVEN, DeadLetter, Keyed, Outputs, SourceRecord
 from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
+
+Taken = tuple[list[Keyed], list[Keyed]]
+"""Records for task-features and for agent-features."""
+Take = Callable[
+    [
+        FeaturesState,
+        Sequence[SourceRecord],
+        Sequence[TaskEvent],
+        FeaturesConfig,
+        list[DeadLetter],
+    ],
+    Taken,
+]
 
 
 def fold(
@@ -45,6 +60,21 @@ def fold(
     repeats = state.producers.take(records, events)
     if repeats:
         records, events = _without(records, events, repeats)
+    take = _compiled if _compiled and state.memory is memory.Agent else _take
+    vectors, shown = take(state, records, events, config, outputs.dead)
+    written = {TASK_FEATURES.name: vectors, AGENT_FEATURES.name: shown}
+    outputs.by_topic = {name: rows for name, rows in written.items() if rows}
+    return outputs
+
+
+def _take(
+    state: FeaturesState,
+    records: Sequence[SourceRecord],
+    events: Sequence[TaskEvent],
+    config: FeaturesConfig,
+    dead: list[DeadLetter],
+) -> Taken:
+    """Take in events that are no repeats of records: the definition of what ``batch`` does in C."""
     vectors: list[Keyed] = []
     touched: dict[str, AgentMemory] = {}
     kept_ms, max_ahead_ms = HOUR_MS + config.max_lateness_ms, config.max_clock_ahead_ms
@@ -60,7 +90,7 @@ def fold(
         timestamp_ms = record.timestamp
         if at_ms - timestamp_ms > max_ahead_ms:
             error = codec.clock_refusal(at_ms - timestamp_ms, max_ahead_ms)
-            outputs.dead.append(DeadLetter(record, error.reason, error.detail))
+            dead.append(DeadLetter(record, error.reason, error.detail))
             continue
         if timestamp_ms > appended_ms:
             appended_ms = state.appended_ms = timestamp_ms
@@ -79,15 +109,10 @@ def fold(
             agent.finish(event, appended_ms, kept_ms)
         else:
             agent.cancel(event, appended_ms, kept_ms)
-    written = {
-        TASK_FEATURES.name: vectors,
-        AGENT_FEATURES.name: [
-            publish(state, agent_id, agent, as_of_ms=agent.newest_ms)
-            for agent_id, agent in touched.items()
-        ],
-    }
-    outputs.by_topic = {name: rows for name, rows in written.items() if rows}
-    return outputs
+    return vectors, [
+        publish(state, agent_id, agent, as_of_ms=agent.newest_ms)
+        for agent_id, agent in touched.items()
+    ]
 
 
 def _without(
@@ -97,3 +122,17 @@ def _without(
     dropped = {at for at in repeats if all(name != REDRIVEN for name, _ in records[at].headers)}
     kept = [at for at in range(len(records)) if at not in dropped]
     return [records[at] for at in kept], [events[at] for at in kept]
+
+
+def _loop() -> Take | None:
+    if not memory.COMPILED:
+        return None
+    try:
+        batch = importlib.import_module("gnomon.features.batch")
+    except ImportError:
+        return None
+    compiled: Take = batch.take
+    return compiled
+
+
+_compiled = _loop()

@@ -6,9 +6,9 @@ nanoseconds in 128 bits, and each mean is one division of exact numbers, so noth
 last bit. Memory that cannot be had raises MemoryError, which ends the process.
 """
 
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.math cimport NAN, isnan
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy, memmove
@@ -18,14 +18,6 @@ from sys import intern
 from gnomon.features.config import FLIGHT_MS as _FLIGHT_MS, HOUR_MS as _HOUR_MS
 from gnomon.features.figures import Columns
 from gnomon.features.history import MAX_TYPES as _MAX_TYPES, RUNS as _RUNS
-
-cdef extern from *:
-    """
-    typedef __int128 gnomon_int128;
-    typedef unsigned __int128 gnomon_uint128;
-    """
-    ctypedef long long int128 "gnomon_int128"
-    ctypedef unsigned long long uint128 "gnomon_uint128"
 
 cdef int64_t FLIGHT_MS = _FLIGHT_MS
 cdef int64_t HOUR_MS = _HOUR_MS
@@ -50,37 +42,6 @@ cdef uint64_t LOW_63 = (1 << 63) - 1
 
 if _RUNS != RUNS:
     raise ImportError("built for another number of runs")
-
-
-cdef struct Finish:
-    int64_t time_ms
-    int64_t duration_ns
-    int32_t mark
-
-
-cdef struct End:
-    int64_t key
-    int64_t when  # end time in ms << 1 | finished
-
-
-cdef struct Flight:
-    int64_t key
-    int64_t started_ms
-
-
-cdef struct Longs:
-    int64_t* at
-    Py_ssize_t n
-    Py_ssize_t room
-
-
-cdef struct Sums:
-    int128 total_ns
-    int64_t succeeded
-    int64_t reviewed
-    int64_t reviews
-    int64_t deployed
-    int64_t deployed_well
 
 
 # Arrays ---------------------------------------------------------------------------------------
@@ -150,7 +111,7 @@ cdef int64_t newest(const int64_t* at, Py_ssize_t n, int64_t until) noexcept:
 # Numbers --------------------------------------------------------------------------------------
 
 
-cdef object ratio(int128 numerator, int128 denominator):
+cdef double ratio(int128 numerator, int128 denominator) except? -1.0:
     """One division, rounded once, of two numbers that are not negative."""
     if numerator < EXACT and denominator < EXACT:
         return <double>numerator / <double>denominator
@@ -159,6 +120,10 @@ cdef object ratio(int128 numerator, int128 denominator):
 
 cdef object whole(int128 number):
     return (<object><uint64_t>(number >> 64) << 64) + <uint64_t>number
+
+
+cdef inline object known_or_none(double value):
+    return None if isnan(value) else value
 
 
 cdef int64_t task_key(str task_id) except -1:
@@ -189,19 +154,7 @@ cdef int64_t task_key(str task_id) except -1:
 # The last runs ----------------------------------------------------------------------------------
 
 
-@cython.final
-@cython.no_gc
 cdef class _Runs:
-    """A ring of up to ``RUNS`` runs in order of arrival, and their sum.
-
-    A single run is its own sum: of most task types an agent has done few, and there are many.
-    """
-
-    cdef int64_t sum
-    cdef int64_t* runs
-    cdef int32_t n
-    cdef int32_t room
-
     def __dealloc__(self):
         free(self.runs)
 
@@ -226,11 +179,13 @@ cdef class _Runs:
         self.sum += run
         return 0
 
-    cdef object mean_s(self):
-        return ratio(self.sum >> RUN_SHIFT, <int128>self.n * NS) if self.n else None
-
-    cdef object success_rate(self):
-        return <double>(self.sum & RUN_SUCCEEDED) / <double>self.n if self.n else None
+    cdef int average(self, Averages* into) except -1:
+        """``history.averages``."""
+        into.n, into.mean_s, into.success_rate = self.n, NAN, NAN
+        if self.n:
+            into.mean_s = ratio(self.sum >> RUN_SHIFT, <int128>self.n * NS)
+            into.success_rate = <double>(self.sum & RUN_SUCCEEDED) / <double>self.n
+        return 0
 
     cdef bytes written(self):
         return longs_bytes(&self.sum, 1) + (
@@ -281,30 +236,7 @@ cdef int read_longs(Longs* longs, bytes data) except -1:
 # The agent --------------------------------------------------------------------------------------
 
 
-@cython.final
-@cython.no_gc
 cdef class Agent:
-    """An ``AgentMemory``."""
-
-    cdef public int64_t newest_ms, appended_ms, shown, due_minute
-    cdef int64_t forgotten_finish_ms
-    cdef Py_ssize_t ended_room_at  # ended tasks at which to drop what is forgotten
-    # The window: finishes by finish time, those in [first, stop) summed.
-    cdef Finish* finishes
-    cdef Py_ssize_t n, room, first, stop
-    cdef Sums sums
-    cdef Longs ranked  # durations of [first, stop), ascending; kept while ``is_ranked``
-    cdef bint is_ranked
-    cdef Longs late
-    # Ended tasks and tasks in flight, by key; and the start times in flight, ascending.
-    cdef End* ended
-    cdef Py_ssize_t ended_n, ended_room
-    cdef Flight* flights
-    cdef Py_ssize_t flights_n, flights_room
-    cdef Longs flight_times
-    cdef _Runs overall
-    cdef dict by_type
-
     def __init__(self, int64_t newest_ms, int64_t appended_ms):
         self.newest_ms = newest_ms
         self.appended_ms = appended_ms
@@ -324,81 +256,139 @@ cdef class Agent:
     # Events
 
     def start(self, event, int64_t appended_ms, int64_t kept_ms):
-        cdef int64_t t = event.started_at_ms
-        cdef int64_t key = task_key(event.task_id)
+        cdef Known known
+        if not self.begin_task(
+            event.task_id, event.task_type, event.started_at_ms, appended_ms, kept_ms, &known
+        ):
+            return None
+        return figures_of(&known.hour) + (
+            known.hour.in_flight,
+            known_or_none(known.since_finish_s),
+            *averages_of(&known.same),
+            *averages_of(&known.overall),
+            known.hour.late,
+        )
+
+    def finish(self, event, int64_t appended_ms, int64_t kept_ms):
+        cdef int32_t mark = mark_of(
+            event.succeeded, event.code_review_iterations, event.deployment_succeeded
+        )
+        self.finish_task(
+            event.task_id,
+            event.task_type,
+            event.finished_at_ms,
+            event.duration_s,
+            mark,
+            appended_ms,
+            kept_ms,
+        )
+
+    def cancel(self, event, int64_t appended_ms, int64_t kept_ms):
+        self.cancel_task(event.task_id, event.cancelled_at_ms, appended_ms, kept_ms)
+
+    cdef bint begin_task(
+        self,
+        str task_id,
+        str task_type,
+        int64_t t,
+        int64_t appended_ms,
+        int64_t kept_ms,
+        Known* known,
+    ) except -1:
+        """``start``; False if it is a repeat."""
+        cdef int64_t key = task_key(task_id)
         cdef int64_t kept_from_ms = self.advance(t, appended_ms, kept_ms)
         cdef int64_t flights_from_ms = kept_from_ms - FLIGHT_LONGER_MS
         cdef int64_t after_ms, last_ms
         cdef Py_ssize_t at = self.flight_at(key)
         cdef _Runs same
         if self.flies(at, key) and self.flights[at].started_ms > flights_from_ms:
-            return None
+            return False
         at = self.ended_at(key)
         if self.has_ended(at, key) and self.ended[at].when >> 1 > kept_from_ms:
-            return None
+            return False
         after_ms = max(t - HOUR_MS, kept_from_ms)
         self.show(after_ms, t)
+        self.figures(&known.hour)
+        known.hour.in_flight = self.flights_between(after_ms - FLIGHT_LONGER_MS, t)
+        known.hour.late = self.late_between(after_ms, t)
         last_ms = self.last_finish_ms(t, kept_from_ms)
-        same = self.by_type.get(event.task_type)
-        known = self.figures() + (
-            self.flights_between(after_ms - FLIGHT_LONGER_MS, t),
-            None if last_ms < 0 else <double>(t - last_ms) / 1000.0,
-            0 if same is None else same.n,
-            None if same is None else same.mean_s(),
-            None if same is None else same.success_rate(),
-            self.overall.n,
-            self.overall.mean_s(),
-            self.overall.success_rate(),
-            self.late_between(after_ms, t),
-        )
+        known.since_finish_s = NAN if last_ms < 0 else <double>(t - last_ms) / 1000.0
+        same = self.by_type.get(task_type)
+        if same is None:
+            known.same = Averages(0, NAN, NAN)
+        else:
+            same.average(&known.same)
+        self.overall.average(&known.overall)
         self.fly(key, t, flights_from_ms)
-        return known
+        return True
 
-    def finish(self, event, int64_t appended_ms, int64_t kept_ms):
-        cdef int64_t key = task_key(event.task_id)
-        cdef int64_t time_ms = event.finished_at_ms
-        cdef double duration_s = event.duration_s
+    cdef int finish_task(
+        self,
+        str task_id,
+        str task_type,
+        int64_t time_ms,
+        double duration_s,
+        int32_t mark,
+        int64_t appended_ms,
+        int64_t kept_ms,
+    ) except -1:
+        """``finish``."""
+        cdef int64_t key = task_key(task_id)
         cdef int64_t duration_ns = <int64_t>(duration_s * 1e9 + 0.5)
-        cdef bint succeeded = event.succeeded
         cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         if not self.end_finished(key, time_ms, kept_from_ms):
-            return
+            return 0
         self.land(key)
-        self.remember(event.task_type, duration_ns << RUN_SHIFT | succeeded)
+        self.remember(task_type, duration_ns << RUN_SHIFT | (mark & SUCCEEDED))
         if time_ms >= kept_from_ms + HOUR_MS:
-            self.add(Finish(time_ms, duration_ns, mark_of(event, succeeded)))
+            self.add(Finish(time_ms, duration_ns, mark))
         elif time_ms > kept_from_ms:
             insert(&self.late, time_ms)
         elif time_ms > self.forgotten_finish_ms:
             self.forgotten_finish_ms = time_ms
         if self.ended_n >= self.ended_room_at:
             self.forget(kept_from_ms)
+        return 0
 
-    def cancel(self, event, int64_t appended_ms, int64_t kept_ms):
-        cdef int64_t key = task_key(event.task_id)
-        cdef int64_t time_ms = event.cancelled_at_ms
+    cdef int cancel_task(
+        self, str task_id, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
+    ) except -1:
+        """``cancel``."""
+        cdef int64_t key = task_key(task_id)
         cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         self.land(key)
         self.end_cancelled(key, time_ms, kept_from_ms)
         if self.ended_n >= self.ended_room_at:
             self.forget(kept_from_ms)
+        return 0
 
     # Questions
 
     def now(self, int64_t as_of_ms):
-        cdef int64_t last_ms = self.last_finish_ms(as_of_ms, -1)
+        cdef Hour hour
+        cdef int64_t last_ms
+        self.hour(as_of_ms, &hour, &last_ms)
+        return figures_of(&hour) + (hour.in_flight, None if last_ms < 0 else last_ms, hour.late)
+
+    cdef int hour(self, int64_t as_of_ms, Hour* hour, int64_t* last_ms) except -1:
+        """``now``; the last finish is -1 where there is none."""
+        last_ms[0] = self.last_finish_ms(as_of_ms, -1)
         self.show(as_of_ms - HOUR_MS, as_of_ms)
-        return self.figures() + (
-            self.flights_between(as_of_ms - FLIGHT_MS, as_of_ms),
-            None if last_ms < 0 else last_ms,
-            self.late_between(as_of_ms - HOUR_MS, as_of_ms),
-        )
+        self.figures(hour)
+        hour.in_flight = self.flights_between(as_of_ms - FLIGHT_MS, as_of_ms)
+        hour.late = self.late_between(as_of_ms - HOUR_MS, as_of_ms)
+        return 0
 
     def counts(self, int64_t as_of_ms):
         self.show(as_of_ms - HOUR_MS, as_of_ms)
         return self.stop - self.first + self.flights_between(as_of_ms - FLIGHT_MS, as_of_ms)
 
     def decays_at_ms(self, int64_t as_of_ms):
+        return self.decay_ms(as_of_ms)
+
+    cdef int64_t decay_ms(self, int64_t as_of_ms) except -2:
+        """``decays_at_ms``."""
         cdef Longs* times = &self.flight_times
         cdef Py_ssize_t oldest = above(times.at, times.n, as_of_ms - FLIGHT_MS)
         cdef int64_t decays_ms = -1
@@ -409,9 +399,7 @@ cdef class Agent:
             decays_ms = times.at[oldest] + FLIGHT_MS
         return decays_ms
 
-    cdef inline int64_t advance(
-        self, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
-    ) noexcept:
+    cdef int64_t advance(self, int64_t time_ms, int64_t appended_ms, int64_t kept_ms) noexcept:
         self.appended_ms = appended_ms
         if time_ms > self.newest_ms:
             self.newest_ms = time_ms
@@ -510,7 +498,7 @@ cdef class Agent:
             if self.is_ranked:
                 remove(&self.ranked, self.finishes[i].duration_ns)
 
-    cdef inline void count(self, const Finish* finish, int64_t times) noexcept:
+    cdef void count(self, const Finish* finish, int64_t times) noexcept:
         cdef int32_t mark = finish.mark
         self.sums.total_ns += times * <int128>finish.duration_ns
         self.sums.reviews += times * (mark >> MARK_BITS)
@@ -523,19 +511,22 @@ cdef class Agent:
         if mark & DEPLOYED_WELL:
             self.sums.deployed_well += times
 
-    cdef tuple figures(self):
+    cdef int figures(self, Hour* hour) except -1:
+        """What the window shows."""
         cdef Py_ssize_t n = self.stop - self.first
         cdef Sums* sums = &self.sums
+        hour.n = n
+        hour.mean_s = hour.success_rate = hour.reviews = hour.median_s = hour.deployed_rate = NAN
         if not n:
-            return (0, None, None, None, None, None)
-        return (
-            n,
-            ratio(sums.total_ns, <int128>n * NS),
-            <double>sums.succeeded / <double>n,
-            ratio(sums.reviews, sums.reviewed) if sums.reviewed else None,
-            ratio(self.median_ns2(n), 2 * NS),
-            <double>sums.deployed_well / <double>sums.deployed if sums.deployed else None,
-        )
+            return 0
+        hour.mean_s = ratio(sums.total_ns, <int128>n * NS)
+        hour.success_rate = <double>sums.succeeded / <double>n
+        if sums.reviewed:
+            hour.reviews = ratio(sums.reviews, sums.reviewed)
+        hour.median_s = ratio(self.median_ns2(n), 2 * NS)
+        if sums.deployed:
+            hour.deployed_rate = <double>sums.deployed_well / <double>sums.deployed
+        return 0
 
     cdef int128 median_ns2(self, Py_ssize_t n) except -1:
         """Twice the median in ns. An order is kept only of windows that are not small."""
@@ -597,7 +588,7 @@ cdef class Agent:
                 high = mid
         return low
 
-    cdef inline bint has_ended(self, Py_ssize_t at, int64_t key) noexcept:
+    cdef bint has_ended(self, Py_ssize_t at, int64_t key) noexcept:
         return at < self.ended_n and self.ended[at].key == key
 
     cdef bint end_finished(self, int64_t key, int64_t time_ms, int64_t after_ms) except -1:
@@ -644,7 +635,7 @@ cdef class Agent:
                 high = mid
         return low
 
-    cdef inline bint flies(self, Py_ssize_t at, int64_t key) noexcept:
+    cdef bint flies(self, Py_ssize_t at, int64_t key) noexcept:
         return at < self.flights_n and self.flights[at].key == key
 
     cdef int fly(self, int64_t key, int64_t started_ms, int64_t after_ms) except -1:
@@ -817,10 +808,24 @@ cdef void drop(Longs* longs, int64_t until) noexcept:
     memmove(longs.at, longs.at + count, longs.n * sizeof(int64_t))
 
 
-cdef int32_t mark_of(event, bint succeeded) except -1:
+cdef tuple figures_of(const Hour* hour):
+    return (
+        hour.n,
+        known_or_none(hour.mean_s),
+        known_or_none(hour.success_rate),
+        known_or_none(hour.reviews),
+        known_or_none(hour.median_s),
+        known_or_none(hour.deployed_rate),
+    )
+
+
+cdef tuple averages_of(const Averages* runs):
+    return (runs.n, known_or_none(runs.mean_s), known_or_none(runs.success_rate))
+
+
+cdef int32_t mark_of(bint succeeded, object reviews, object deployed) except -1:
     """``window.mark``."""
     cdef int32_t code = SUCCEEDED if succeeded else 0
-    reviews, deployed = event.code_review_iterations, event.deployment_succeeded
     if deployed is not None:
         code |= DEPLOYED_WELL if deployed else DEPLOYED_BADLY
     if reviews is None:
