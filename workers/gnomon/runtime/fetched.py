@@ -1,16 +1,24 @@
-"""Records as they are fetched, with only what a stage reads.
+"""Records as they are fetched, with only what a stage reads, and as many at once as there are.
 
-aiokafka makes a dataclass of eleven fields of each record; this makes a Struct of seven that the
-garbage collector need not look at, in two thirds of the time.
+aiokafka makes a dataclass of eleven fields of each record and hands it on through two iterators;
+this makes Structs of seven, that the garbage collector need not look at, of a whole record batch
+in one comprehension, in two thirds of the time. What is read and what is passed over is aiokafka's
+rule, and where reading stands is told to it after the same records.
 """
 
+import sys
+from collections.abc import Iterator
+from itertools import dropwhile, islice
 from typing import Any
 
 import msgspec
 from aiokafka.consumer import fetcher
-from aiokafka.structs import TopicPartition
+from aiokafka.errors import CorruptRecordException
 
 from gnomon.records import Headers
+
+Run = list["FetchedRecord"]
+"""Records that follow one another."""
 
 
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
@@ -26,21 +34,92 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
-    def _consumer_record(self, tp: TopicPartition, record: Any) -> FetchedRecord:
-        return FetchedRecord(
-            tp.topic,
-            tp.partition,
-            record.offset,
-            record.timestamp,
-            record.key,
-            record.value,
-            record.headers,
-        )
+    """Gives runs to who asks for them, and single records to others."""
+
+    _most = 1
+
+    def __next__(self) -> FetchedRecord:
+        run = self.run(1)
+        if not run:
+            raise StopIteration
+        return run[0]
+
+    def run(self, most: int) -> Run:
+        """The next ``most`` records; fewer, if there are no more.
+
+        No batch is looked at that they do not need.
+
+        Raises:
+            CorruptRecordException: A batch is not as it was written. There are no more then.
+        """
+        self._most = most
+        return next(self._records_iterator, [])
+
+    def _unpack_records(self) -> Iterator[Run]:
+        (topic, partition), batches = self._tp, self._records
+        found: Run = []
+        while batches.has_next():
+            batch = batches.next_batch()
+            if self._check_crcs and not batch.validate_crc():
+                raise CorruptRecordException(f"Invalid CRC - {self._tp}")
+            if self._has_records(batch):
+                left = self._after_start(batch)
+                while True:
+                    found += [
+                        FetchedRecord(
+                            topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers
+                        )
+                        for r in islice(left, self._most - len(found))
+                    ]
+                    if len(found) < self._most:
+                        break  # asked again after its end, aiokafka's batch would begin anew
+                    self.next_fetch_offset = found[-1].offset + 1
+                    yield found
+                    found = []
+            # After what compaction or the end of a transaction left of the batch, too.
+            self.next_fetch_offset = batch.next_offset
+        if found:
+            yield found
+
+    def _has_records(self, batch: Any) -> bool:
+        """Whether any of a batch is for readers; notes where transactions were aborted."""
+        producer_id = batch.producer_id
+        if self._isolation_level == fetcher.READ_COMMITTED and producer_id is not None:
+            self._consume_aborted_up_to(batch.base_offset)
+            if batch.is_control_batch and self._contains_abort_marker(batch):
+                self._aborted_producers.discard(producer_id)
+            if batch.is_transactional and producer_id in self._aborted_producers:
+                return False
+        return not batch.is_control_batch
+
+    def _after_start(self, batch: Any) -> Iterator[Any]:
+        """A batch's records, without those before what was asked for; offsets ascend in it."""
+        start = self.next_fetch_offset
+        # Those of the old format, which have no producer, do not say where they begin.
+        if batch.producer_id is None or batch.base_offset < start:
+            return dropwhile(lambda record: record.offset < start, batch)
+        return islice(batch, None)  # aiokafka's own iterator must not be begun twice
+
+
+class _Result(fetcher.FetchResult):  # type: ignore[misc]  # untyped
+    _partition_records: _Records | None
+
+    def getall(self, max_records: int | None = None) -> Run:
+        """Up to ``max_records``; the position is moved behind them."""
+        records = self._partition_records
+        if not self.check_assignment(self._topic_partition) or records is None:
+            return []
+        most = sys.maxsize if max_records is None else max_records
+        run = records.run(most)
+        self._update_position()
+        if len(run) < most:
+            self._partition_records = None
+        return run
 
 
 def install() -> None:
     """Let every consumer of this process give ``FetchedRecord``; deserializers are not called.
 
-    aiokafka takes the class from this name in its module and offers no other way.
+    aiokafka takes the classes from these names in its module and offers no other way.
     """
-    fetcher.PartitionRecords = _Records
+    fetcher.PartitionRecords, fetcher.FetchResult = _Records, _Result
