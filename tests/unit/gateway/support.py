@@ -1,7 +1,7 @@
 """A gateway on loopback, somebody who talks to it, and a recorder in the client's place."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ import aiohttp
 
 from gnomon.client.stats import Stats
 from gnomon.events import TaskEvent
+from gnomon.gateway.delivery import Sender
 from gnomon.gateway.server import GatewayConfig, GatewayServer
 
 CONFIG = GatewayConfig(port=0, wait_s=0.0)
@@ -22,14 +23,20 @@ EVENT: dict[str, Any] = {
 
 
 class Kept:
-    """Keeps events, and takes no more than ``room`` of them until some are ``drained``."""
+    """Keeps events, and takes no more than ``room`` of them until some are ``drained``.
 
-    def __init__(self, room: int = 75_000) -> None:
+    Those of the tasks ``unfit`` it refuses for what they are.
+    """
+
+    def __init__(self, room: int = 75_000, *, unfit: Container[str] = ()) -> None:
         self.events: list[TaskEvent] = []
+        self._unfit = unfit
         self._full = 75_000 - room  # the gateway lets three quarters of 100,000 wait
         self._drained = 0
 
     def emit(self, event: TaskEvent) -> bool:
+        if event.task_id in self._unfit:
+            return False
         self.events.append(event)
         return True
 
@@ -72,8 +79,8 @@ class Sent:
 
 
 @asynccontextmanager
-async def serving(kept: Kept, config: GatewayConfig = CONFIG) -> AsyncIterator[Sent]:
-    server = GatewayServer(kept, config)
+async def serving(sender: Sender, config: GatewayConfig = CONFIG) -> AsyncIterator[Sent]:
+    server = GatewayServer(sender, config)
     await server.start()
     try:
         async with aiohttp.ClientSession() as http:

@@ -4,9 +4,10 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gnomon.client import MemoryClient
 from gnomon.errors import EventError
 from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
 from gnomon.gateway.reading import read_events
@@ -26,6 +27,13 @@ CANCELLED: dict[str, Any] = {
 }
 START = TaskStarted(agent_id="a", task_id="t", task_type="x", started_at_ms=1_760_000_000_000)
 CANCEL = TaskCancelled(agent_id="a", task_id="t", cancelled_at_ms=1_760_000_000_000)
+FINISHED: dict[str, Any] = {
+    **STARTED,
+    "kind": "task_finished.v1",
+    "finished_at_ms": 1_760_000_001_000,
+    "duration_s": 1.0,
+    "succeeded": True,
+}
 ONE, TWO = json.dumps(STARTED).encode(), json.dumps(CANCELLED).encode()
 
 
@@ -70,14 +78,7 @@ def test_a_broken_array_has_no_places() -> None:
 
 
 def test_an_end_before_its_start_is_refused() -> None:
-    end = {
-        **STARTED,
-        "kind": "task_finished.v1",
-        "finished_at_ms": 1,
-        "duration_s": 1.0,
-        "succeeded": True,
-    }
-    (refused,) = read_events(json.dumps(end).encode())
+    (refused,) = read_events(json.dumps({**FINISHED, "finished_at_ms": 1}).encode())
     assert isinstance(refused, EventError)
 
 
@@ -85,6 +86,64 @@ def test_the_senders_identity_is_not_the_gateways() -> None:
     """The client puts its own on; two would be two fields of one name."""
     (event,) = read_events(json.dumps({**STARTED, "producer_id": "p", "seq": 4}).encode())
     assert event == START
+
+
+@pytest.mark.parametrize(
+    ("whole", "refused"),
+    [(2**64 - 1, False), (2**64, True), (2**70, True), (-(2**63), False), (-(2**63) - 1, True)],
+)
+@pytest.mark.parametrize("place", ["context", "outcome"])
+def test_integers_of_a_mapping_have_64_bits(place: str, whole: int, refused: bool) -> None:  # noqa: FBT001  a parameter
+    (found,) = read_events(json.dumps({**FINISHED, place: {"k": whole}}).encode())
+
+    assert (isinstance(found, EventError) and found.reason == "invalid") is refused
+
+
+NUMBERS = st.integers(-(10**400), 10**400) | st.sampled_from([2**53, 2**64, 2**70, -(2**63) - 1])
+TEXTS = st.text(max_size=8) | st.sampled_from(["", "a" * 257, "é" * 256, "\x00" * 1025, "YQ=="])
+VALUES = NUMBERS | st.floats() | st.booleans() | st.none() | TEXTS
+MAPPINGS = st.dictionaries(TEXTS, VALUES, max_size=4)
+OPTIONAL = {"context", "outcome", "estimate_s", "code_review_iterations", "deployment_succeeded"}
+OTHERS = {"error_type", "sealed_context", "sealed_outcome", "traceparent", "reason", "producer_id"}
+FIELDS = st.sampled_from(sorted({*FINISHED, *CANCELLED, *OPTIONAL, *OTHERS, "seq"}))
+
+
+@settings(max_examples=800)
+@given(
+    st.sampled_from([STARTED, FINISHED, CANCELLED]),
+    st.dictionaries(FIELDS, VALUES | MAPPINGS, max_size=3),
+    st.fixed_dictionaries({}, optional={"context": MAPPINGS, "outcome": MAPPINGS}),
+)
+def test_what_is_read_is_taken(
+    kind: dict[str, Any], changes: dict[str, Any], mappings: dict[str, Any]
+) -> None:
+    (found,) = read_events(_raw({**kind, **mappings, **changes}))
+
+    assert isinstance(found, EventError) or MemoryClient().emit(found)
+
+
+@given(
+    st.sampled_from([STARTED, FINISHED]),
+    st.sampled_from(["a", "é", "\x00", '"', "\N{GRINNING FACE}"]),
+    st.integers(64_900, 65_600),
+    st.booleans(),
+)
+def test_what_is_read_is_taken_whatever_its_size(
+    kind: dict[str, Any],
+    text: str,
+    size: int,
+    many: bool,  # noqa: FBT001  drawn
+) -> None:
+    bare = len(_raw({**kind, "context": {"k": ""}}))
+    long = text * ((size - bare) // len(json.dumps(text, ensure_ascii=False)[1:-1].encode()))
+    items = {f"{at:x}": None for at in range(size // 12)} if many else {"k": long}
+    (found,) = read_events(_raw({**kind, "context": items}))
+
+    assert isinstance(found, EventError) or MemoryClient().emit(found)
+
+
+def _raw(event: dict[str, Any]) -> bytes:
+    return json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode(errors="ignore")
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))

@@ -11,6 +11,7 @@ from google.rpc.status_pb2 import Status
 from tests.support.polling import eventually
 from tests.unit.gateway.support import CONFIG, EVENT, Kept, events, ids, serving
 
+from gnomon.client import MemoryClient
 from gnomon.errors import ConfigurationError
 from gnomon.gateway.process import serve
 
@@ -39,6 +40,41 @@ async def test_some_refused_is_a_mixed_answer_and_all_refused_a_bad_request() ->
     assert (bad.status, broken.status) == (400, 400)
     assert "not_json" in broken.said["error"]
     assert len(kept.events) == 1
+
+
+async def test_a_number_that_no_client_takes_keeps_nothing_behind_it_back() -> None:
+    client = MemoryClient()
+    started = {"kind": "task_started.v1", "agent_id": "a", "task_id": "s", "task_type": "x"}
+    large = {**started, "started_at_ms": 1_760_000_000_000, "context": {"k": 2**70}}
+    numbered = [{**EVENT, "task_id": f"t{number}"} for number in range(100)]
+    async with serving(client) as gateway:
+        answer = await gateway.post("/v1/events", json.dumps([large, *numbered]))
+    assert (answer.status, answer.said["accepted"], answer.said["refused"]) == (207, 100, 1)
+    assert [(e["index"], e["reason"]) for e in answer.said["errors"]] == [(0, "invalid")]
+    assert [event.task_id for event in client.events()] == [f"t{n}" for n in range(100)]
+
+
+async def test_what_the_client_refuses_for_what_it_is_is_not_asked_for_again() -> None:
+    kept = Kept(unfit={"t0", "t70", "t199"})
+    async with serving(kept) as gateway:
+        mixed = await gateway.post("/v1/events", b"[7," + events(*range(200))[1:])
+        bad = await gateway.post("/v1/events", events(0))
+        lines = (await gateway.get("/metrics")).body.decode().splitlines()
+    assert (mixed.status, mixed.said["accepted"], mixed.said["refused"]) == (207, 197, 4)
+    assert [error["index"] for error in mixed.said["errors"]] == [0, 1, 71, 200]
+    assert {error["reason"] for error in mixed.said["errors"]} == {"invalid"}
+    assert (bad.status, bad.said["accepted"], bad.said["refused"]) == (400, 0, 1)
+    assert len(kept.events) == 197
+    assert 'gnomon_gateway_events_total{route="/v1/events",state="refused"} 5.0' in lines
+
+
+async def test_a_client_that_has_no_room_all_at_once_is_no_refusal() -> None:
+    """Its bounds are others than the gateway reckons with."""
+    client = MemoryClient(max_events=70)
+    async with serving(client) as gateway:
+        answer = await gateway.post("/v1/events", events(*range(200)))
+    assert (answer.status, answer.said["resend_from"]) == (429, 70)
+    assert (answer.said["accepted"], answer.said["refused"]) == (70, 0)
 
 
 async def test_refusals_are_counted_even_where_they_are_not_all_listed() -> None:

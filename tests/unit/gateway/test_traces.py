@@ -66,6 +66,21 @@ async def test_otlp_spans_refused_are_a_partial_success() -> None:
     assert text.said["partialSuccess"]["rejectedSpans"] == "1"
 
 
+async def test_a_span_whose_task_the_client_refuses_is_not_asked_for_again(spans: Recorder) -> None:
+    seen = Kept()
+    async with serving(seen) as gateway:
+        await gateway.post("/v1/traces", as_json(spans.ended()), Content_Type="application/json")
+    unfit = seen.events[0].task_id
+    kept = Kept(unfit={unfit})
+    async with serving(kept) as gateway:
+        answer = await gateway.post(
+            "/v1/traces", as_json(spans.ended()), Content_Type="application/json"
+        )
+    assert answer.status == 200
+    assert answer.said["partialSuccess"]["rejectedSpans"] == "1"
+    assert kept.events == [event for event in seen.events if event.task_id != unfit]
+
+
 async def test_otlp_that_cannot_be_read_has_a_status_for_body() -> None:
     async with serving(Kept()) as gateway:
         proto = await gateway.post("/v1/traces", b"\x0a\xff", Content_Type="application/x-protobuf")

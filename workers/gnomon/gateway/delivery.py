@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from gnomon.client.stats import Stats
 from gnomon.events import TaskEvent
@@ -29,6 +29,23 @@ class Sender(Protocol):
         ...
 
 
+class Delivered(NamedTuple):
+    """How far a request came.
+
+    Attributes:
+        seen: Events that need not be sent again, the first of them.
+        refused: Places of those among them that the sender does not take, now or ever.
+    """
+
+    seen: int
+    refused: Sequence[int]
+
+    @property
+    def taken(self) -> int:
+        """How many are delivered as soon as can be."""
+        return self.seen - len(self.refused)
+
+
 class Delivery:
     """Hands events on while there is room.
 
@@ -48,20 +65,29 @@ class Delivery:
         waiting = stats.buffered + stats.in_flight
         return waiting < FULL_AT * MAX_EVENTS and stats.buffered_bytes < FULL_AT * MAX_BYTES
 
-    async def deliver(self, events: Sequence[TaskEvent]) -> int:
-        """Hand on ``events`` in their order; returns how many were taken before time was up."""
+    async def deliver(self, events: Sequence[TaskEvent]) -> Delivered:
+        """Hand on ``events`` in their order until all are seen or time is up."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._wait_s
-        taken = 0
-        while taken < len(events):
+        seen, refused = 0, list[int]()
+        while seen < len(events):
             if self.has_room:
-                for event in events[taken : taken + CHUNK]:
+                turned_away = self._turned_away
+                for event in events[seen : seen + CHUNK]:
                     if not self._sender.emit(event):
-                        return taken
-                    taken += 1
+                        if self._turned_away > turned_away:
+                            return Delivered(seen, refused)
+                        refused.append(seen)
+                    seen += 1
                 await asyncio.sleep(0)
             elif self.closing or loop.time() >= deadline_s:
                 break
             else:
                 await asyncio.sleep(LOOK_EVERY_S)
-        return taken
+        return Delivered(seen, refused)
+
+    @property
+    def _turned_away(self) -> int:
+        """Events that the sender refused for want of room, not for what they are."""
+        stats = self._sender.stats()
+        return stats.dropped_full + stats.shed_starts + stats.dropped_closed

@@ -1,12 +1,16 @@
-"""What a body of ``POST /v1/events`` holds: one event, an array of them, or one a line."""
+"""What a body of ``POST /v1/events`` holds: one event, an array of them, or one a line.
+
+An event that is read here is one that a client takes; a property test holds that.
+"""
 
 from typing import Final
 
 import msgspec
 
+from gnomon.client.checking import flat
 from gnomon.codec import UNDECODABLE, decode_task_event, encode, refusal
 from gnomon.errors import EventError
-from gnomon.events import TaskEvent
+from gnomon.events import TaskCancelled, TaskEvent, TaskFinished
 from gnomon.topics import MAX_EVENT_BYTES
 
 IDENTITY_BYTES: Final = 128
@@ -39,9 +43,21 @@ def _read(raw: bytes) -> TaskEvent | EventError:
         event: TaskEvent = decode_task_event(raw)
     except UNDECODABLE as error:
         return refusal(raw, error)
+    if not _is_flat(event):
+        return EventError("invalid", "Expected integers of 64 bits in context and outcome")
     if event.producer_id is not None or event.seq is not None:
         event = msgspec.structs.replace(event, producer_id=None, seq=None)
     size = len(encode(event))
     if size > MAX_EVENT_BYTES - IDENTITY_BYTES:
         return EventError("oversize", f"{size} bytes, at most {MAX_EVENT_BYTES - IDENTITY_BYTES}")
     return event
+
+
+def _is_flat(event: TaskEvent) -> bool:
+    """Whether a client takes its mappings: the contract has no bounds for their integers."""
+    if isinstance(event, TaskCancelled):
+        return True
+    mappings = (
+        (event.context, event.outcome) if isinstance(event, TaskFinished) else (event.context,)
+    )
+    return not any(refused for _, _, refused in map(flat, mappings))

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Final
 
 from aiohttp import web
@@ -25,6 +26,7 @@ LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that the sender sees the refusal."""
 END_REQUESTS_S: Final = 2.0
 """How long requests in hand may take once the gateway ends."""
+NOT_TAKEN: Final = EventError("invalid", "the client takes no such event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,10 +139,13 @@ class GatewayServer:
         found = read_events(await self._body(request))
         places = [at for at, event in enumerate(found) if not isinstance(event, EventError)]
         refused = [(at, event) for at, event in enumerate(found) if isinstance(event, EventError)]
-        taken = await self._delivery.deliver(
+        delivered = await self._delivery.deliver(
             [event for event in found if not isinstance(event, EventError)]
         )
-        no_room = len(places) - taken
+        taken, no_room = delivered.taken, len(places) - delivered.seen
+        if delivered.refused:
+            refused += [(places[at], NOT_TAKEN) for at in delivered.refused]
+            refused.sort(key=itemgetter(0))
         self._metrics.events("/v1/events", taken=taken, refused=len(refused), no_room=no_room)
         answer: dict[str, object] = {
             "accepted": taken,
@@ -151,7 +156,7 @@ class GatewayServer:
             ],
         }
         if no_room:
-            answer["resend_from"] = places[taken]
+            answer["resend_from"] = places[delivered.seen]
             return _answer(429, answer)
         if not refused:
             return _answer(202, answer)
@@ -162,13 +167,17 @@ class GatewayServer:
         if media_type not in {JSON, PROTOBUF}:
             raise web.HTTPUnsupportedMediaType(text=f"expected {JSON} or {PROTOBUF}")
         found = read_traces(await self._body(request), media_type)
-        taken = await self._delivery.deliver(found.events)
-        no_room = len(found.events) - taken
-        self._metrics.events("/v1/traces", taken=taken, refused=len(found.refused), no_room=no_room)
+        delivered = await self._delivery.deliver(found.events)
+        no_room = len(found.events) - delivered.seen
+        tasks = {found.events[at].task_id for at in delivered.refused}
+        refused = [*found.refused, *(NOT_TAKEN for _ in tasks)]
+        self._metrics.events(
+            "/v1/traces", taken=delivered.taken, refused=len(refused), no_room=no_room
+        )
         if no_room:
             # All of it comes again; what was taken is then a repeat, and dropped by its ids.
             return _refused(request, 429, "no room at present")
-        return web.Response(body=success(found.refused, media_type), content_type=media_type)
+        return web.Response(body=success(refused, media_type), content_type=media_type)
 
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")
