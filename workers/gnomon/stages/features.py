@@ -23,13 +23,14 @@ class FeaturesStage:
     inputs = (TASK_EVENTS.name,)
     stateful = True
     gather_ms = 15
+    nice = 0
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._config = FeaturesConfig.from_settings(settings)
         self._metrics = metrics
 
     async def start(self) -> None:
-        """Say it where the fold takes more than twice its time."""
+        """Say it where the fold takes several times its time."""
         if not memory.COMPILED:
             logger.warning("features.not_compiled", extra={"see": "docs/operations.md"})
 
