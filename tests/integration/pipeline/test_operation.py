@@ -166,6 +166,16 @@ def test_a_killed_worker_is_started_again_and_nothing_is_lost(
     assert added == {"predictions": 30, "matched": 30}
 
 
+def test_what_a_prediction_waits_for_goes_first(pipeline: Pipeline) -> None:
+    nice = {
+        stage: os.getpriority(os.PRIO_PROCESS, pid)
+        for stage in STAGES
+        for pid in workers(pipeline, stage)
+    }
+
+    assert nice["features"] == nice["shadow"] < min(nice["comparison"], nice["vault"])
+
+
 def workers(pipeline: Pipeline, stage: str) -> list[int]:
     """Processes that run ``stage``."""
     return [

@@ -34,6 +34,7 @@ class Listing:
 
     stateful = True
     gather_ms = 20
+    nice = 0
 
     def __init__(self) -> None:
         self.folds = 0

@@ -57,6 +57,11 @@ class Stage(Protocol[State]):
         """
         ...
 
+    @property
+    def nice(self) -> int:
+        """Of its process beside other stages on one machine (``os.nice``): 0 where somebody waits."""
+        ...
+
     async def start(self) -> None:
         """Acquire what the stage needs.
 

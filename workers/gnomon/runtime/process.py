@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 from typing import TypeVar
 
@@ -41,6 +42,8 @@ async def run_stage(
         no broker answered.
     """
     give_memory_back()
+    if parent is not None:  # the other stages are beside it
+        os.nice(stage.nice)
     watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
     watchdog.start()
     worker = StageWorker(

@@ -27,6 +27,7 @@ class CollectorStage:
     inputs = (OTLP_SPANS,)
     stateful = False
     gather_ms = 50
+    nice = 0
 
     def __init__(self) -> None:
         self._tasks = 0

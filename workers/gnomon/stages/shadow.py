@@ -44,6 +44,7 @@ class ShadowStage:
     inputs = (TASK_FEATURES.name,)
     stateful = False
     gather_ms = 10
+    nice = 0
 
     def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:
         self._models, self._metrics = models, metrics
