@@ -1,7 +1,9 @@
-"""Times one kind of call beside an empty call, in a process of its own; prints one line of JSON.
+"""Times one kind of call beside an empty call, or has it done often; prints one line of JSON.
 
-``python call_cost.py TARGET ADDRESS CALLS``. Needs only what TARGET needs. It says ``ready`` when
-it is set up and has been used once, and begins when it is given a line.
+``python call_cost.py timed|bulk TARGET ADDRESS CALLS``, a process of its own each time. Needs only
+what TARGET needs. It says ``ready`` when it is set up and has been used once, and begins when it is
+given a line. ``timed``: whatever TARGET keeps has room for all of it, so that what is timed is
+never a refusal. ``bulk``: as it is by default, as fast as it is taken, for processor and memory.
 """
 
 import gc
@@ -14,11 +16,16 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 PER_S = 2_000
+UNPACED = 10_000
+"""Calls in a row, however few are paced: more events than a client keeps by default."""
 BLOCK = 100
 """Calls of one kind in a row; the kinds take turns, so that both meet the same noise."""
-LOAD_PER_S = 5_000
+BULK_BLOCK = 2_000
+"""Calls until all that waits is delivered: less than any of them keeps by default."""
+FLUSH_S = 60.0
 CONTEXT = {"size": 12_345, "repo": "core/web", "lang": "py"}
 FIELDS = {
     "agent_id": "agent-1",
@@ -36,6 +43,21 @@ FIELDS = {
 Call = Callable[[], object]
 
 
+class Target(NamedTuple):
+    """One kind of call.
+
+    Attributes:
+        flush: Waits until what was taken has arrived.
+        accepted: How many events were taken so far, where it can be known.
+        events: How many a call is.
+    """
+
+    call: Call
+    flush: Call = lambda: None
+    accepted: Callable[[], int] | None = None
+    events: int = 1
+
+
 class Counting(logging.Handler):
     """How many lines a log would have."""
 
@@ -47,99 +69,122 @@ class Counting(logging.Handler):
         self.lines += 1
 
 
-def empty(_: str) -> Call:
-    return lambda: None
+def append(_: str, room: int) -> Target:
+    queue: deque[object] = deque(maxlen=room or 10_000)
+    return Target(lambda: queue.append((1, 2, 3)))
 
 
-def append(_: str) -> Call:
-    queue: deque[object] = deque(maxlen=10_000)
-    return lambda: queue.append((1, 2, 3))
-
-
-def gnomon_emit(address: str) -> Call:
+def _client(address: str, room: int):
     from gnomon import Client
+
+    # Starts are refused from four fifths on; none of these events is reckoned with a KiB.
+    bounds = {"max_events": 2 * room, "max_bytes": max(1 << 20, room << 11)} if room else {}
+    return Client(address, agent_id="agent-1", **bounds)
+
+
+def _of_client(client, call: Call, *, events: int) -> Target:
+    return Target(call, lambda: client.flush(FLUSH_S), lambda: client.stats().accepted, events)
+
+
+def gnomon_emit(address: str, room: int) -> Target:
     from gnomon.events import TaskFinished
 
-    client, event = Client(address, agent_id="agent-1"), TaskFinished(**FIELDS)
-    return lambda: client.emit(event)
+    client, event = _client(address, room), TaskFinished(**FIELDS)
+    return _of_client(client, lambda: client.emit(event), events=1)
 
 
-def gnomon_task(address: str) -> Call:
-    from gnomon import Client
-
-    client = Client(address, agent_id="agent-1")
+def gnomon_task(address: str, room: int) -> Target:
+    client = _client(address, room)
 
     def call() -> None:
         with client.task("review", estimate_s=2.0):
             pass
 
-    return call
+    return _of_client(client, call, events=2)
 
 
-def gnomon_task_context(address: str) -> Call:
-    from gnomon import Client
-
-    client = Client(address, agent_id="agent-1")
+def gnomon_task_context(address: str, room: int) -> Target:
+    client = _client(address, room)
 
     def call() -> None:
         with client.task("review", estimate_s=2.0, context=CONTEXT) as task:
             task.set(code_review_iterations=2)
 
-    return call
+    return _of_client(client, call, events=2)
 
 
-def confluent_produce(address: str) -> Call:
+def confluent_produce(address: str, room: int) -> Target:
     from confluent_kafka import Producer
 
     value = json.dumps({**FIELDS, "context": CONTEXT}).encode()
-    producer = Producer({"bootstrap.servers": address, "linger.ms": 20})
+    producer = Producer(
+        {
+            "bootstrap.servers": address,
+            "linger.ms": 20,
+            "queue.buffering.max.messages": room or 100_000,
+            "queue.buffering.max.kbytes": 2_097_151,
+        }
+    )
+    taken = 0
 
     def call() -> None:
+        nonlocal taken
         try:
             producer.produce("task-events", value, b"agent-1")
+            taken += 1
         except BufferError:
             producer.poll(0)
 
-    return call
+    return Target(call, lambda: producer.flush(FLUSH_S), lambda: taken)
 
 
-def opentelemetry_span(_: str) -> Call:
+def opentelemetry_span(address: str, room: int) -> Target:
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    class Refusing(SpanExporter):
-        def export(self, spans: object) -> SpanExportResult:
-            return SpanExportResult.FAILURE
-
+    exporter = OTLPSpanExporter(f"http://{address}/v1/traces")
     provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(Refusing()))
+    provider.add_span_processor(BatchSpanProcessor(exporter, max_queue_size=room or 2_048))
     tracer = provider.get_tracer("bench")
 
     def call() -> None:
         tracer.start_span("review", attributes={**FIELDS, **CONTEXT}).end()
 
-    return call
+    return Target(call, lambda: provider.force_flush(int(FLUSH_S * 1e3)))
 
 
-def sentry_capture(address: str) -> Call:
+def sentry_capture(address: str, room: int) -> Target:
     import sentry_sdk
 
-    sentry_sdk.init(dsn=f"http://key@{address}/1", default_integrations=False)
-    return lambda: sentry_sdk.capture_event({"message": "review", "extra": {**FIELDS, **CONTEXT}})
+    sentry_sdk.init(
+        dsn=f"http://key@{address}/1",
+        default_integrations=False,
+        transport_queue_size=room or BULK_BLOCK,
+    )
+    return Target(
+        lambda: sentry_sdk.capture_event({"message": "review", "extra": {**FIELDS, **CONTEXT}}),
+        lambda: sentry_sdk.flush(FLUSH_S),
+    )
 
 
-def posthog_capture(address: str) -> Call:
+def posthog_capture(address: str, room: int) -> Target:
     from posthog import Posthog
 
-    client = Posthog("key", host=f"http://{address}")
-    properties = {**FIELDS, **CONTEXT}
-    return lambda: client.capture("review", distinct_id="agent-1", properties=properties)
+    client = Posthog("key", host=f"http://{address}", max_queue_size=room or 10_000)
+    properties, taken = {**FIELDS, **CONTEXT}, 0
+
+    def call() -> None:
+        nonlocal taken
+        if client.capture("review", distinct_id="agent-1", properties=properties) is not None:
+            taken += 1
+
+    return Target(call, client.flush, lambda: taken)
 
 
-TARGETS: dict[str, Callable[[str], Call]] = {
+TARGETS: dict[str, Callable[[str, int], Target]] = {
     made.__name__: made
     for made in (
-        empty,
         append,
         gnomon_emit,
         gnomon_task,
@@ -168,63 +213,79 @@ def paced(kinds: dict[str, Call], calls: int) -> dict[str, list[int]]:
     return took
 
 
-def unpaced(call: Call, calls: int) -> list[int]:
-    """Nanoseconds of each of some calls in a row."""
+def unpaced(call: Call) -> list[int]:
+    """Nanoseconds of each of ``UNPACED`` calls in a row."""
     clock, took = time.perf_counter_ns, []
-    for _ in range(calls):
+    for _ in range(UNPACED):
         began = clock()
         call()
         took.append(clock() - began)
     return took
 
 
-def load(call: Call, calls: int) -> tuple[float, float]:
-    """Processor seconds and resident bytes that ``calls`` at a steady rate take, all threads'."""
-    gc.collect()
-    before_s, before_bytes = time.process_time(), resident()
-    due_s = time.perf_counter()
-    for _ in range(calls // 10):
-        due_s += 10 / LOAD_PER_S
-        time.sleep(max(0.0, due_s - time.perf_counter()))
-        for _ in range(10):
-            call()
-    return time.process_time() - before_s, resident() - before_bytes
-
-
-def resident() -> int:
-    """Bytes of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+def resident() -> float:
+    """Megabytes of this process in memory."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1e6
 
 
 def shares(took: list[int]) -> dict[str, float]:
     """Percentiles in microseconds."""
     took.sort()
-    at = {"p50": 0.5, "p99": 0.99, "p999": 0.999}
+    at = {"p50": 0.5, "p99": 0.99, "p999": 0.999, "max": 1.0}
     return {name: took[min(len(took) - 1, int(len(took) * q))] / 1e3 for name, q in at.items()}
 
 
+def timed(target: Target, calls: int) -> dict[str, object]:
+    """What calls cost, and whether they were taken."""
+    before = target.accepted() if target.accepted else 0
+    kinds: dict[str, Call] = {"empty": lambda: None, "call": target.call}
+    cold = paced(kinds, calls)
+    hot = {kind: unpaced(call) for kind, call in kinds.items()}
+    return {
+        "attempts": (len(cold["call"]) + len(hot["call"])) * target.events,
+        "accepted": target.accepted() - before if target.accepted else None,
+        "paced": {kind: shares(ns) for kind, ns in cold.items()},
+        "unpaced": {kind: shares(ns) for kind, ns in hot.items()},
+    }
+
+
+def bulk(target: Target, calls: int) -> dict[str, object]:
+    """Processor time of all threads, and memory, of calls that were delivered."""
+    target.flush()
+    gc.collect()
+    before = target.accepted() if target.accepted else 0
+    began_s, began_cpu_s, before_mb = time.monotonic(), time.process_time(), resident()
+    for done in range(0, calls, BULK_BLOCK):
+        for _ in range(min(BULK_BLOCK, calls - done)):
+            target.call()
+        target.flush()
+    cpu_s, took_s = time.process_time() - began_cpu_s, time.monotonic() - began_s
+    gc.collect()
+    after_mb = resident()
+    return {
+        "attempts": calls * target.events,
+        "accepted": target.accepted() - before if target.accepted else None,
+        "cpu_s_a_million": cpu_s * 1e6 / (calls * target.events),
+        "mb_before": before_mb,
+        "mb_after": after_mb,
+        "mb_most": max(after_mb, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6),
+        "took_s": took_s,
+    }
+
+
 def main() -> None:
-    name, address, calls = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    how, name, address, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     counting = Counting()
     logging.basicConfig(handlers=[counting], level=logging.INFO)
-    idle_s, _ = load(lambda: None, calls)
-    call = TARGETS[name](address)
-    call()
-    time.sleep(1.0)
+    most_events = 2 * (1 + max(BLOCK, calls) + UNPACED)
+    target = TARGETS[name](address, most_events if how == "timed" else 0)
+    target.call()
+    time.sleep(0.5)
     print("ready", flush=True)
     sys.stdin.readline()
-    took = paced({"empty": lambda: None, "call": call}, calls)
-    hot = {kind: unpaced(c, calls) for kind, c in (("empty", lambda: None), ("call", call))}
-    cpu_s, size = load(call, calls)
-    found = {
-        "paced": {kind: shares(ns) for kind, ns in took.items()},
-        "unpaced": {kind: shares(ns) for kind, ns in hot.items()},
-        "cpu_s_a_million": (cpu_s - idle_s) * 1e6 / calls,
-        "mb_a_million": size / 1e6 * 1e6 / calls,
-        "calls": calls * 3,
-        "log_lines": counting.lines,
-    }
-    print(json.dumps(found), flush=True)
+    found = timed(target, calls) if how == "timed" else bulk(target, calls // target.events)
+    print(json.dumps({**found, "log_lines": counting.lines}), flush=True)
     os._exit(0)  # how each of them ends is another matter
 
 
