@@ -124,22 +124,22 @@ def verdicts(rows: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdic
 
 
 def _no_difference(ours: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdict]:
-    """Whether the state of the broker is seen in the calls.
+    """Whether the state of the broker is seen in the calls, as multiples of the empty call.
 
-    The empty call knows no broker: what its median differs by between these processes is noise.
+    In one process the empty call's own median differs from turn to turn by some noise that no
+    broker makes. Each of two multiples may be off by it, so they may be apart by its square.
     """
-    empty = [found[row.label]["paced"]["empty"]["p50"] for row in ours]
+    noise = max((found[row.label]["noise"] for row in ours), default=1.0) ** 2
     for target in dict.fromkeys(row.target for row in ours):
         states = {row.backend: found[row.label] for row in ours if row.target == target}
         if UP not in states or len(states) == 1:
             continue
-        noise = max(empty) / min(empty)
-        p50 = {state: row["paced"]["call"]["p50"] for state, row in states.items()}
+        p50 = {state: times_empty(row, "paced", "p50") for state, row in states.items()}
         apart = max(p50.values()) / min(p50.values())
-        told = ", ".join(f"{state} {us:.2f}" for state, us in p50.items())
+        told = ", ".join(f"{state} {times:.1f}" for state, times in p50.items())
         yield Verdict(
-            f"{target:<33} paced p50 {told} us: {apart:.2f} times apart,"
-            f" the empty call's {noise:.2f}, at most {max(SAME, noise):.2f}",
+            f"{target:<33} paced p50 {told} times the empty call: {apart:.2f} apart,"
+            f" at most {max(SAME, noise):.2f} (noise {noise:.2f})",
             "yes" if apart <= max(SAME, noise) and noise <= NOISE else "NO",
         )
 

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import NamedTuple
 
 PER_S = 2_000
@@ -201,7 +202,7 @@ def paced(kinds: dict[str, Call], calls: int) -> dict[str, list[int]]:
     """Nanoseconds of each call, one a wake-up, since an agent's caches are cold."""
     took: dict[str, list[int]] = {name: [] for name in kinds}
     clock = time.perf_counter_ns
-    for _ in range(max(1, calls // BLOCK)):
+    for _ in range(max(2, calls // BLOCK)):
         for name, call in kinds.items():
             due_s = time.perf_counter()
             for _ in range(BLOCK):
@@ -236,6 +237,13 @@ def shares(took: list[int]) -> dict[str, float]:
     return {name: took[min(len(took) - 1, int(len(took) * q))] / 1e3 for name, q in at.items()}
 
 
+def noise(took: list[int]) -> float:
+    """How far the medians of every other turn of one call are apart: as the two kinds are timed."""
+    turns = [took[at : at + BLOCK] for at in range(0, len(took), BLOCK)]
+    halves = [median(ns for turn in turns[first::2] for ns in turn) for first in (0, 1)]
+    return max(halves) / min(halves)
+
+
 def timed(target: Target, calls: int) -> dict[str, object]:
     """What calls cost, and whether they were taken."""
     before = target.accepted() if target.accepted else 0
@@ -245,6 +253,7 @@ def timed(target: Target, calls: int) -> dict[str, object]:
     return {
         "attempts": (len(cold["call"]) + len(hot["call"])) * target.events,
         "accepted": target.accepted() - before if target.accepted else None,
+        "noise": noise(cold["empty"]),
         "paced": {kind: shares(ns) for kind, ns in cold.items()},
         "unpaced": {kind: shares(ns) for kind, ns in hot.items()},
     }
@@ -278,7 +287,7 @@ def main() -> None:
     how, name, address, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     counting = Counting()
     logging.basicConfig(handlers=[counting], level=logging.INFO)
-    most_events = 2 * (1 + max(BLOCK, calls) + UNPACED)
+    most_events = 2 * (1 + max(2 * BLOCK, calls) + UNPACED)
     target = TARGETS[name](address, most_events if how == "timed" else 0)
     target.call()
     time.sleep(0.5)
