@@ -3,6 +3,8 @@
 import asyncio
 import copy
 import enum
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,3 +175,36 @@ def test_a_hostile_task_reaches_the_agent() -> None:
 
     assert len(agent.seen) == 1
     assert [name.rpartition(".")[2] for name, _, _ in kinds(client)] == ["Hostile"]
+
+
+def test_an_endless_task_reaches_the_agent() -> None:
+    class Endless(Mapping[str, Any]):
+        def __getitem__(self, name: str) -> str:
+            return "word"
+
+        def __iter__(self) -> Iterator[str]:
+            return map(str, itertools.count())
+
+        def __len__(self) -> int:
+            return 0
+
+    client, agent = MemoryClient(), Agent()
+    ShadowLearner("router", agent, client).execute_task(Endless())
+
+    assert len(agent.seen) == 1
+    (start,) = client.events(TaskStarted)
+    assert start.context == {"fields": 1_000, "characters": 4_000}
+
+
+def test_a_copy_is_around_a_copy_of_the_agent() -> None:
+    class Copied(Agent):
+        def __deepcopy__(self, memo: object) -> "Copied":
+            return Copied()
+
+    client, agent = MemoryClient(), Copied()
+    learner = copy.deepcopy(ShadowLearner("router", agent, client))
+    learner.execute_task("x")
+
+    assert agent.seen == []
+    assert learner.seen == ["x"]
+    assert kinds(client) == [("str", True, None)]

@@ -1,9 +1,12 @@
 """Tasks by ``with``, by decorator, and by ``start`` and ``finish``: which events come of them."""
 
 import asyncio
+import copy
 import math
+import pickle
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -92,17 +95,91 @@ def test_what_is_set_after_the_end_is_counted_and_changes_nothing(
     assert client.stats().dropped_invalid == 2
 
 
-@pytest.mark.parametrize(("context", "outcome"), [(60_000, 10_000), (100, 70_000)])
-def test_an_end_that_is_too_large_is_sent_without_what_makes_it_so(
-    client: Client, sent: Sent, context: int, outcome: int
+def test_what_is_said_again_counts_with_its_size_as_it_is(client: Client, sent: Sent) -> None:
+    with client.task("triage", context={"lang": "py"}) as task:
+        for number in range(20_000):
+            task.set(progress=number, note="x" * (number % 1_000))
+            task.fail("E" * (number % 200))
+
+    (end,) = ends(sent())
+    assert end.context == {"lang": "py"}
+    assert end.outcome == {"progress": 19_999, "note": "x" * 999}
+    assert end.error_type == "E" * 199
+    assert client.stats().dropped == 0
+
+
+def test_an_end_that_is_small_is_not_encoded_in_the_agents_call(
+    client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with client.task("triage", context={"c": "x" * context}) as task:
-        task.set(o="y" * outcome)
+    large: list[bool] = []
+    monkeypatch.setattr(client._outlet, "offer_large", lambda *_, start: large.append(start))
+    with client.task("small") as task:
+        for number in range(1_000):
+            task.set(progress=number)
+    with client.task("large") as task:
+        for number in range(1_000):
+            more: Any = {f"progress_{number}": number}
+            task.set(**more)
+
+    assert large == [False]
+
+
+@pytest.mark.parametrize(
+    ("context", "outcome", "kept"),
+    [
+        (30_000, 30_000, {"context", "outcome"}),
+        (60_000, 10_000, {"outcome"}),
+        (40_000, 40_000, {"outcome"}),
+        (100, 70_000, {"context"}),
+        (100, 2_000_000, {"context"}),
+        (64_000, 70_000, {"context"}),
+        (0, 70_000, set()),
+    ],
+)
+def test_an_end_that_is_too_large_is_sent_without_what_makes_it_so(
+    client: Client, sent: Sent, context: int, outcome: int, kept: set[str]
+) -> None:
+    given: dict[str, ContextValue] = {"c": "x" * context} if context else {}
+    with client.task("triage", context=given) as task:
+        task.set(o="y" * outcome, code_review_iterations=2)
+        task.fail("BadAnswer")
 
     (start,), (end,) = starts(sent()), ends(sent())
-    assert start.context == {"c": "x" * context}
-    assert end.context == {}
-    assert end.outcome == ({"o": "y" * outcome} if outcome < 60_000 else {})
+    assert start.context == given
+    assert end.context == (given if "context" in kept else {})
+    assert end.outcome == ({"o": "y" * outcome} if "outcome" in kept else {})
+    assert (end.error_type, end.code_review_iterations) == ("BadAnswer", 2)
+    assert client.stats().dropped_oversize == client.stats().dropped == (len(kept) < 2)
+
+
+def test_an_end_may_lose_both_its_payloads(client: Client, sent: Sent) -> None:
+    with client.task("triage", context={"c": "x" * 70_000}) as task:
+        task.set(o="y" * 70_000)
+
+    assert starts(sent()) == []
+    assert [(end.context, end.outcome) for end in ends(sent())] == [({}, {})]
+    assert client.stats().dropped_oversize == 3  # the start, and both
+
+
+def test_an_outcome_is_said_by_name_and_by_any_name(client: Client, sent: Sent) -> None:
+    with client.task("triage") as task:
+        task.set({"a": 1}, 2)  # type: ignore[arg-type]
+        task.set(self=1, unusable=2, outcome=3)
+
+    assert [end.outcome for end in ends(sent())] == [{"self": 1, "unusable": 2, "outcome": 3}]
+    assert client.stats().dropped_invalid == 1
+
+
+def test_copies_of_what_an_agent_holds_are_the_very_same(client: Client) -> None:
+    task = client.task("triage")
+    agent = {"client": client, "task": task, "notes": [1]}
+    deep, shallow = copy.deepcopy(agent), copy.copy(client)
+
+    assert (deep["client"], deep["task"], shallow) == (client, task, client)
+    assert deep["notes"] is not agent["notes"]
+    for held in (client, task):
+        with pytest.raises(TypeError, match=r"make a client in each, with Client\.from_env\(\)"):
+            pickle.dumps(held)
 
 
 @pytest.mark.parametrize("length", [70_000, 2_000_000])
@@ -114,7 +191,7 @@ def test_a_start_that_is_too_large_is_counted_and_its_end_is_sent(
 
     assert starts(sent()) == []
     assert [(end.task_type, end.context) for end in ends(sent())] == [("triage", {})]
-    assert client.stats().dropped_oversize == 1
+    assert client.stats().dropped_oversize == 2  # the start, and the context of the end
 
 
 def test_a_string_that_encodes_to_six_times_its_length_is_no_record_too_large(

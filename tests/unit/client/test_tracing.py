@@ -6,7 +6,14 @@ import inspect
 import sys
 import traceback
 import types
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from typing import Any
 
 import pytest
@@ -238,6 +245,55 @@ async def test_an_error_of_an_asynchronous_generator(client: Client, ended: Ende
     assert caught.value is error
     assert (error.__cause__, error.__context__) == (None, None)
     assert ended() == [("tokens", False, "OSError")]
+
+
+async def test_a_coroutine_that_a_function_returns(client: Client, ended: Ended) -> None:
+    async def ask(question: str) -> str:
+        await asyncio.sleep(0)
+        if not question:
+            raise KeyError
+        return question
+
+    @client.traced("ask")
+    def asked(question: str) -> Coroutine[Any, Any, str]:
+        return ask(question)
+
+    waiting = asked("why")
+    assert inspect.iscoroutine(waiting)
+    assert waiting.__qualname__ == ask.__qualname__
+    assert ended() == []
+    assert await waiting == "why"
+    with pytest.raises(KeyError):
+        await asked("")
+    assert ended() == [("ask", True, None), ("ask", False, "KeyError")]
+
+
+@pytest.mark.parametrize("kind", [True, False], ids=["by Client", "by Task"])
+def test_what_is_no_function_is_counted_and_left_as_it_is(
+    client: Client,
+    ended: Ended,
+    kind: bool,  # noqa: FBT001
+) -> None:
+    decorate: Any = client.traced if kind else client.task("x")
+
+    @decorate
+    class Agent:
+        def work(self) -> int:
+            return 1
+
+    assert isinstance(Agent, type)
+    assert isinstance(Agent(), Agent)
+    assert decorate(7) == 7
+    assert ended() == []
+    assert client.stats().dropped_invalid == 2
+
+
+def test_an_unknown_argument_of_the_decorator_is_counted(client: Client, ended: Ended) -> None:
+    decorate: Any = client.traced("x", team="blue")  # type: ignore[call-overload]
+    assert decorate(lambda: 3)() == 3
+
+    assert ended() == [("x", True, None)]
+    assert client.stats().dropped_invalid == 1
 
 
 def test_a_link_is_told_of_both_events(client: Client, published: Sent) -> None:

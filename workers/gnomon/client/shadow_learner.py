@@ -1,13 +1,14 @@
 """A production agent as it is, with a task published for each of its own."""
 
+import copy
 import enum
-import inspect
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping
+from itertools import islice
+from typing import Any, Final, Self
 
-from gnomon.client.checking import LONGEST_ID, class_name, plain_text
+from gnomon.client import calls
+from gnomon.client.checking import LONGEST_ID, MOST_ITEMS, class_name, plain_text
 from gnomon.client.client import Client
-from gnomon.client.task import Task
 from gnomon.events import ContextValue
 
 _OWN: Final = frozenset({"_agent_name", "_client", "_production_agent"})
@@ -17,8 +18,10 @@ class ShadowLearner:
     """Stands in for an agent: the same results and attributes, and its tasks are learned from.
 
     ``execute_task(task)``, a ``def`` or an ``async def`` of the agent's, is called with what it is
-    given; its result and its exceptions come back as they are. Every other attribute is the
-    agent's. Of a task only its type is told (``task["type"]``, ``task.type`` or the name of its
+    given; its result and its exceptions come back as they are. A task ends when its result is
+    there: a future comes back itself, and the task ends when that is done; a coroutine or a
+    generator, of either kind, comes back inside another that passes everything on, and the task
+    ends when it ends or is closed. Every other attribute is the agent's. Of a task only its type is told (``task["type"]``, ``task.type`` or the name of its
     class) and how many fields and characters it has; nothing of its text.
 
     Args:
@@ -37,25 +40,18 @@ class ShadowLearner:
         )
 
     def execute_task(self, *args: Any, **kwargs: Any) -> Any:
-        """The agent's own ``execute_task``; to be awaited if that is."""
+        """The agent's own ``execute_task``; to be awaited or iterated if that is."""
         execute = self._production_agent.execute_task
         task = args[0] if args else kwargs.get("task")
         published = self._client.task(
             _type_of(task), agent_id=self._agent_name, context=_facts_of(task)
         )
-        if inspect.iscoroutinefunction(execute):
-            return _awaited(published, execute, args, kwargs)
-        published.begin()
-        try:
-            result = execute(*args, **kwargs)
-        except BaseException as error:
-            published.fail(error)
-            published.end()
-            raise
-        if inspect.iscoroutine(result):
-            return _until_done(published, result)
-        published.end()
-        return result
+        return calls.around(execute, lambda: published)(*args, **kwargs)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        # Asked of the class: the agent may have a ``__deepcopy__`` of its own, which knows of none.
+        agent = copy.deepcopy(self._production_agent, memo)
+        return type(self)(self._agent_name, agent, self._client)
 
     def __getattr__(self, name: str) -> Any:
         if name in _OWN:  # not made yet, as while it is being copied
@@ -75,28 +71,6 @@ class ShadowLearner:
         return [*dir(type(self)), *dir(self._production_agent)]
 
 
-async def _awaited(
-    published: Task,
-    execute: Callable[..., Awaitable[Any]],
-    args: Iterable[Any],
-    kwargs: Mapping[str, Any],
-) -> Any:
-    with published:
-        return await execute(*args, **kwargs)
-
-
-async def _until_done(published: Task, result: Awaitable[Any]) -> Any:
-    """What a function without ``async`` gave to be awaited; it has begun before."""
-    try:
-        value = await result
-    except BaseException as error:
-        published.fail(error)
-        published.end()
-        raise
-    published.end()
-    return value
-
-
 def _type_of(task: object) -> str:
     """The type a task says it is of, or the name of its class."""
     try:
@@ -114,8 +88,16 @@ def _facts_of(task: object) -> dict[str, ContextValue]:
     try:
         if isinstance(task, str):
             return {"characters": len(task)}
-        values = list(task.values() if isinstance(task, Mapping) else vars(task).values())
+        values = _values_of(task)
         texts = [value for value in values if type(value) is str]
         return {"fields": len(values), "characters": sum(map(len, texts))}
     except Exception:  # the agent's edge, as above
         return {}
+
+
+def _values_of(task: object) -> list[Any]:
+    """Of its fields; the first ones if it is no dict, as its own code may bring them forth."""
+    if type(task) is dict:
+        return list(task.values())
+    fields = task if isinstance(task, Mapping) else vars(task)
+    return list(islice(fields.values(), MOST_ITEMS))

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from time import perf_counter_ns, time_ns
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, Never, Self, TypeVar
 
 from gnomon.client import later, tracing
 from gnomon.client.checking import (
@@ -21,7 +21,8 @@ from gnomon.client.checking import (
     seconds,
 )
 from gnomon.client.owner import Owner
-from gnomon.client.said import Fields, add_failure, add_outcome, add_times
+from gnomon.client.said import Cuts, Fields, add_failure, add_outcome, add_times
+from gnomon.client.shared import Shared
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -31,7 +32,7 @@ _MODULES: Final = sys.modules
 _NOTHING: Final[later.Values] = {}
 
 
-class Task:
+class Task(Shared):
     """One task. Made by ``Client.task`` and ``Client.start``; its methods never raise.
 
     Leaving the ``with`` block ends the task: with success, unless an exception came out of it
@@ -175,7 +176,8 @@ class Task:
 
     def set(
         self,
-        *,
+        /,
+        *unusable: Never,
         code_review_iterations: int | None = None,
         deployment_succeeded: bool | None = None,
         **outcome: ContextValue,
@@ -186,6 +188,8 @@ class Task:
         """
         if self._over:
             return self._owner.refuse("the task has ended before")
+        if unusable:
+            self._owner.refuse("an outcome is said by name")
         said = self._said
         if said is None:
             said = self._said = {}
@@ -244,7 +248,7 @@ class Task:
 
     def __call__(self, function: F) -> F:
         """Make a task of each call of ``function``, as ``Client.traced`` does."""
-        return tracing.traced(function, self._again)
+        return tracing.traced(function, self._again, self._owner.refuse)
 
     def _again(self) -> "Task":
         """A task like this one, for one call of a decorated function."""
@@ -285,17 +289,10 @@ class Task:
         return self._said
 
     def _end_large(self, ended: later.Ended) -> None:
-        """Publish an end that may be too large: if it is, without context, then without outcome."""
-        size, make, begun, at_ns, took_ns, said = ended
-        bare: later.Begun = (*begun[:8], {}, begun[9])
-        rest = {name: value for name, value in (said or {}).items() if name != "outcome"}
-        least = END_SIZE + len(begun[4]) + len(begun[5])
-        self._owner.offer_large(
-            ended,
-            (least + size - begun[0], make, bare, at_ns, took_ns, said),
-            (least + LONGEST_ID, make, bare, at_ns, took_ns, rest),
-            start=False,
-        )
+        """Publish an end that may be too large, and count what had to be left out of it."""
+        owner, cuts = self._owner, Cuts(ended)
+        if owner.offer_large(*cuts.ends, start=False):
+            owner.buffer.oversize += cuts.left_out
 
     def _refuse_end(self) -> None:
         self._owner.refuse("the task has ended before" if self._over else "it was never begun")

@@ -1,17 +1,18 @@
 """Functions whose calls are tasks, and the trace a task belongs to."""
 
 import functools
-import inspect
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeVar, cast, overload
 
+from gnomon.client import calls
+from gnomon.client.calls import Begin
+from gnomon.client.shared import Shared
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
-Begin = Callable[[], AbstractContextManager[object]]
 
 _TRACEPARENT: Final = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
@@ -45,77 +46,34 @@ def name_of(function: object) -> str:
     return name.rpartition("<locals>.")[2][-256:]
 
 
-def traced(function: F, begin: Begin) -> F:
+def traced(function: F, begin: Begin, refuse: Callable[[str], None]) -> F:
     """``function``, each call of which runs inside a context manager that ``begin`` makes.
 
-    What is no function, and no method of either kind, is given back as it is.
+    What is no function, and no method of either kind, is refused and given back as it is: a class
+    too, which would be none any more.
     """
     given: Any = function
     if type(given) in {staticmethod, classmethod}:
-        return cast("F", type(given)(traced(given.__func__, begin)))
-    if not callable(function):
+        return cast("F", type(given)(traced(given.__func__, begin, refuse)))
+    if not callable(function) or issubclass(type(function), type):
+        refuse("what is traced must be a function")
         return function
-    if inspect.isasyncgenfunction(function):
-        return cast("F", _async_generator(function, begin))
-    if inspect.isgeneratorfunction(function):
-        return cast("F", _generator(function, begin))
-    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004  the method, not whether there is one
-    ):
-        return cast("F", _coroutine(function, begin))
-
-    @functools.wraps(function)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        with begin():
-            return function(*args, **kwargs)
-
-    return cast("F", called)
+    return cast("F", functools.wraps(function)(calls.around(function, begin)))
 
 
-def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def awaited(*args: Any, **kwargs: Any) -> Any:
-        with begin():
-            return await function(*args, **kwargs)
+class Refuses(Protocol):
+    """What counts what cannot be used."""
 
-    return awaited
-
-
-def _generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
-    @functools.wraps(function)
-    def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
-        with begin():
-            return (yield from function(*args, **kwargs))
-
-    return generated
-
-
-def _async_generator(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
-    @functools.wraps(function)
-    async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
-        with begin():
-            inner = function(*args, **kwargs)
-            step = inner.__anext__()
-            while True:
-                try:
-                    item = await step
-                except StopAsyncIteration:
-                    return
-                thrown: BaseException | None = None
-                try:
-                    sent = yield item
-                except GeneratorExit:
-                    await inner.aclose()
-                    raise
-                except BaseException as error:  # it is the inner one's to handle
-                    thrown = error
-                step = inner.asend(sent) if thrown is None else inner.athrow(thrown)
-
-    return generated
+    def refuse(self, reason: str) -> None:
+        """Count something invalid."""
+        ...
 
 
 class MakesTasks(Protocol):
     """What a decorator needs of a client."""
+
+    @property
+    def _outlet(self) -> Refuses: ...
 
     def task(
         self,
@@ -129,7 +87,7 @@ class MakesTasks(Protocol):
         ...
 
 
-class Traceable:
+class Traceable(Shared):
     """Gives a client its decorator."""
 
     __slots__ = ()
@@ -154,18 +112,26 @@ class Traceable:
         agent_id: str | None = None,
         estimate_s: float | None = None,
         context: Mapping[str, ContextValue] | None = None,
+        **unknown: object,
     ) -> F | Callable[[F], F]:
         """A decorator: each call of the function is a task. With or without arguments.
 
         For ``def``, ``async def``, and both kinds of generators, which are tasks from their first
-        item until they end or are closed. Values and exceptions pass through as they are.
+        item until they end or are closed. Values and exceptions pass through as they are; but a
+        coroutine or a generator that a ``def`` returns is returned inside another, and the task
+        ends with it, as it does with a future. What is no function, as a class, is counted and
+        left as it is.
 
         Args:
             name: What kind of work it is; by default the function's name, with its class.
             agent_id: As in ``task``.
             estimate_s: As in ``task``.
             context: As in ``task``.
+            unknown: Counted as invalid and ignored.
         """
+        refuse = self._outlet.refuse
+        if unknown:
+            refuse("unknown argument")
 
         def decorate(function: F) -> F:
             task_type = name if type(name) is str else name_of(function)
@@ -175,6 +141,6 @@ class Traceable:
                     task_type, agent_id=agent_id, estimate_s=estimate_s, context=context
                 )
 
-            return traced(function, begin)
+            return traced(function, begin, refuse)
 
         return decorate if name is None or type(name) is str else decorate(cast("F", name))
