@@ -183,3 +183,19 @@ def test_an_unencoded_event_that_does_not_fit_a_take_is_the_next_to_go() -> None
     assert buffer.take(max_events=5, max_bytes=100) == records[:1]
     assert buffer.take(max_events=5, max_bytes=120) == records[1:]
     assert calls == records  # each is encoded once
+
+
+def test_an_event_that_cannot_be_encoded_has_failed_and_the_next_one_goes() -> None:
+    buffer = Buffer(max_events=10, max_bytes=1_000)
+    made = record(1, size=30)
+
+    def fail(later: tuple[int, object]) -> Record:
+        raise TypeError
+
+    for event in ((100, fail), (50, lambda later: made), (70, fail)):
+        assert buffer.offer_later(event)
+
+    assert buffer.take(max_events=2, max_bytes=1_000) == [made]
+    stats = buffer.stats()
+    assert (stats.accepted, stats.failed, stats.in_flight, stats.buffered) == (3, 2, 1, 0)
+    assert (stats.buffered_bytes, buffer.pending, buffer.spoilt) == (30, 1, 2)

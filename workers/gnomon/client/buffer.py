@@ -28,7 +28,7 @@ class Record(NamedTuple):
 
 Later = tuple[int, Callable[[Any], Record], *tuple[Any, ...]]
 """An event not yet encoded: its size in bytes as it is reckoned, what makes the record of all this
-tuple (and never fails), and what that needs."""
+tuple, and what that needs."""
 
 
 class Buffer:
@@ -46,6 +46,7 @@ class Buffer:
         oversize: Events refused as larger than a record may be.
         invalid: What else was refused.
         replayed: Events of earlier processes that were delivered.
+        spoilt: Accepted events of which no record could be made; they count as failed.
     """
 
     __slots__ = (
@@ -72,6 +73,7 @@ class Buffer:
         "oversize",
         "replayed",
         "shed",
+        "spoilt",
         "wake",
     )
 
@@ -88,6 +90,7 @@ class Buffer:
         self._delivered = self._failed = self._spooled = 0
         self._bytes_in = self._bytes_out = 0
         self.full = self.oversize = self.invalid = self.closed = self.shed = self.replayed = 0
+        self.spoilt = 0
         self.idle = True
         self._limit(self.max_events, self.max_bytes)
         if self._shut:
@@ -152,13 +155,21 @@ class Buffer:
     def take(self, *, max_events: int, max_bytes: int) -> list[Record]:
         """The oldest events, in order, at least one if there is any; they are now in flight.
 
-        It encodes them, 1 to 3 us each: few at a time leave the interpreter to the agent.
+        It encodes them, 1 to 3 us each: few at a time leave the interpreter to the agent. One that
+        cannot be encoded has failed: those behind it must not wait for it.
         """
         taken: list[Record] = []
         queue, size = self._queue, 0
         while queue and len(taken) < max_events:
-            record = self._encoded(queue[0])
-            queue[0] = record
+            event = queue[0]
+            if isinstance(event, Record):
+                record = event
+            else:
+                try:
+                    record = queue[0] = self._encoded(event)
+                except Exception:  # the agent's edge: it has changed what it gave
+                    self._spoil(event[0])
+                    continue
             size += len(record.key) + len(record.value)
             if taken and size > max_bytes:
                 break
@@ -167,14 +178,20 @@ class Buffer:
         self._in_flight += len(taken)
         return taken
 
-    def _encoded(self, event: Record | Later) -> Record:
-        if isinstance(event, Record):
-            return event
+    def _encoded(self, event: Later) -> Record:
         size, make, *_ = event
         record = make(event)
         # From now on it counts with the size it has.
         self._bytes_out += size - len(record.key) - len(record.value)
         return record
+
+    def _spoil(self, size: int) -> None:
+        """Book the next event, reckoned as ``size`` bytes, as failed."""
+        self._queue.popleft()
+        self._bytes_out += size
+        self._settled += 1
+        self._failed += 1
+        self.spoilt += 1
 
     def grow(self, size: int) -> None:
         """Events in flight are ``size`` bytes longer now than they were when taken."""
@@ -223,7 +240,7 @@ class Buffer:
 
     @property
     def failed(self) -> int:
-        """Refused by the broker for good."""
+        """Refused by the broker for good, or spoilt."""
         return self._failed
 
     def stats(self) -> Stats:

@@ -1,7 +1,7 @@
 """What a call of the agent's leaves in the buffer, and the records that are made of it later.
 
-The tuples hold plain values that nobody changes any more, checked in the call: making their
-records, in the thread that delivers, cannot fail. Each begins with its size and its maker.
+The tuples hold plain values that nobody changes any more, checked in the call; so their records
+are made in the thread that delivers. Each begins with its size and its maker.
 """
 
 from collections.abc import Callable
@@ -88,11 +88,15 @@ def cancelled(event: tuple[int, Callable[[Any], Record], Begun, int, str]) -> Re
 
 
 def given(later: tuple[int, Callable[[Any], Record], TaskEvent, Values, Values]) -> Record:
-    """The record of an event made elsewhere, with the copies of its mappings."""
+    """The record of an event made elsewhere, with the copies of its mappings.
+
+    The event's own may have been changed since, also if they were empty.
+    """
     _, _, event, context, outcome = later
-    if context or outcome:
-        copies = {"context": context, "outcome": outcome}
-        event = msgspec.structs.replace(event, **{k: v for k, v in copies.items() if v})
+    if type(event) is TaskFinished:
+        event = msgspec.structs.replace(event, context=context, outcome=outcome)
+    elif type(event) is TaskStarted:
+        event = msgspec.structs.replace(event, context=context)
     return _record(event)
 
 

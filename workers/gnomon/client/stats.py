@@ -7,8 +7,9 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of every event given to a client, since it was made (or since the fork).
 
     ``accepted = delivered + failed + spooled + buffered + in_flight``, always; ``buffered_bytes``
-    is of the last two. ``failed`` are events the broker refused for good; everything else it did
-    not take is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
+    is of the last two. ``failed`` are events the broker refused for good, and those whose values
+    the agent changed so that they could not be encoded; everything else the broker did not take
+    is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
     are events of earlier processes sent from such a file. ``unsealed`` are payloads left out of
     their events because they could not be sealed. The rest was never accepted.
     """
