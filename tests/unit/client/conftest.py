@@ -6,8 +6,14 @@ import msgspec
 import pytest
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 
-from gnomon.client import Client, MemoryClient, lifecycle
+from gnomon.client import Client, MemoryClient, lifecycle, report
 from gnomon.events import TaskEvent
+
+
+@pytest.fixture(autouse=True)
+def _no_line_yet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process's one log line a minute may be of this test."""
+    monkeypatch.setattr(report, "PROCESS_LIMITER", report.Limiter())
 
 
 @pytest.fixture

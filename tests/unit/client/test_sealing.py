@@ -13,7 +13,7 @@ from tests.support.polling import eventually_sync
 
 from gnomon import Client, codec
 from gnomon.client.buffer import Record
-from gnomon.client.config import arguments_from_env
+from gnomon.client.config import ClientConfig, arguments_from_env
 from gnomon.client.identity import producer_of, splice
 from gnomon.client.sealing import Sealer
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
@@ -108,8 +108,9 @@ def test_the_key_may_be_in_a_file(
     """The path is that of the moment the client was made."""
     (tmp_path / "seal.pub").write_text(written)
     monkeypatch.chdir(tmp_path)
-    sealer = Sealer("seal.pub")
+    config = ClientConfig(seal_to="seal.pub")
     monkeypatch.chdir("/")
+    sealer = Sealer(config.seal_to or "")
     (value,) = sealed_by(sealer, started({"a": 1}))
     assert b'"sealed_context":' in value
     assert sealer.dropped == 0

@@ -6,11 +6,11 @@ import time
 from collections.abc import Mapping
 from typing import Final, Self
 
-from gnomon.client.checking import seconds
-from gnomon.client.config import ClientConfig, addresses, arguments_from_env
+from gnomon.client.checking import class_name, seconds
+from gnomon.client.config import ClientConfig, addresses, arguments_from_env, text
 from gnomon.client.open_tasks import OpenTasks
 from gnomon.client.outlet import Outlet
-from gnomon.client.report import logger
+from gnomon.client.report import say
 from gnomon.client.stats import Stats
 from gnomon.client.task import Task
 from gnomon.client.tracing import Traceable
@@ -29,7 +29,9 @@ class Client(Traceable):
     counted (``stats``), the newest first, starts before ends. A background thread, started by the
     first event, delivers and reconnects for ever; a forked child has a buffer and a thread of its
     own. As the process ends the client delivers for at most ``exit_timeout_s`` more. An argument
-    that cannot be used makes a client that does nothing, and one log line.
+    that cannot be used makes a client that does nothing, and a log line. Keywords that a method
+    does not know are counted and ignored; one that is called with the wrong number of positional
+    arguments raises ``TypeError``, as anything does: the first run of the agent shows it.
 
     Args:
         brokers: Comma-separated ``host:port`` list; empty: do nothing.
@@ -60,10 +62,11 @@ class Client(Traceable):
         seal_to: str | None = None,
     ) -> None:
         try:
+            prefix = text(topic_prefix, "topic_prefix")
             config = ClientConfig(
                 brokers=addresses(brokers),
-                topic=f"{topic_prefix}{topic}",
-                stats_topic=f"{topic_prefix}{CLIENT_STATS.name}",
+                topic=prefix + text(topic, "topic"),
+                stats_topic=prefix + CLIENT_STATS.name,
                 agent_id="" if agent_id is None else agent_id,
                 max_events=max_events,
                 max_bytes=max_bytes,
@@ -72,10 +75,12 @@ class Client(Traceable):
                 spool_bytes=spool_bytes,
                 seal_to=seal_to,
             )
-        except ConfigurationError as error:
-            logger.warning("gnomon: %s; nothing will be sent", error)
+            outlet = Outlet(config)
+        except Exception as error:  # the agent's edge: whatever it is, the agent goes on
+            _say_why(error)
             config = ClientConfig()
-        self._publish(Outlet(config), config.agent_id)
+            outlet = Outlet(config)
+        self._publish(outlet, config.agent_id)
 
     def _publish(self, outlet: Outlet, agent_id: str) -> None:
         """Publish by way of ``outlet``."""
@@ -90,8 +95,8 @@ class Client(Traceable):
         """
         try:
             given = arguments_from_env(environ)
-        except ConfigurationError as error:
-            logger.warning("gnomon: %s; nothing will be sent", error)
+        except Exception as error:  # the agent's edge: as above
+            _say_why(error)
             return cls("")
         return cls(**given._asdict())
 
@@ -188,8 +193,9 @@ class Client(Traceable):
             return
         begun.end(finished_at_ms=finished_at_ms, duration_s=duration_s)
 
-    def cancel(self, task: Task | str, reason: str = "") -> None:
+    def cancel(self, task: Task | str, reason: str = "", **unknown: object) -> None:
         """A task from ``start`` will have no outcome."""
+        self._ignore(unknown)
         begun = self._begun(task)
         if begun is not None:
             begun.cancel(reason)
@@ -202,7 +208,7 @@ class Client(Traceable):
         """What became of every event so far."""
         return self._outlet.stats()
 
-    def flush(self, timeout_s: float = FLUSH_S) -> int:
+    def flush(self, timeout_s: float = FLUSH_S, **unknown: object) -> int:
         """Wait for the buffer to empty, at most ``timeout_s``.
 
         What is in the spool does not wait here: it is kept until it is delivered.
@@ -210,13 +216,15 @@ class Client(Traceable):
         Returns:
             Events that did not arrive: those that still wait, and those refused meanwhile.
         """
+        self._ignore(unknown)
         outlet, failed = self._outlet, self.stats().failed
         outlet.hurry()
         wait_until(lambda: not outlet.waiting(), timeout_s=self._seconds(timeout_s, FLUSH_S))
         return outlet.waiting() + self.stats().failed - failed
 
-    async def aflush(self, timeout_s: float = FLUSH_S) -> int:
+    async def aflush(self, timeout_s: float = FLUSH_S, **unknown: object) -> int:
         """``flush`` for a coroutine: the event loop goes on meanwhile."""
+        self._ignore(unknown)
         outlet, failed = self._outlet, self.stats().failed
         outlet.hurry()
         deadline_s = time.monotonic() + self._seconds(timeout_s, FLUSH_S)
@@ -225,12 +233,13 @@ class Client(Traceable):
             await asyncio.sleep(0.005)
         return outlet.waiting() + self.stats().failed - failed
 
-    def close(self, timeout_s: float | None = None) -> int:
+    def close(self, timeout_s: float | None = None, **unknown: object) -> int:
         """Deliver for at most ``timeout_s`` (``exit_timeout_s`` by default), then end for good.
 
         Returns:
             Accepted events that never arrived.
         """
+        self._ignore(unknown)
         budget_s = self._outlet.begin_close()
         return self._outlet.end_close(self._seconds(timeout_s, budget_s))
 
@@ -247,6 +256,11 @@ class Client(Traceable):
         left = await self.aflush(self._outlet.exit_timeout_s)
         self.close(0.0 if left else None)
 
+    def _ignore(self, unknown: Mapping[str, object]) -> None:
+        """Count keywords that a method does not know."""
+        if unknown:
+            self._outlet.refuse("unknown argument")
+
     def _begun(self, task: Task | str) -> Task | None:
         """The task that is meant, no longer remembered as open."""
         begun = self._open.remove(task)
@@ -262,3 +276,9 @@ class Client(Traceable):
         if found is None:
             self._outlet.refuse("timeout_s must be a finite number of seconds")
         return default if found is None else found
+
+
+def _say_why(error: Exception) -> None:
+    """Say that a client does nothing. Of errors that are not ours only the kind is shown."""
+    ours = isinstance(error, ConfigurationError)
+    say("%s; nothing will be sent", str(error) if ours else class_name(error))

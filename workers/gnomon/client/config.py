@@ -1,14 +1,27 @@
-"""What a client is told by its caller or by ``GNOMON_*`` variables, checked once."""
+"""What a client is told by its caller or by ``GNOMON_*`` variables, checked once.
 
+What is wrong is named with the type that was given, never with its value: that may be a key put
+in the wrong place, or an object whose ``repr`` raises.
+"""
+
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
+from gnomon.client.checking import class_name, is_a, seconds
 from gnomon.errors import ConfigurationError
 from gnomon.topics import MAX_EVENT_BYTES
 
-LARGEST_PORT = 65_535
-YES = frozenset({"1", "true", "yes", "on"})
+LARGEST_PORT: Final = 65_535
+LARGEST: Final = 1 << 50
+"""Of a number of events or bytes: beyond that it is a mistake."""
+LONGEST_EXIT_S: Final = 3_600.0
+YES: Final = frozenset({"1", "true", "yes", "on"})
+_MOST_DIGITS: Final = 18
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
+"""Kafka's own rule."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +30,7 @@ class ClientConfig:
 
     ``spool_dir`` empty: what cannot be delivered is kept in memory only. ``seal_to`` is a public
     key or a file with one: context and outcome are sealed for it, or dropped if it is of no use.
+    Relative paths are made absolute, so that they mean the same wherever the process goes.
 
     Raises:
         ConfigurationError: A value cannot be used; the message names it.
@@ -34,39 +48,48 @@ class ClientConfig:
     seal_to: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work."""
-        for broker in self.brokers:
-            _check_address(broker)
-        if not isinstance(self.topic, str) or not self.topic:
-            raise ConfigurationError(f"topic must be a name, got {self.topic!r}")
-        if not isinstance(self.agent_id, str):
-            raise ConfigurationError(f"agent_id must be a string, got {self.agent_id!r}")
-        if not isinstance(self.max_events, int) or self.max_events < 1:
-            raise ConfigurationError(f"max_events must be positive, got {self.max_events!r}")
-        if not isinstance(self.max_bytes, int) or self.max_bytes < MAX_EVENT_BYTES:
-            raise ConfigurationError(
-                f"max_bytes must hold one event of {MAX_EVENT_BYTES}, got {self.max_bytes!r}"
-            )
-        if not isinstance(self.exit_timeout_s, int | float) or not self.exit_timeout_s >= 0:
-            raise ConfigurationError(
-                f"exit_timeout_s must be 0 or more, got {self.exit_timeout_s!r}"
-            )
-        if not isinstance(self.spool_dir, str) or "\0" in self.spool_dir:
-            raise ConfigurationError(f"spool_dir must be a path, got {self.spool_dir!r}")
-        if not isinstance(self.spool_bytes, int) or self.spool_bytes < MAX_EVENT_BYTES:
-            raise ConfigurationError(
-                f"spool_bytes must hold one event of {MAX_EVENT_BYTES}, got {self.spool_bytes!r}"
-            )
-        if self.seal_to is not None and not isinstance(self.seal_to, str):
-            # Not shown: it may be a key.
-            raise ConfigurationError(f"seal_to must be a string, got a {type(self.seal_to)}")
+        """Refuse what cannot work; keep the rest as exact strings and numbers."""
+        for place, broker in enumerate(self.brokers, start=1):
+            _check_address(broker, place)
+        for name in ("topic", "stats_topic"):
+            self._keep(name, _topic(getattr(self, name)))
+        self._keep("agent_id", text(self.agent_id, "agent_id"))
+        self._keep("max_events", _whole(self.max_events, "max_events", least=1))
+        for name in ("max_bytes", "spool_bytes"):
+            self._keep(name, _whole(getattr(self, name), name, least=MAX_EVENT_BYTES))
+        self._keep("exit_timeout_s", _exit_timeout(self.exit_timeout_s))
+        spool_dir = text(self.spool_dir, "spool_dir")
+        if "\0" in spool_dir:
+            raise ConfigurationError("spool_dir must be a path, got one with a NUL")
+        self._keep("spool_dir", _absolute(spool_dir, "spool_dir"))
+        if self.seal_to is not None:
+            seal_to = text(self.seal_to, "seal_to")
+            self._keep("seal_to", seal_to if is_key(seal_to) else _absolute(seal_to, "seal_to"))
+
+    def _keep(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+
+def text(value: object, name: str) -> str:
+    """``value`` as an exact string.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if not is_a(value, str):
+        raise ConfigurationError(f"{name} must be a string, got {class_name(value)}")
+    return str.__str__(value)
 
 
 def addresses(brokers: str) -> tuple[str, ...]:
     """The ``host:port`` entries of a comma-separated list."""
-    if not isinstance(brokers, str):
-        raise ConfigurationError(f"brokers must be a string of host:port, got {brokers!r}")
-    return tuple(entry for part in brokers.split(",") if (entry := part.strip()))
+    parts = text(brokers, "brokers").split(",")
+    return tuple(entry for part in parts if (entry := part.strip()))
+
+
+def is_key(seal_to: str) -> bool:
+    """Whether it is meant as a key: PEM, or the base64 of a DER sequence of 42 bytes."""
+    return "-----BEGIN" in seal_to or seal_to.strip().startswith("MCowBQ")
 
 
 class FromEnv(NamedTuple):
@@ -90,8 +113,10 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
     if not brokers or environ.get("GNOMON_DISABLED", "").strip().lower() in YES:
         return FromEnv()
     spool_bytes = environ.get("GNOMON_SPOOL_BYTES", "").strip()
-    if spool_bytes and not (spool_bytes.isascii() and spool_bytes.isdigit()):
-        raise ConfigurationError(f"GNOMON_SPOOL_BYTES must be a whole number, got {spool_bytes!r}")
+    if spool_bytes and not _is_decimal(spool_bytes, _MOST_DIGITS):
+        raise ConfigurationError(
+            f"GNOMON_SPOOL_BYTES must be a whole number of at most {_MOST_DIGITS} digits"
+        )
     return FromEnv(
         brokers=brokers,
         topic_prefix=environ.get("GNOMON_TOPIC_PREFIX", ""),
@@ -103,9 +128,47 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
     )
 
 
-def _check_address(address: str) -> None:
+def _check_address(address: str, place: int) -> None:
     """An entry is ``host:port``; an IPv6 host is in brackets."""
     host, colon, port = address.rpartition(":")
-    in_range = port.isascii() and port.isdigit() and 0 < int(port) <= LARGEST_PORT
-    if not (colon and host and in_range):
-        raise ConfigurationError(f"a broker is host:port, got {address!r}")
+    in_range = _is_decimal(port, 5) and 0 < int(port) <= LARGEST_PORT
+    if not (colon and host and in_range and host.isprintable()):
+        raise ConfigurationError(f"brokers must be a list of host:port, entry {place} is not")
+
+
+def _topic(value: object) -> str:
+    topic = text(value, "topic")
+    if _TOPIC.fullmatch(topic) is None:
+        raise ConfigurationError("topic with its prefix must be 1 to 249 of A-Z a-z 0-9 . _ -")
+    return topic
+
+
+def _whole(value: object, name: str, *, least: int) -> int:
+    if not is_a(value, int):
+        raise ConfigurationError(f"{name} must be a whole number, got {class_name(value)}")
+    number = int.__int__(value)
+    if not least <= number <= LARGEST:
+        raise ConfigurationError(f"{name} must be {least} to {LARGEST}, got one out of range")
+    return number
+
+
+def _exit_timeout(value: object) -> float:
+    found = seconds(value)
+    if found is None or found > LONGEST_EXIT_S:
+        raise ConfigurationError(
+            f"exit_timeout_s must be 0 to {LONGEST_EXIT_S:.0f} s, got {class_name(value)}"
+        )
+    return found
+
+
+def _absolute(path: str, name: str) -> str:
+    """``path`` from the root, as it is meant now; empty stays empty."""
+    try:
+        return str(Path(path).absolute()) if path else ""
+    except OSError as error:
+        raise ConfigurationError(f"{name} is relative, and to nothing: {error.strerror}") from None
+
+
+def _is_decimal(digits: str, most: int) -> bool:
+    """Whether it is a number of at most ``most`` digits."""
+    return len(digits) <= most and digits.isascii() and digits.isdigit()

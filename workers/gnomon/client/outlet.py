@@ -12,7 +12,7 @@ from gnomon.client.checking import LARGEST_RECORD, SURELY_SMALL, flat, is_identi
 from gnomon.client.config import ClientConfig
 from gnomon.client.delivery import Spool
 from gnomon.client.report import Reporter
-from gnomon.client.sender import Sender, kafka
+from gnomon.client.sender import Nobody, Sender, kafka
 from gnomon.client.stats import Stats
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
@@ -199,11 +199,16 @@ class Outlet:
     def begin_anew(self) -> None:
         """In a forked child: an empty buffer, new ids, no thread yet.
 
-        The inherited sender is kept, never used: its sockets are the parent's.
+        The inherited sender is kept, never used: its sockets are the parent's. Where nothing can
+        be set up the child counts and does nothing else.
         """
         self._inherited.append(self._sender)
         self.buffer.clear()
-        self._set_up()
+        try:
+            self._set_up()
+        except Exception:  # the agent's edge: a fork must not fail for this
+            self._sender = Nobody()
+            self._shut()
 
     def begin_close(self) -> float:
         """Refuse events from now on and have the thread end; return the time it may take."""

@@ -29,13 +29,28 @@ class Limiter:
 PROCESS_LIMITER = Limiter()
 
 
-class Reporter:
-    """Writes the line. Only the background thread may call it; the agent sets ``note``."""
+def say(sentence: str, *values: object, limiter: Limiter | None = None) -> bool:
+    """Write a line, or nothing if the process has had one in the last minute; returns which.
 
-    def __init__(self, buffer: Buffer, *, limiter: Limiter = PROCESS_LIMITER) -> None:
+    All that a client logs is written here. Does not raise, whatever the agent's handlers do.
+    """
+    if not (PROCESS_LIMITER if limiter is None else limiter).allows():
+        return False
+    try:
+        # A sentence, not fields: the agent's own log format shows no extra fields.
+        logger.warning(f"gnomon: {sentence}", *values)  # noqa: G004  the sentence is ours
+    except Exception:  # the agent's edge: the handlers are its own
+        return False
+    return True
+
+
+class Reporter:
+    """Says how a buffer fares. Only the background thread may call it; the agent sets ``note``."""
+
+    def __init__(self, buffer: Buffer, *, limiter: Limiter | None = None) -> None:
         self.note: str | None = None
         self._buffer, self._limiter = buffer, limiter
-        self._dropped = 0
+        self._dropped = self._spoilt = 0
 
     def look(self) -> None:
         """Speak of refused events and of a full buffer, if there is any news of them."""
@@ -45,18 +60,19 @@ class Reporter:
         if (dropped := self._buffer.full + self._buffer.shed) != self._dropped:
             self._dropped = dropped
             self.trouble("the buffer is full")
+        if (spoilt := self._buffer.spoilt) != self._spoilt:
+            self._spoilt = spoilt
+            self.trouble("an event was changed after it was given and cannot be sent")
 
     def trouble(self, reason: str) -> None:
-        """Write the line about ``reason``, or nothing if there was one in the last minute."""
-        if not self._limiter.allows():
-            return
+        """Say what the matter is, with the figures of this moment."""
         stats = self._buffer.stats()
-        # A sentence, not fields: the agent's own log format shows no extra fields.
-        logger.warning(
-            "gnomon: %s (delivered %d, waiting %d, failed %d, dropped %d); the agent is unaffected",
+        say(
+            "%s (delivered %d, waiting %d, failed %d, dropped %d); the agent is unaffected",
             reason,
             stats.delivered,
             stats.buffered + stats.in_flight,
             stats.failed,
             stats.dropped,
+            limiter=self._limiter,
         )

@@ -13,8 +13,9 @@ import msgspec
 
 from gnomon import codec
 from gnomon.client.buffer import Record
+from gnomon.client.config import is_key
 from gnomon.client.identity import MOST_BYTES
-from gnomon.client.report import logger
+from gnomon.client.report import say
 from gnomon.errors import KeyUnavailableError
 from gnomon.topics import MAX_EVENT_BYTES
 
@@ -35,10 +36,10 @@ class Sealer:
     """Seals the payloads of events for the holders of one private key.
 
     A payload that cannot be sealed is left out of its event and counted; the event goes on. Why is
-    said in one log line. No method raises.
+    said in one log line, as soon as the process may write one. No method raises.
 
     Args:
-        seal_to: The public key itself (one line or PEM), or the path of a file with it.
+        seal_to: The public key itself (one line or PEM), or the absolute path of a file with it.
 
     Attributes:
         dropped: Payloads left out.
@@ -46,8 +47,9 @@ class Sealer:
 
     def __init__(self, seal_to: str) -> None:
         self.dropped = 0
-        self._seal_to = seal_to if _is_key(seal_to) else str(Path(seal_to).absolute())
+        self._seal_to = seal_to
         self._key: SealingKey | None = None
+        self._useless = ""
         self._prepared = self._said = False
 
     def prepare(self) -> None:
@@ -60,11 +62,13 @@ class Sealer:
 
             self._key = SealingKey.parse(_text_of(self._seal_to))
         except ImportError:
-            self._say("sealing needs cryptography 47 or newer: pip install 'gnomon[sealed]'")
+            self._useless = "sealing needs cryptography 47 or newer: pip install 'gnomon[sealed]'"
         except KeyUnavailableError as error:
-            self._say(f"seal_to (GNOMON_SEAL_TO): {error}")
+            self._useless = f"seal_to (GNOMON_SEAL_TO): {error}"
         except Exception as error:  # the agent's edge: whatever it is, nothing goes out in clear
-            self._say(f"sealing does not work: {type(error).__name__}")
+            self._useless = f"sealing does not work: {type(error).__name__}"
+        if self._useless:
+            self._say(self._useless)
 
     def seal(self, records: Iterable[Record]) -> list[Record]:
         """The same events in the same order, none with a readable payload."""
@@ -91,19 +95,18 @@ class Sealer:
                 if len(sealed) <= _ROOM_BYTES:
                     return sealed
                 self._say("a payload is too large once it is sealed")
+            else:
+                self._say(self._useless)
         except Exception as error:  # the agent's edge: as above
             self._say(f"a payload could not be sealed: {type(error).__name__}")
         self.dropped += sum(1 for name in SEALED if event.pop(name, None))
         return codec.encode(event)
 
     def _say(self, reason: str) -> None:
-        if not self._said:
-            self._said = True
-            logger.warning(
-                "gnomon: %s; such payloads are dropped and never sent in clear,"
-                " and the agent is unaffected",
-                reason,
-            )
+        self._said = self._said or say(
+            "%s; such payloads are dropped and never sent in clear, and the agent is unaffected",
+            reason,
+        )
 
 
 def _with_sealed(event: dict[str, Any], key: "SealingKey") -> dict[str, Any]:
@@ -121,18 +124,13 @@ def _with_sealed(event: dict[str, Any], key: "SealingKey") -> dict[str, Any]:
     }
 
 
-def _is_key(text: str) -> bool:
-    """Whether ``text`` is meant as a key: PEM, or the base64 of a DER sequence of 42 bytes."""
-    return "-----BEGIN" in text or text.strip().startswith("MCowBQ")
-
-
 def _text_of(seal_to: str) -> str:
     """The key's text, from its file if need be.
 
     Raises:
         KeyUnavailableError: The file cannot be read. It is not named: it may be a key pasted wrongly.
     """
-    if _is_key(seal_to):
+    if is_key(seal_to):
         return seal_to
     try:
         with Path(seal_to).open(encoding="ascii", errors="replace") as file:

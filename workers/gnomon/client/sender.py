@@ -194,3 +194,20 @@ class Sender:
         except Exception as error:  # a process edge: the agent's events must go on being moved
             self._reporter.trouble(type(error).__name__)
             drain.recover()
+
+
+class Nobody(Sender):
+    """In the place of a sender that could not be made: nothing is moved, nothing can fail."""
+
+    def __init__(self) -> None:
+        self.ended, self.fragile = True, False
+        self._started, self._sealer = False, None
+
+    def nudge(self, at_start: Callable[[], None]) -> None:
+        """Nobody looks."""
+
+    def hurry(self) -> None:
+        """Nobody hurries."""
+
+    def stop(self, timeout_s: float) -> None:
+        """Nobody has to stop."""
