@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Final, TypeGuard, TypeVar
 
 from gnomon.client.identity import MOST_BYTES
+from gnomon.client.tracing import is_traceparent
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
@@ -35,6 +36,8 @@ LONGEST_REASON: Final = 1_024
 
 _ITEM_SIZE: Final = 30
 """Quotes, colon and comma, and the longest number."""
+_LINK_SIZE: Final = 72
+"""Of a traceparent with its name."""
 _INF: Final = math.inf
 _LEAST_INT: Final = -(2**63)
 _LARGEST_INT: Final = 2**64
@@ -185,7 +188,7 @@ def _size_of_end(event: TaskFinished) -> int:
     agent_id, task_id, task_type = event.agent_id, event.task_id, event.task_type
     began, ended, duration_s = event.started_at_ms, event.finished_at_ms, event.duration_s
     iterations, deployed = event.code_review_iterations, event.deployment_succeeded
-    error, estimate_s = event.error_type, event.estimate_s
+    error, estimate_s, link = event.error_type, event.estimate_s, event.traceparent
     if (
         type(agent_id) is type(task_id) is type(task_type) is str
         and type(began) is type(ended) is int
@@ -200,7 +203,7 @@ def _size_of_end(event: TaskFinished) -> int:
         and type(event.context) is type(event.outcome) is dict
         and event.sealed_context is None
         and event.sealed_outcome is None
-        and event.traceparent is None
+        and (link is None or is_traceparent(link))
         and event.producer_id is None
         and event.seq is None
     ):
@@ -214,23 +217,25 @@ def _size_of_end(event: TaskFinished) -> int:
             and task_id.isascii()
             and task_type.isascii()
         ):
-            return END_SIZE + agent + task + kind
+            size = END_SIZE + agent + task + kind
+            return size if link is None else size + _LINK_SIZE
     return -1
 
 
 def _size_of_start(event: TaskStarted) -> int:
-    began = event.started_at_ms
+    began, link = event.started_at_ms, event.traceparent
     if (
         type(began) is int
         and 0 <= began < LATEST_MS
         and _is_estimate(event.estimate_s)
         and type(event.context) is dict
         and event.sealed_context is None
-        and event.traceparent is None
+        and (link is None or is_traceparent(link))
         and event.producer_id is None
         and event.seq is None
     ):
-        return _with_names(START_SIZE, event.agent_id, event.task_id, event.task_type)
+        size = START_SIZE if link is None else START_SIZE + _LINK_SIZE
+        return _with_names(size, event.agent_id, event.task_id, event.task_type)
     return -1
 
 
