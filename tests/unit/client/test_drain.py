@@ -143,6 +143,8 @@ def test_without_a_spool_a_hanging_broker_costs_nothing_but_time(in_flight: int)
     assert len(world.broker) == 1_000
     world.run(120.0)
     assert world.buffer.pending == 3_000
+    if len(world.broker) > in_flight:
+        world.run(2.0)  # it was in the middle of a try, of a second each
     assert len(world.broker) == in_flight
     assert world.broker.recalls == 1 or not in_flight
     world.broker.hangs = False
