@@ -21,8 +21,9 @@ class ShadowLearner:
     given; its result and its exceptions come back as they are. A task ends when its result is
     there: a future comes back itself, and the task ends when that is done; a coroutine or a
     generator, of either kind, comes back inside another that passes everything on, and the task
-    ends when it ends or is closed. Every other attribute is the agent's. Of a task only its type is told (``task["type"]``, ``task.type`` or the name of its
-    class) and how many fields and characters it has; nothing of its text.
+    ends when it ends or is closed. Every other attribute is the agent's. Of a task only its type is
+    told (``task["type"]``, ``task.type`` or the name of its class) and how many fields and
+    characters it has; nothing of its text.
 
     Args:
         agent_name: The agent's id in events.
