@@ -15,7 +15,20 @@ from gnomon.client.checking import SURELY_SMALL, flat, size_of
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 LINK = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-TEXTS = [LINK, LINK.upper(), f"{LINK}\n", "", "a", "a" * 256, "a" * 257, "é" * 256, "\ud800", "\x00" * 256, "\t" * 1024, "\t" * 1025]
+TEXTS = [
+    LINK,
+    LINK.upper(),
+    f"{LINK}\n",
+    "",
+    "a",
+    "a" * 256,
+    "a" * 257,
+    "é" * 256,
+    "\ud800",
+    "\x00" * 256,
+    "\t" * 1024,
+    "\t" * 1025,
+]
 NUMBERS = [0, -1, True, 1.5, math.nan, math.inf, -0.0, 2**53, 10**30, 9_000_000.0, 9_000_000.1]
 TIMES = [253_402_300_799_999, 253_402_300_800_000, 100_000_000, 100_000_001]
 OTHERS: list[Any] = [

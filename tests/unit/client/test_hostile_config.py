@@ -125,6 +125,12 @@ VALUES: dict[str, Callable[[], Any]] = {
 names = st.sampled_from(list(VALUES))
 
 
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many a value is a relative path."""
+    monkeypatch.chdir(tmp_path)
+
+
 def no_harm(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     """It takes calls, ends in time, and has not said what it was given."""
     client.stats()

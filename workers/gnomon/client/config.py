@@ -4,10 +4,10 @@ What is wrong is named with the type that was given, never with its value: that 
 in the wrong place, or an object whose ``repr`` raises.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from gnomon.client.checking import class_name, is_a, seconds
@@ -164,7 +164,8 @@ def _exit_timeout(value: object) -> float:
 def _absolute(path: str, name: str) -> str:
     """``path`` from the root, as it is meant now; empty stays empty."""
     try:
-        return str(Path(path).absolute()) if path else ""
+        # Not ``pathlib``: importing it would take longer than all of this.
+        return os.path.join(os.getcwd(), path) if path else ""  # noqa: PTH109, PTH118
     except OSError as error:
         raise ConfigurationError(f"{name} is relative, and to nothing: {error.strerror}") from None
 
