@@ -106,7 +106,7 @@ class Drain:
         """Whether it has been told to stop and has nothing more to do, or no more time."""
         if self.stop_at_s is None:
             return False
-        if self._clock_s() >= self.stop_at_s:
+        if self._is_late:
             return True
         if self._buffer or self._flying:
             return False
@@ -220,7 +220,7 @@ class Drain:
 
     def _spill(self, overflow: Overflow) -> None:
         """Move what waits to the spool; what it has no room for goes on waiting."""
-        while records := self._take(SLICE_EVENTS):
+        while not self._is_late and (records := self._take(SLICE_EVENTS)):
             if not overflow.put(records):
                 self._reporter.trouble(overflow.spool.trouble or "the spool is full")
                 return
@@ -262,6 +262,11 @@ class Drain:
                 self._overflow.hear(Outcomes([], list(left), []), final=False)
             return False
         return True
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether the time it was given is over."""
+        return self.stop_at_s is not None and self._clock_s() >= self.stop_at_s
 
     @property
     def _under_way(self) -> int:

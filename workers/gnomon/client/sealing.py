@@ -43,10 +43,13 @@ class Sealer:
 
     Attributes:
         dropped: Payloads left out.
+        breathes: Whether it lets go of the interpreter after each; not while the process ends.
+        late: Whether there is no time left: payloads are dropped from then on.
     """
 
     def __init__(self, seal_to: str) -> None:
         self.dropped = 0
+        self.breathes, self.late = True, False
         self._seal_to = seal_to
         self._key: SealingKey | None = None
         self._useless = ""
@@ -76,7 +79,7 @@ class Sealer:
         sealed = []
         for key, value in records:
             sealed.append(Record(key, self._sealed(value)))
-            if sealed[-1].value is not value:
+            if self.breathes and sealed[-1].value is not value:
                 time.sleep(BREATH_S)
         return sealed
 
@@ -90,7 +93,9 @@ class Sealer:
         if not any(event.get(name) for name in SEALED):
             return value
         try:
-            if self._key is not None:
+            if self.late:
+                self._say("no time was left to seal a payload")
+            elif self._key is not None:
                 sealed = codec.encode(_with_sealed(event, self._key))
                 if len(sealed) <= _ROOM_BYTES:
                     return sealed

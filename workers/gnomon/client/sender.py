@@ -116,6 +116,8 @@ class Sender:
         """Have the thread end as soon as all is delivered, at the latest after ``timeout_s``."""
         reserved_s = min(RESERVED * timeout_s, RESERVED_MOST_S)
         self._stop_at_s = time.monotonic() + timeout_s - reserved_s
+        if self._sealer is not None and lifecycle.is_exiting():
+            self._sealer.breathes = False
         if (drain := self._drain) is not None:
             drain.stop_at_s = self._stop_at_s
         self.hurry()
@@ -148,6 +150,8 @@ class Sender:
                 self._step(drain)
                 if self.fragile:
                     self.fragile = not drain.heard and time.monotonic() < connected_by_s
+            if self._sealer is not None:
+                self._sealer.late = True  # what is left has a fraction of a second
             drain.leave()
             producer = drain.producer
             if producer is not None and not drain.is_unreachable:
