@@ -186,6 +186,17 @@ async def test_a_wait_of_no_length_is_one_of_the_default(client: Client, timeout
     assert client.stats().dropped_invalid >= 2
 
 
+async def test_a_keyword_that_is_not_known_is_counted_and_ignored(client: Client) -> None:
+    task = client.start("x", agent="misnamed")
+    client.cancel(task, why="misnamed")
+    assert client.flush(timeout=5) == 0
+    assert await client.aflush(timeout=5) == 0
+    assert client.close(timeout=5) == 0
+
+    stats = client.stats()
+    assert (stats.delivered, stats.dropped_invalid) == (2, 5)
+
+
 def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:
     client = Client("kafka.invalid:9092", agent_id="a")
     with client.task("before"):
