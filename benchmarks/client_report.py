@@ -1,7 +1,8 @@
 """What ``benchmarks.client`` found, as tables and verdicts.
 
-Costs are multiples of the empty call's of the same process, which met the same noise. The targets
-are an event's: a ``with task`` is two events, so they hold for half of it. The tables have calls.
+Costs are multiples of the empty call's of the same process, which met the same noise; only these
+are compared. The targets are an event's: a ``with task`` is two events, so they hold for half of
+it. The tables have calls.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -58,8 +59,10 @@ class Verdict:
         return f"{self.text}: {self.word}"
 
 
-def times_empty(found: Found, how: str, share: str) -> float:
-    """A percentile as a multiple of the empty call's in the same process."""
+def times_empty(found: Found, how: str, share: str = "p50") -> float:
+    """A percentile as a multiple of the empty call's in the same process; the median turn by turn."""
+    if share == "p50":
+        return float(found[how]["times_empty"])
     return float(found[how]["call"][share] / found[how]["empty"][share])
 
 
@@ -113,8 +116,8 @@ def verdicts(rows: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdic
         )
     spans = [found[row.label] for row in rows if row.label in found and "_span" in row.target]
     for row in ours if spans else []:
-        cheapest = min(span["unpaced"]["call"]["p50"] for span in spans)
-        whole = cheapest / found[row.label]["unpaced"]["call"]["p50"]
+        cheapest = min(times_empty(span, "unpaced") for span in spans)
+        whole = cheapest / times_empty(found[row.label], "unpaced")
         yield Verdict(
             f"{row.label:<33} unpaced p50: an event {whole * row.events:4.1f} times cheaper than"
             f" the cheaper span (the call {whole:4.1f}), must {TIMES_CHEAPER:g}",
@@ -124,12 +127,12 @@ def verdicts(rows: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdic
 
 
 def _no_difference(ours: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdict]:
-    """Whether the state of the broker is seen in the calls, as multiples of the empty call.
+    """Whether the state of the broker is seen in the calls.
 
-    In one process the empty call's own median differs from turn to turn by some noise that no
-    broker makes. Each of two multiples may be off by it, so they may be apart by its square.
+    No broker makes what an empty call's turns differ by from those between them. Each of two
+    multiples may be off by as much, so they may be apart by its square.
     """
-    noise = max((found[row.label]["noise"] for row in ours), default=1.0) ** 2
+    noise = max((found[row.label]["paced"]["noise"] for row in ours), default=1.0) ** 2
     for target in dict.fromkeys(row.target for row in ours):
         states = {row.backend: found[row.label] for row in ours if row.target == target}
         if UP not in states or len(states) == 1:

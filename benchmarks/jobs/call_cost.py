@@ -17,11 +17,14 @@ from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from gnomon import Client
 
 PER_S = 2_000
 UNPACED = 10_000
-"""Calls in a row, however few are paced: more events than a client keeps by default."""
+"""Calls without a pause, however few are paced: more events than a client keeps by default."""
 BLOCK = 100
 """Calls of one kind in a row; the kinds take turns, so that both meet the same noise."""
 BULK_BLOCK = 2_000
@@ -75,7 +78,7 @@ def append(_: str, room: int) -> Target:
     return Target(lambda: queue.append((1, 2, 3)))
 
 
-def _client(address: str, room: int):
+def _client(address: str, room: int) -> "Client":
     from gnomon import Client
 
     # Starts are refused from four fifths on; none of these events is reckoned with a KiB.
@@ -83,7 +86,7 @@ def _client(address: str, room: int):
     return Client(address, agent_id="agent-1", **bounds)
 
 
-def _of_client(client, call: Call, *, events: int) -> Target:
+def _of_client(client: "Client", call: Call, *, events: int) -> Target:
     return Target(call, lambda: client.flush(FLUSH_S), lambda: client.stats().accepted, events)
 
 
@@ -198,29 +201,20 @@ TARGETS: dict[str, Callable[[str, int], Target]] = {
 }
 
 
-def paced(kinds: dict[str, Call], calls: int) -> dict[str, list[int]]:
-    """Nanoseconds of each call, one a wake-up, since an agent's caches are cold."""
+def by_turns(kinds: dict[str, Call], calls: int, *, pause_s: float) -> dict[str, list[int]]:
+    """Nanoseconds of each call: one a wake-up, or one after the other if there is no pause."""
     took: dict[str, list[int]] = {name: [] for name in kinds}
     clock = time.perf_counter_ns
-    for _ in range(max(2, calls // BLOCK)):
+    for _ in range(max(4, calls // BLOCK)):
         for name, call in kinds.items():
             due_s = time.perf_counter()
             for _ in range(BLOCK):
-                due_s += 1 / PER_S
-                time.sleep(max(0.0, due_s - time.perf_counter()))
+                if pause_s:
+                    due_s += pause_s
+                    time.sleep(max(0.0, due_s - time.perf_counter()))
                 began = clock()
                 call()
                 took[name].append(clock() - began)
-    return took
-
-
-def unpaced(call: Call) -> list[int]:
-    """Nanoseconds of each of ``UNPACED`` calls in a row."""
-    clock, took = time.perf_counter_ns, []
-    for _ in range(UNPACED):
-        began = clock()
-        call()
-        took.append(clock() - began)
     return took
 
 
@@ -237,25 +231,37 @@ def shares(took: list[int]) -> dict[str, float]:
     return {name: took[min(len(took) - 1, int(len(took) * q))] / 1e3 for name, q in at.items()}
 
 
-def noise(took: list[int]) -> float:
-    """How far the medians of every other turn of one call are apart: as the two kinds are timed."""
-    turns = [took[at : at + BLOCK] for at in range(0, len(took), BLOCK)]
-    halves = [median(ns for turn in turns[first::2] for ns in turn) for first in (0, 1)]
-    return max(halves) / min(halves)
+def times(turns: list[float], others: list[float]) -> float:
+    """One call as a multiple of another, told turn by turn: a machine's speed changes meanwhile."""
+    return median(one / other for one, other in zip(turns, others, strict=False))
+
+
+def compared(took: dict[str, list[int]]) -> dict[str, object]:
+    """Percentiles of both calls, the multiple, and what it would be of two that are the same."""
+    turns = {
+        kind: [median(ns[at : at + BLOCK]) for at in range(0, len(ns), BLOCK)]
+        for kind, ns in took.items()
+    }
+    empty = turns["empty"]
+    same = times(empty[::2], empty[1::2])
+    return {
+        "times_empty": times(turns["call"], empty),
+        "noise": max(same, 1 / same),
+        **{kind: shares(ns) for kind, ns in took.items()},
+    }
 
 
 def timed(target: Target, calls: int) -> dict[str, object]:
     """What calls cost, and whether they were taken."""
     before = target.accepted() if target.accepted else 0
     kinds: dict[str, Call] = {"empty": lambda: None, "call": target.call}
-    cold = paced(kinds, calls)
-    hot = {kind: unpaced(call) for kind, call in kinds.items()}
+    cold = by_turns(kinds, calls, pause_s=1 / PER_S)
+    hot = by_turns(kinds, UNPACED, pause_s=0.0)
     return {
         "attempts": (len(cold["call"]) + len(hot["call"])) * target.events,
         "accepted": target.accepted() - before if target.accepted else None,
-        "noise": noise(cold["empty"]),
-        "paced": {kind: shares(ns) for kind, ns in cold.items()},
-        "unpaced": {kind: shares(ns) for kind, ns in hot.items()},
+        "paced": compared(cold),
+        "unpaced": compared(hot),
     }
 
 
@@ -287,7 +293,7 @@ def main() -> None:
     how, name, address, calls = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
     counting = Counting()
     logging.basicConfig(handlers=[counting], level=logging.INFO)
-    most_events = 2 * (1 + max(2 * BLOCK, calls) + UNPACED)
+    most_events = 2 * (1 + max(4 * BLOCK, calls) + UNPACED)
     target = TARGETS[name](address, most_events if how == "timed" else 0)
     target.call()
     time.sleep(0.5)

@@ -15,14 +15,13 @@ SPAN = Row(name="span", target="opentelemetry_span")
 
 
 def cost(*, p50: float, hot: float = 1.0, noise: float = 1.0, accepted: int = 9) -> dict[str, Any]:
-    """In microseconds; an empty call takes one."""
-    rest = {"p99": 1.0, "p999": 9.0, "max": 9.0}
+    """Medians are multiples of the empty call."""
+    one = {"p50": 1.0, "p99": 1.0, "p999": 9.0, "max": 9.0}
     return {
         "attempts": 9,
         "accepted": accepted,
-        "noise": noise,
-        "paced": {"call": {"p50": p50, **rest}, "empty": {"p50": 1.0, **rest}},
-        "unpaced": {"call": {"p50": hot, **rest}, "empty": {"p50": 1.0, **rest}},
+        "paced": {"times_empty": p50, "noise": noise, "call": one, "empty": one},
+        "unpaced": {"times_empty": hot, "noise": noise, "call": one, "empty": one},
         "log_lines": 0,
     }
 
@@ -37,11 +36,11 @@ def words(rows: list[Row], *found: dict[str, Any]) -> list[str]:
 def test_every_call_that_is_timed_is_accepted(target: str, backend: str) -> None:
     (row,) = (row for row in ROWS if (row.target, row.backend) == (target, backend))
 
-    found = measure(row, "timed", 300)
+    found = measure(row, "timed", 400)
 
-    assert found["attempts"] == 10_300 * (1 if target == "gnomon_emit" else 2)
+    assert found["attempts"] == 10_400 * (1 if target == "gnomon_emit" else 2)
     assert found["accepted"] == found["attempts"]
-    assert found["noise"] >= 1
+    assert found["paced"]["noise"] >= 1
 
 
 def test_what_processor_and_memory_are_of_is_accepted_too() -> None:
