@@ -13,7 +13,7 @@ from typing import Any, Final, TypeGuard, TypeVar
 
 from gnomon.client.identity import MOST_BYTES
 from gnomon.client.tracing import is_traceparent
-from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import ContextValue, TaskCancelled, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
 K = TypeVar("K")
@@ -172,19 +172,11 @@ def end_times(began_ms: int, ended_ms: object, duration_s: object) -> dict[str, 
     return times | {"duration_s": float(took_s)}
 
 
-def size_of(event: TaskEvent) -> int:
+def size_of_end(event: TaskFinished) -> int:
     """The size of an event that is valid as far as can be told at a glance; otherwise -1.
 
-    Its mappings are not looked at.
+    Its mappings are not looked at. Of exactly this class.
     """
-    if type(event) is TaskFinished:
-        return _size_of_end(event)
-    if type(event) is TaskStarted:
-        return _size_of_start(event)
-    return _size_of_cancel(event) if type(event) is TaskCancelled else -1
-
-
-def _size_of_end(event: TaskFinished) -> int:
     agent_id, task_id, task_type = event.agent_id, event.task_id, event.task_type
     began, ended, duration_s = event.started_at_ms, event.finished_at_ms, event.duration_s
     iterations, deployed = event.code_review_iterations, event.deployment_succeeded
@@ -222,7 +214,8 @@ def _size_of_end(event: TaskFinished) -> int:
     return -1
 
 
-def _size_of_start(event: TaskStarted) -> int:
+def size_of_start(event: TaskStarted) -> int:
+    """``size_of_end`` for a start."""
     began, link = event.started_at_ms, event.traceparent
     if (
         type(began) is int
@@ -239,7 +232,8 @@ def _size_of_start(event: TaskStarted) -> int:
     return -1
 
 
-def _size_of_cancel(event: TaskCancelled) -> int:
+def size_of_cancel(event: TaskCancelled) -> int:
+    """``size_of_end`` for a cancellation."""
     at_ms, reason = event.cancelled_at_ms, event.reason
     if (
         type(at_ms) is int
