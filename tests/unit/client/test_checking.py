@@ -54,7 +54,7 @@ NEAR = st.sampled_from([*TEXTS, *NUMBERS, *TIMES, *OTHERS])
 
 SIZES: dict[type[TaskEvent], Any] = {
     TaskStarted: size_of_start,
-    TaskFinished: size_of_end,
+    TaskFinished: lambda event: size_of_end(event, {}),
     TaskCancelled: size_of_cancel,
 }
 FIELDS: dict[type[TaskEvent], dict[str, Any]] = {
@@ -116,6 +116,26 @@ def test_a_traceparent_is_told_at_a_glance(kind: type[TaskEvent]) -> None:
     longer = len(codec.encode(linked)) - len(codec.encode(plain))
     assert SIZES[kind](linked) == SIZES[kind](plain) + longer
     assert SIZES[kind](odd) == -1
+
+
+KNOWN: dict[str, int] = {}
+
+
+@given(st.lists(events(), max_size=5))
+def test_names_found_good_before_change_no_size(several: list[TaskEvent]) -> None:
+    ends = [event for event in several if type(event) is TaskFinished]
+
+    assert [size_of_end(end, KNOWN) for end in ends] == [size_of_end(end, {}) for end in ends]
+
+
+def test_few_names_are_remembered() -> None:
+    """An agent that makes up names does not fill the memory of its process."""
+    known: dict[str, int] = {}
+    for number in range(5_000):
+        fields = FIELDS[TaskFinished] | {"task_type": f"type {number}"}
+        assert size_of_end(TaskFinished(**fields), known) > 0
+
+    assert len(known) <= 1_001
 
 
 @given(events())
