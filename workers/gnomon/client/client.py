@@ -85,6 +85,8 @@ class Client(Traceable):
     def _publish(self, outlet: Outlet, agent_id: str) -> None:
         """Publish by way of ``outlet``."""
         self._outlet, self._agent_id = outlet, agent_id
+        if type(self).emit is Client.emit:
+            self.emit = outlet.emit  # type: ignore[method-assign]  # the agent is spared a call
         self._open = OpenTasks()
 
     @classmethod

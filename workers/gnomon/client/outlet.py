@@ -58,6 +58,7 @@ class Outlet:
         self._plain: dict[str, int] = {}
         self._inherited: list[Sender] = []
         self.buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
+        self._offer_end = self.buffer.offer_later
         self._set_up()
         if self.enabled:
             self.buffer.wake = self._wake
@@ -102,7 +103,7 @@ class Outlet:
                 if size > 0:
                     if event.context or event.outcome:
                         return self._emit_with_mappings(event, size)
-                    return self.buffer.offer_later((size, given, event, _NOTHING, _NOTHING))
+                    return self._offer_end((size, given, event, _NOTHING, _NOTHING))
             elif type(event) is TaskStarted:
                 size = size_of_start(event)
                 if size > 0:
