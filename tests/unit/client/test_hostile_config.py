@@ -304,3 +304,17 @@ def test_a_child_in_which_nothing_can_be_set_up_counts_and_does_nothing() -> Non
     )
 
     assert (done.stdout, done.stderr) == ("0 0 6 1 0\n0 0\n", "")
+
+
+def test_an_absolute_path_needs_no_working_directory() -> None:
+    done = run(
+        """
+        import os, tempfile
+        from gnomon import Client
+        with tempfile.TemporaryDirectory() as gone:
+            os.chdir(gone)
+        print(Client("kafka.invalid:9092", spool_dir="/spool").enabled)
+        """
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")

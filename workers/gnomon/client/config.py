@@ -163,9 +163,11 @@ def _exit_timeout(value: object) -> float:
 
 def _absolute(path: str, name: str) -> str:
     """``path`` from the root, as it is meant now; empty stays empty."""
+    # Not ``pathlib``: importing it would take longer than all of this.
+    if not path or os.path.isabs(path):  # noqa: PTH117
+        return path
     try:
-        # Not ``pathlib``: importing it would take longer than all of this.
-        return os.path.join(os.getcwd(), path) if path else ""  # noqa: PTH109, PTH118
+        return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
     except OSError as error:
         raise ConfigurationError(f"{name} is relative, and to nothing: {error.strerror}") from None
 

@@ -12,7 +12,9 @@ from gnomon.client.native import resolver_is_free
 from gnomon.client.waiting import wait_until
 
 FRAGILE_S = 2.0
+"""How long a fork waits at most for what it must not interrupt."""
 RESOLVER_S = 0.05
+"""How long it waits at most for a look-up of an address: 15 us are usual."""
 
 
 class Living(Protocol):
