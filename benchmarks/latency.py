@@ -14,8 +14,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
@@ -42,8 +43,9 @@ with four on two cores, the broker is what everything waits for."""
 AGAIN_S = 10.0
 """The warm-up of a second turn, on a broker that is warm."""
 FINISH_AFTER_S = 1.0
-PREDICTIONS = 2
-"""Control's and the forest's."""
+READ = (("", "shadow-predictions", 2), ("features_", "task-features", 1))
+"""What the figures' names begin with, the topic, and how many records a task has there: predictions
+are control's and the forest's."""
 
 Send = Callable[[TaskEvent], Awaitable[None]]
 
@@ -115,12 +117,14 @@ class Ids(msgspec.Struct):
 
 
 class Reader:
-    """Notes when the last of each task's ``records`` could be read. Async context manager."""
+    """Notes when the last of each task's ``records`` could be read. Async context manager.
+
+    It looks into the records when all is over: what it does meanwhile, the workers have to wait for.
+    """
 
     def __init__(self, brokers: str, topic: str, *, records: int, partitions: int) -> None:
-        self.read_s: dict[str, float] = {}
         self._records = records
-        self._counts: dict[str, int] = {}
+        self._fetched: list[tuple[float, bytes]] = []
         self._tps = [TopicPartition(topic, p) for p in range(partitions)]
         self._consumer = AIOKafkaConsumer(
             bootstrap_servers=brokers, isolation_level="read_committed"
@@ -141,23 +145,30 @@ class Reader:
         await self._consumer.stop()
 
     async def _run(self) -> None:
-        decode = msgspec.json.Decoder(Ids).decode
         while True:
             fetched = await self._consumer.getmany(timeout_ms=1000)
             now_s = time.monotonic()
             for records in fetched.values():
-                for record in records:
-                    task_id = decode(record.value).task_id
-                    self._counts[task_id] = self._counts.get(task_id, 0) + 1
-                    if self._counts[task_id] == self._records:
-                        self.read_s[task_id] = now_s
+                self._fetched += [(now_s, record.value) for record in records]
 
-    async def has(self, tasks: Mapping[str, float], *, within_s: float) -> None:
-        """Wait until all of ``tasks`` are predicted, at most ``within_s``."""
-        for _ in range(int(within_s * 10)):
-            if tasks.keys() <= self.read_s.keys():
-                break
-            await asyncio.sleep(0.1)
+    async def last_came(self, *, quiet_s: float, within_s: float) -> None:
+        """Wait until nothing has come for ``quiet_s``, at most ``within_s``."""
+        until_s, count = time.monotonic() + within_s, -1
+        while count < len(self._fetched) and time.monotonic() < until_s:
+            count = len(self._fetched)
+            await asyncio.sleep(quiet_s)
+
+    def read_s(self) -> Mapping[str, float]:
+        """By task, when the last of its records was there (monotonic)."""
+        decode = msgspec.json.Decoder(Ids).decode
+        counts: Counter[str] = Counter()
+        found: dict[str, float] = {}
+        for at_s, value in self._fetched:
+            task_id = decode(value).task_id
+            counts[task_id] += 1
+            if counts[task_id] == self._records:
+                found[task_id] = at_s
+        return found
 
 
 async def measure(
@@ -168,10 +179,12 @@ async def measure(
     warm_up_s: float = WARM_UP_S,
     partitions: int = PARTITIONS,
     with_client: bool = False,
+    halfway: bool = False,
 ) -> dict[str, float]:
     """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
 
-    ``features_p50`` and ``features_p99`` are of the way to the feature vector: the first half.
+    With ``halfway``, ``features_p50`` and ``features_p99`` are of the way to the feature vector.
+    One more reader has to be served then, on the same cores.
 
     Raises:
         RuntimeError: The workers were not ready in time.
@@ -182,27 +195,24 @@ async def measure(
     workers = start(argv, bench.settings(prefix), log)
     try:
         await _ready(workers, range(port, port + 4), log)
-        vectors = Reader(bench.brokers, f"{prefix}task-features", records=1, partitions=partitions)
-        predictions = Reader(
-            bench.brokers,
-            f"{prefix}shadow-predictions",
-            records=PREDICTIONS,
-            partitions=partitions,
-        )
-        async with vectors, predictions:
+        readers = {
+            name: Reader(bench.brokers, prefix + topic, records=records, partitions=partitions)
+            for name, topic, records in READ[: 2 if halfway else 1]
+        }
+        async with AsyncExitStack() as reading:
+            for reader in readers.values():
+                await reading.enter_async_context(reader)
             publishing = _with_client if with_client else _with_producer
             async with publishing(bench.brokers, prefix) as send:
                 publisher = Publisher(send, per_s=per_s)
                 await publisher.run(warm_up_s=warm_up_s, seconds=seconds)
-            sent_s = publisher.sent_s
-            await predictions.has(sent_s, within_s=10.0)
+            await readers[""].last_came(quiet_s=1.0, within_s=10.0)
     finally:
         end(workers)
-    halfway = delays(sent_s, vectors.read_s)
     return {
-        **delays(sent_s, predictions.read_s),
-        "features_p50": halfway["p50"],
-        "features_p99": halfway["p99"],
+        name + figure: value
+        for name, reader in readers.items()
+        for figure, value in delays(publisher.sent_s, reader.read_s()).items()
     }
 
 
@@ -252,10 +262,11 @@ def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str
 def line(found: Mapping[str, float]) -> str:
     """One line of a table."""
     shown = "  ".join(f"{name} {found[name]:,.1f}" for name in ("p50", "p90", "p99", "max"))
-    return (
-        f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never;"
-        f" to its features: p50 {found['features_p50']:,.1f}  p99 {found['features_p99']:,.1f}"
-    )
+    text = f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never"
+    if "features_p50" in found:
+        p50, p99 = found["features_p50"], found["features_p99"]
+        text += f"; to its features: p50 {p50:,.1f}  p99 {p99:,.1f}"
+    return text
 
 
 async def _ready(workers: "subprocess.Popen[bytes]", ports: Sequence[int], log: Path) -> None:
@@ -274,6 +285,7 @@ def main() -> int:
     parser.add_argument("--partitions", type=int, default=PARTITIONS, help="of each topic")
     parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
+    parser.add_argument("--halfway", action="store_true", help="the way to the features as well")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     end_in_order_at_sigterm()
@@ -292,6 +304,7 @@ def main() -> int:
                         per_s=options.per_s,
                         partitions=options.partitions,
                         with_client=options.client,
+                        halfway=options.halfway,
                     )
                 )
                 print(line(found), flush=True)

@@ -5,14 +5,35 @@ from io import BytesIO
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.protocol.produce import ProduceRequest, ProduceRequest_v7
+from aiokafka.protocol.types import (
+    CompactArray,
+    CompactBytes,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    TaggedFields,
+)
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.runtime.produce import MAX_BATCH_BYTES, ProduceBatches, RecordBatch
+from gnomon.runtime.produce import MAX_BATCH_BYTES, ProduceAndAdd, ProduceBatches, RecordBatch
 
 VERSIONS = {0: (3, 12)}
+PARTITIONS = CompactArray(("partition", Int32), ("records", CompactBytes), ("tags", TaggedFields))
+VERSION_12 = Schema(
+    ("transactional_id", CompactString()),
+    ("acks", Int16),
+    ("timeout_ms", Int32),
+    (
+        "topics",
+        CompactArray(("name", CompactString()), ("data", PARTITIONS), ("tags", TaggedFields)),
+    ),
+    ("tags", TaggedFields),
+)
+"""https://kafka.apache.org/protocol.html#The_Messages_Produce"""
 ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=40), st.none() | st.binary(max_size=400)))
 
 
@@ -30,6 +51,21 @@ def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -
     assert (ours.API_KEY, ours.API_VERSION) == (theirs.API_KEY, theirs.API_VERSION)
     assert ours.RESPONSE_TYPE is theirs.RESPONSE_TYPE
     assert ProduceRequest_v7.decode(BytesIO(ours.encode())).transactional_id == "stage-3"
+
+
+@given(st.dictionaries(st.tuples(st.text(max_size=9), st.integers(0, 9)), st.binary(max_size=300)))
+def test_the_request_of_the_second_dialect(given_batches: dict[tuple[str, int], bytes]) -> None:
+    """Read back by the field types of aiokafka."""
+    batches = {TopicPartition(*at): bytearray(data) for at, data in given_batches.items()}
+
+    request = ProduceAndAdd("stage-3", 20_000, batches).prepare(VERSIONS)
+
+    rest = BytesIO(request.encode())
+    name, acks, timeout_ms, topics, tags = VERSION_12.decode(rest)
+    assert (name, acks, timeout_ms, tags, rest.read()) == ("stage-3", -1, 20_000, {}, b"")
+    read = {(topic, p): data for topic, those, _ in topics for p, data, _ in those}
+    assert read == given_batches
+    assert (request.API_KEY, request.API_VERSION, request.FLEXIBLE_VERSION) == (0, 12, True)
 
 
 @given(ROWS)

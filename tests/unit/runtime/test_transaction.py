@@ -1,4 +1,7 @@
-"""What is asked of Kafka in a transaction, in which order, and again when it passes."""
+"""What is asked of Kafka in a transaction, in which order, and again when it passes.
+
+Each test runs in both dialects, unless it is about one.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -17,8 +20,17 @@ from gnomon.runtime.produce import RecordBatch
 from gnomon.runtime.transaction import TransactionalProducer
 
 IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
-APIS = {0: "produce", 22: "init", 24: "add partitions", 25: "add group", 26: "end", 28: "commit"}
-VERSIONS = dict.fromkeys(APIS, (0, 12))
+APIS = {
+    0: "produce",
+    18: "features",
+    22: "init",
+    24: "add partitions",
+    25: "add group",
+    26: "end",
+    28: "commit",
+}
+FIRST, SECOND = 1, 2
+"""Of ``transaction.version``."""
 
 
 class Cluster:
@@ -32,16 +44,23 @@ class Cluster:
 
 
 class Answer:
-    def __init__(self, codes: Sequence[int]) -> None:
-        self.error_code = codes[0]
-        self.errors = self.topics = [("t", [(3, code) for code in codes])]
-        self.producer_id, self.producer_epoch = 77, 5
+    """As aiokafka decodes it: by partition, or one code for all."""
+
+    def __init__(self, codes: Sequence[int], *, by_partition: bool, epoch: int) -> None:
+        if by_partition:
+            self.topics: list[Any] = [("t", [(3, code) for code in codes], {})]
+        else:
+            self.error_code = codes[0]
+        self.producer_id, self.producer_epoch = 77, epoch
 
 
 class Kafka:
     """Stands in place of ``AIOKafkaClient``: answers from a list, else that all is well."""
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self, *, version: int, oldest: bool = False) -> None:
+        self.versions = {api: (0, 0 if api == 18 and oldest else 13) for api in APIS}
+        self.version = version
+        self.epoch = 5
         self.cluster = Cluster()
         self.asked: list[tuple[str, int]] = []
         self.requests: list[Any] = []
@@ -62,25 +81,45 @@ class Kafka:
         self.looked_up.append(kind)
         return 7 if kind == CoordinationType.TRANSACTION else 8
 
+    def get_random_node(self) -> int:
+        return 1
+
     async def send(self, node: int, request: Any, **_: object) -> Any:
-        name = APIS[request.API_KEY]
+        name, prepared = APIS[request.API_KEY], request.prepare(self.versions)
+        if name == "features":
+            features = b"\x02\x14transaction.version" + bytes([0, self.version, 0, 1, 0])
+            return prepared.RESPONSE_TYPE(0, [], 0, {2: features} if self.version else {})
         self.asked.append((name, node))
-        self.requests.append(request.prepare(VERSIONS))
+        self.requests.append(prepared)
         if (gate := self.gates.get(name)) is not None:
             await gate.wait()
         answers = self.answers[name]
         answer = answers.pop(0) if answers else 0
         if isinstance(answer, Exception):
             raise answer
-        return Answer([answer] if isinstance(answer, int) else answer)
+        if name == "end" and prepared.API_VERSION == 5 and answer == 0:
+            self.epoch += 1
+        return Answer(
+            [answer] if isinstance(answer, int) else answer,
+            by_partition=name in {"produce", "add partitions", "commit"},
+            epoch=self.epoch,
+        )
 
 
-@pytest.fixture
-def broker(monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    made = Kafka()
+@pytest.fixture(params=[FIRST, SECOND], ids=["first", "second"])
+def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    return in_place(Kafka(version=request.param), monkeypatch)
+
+
+def in_place(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
     monkeypatch.setattr(transaction, AIOKafkaClient.__name__, lambda **_: made)
     monkeypatch.setattr(transaction, "BACKOFF_S", 0.001)
     return made
+
+
+def in_both(*names: str, only_first: Sequence[str] = ()) -> list[tuple[int, str]]:
+    """Each name in each dialect that asks for it."""
+    return [(FIRST, name) for name in (*only_first, *names)] + [(SECOND, name) for name in names]
 
 
 async def started() -> TransactionalProducer:
@@ -108,14 +147,46 @@ async def write(producer: TransactionalProducer) -> None:
 async def test_the_order_of_a_transaction(broker: Kafka) -> None:
     await write(await started())
 
-    assert broker.asked[0] == ("init", 7)
-    assert set(broker.asked[1:3]) == {("add partitions", 7), ("add group", 7)}
-    assert set(broker.asked[3:5]) == {("produce", 1), ("produce", 2)}
-    assert broker.asked[5:] == [("commit", 8), ("end", 7)]
+    init, *asked = broker.asked
+    assert init == ("init", 7)
+    if broker.version == FIRST:
+        assert set(asked[:2]) == {("add partitions", 7), ("add group", 7)}
+        del asked[:2]
+    assert set(asked[:2]) == {("produce", 1), ("produce", 2)}
+    assert asked[2:] == [("commit", 8), ("end", 7)]
     assert broker.requests[-1].transaction_result is True
 
 
-async def test_what_is_asked_first_is_asked_at_once(broker: Kafka) -> None:
+@pytest.mark.parametrize(
+    "cluster", [Kafka(version=0), Kafka(version=FIRST), Kafka(version=SECOND, oldest=True)]
+)
+async def test_what_a_cluster_has_not_agreed_on_is_not_asked(
+    cluster: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = in_place(cluster, monkeypatch)
+
+    await write(await started())
+
+    assert {r.API_VERSION for r in broker.requests if r.API_KEY in {26, 28}} == {0}
+    assert {r.API_VERSION for r in broker.requests if r.API_KEY == 0} == {7}
+
+
+async def test_each_transaction_of_the_second_dialect_has_an_epoch_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = in_place(Kafka(version=SECOND), monkeypatch)
+    producer = await started()
+
+    await producer.write({OUT: [filled(b"1", b"2")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"3")]}, {}, group="g")
+
+    ends = [r for r in broker.requests if r.API_KEY == 26]
+    assert [(r.producer_id, r.producer_epoch) for r in ends] == [(77, 5), (77, 6)]
+    assert [r.API_VERSION for r in broker.requests if r.API_KEY == 0] == [12, 12]
+
+
+async def test_what_is_asked_first_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
     producer = await started()
     broker.gates = {"add partitions": asyncio.Event(), "add group": asyncio.Event()}
     writing = asyncio.create_task(write(producer))
@@ -137,15 +208,20 @@ async def test_nothing_to_write_asks_nothing(broker: Kafka) -> None:
 
 async def test_offsets_alone(broker: Kafka) -> None:
     await (await started()).write({}, {IN: 9}, group="g")
-    assert [name for name, _ in broker.asked[1:]] == ["add group", "commit", "end"]
+    opening = ["add group"] if broker.version == FIRST else []
+    assert [name for name, _ in broker.asked[1:]] == [*opening, "commit", "end"]
 
 
 async def test_outputs_alone(broker: Kafka) -> None:
     await (await started()).write({OUT: [filled(b"1")]}, {}, group="g")
-    assert [name for name, _ in broker.asked[1:]] == ["add partitions", "produce", "end"]
+    opening = ["add partitions"] if broker.version == FIRST else []
+    assert [name for name, _ in broker.asked[1:]] == [*opening, "produce", "end"]
 
 
-async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(broker: Kafka) -> None:
+async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
     producer = await started()
     await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, group="g")
     await producer.write({OUT: [filled(b"4")]}, {}, group="g")
@@ -164,22 +240,29 @@ def batch(request: Any) -> Any:
     return MemoryRecords(data).next_batch()
 
 
+PASSING: list[tuple[str, Any]] = [
+    ("init", kafka.ConcurrentTransactions.errno),
+    ("init", kafka.CoordinatorNotAvailableError.errno),
+    ("produce", kafka.NotLeaderForPartitionError.errno),
+    ("produce", kafka.NotEnoughReplicasError.errno),
+    ("produce", kafka.ConcurrentTransactions.errno),
+    ("produce", kafka.KafkaConnectionError("closed")),
+    ("commit", kafka.NotCoordinatorError.errno),
+    ("commit", kafka.RequestTimedOutError()),
+    ("end", kafka.ConcurrentTransactions.errno),
+    ("end", kafka.KafkaConnectionError("closed")),
+]
+PASSING_FIRST: list[tuple[str, Any]] = [
+    ("add partitions", kafka.ConcurrentTransactions.errno),
+    ("add partitions", [kafka.OperationNotAttempted.errno, kafka.NotCoordinatorError.errno]),
+    ("add group", kafka.CoordinatorLoadInProgressError.errno),
+]
+
+
 @pytest.mark.parametrize(
-    ("name", "passing"),
-    [
-        ("init", kafka.ConcurrentTransactions.errno),
-        ("init", kafka.CoordinatorNotAvailableError.errno),
-        ("add partitions", kafka.ConcurrentTransactions.errno),
-        ("add partitions", [kafka.OperationNotAttempted.errno, kafka.NotCoordinatorError.errno]),
-        ("add group", kafka.CoordinatorLoadInProgressError.errno),
-        ("produce", kafka.NotLeaderForPartitionError.errno),
-        ("produce", kafka.NotEnoughReplicasError.errno),
-        ("produce", kafka.KafkaConnectionError("closed")),
-        ("commit", kafka.NotCoordinatorError.errno),
-        ("commit", kafka.RequestTimedOutError()),
-        ("end", kafka.ConcurrentTransactions.errno),
-        ("end", kafka.KafkaConnectionError("closed")),
-    ],
+    ("broker", "name", "passing"),
+    [(FIRST, *each) for each in PASSING + PASSING_FIRST] + [(SECOND, *each) for each in PASSING],
+    indirect=["broker"],
 )
 async def test_what_passes_is_asked_again(broker: Kafka, name: str, passing: object) -> None:
     broker.answers[name] = [passing]
@@ -203,7 +286,11 @@ async def test_a_coordinator_that_moved_is_looked_up_again(broker: Kafka) -> Non
     assert CoordinationType.GROUP in broker.looked_up
 
 
-@pytest.mark.parametrize("name", ["add partitions", "add group", "produce", "commit", "end"])
+@pytest.mark.parametrize(
+    ("broker", "name"),
+    in_both("produce", "commit", "end", only_first=["add partitions", "add group"]),
+    indirect=["broker"],
+)
 async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> None:
     producer = await started()
     broker.answers[name] = [kafka.InvalidProducerEpoch.errno]
@@ -214,7 +301,11 @@ async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> 
     assert [asked for asked, _ in broker.asked].count("end") == (name == "end")
 
 
-@pytest.mark.parametrize("name", ["add partitions", "add group", "produce", "commit"])
+@pytest.mark.parametrize(
+    ("broker", "name"),
+    in_both("produce", "commit", only_first=["add partitions", "add group"]),
+    indirect=["broker"],
+)
 async def test_what_does_not_pass_aborts(broker: Kafka, name: str) -> None:
     producer = await started()
     broker.answers[name] = [kafka.MessageSizeTooLargeError.errno]

@@ -8,12 +8,14 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from aiokafka.protocol.api import Request
+from aiokafka.protocol.api import Request, RequestStruct
 from aiokafka.protocol.produce import ProduceRequest_v7
+from aiokafka.protocol.types import Schema, UnsignedVarInt32
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from gnomon.records import Headers, Keyed
+from gnomon.runtime.protocol import TEXT, ProduceResponse
 
 MAX_BATCH_BYTES: Final = 1_000_000
 """Just under Kafka's default ``max.message.bytes``, which is per batch."""
@@ -21,6 +23,7 @@ SEQUENCES: Final = 1 << 31
 """A producer's sequence numbers begin again at 0 after this many."""
 _ACKS_ALL: Final = -1
 _NO_HEADERS: Final[list[Any]] = []
+_UNTAGGED: Final = b"\0"
 
 
 class RecordBatch:
@@ -78,6 +81,22 @@ class _Encoded(ProduceRequest_v7):  # type: ignore[misc]  # untyped
         return self._message
 
 
+class _Encoded12(RequestStruct):  # type: ignore[misc]  # untyped
+    """The request of version 12, by which its partitions become a part of the transaction."""
+
+    FLEXIBLE_VERSION = True
+    API_KEY = 0
+    API_VERSION = 12
+    RESPONSE_TYPE = ProduceResponse
+    SCHEMA = Schema()
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+
+    def encode(self) -> bytes:
+        return self._message
+
+
 class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
     """Produce with acknowledgement by all replicas, one batch for each partition.
 
@@ -96,25 +115,55 @@ class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
         batches: Mapping[TopicPartition, bytearray],
     ) -> None:
         self._transactional_id, self._timeout_ms = transactional_id, timeout_ms
-        self._batches = batches
+        self._topics: dict[str, list[tuple[int, bytearray]]] = {}
+        for tp, batch in batches.items():
+            self._topics.setdefault(tp.topic, []).append((tp.partition, batch))
 
     def build(self, request_struct_class: type[_Encoded]) -> _Encoded:
         """The bytes, joined once.
 
         Layout: https://kafka.apache.org/protocol.html#The_Messages_Produce (version 7).
         """
-        topics: dict[str, list[tuple[int, bytearray]]] = {}
-        for tp, batch in self._batches.items():
-            topics.setdefault(tp.topic, []).append((tp.partition, batch))
         parts: list[bytes | bytearray] = [
             _string(self._transactional_id),
-            struct.pack(">hii", _ACKS_ALL, self._timeout_ms, len(topics)),
+            struct.pack(">hii", _ACKS_ALL, self._timeout_ms, len(self._topics)),
         ]
-        for topic, partitions in topics.items():
+        for topic, partitions in self._topics.items():
             parts += (_string(topic), struct.pack(">i", len(partitions)))
             for partition, batch in partitions:
                 parts += (struct.pack(">ii", partition, len(batch)), batch)
         return request_struct_class(b"".join(parts))
+
+
+class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
+    """The same, by which the partitions become a part of the transaction (KIP-890).
+
+    Args:
+        transactional_id: As above.
+        timeout_ms: As above.
+        batches: As above.
+    """
+
+    API_KEY: ClassVar[int] = 0
+    __init__ = ProduceBatches.__init__  # aiokafka lets a request have no other base
+
+    def build(self, request_struct_class: type[_Encoded12]) -> _Encoded12:
+        """The bytes, joined once.
+
+        Layout: as above, version 12. A length is one more than it is, so that 0 can say none.
+        """
+        length = UnsignedVarInt32.encode
+        parts: list[bytes | bytearray] = [
+            TEXT.encode(self._transactional_id),
+            struct.pack(">hi", _ACKS_ALL, self._timeout_ms),
+            length(len(self._topics) + 1),
+        ]
+        for topic, partitions in self._topics.items():
+            parts += (TEXT.encode(topic), length(len(partitions) + 1))
+            for partition, batch in partitions:
+                parts += (struct.pack(">i", partition), length(len(batch) + 1), batch, _UNTAGGED)
+            parts.append(_UNTAGGED)
+        return request_struct_class(b"".join((*parts, _UNTAGGED)))
 
 
 def _string(text: str) -> bytes:

@@ -2,7 +2,8 @@
 
 KIP-98 gives the order:
 
-1. AddPartitionsToTxn and AddOffsetsToTxn, at once, to the coordinator of the transaction;
+1. AddPartitionsToTxn and AddOffsetsToTxn, at once, to the coordinator of the transaction; where a
+   cluster has agreed on the second protocol (``dialects``), neither;
 2. Produce, to the partitions' leaders;
 3. TxnOffsetCommit, to the coordinator of the group. Not at once with 2: a broker that verifies that
    a partition belongs to the transaction (KIP-890) refuses the one for the other's sake;
@@ -20,18 +21,21 @@ from typing import Any, Final
 from aiokafka import errors as kafka
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.transaction import (
-    AddOffsetsToTxnRequest,
-    AddPartitionsToTxnRequest,
-    EndTxnRequest,
-    InitProducerIdRequest,
-    TxnOffsetCommitRequest,
-)
+from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.produce import SEQUENCES, ProduceBatches, RecordBatch
+from gnomon.runtime.dialects import (
+    BROKERS_ADD,
+    FEATURE,
+    REQUEST_TIMEOUT_MS,
+    Dialect,
+    First,
+    Owner,
+    Second,
+)
+from gnomon.runtime.produce import SEQUENCES, RecordBatch
+from gnomon.runtime.protocol import FeaturesRequest
 
-REQUEST_TIMEOUT_MS: Final = 20_000
 TRANSACTION_TIMEOUT_MS: Final = 30_000
 GIVE_UP_S: Final = 25.0
 """So long the same is asked again; a little later Kafka aborts the transaction anyway."""
@@ -68,7 +72,8 @@ class TransactionalProducer:
             client_id=transactional_id,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        self._owner = (-1, -1)
+        self._dialect: Dialect = First()
+        self._owner = Owner(transactional_id, -1, -1)
         self._sequences: dict[TopicPartition, int] = {}
         self._coordinators: dict[int, int] = {}
 
@@ -79,6 +84,7 @@ class TransactionalProducer:
             KafkaError: No broker answers, or none lets this be.
         """
         await self._client.bootstrap()
+        await self._until_done(self._choose_dialect)
         await self._until_done(self._init)
 
     async def stop(self) -> None:
@@ -115,14 +121,16 @@ class TransactionalProducer:
             return
         for topic in {tp.topic for tp in batches}:
             await self.partitions_of(topic)
-        adding = [partial(self._add_partitions, list(batches))] if batches else []
-        joining = [partial(self._add_group, group)] if offsets else []
+        owner, dialect = self._owner, self._dialect
+        opening = dialect.opening(owner, list(batches), group if offsets else None)
         try:
-            await _all([self._until_done(ask) for ask in (*adding, *joining)])
+            if opening:
+                await _all([self._until_done(partial(self._ask, request)) for request in opening])
             if batches:
                 await _all([self._store(batches)])
             if offsets:
-                await self._until_done(partial(self._commit, offsets, group))
+                request = dialect.commit(owner, offsets, group)
+                await self._until_done(partial(self._ask, request, of_group=group))
         except kafka.ProducerFenced:
             raise  # there is nothing left to abort: the new owner has done it
         except BaseException:
@@ -169,13 +177,25 @@ class TransactionalProducer:
 
     # What is asked; each answers with the error codes of Kafka, 0 for none.
 
+    async def _choose_dialect(self) -> Codes:
+        node = self._client.get_random_node()
+        if node is None:
+            return [kafka.CoordinatorNotAvailableError.errno]
+        try:
+            answer = await self._client.send(node, FeaturesRequest())
+        except NotImplementedError:  # so aiokafka says that the broker knows no such request
+            return []
+        brokers_add = answer.finalized.get(FEATURE, 0) >= BROKERS_ADD
+        self._dialect = Second() if brokers_add else First()
+        return [answer.error_code]
+
     async def _init(self) -> Codes:
         answer = await self._coordinator(
             InitProducerIdRequest(
                 transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS
             )
         )
-        self._owner = (answer.producer_id, answer.producer_epoch)
+        self._owner = Owner(self._id, answer.producer_id, answer.producer_epoch)
         self._sequences.clear()
         return [answer.error_code]
 
@@ -183,27 +203,16 @@ class TransactionalProducer:
         known = self._client.cluster.partitions_for_topic(topic)
         return [] if known else [kafka.UnknownTopicOrPartitionError.errno]
 
-    async def _add_partitions(self, tps: Sequence[TopicPartition]) -> Codes:
-        topics: defaultdict[str, list[int]] = defaultdict(list)
-        for tp in tps:
-            topics[tp.topic].append(tp.partition)
-        request = AddPartitionsToTxnRequest(self._id, *self._owner, list(topics.items()))
-        return _codes((await self._coordinator(request)).errors)
-
-    async def _add_group(self, group: str) -> Codes:
-        request = AddOffsetsToTxnRequest(self._id, *self._owner, group)
-        return [(await self._coordinator(request)).error_code]
-
-    async def _commit(self, offsets: Mapping[TopicPartition, int], group: str) -> Codes:
-        topics: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for tp, offset in offsets.items():
-            topics[tp.topic].append((tp.partition, offset, ""))
-        request = TxnOffsetCommitRequest(self._id, group, *self._owner, list(topics.items()))
-        return _codes((await self._coordinator(request, of_group=group)).errors)
+    async def _ask(self, request: Any, *, of_group: str | None = None) -> Codes:
+        return _codes(await self._coordinator(request, of_group=of_group))
 
     async def _end(self, *, commit: bool) -> Codes:
-        request = EndTxnRequest(self._id, *self._owner, commit)
-        return [(await self._coordinator(request)).error_code]
+        ended = await self._coordinator(self._dialect.end(self._owner, commit=commit))
+        owner = self._owner if ended.error_code else self._dialect.next_owner(self._owner, ended)
+        if owner != self._owner:
+            self._owner = owner
+            self._sequences.clear()
+        return [ended.error_code]
 
     async def _store(self, batches: Batches) -> None:
         """Send the first batch of each partition, then the second of each, and so on."""
@@ -213,7 +222,7 @@ class TransactionalProducer:
                 if turn < len(those):
                     sequence = self._sequences.get(tp, 0)
                     self._sequences[tp] = (sequence + those[turn].count) % SEQUENCES
-                    due[tp] = those[turn].build(*self._owner, sequence)
+                    due[tp] = those[turn].build(*self._owner[1:], sequence)
             await self._until_done(partial(self._produce, due))
 
     async def _produce(self, due: Mapping[TopicPartition, bytearray]) -> Codes:
@@ -224,10 +233,10 @@ class TransactionalProducer:
                 return [kafka.LeaderNotAvailableError.errno]
             nodes[leader][tp] = batch
         asked = [
-            self._client.send(node, ProduceBatches(self._id, REQUEST_TIMEOUT_MS, those))
+            self._client.send(node, self._dialect.produce(self._owner, those))
             for node, those in nodes.items()
         ]
-        return [code for answer in await asyncio.gather(*asked) for code in _codes(answer.topics)]
+        return [code for answer in await asyncio.gather(*asked) for code in _codes(answer)]
 
     async def _coordinator(self, request: Any, *, of_group: str | None = None) -> Any:
         """Ask the coordinator of the transaction, or of a group."""
@@ -239,9 +248,12 @@ class TransactionalProducer:
         return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
 
 
-def _codes(topics: Iterable[tuple[str, Iterable[Sequence[int]]]]) -> Codes:
-    """The error code of each partition in an answer."""
-    return [partition[1] for _, partitions in topics for partition in partitions]
+def _codes(answer: Any) -> Codes:
+    """The error codes in an answer: its own, or that of each partition."""
+    if hasattr(answer, "error_code"):
+        return [answer.error_code]
+    topics = answer.topics if hasattr(answer, "topics") else answer.errors
+    return [partition[1] for topic in topics for partition in topic[1]]
 
 
 async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:

@@ -1,0 +1,161 @@
+"""Both protocols of transactions on real Kafka: what is committed is read once, all else never."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, ProducerFenced
+from aiokafka.structs import TopicPartition
+from tests.conftest import Kafka
+
+from gnomon.runtime import transaction
+from gnomon.runtime.dialects import First, Second
+from gnomon.runtime.produce import RecordBatch
+from gnomon.runtime.transaction import TransactionalProducer
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture(params=[First, Second])
+async def producers(
+    kafka: Kafka, prefix: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator["Producers"]:
+    """Of one transactional id, in one dialect; all are stopped with the test."""
+    if request.param is First:
+        monkeypatch.setattr(transaction, "BROKERS_ADD", 99)
+    found = Producers(kafka.brokers, f"{prefix}stage-0")
+    if not isinstance((await found.start())._dialect, request.param):
+        pytest.skip("this cluster has not agreed on transaction.version 2")
+    yield found
+    for each in found.made:
+        await each.stop()
+
+
+class Producers:
+    """Starts them, one after another."""
+
+    def __init__(self, brokers: str, name: str) -> None:
+        self._brokers, self._name = brokers, name
+        self.made: list[TransactionalProducer] = []
+
+    async def start(self) -> TransactionalProducer:
+        made = TransactionalProducer(self._brokers, self._name)
+        self.made.append(made)
+        await made.start()
+        return made
+
+
+def batch(*values: bytes) -> RecordBatch:
+    filled = RecordBatch()
+    filled.fill([(b"k", value) for value in values], 0)
+    return filled
+
+
+async def committed(kafka: Kafka, tp: TopicPartition, group: str) -> int | None:
+    """The offset that the group goes on from."""
+    async with AIOKafkaConsumer(bootstrap_servers=kafka.brokers, group_id=group) as consumer:
+        found: int | None = await consumer.committed(tp)
+        return found
+
+
+async def read(kafka: Kafka, tp: TopicPartition) -> Sequence[bytes]:
+    """What of a partition can be read, up to its end."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=kafka.brokers, isolation_level="read_committed")
+    values: list[bytes] = []
+    async with consumer:
+        consumer.assign([tp])
+        await consumer.seek_to_beginning(tp)
+        (end,) = (await consumer.end_offsets([tp])).values()
+        while await consumer.position(tp) < end:
+            fetched = await consumer.getmany(timeout_ms=200)
+            values += [record.value for records in fetched.values() for record in records]
+    return values
+
+
+async def test_transactions_follow_one_another(
+    kafka: Kafka, topics: str, producers: Producers
+) -> None:
+    out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
+    producer = await producers.start()
+
+    for number in range(40):
+        values = [b"%d.%d" % (number, part) for part in range(3)]
+        await producer.write({out: [batch(*values)]}, {source: number + 1}, group=topics)
+
+    assert await read(kafka, out) == [b"%d.%d" % (n, part) for n in range(40) for part in range(3)]
+    assert await committed(kafka, source, topics) == 40
+
+
+async def test_a_transaction_of_several_batches_and_topics(
+    kafka: Kafka, topics: str, producers: Producers
+) -> None:
+    out, more = (TopicPartition(topics + name, 1) for name in ("task-features", "comparisons"))
+    producer = await producers.start()
+
+    for number in range(3):
+        first, second = batch(b"%d" % number), batch(b"%d, too" % number)
+        await producer.write({out: [first, second], more: [batch(b"more")]}, {}, group=topics)
+
+    assert await read(kafka, out) == [b"0", b"0, too", b"1", b"1, too", b"2", b"2, too"]
+    assert await read(kafka, more) == [b"more"] * 3
+
+
+async def test_what_is_refused_leaves_nothing(
+    kafka: Kafka, topics: str, producers: Producers
+) -> None:
+    out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
+    producer = await producers.start()
+
+    with pytest.raises(MessageSizeTooLargeError):
+        await producer.write(
+            {out: [batch(b"first"), batch(b"x" * 9_000_000)]}, {source: 5}, group=topics
+        )
+    await producer.stop()
+
+    after = await producers.start()
+    await after.write({out: [batch(b"again")]}, {source: 6}, group=topics)
+    assert await read(kafka, out) == [b"again"]
+    assert await committed(kafka, source, topics) == 6
+
+
+async def test_who_starts_fences_who_has_started(
+    kafka: Kafka, topics: str, producers: Producers
+) -> None:
+    out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
+    zombie = await producers.start()
+    await zombie.write({out: [batch(b"1")]}, {source: 1}, group=topics)
+    owner = await producers.start()
+
+    with pytest.raises(ProducerFenced):
+        await zombie.write({out: [batch(b"2")]}, {source: 2}, group=topics)
+    await owner.write({out: [batch(b"2 of the owner")]}, {source: 2}, group=topics)
+
+    assert await read(kafka, out) == [b"1", b"2 of the owner"]
+
+
+@pytest.mark.parametrize("lost", ["produce", "commit", "end"])
+async def test_an_answer_that_is_lost(
+    kafka: Kafka, topics: str, producers: Producers, lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks again cannot know that it was done."""
+    keys = {"produce": 0, "commit": 28, "end": 26}
+    out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
+    producer = await producers.start()
+    client = producer._client
+    send, losses = client.send, 0
+
+    async def lose(node: int, request: object, **how: object) -> object:
+        nonlocal losses
+        answer = await send(node, request, **how)
+        if getattr(request, "API_KEY", None) == keys[lost] and losses < 3:
+            losses += 1
+            raise KafkaConnectionError(lost)
+        return answer
+
+    monkeypatch.setattr(client, "send", lose)
+    for number in range(3):
+        await producer.write({out: [batch(b"%d" % number)]}, {source: number + 1}, group=topics)
+
+    assert losses == 3
+    assert await read(kafka, out) == [b"0", b"1", b"2"]
+    assert await committed(kafka, source, topics) == 3

@@ -1,0 +1,231 @@
+"""What Kafka's second transaction protocol asks and answers, which aiokafka does not know.
+
+With ``transaction.version`` 2 (KIP-890, the default of a new cluster since Kafka 4.0) a broker adds a
+partition to the transaction when the first batch for it comes, and a group when its offsets do. So
+AddPartitionsToTxn and AddOffsetsToTxn are not asked. Each end of a transaction gives the producer a
+new epoch, so that nothing late of one transaction can be taken for the next.
+
+Layouts: https://kafka.apache.org/protocol.html, in the versions that each class names.
+"""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final
+
+from aiokafka.protocol.api import Request, RequestStruct, Response, ResponseHeader_v0
+from aiokafka.protocol.types import (
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Int64,
+    Schema,
+    TaggedFields,
+)
+
+TEXT: Final = CompactString("utf-8")
+_TAGS: Final = ("tags", TaggedFields)
+_NO_TAGS: Final[dict[int, bytes]] = {}
+_NONE: Final = -1
+"""No generation of the group, no epoch of its leader: the transactional id alone is what fences."""
+_FINALIZED: Final = 2
+"""Tag, in the answer to ApiVersions, of what the cluster as a whole has agreed on."""
+_FEATURES: Final = CompactArray(("name", TEXT), ("max", Int16), ("min", Int16), _TAGS)
+_SOFTWARE: Final = ("gnomon", "1")
+
+
+class FeaturesResponse(Response):  # type: ignore[misc]  # untyped
+    """ApiVersions, version 3."""
+
+    API_KEY = 18
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("error_code", Int16),
+        ("apis", CompactArray(("key", Int16), ("min", Int16), ("max", Int16), _TAGS)),
+        ("throttle_time_ms", Int32),
+        _TAGS,
+    )
+
+    @property
+    def finalized(self) -> Mapping[str, int]:
+        """By feature, the version in use."""
+        found = self.tags.get(_FINALIZED)
+        return {} if found is None else {row[0]: row[1] for row in _FEATURES.decode(BytesIO(found))}
+
+
+class _FeaturesStruct(RequestStruct):  # type: ignore[misc]  # untyped
+    FLEXIBLE_VERSION = True
+    API_KEY = 18
+    API_VERSION = 3
+    RESPONSE_TYPE = FeaturesResponse
+    SCHEMA = Schema(("software_name", TEXT), ("software_version", TEXT), _TAGS)
+
+    def parse_response_header(self, read_buffer: BytesIO | bytes) -> ResponseHeader_v0:
+        """Without tags: who asks may not know yet that there are any."""
+        return ResponseHeader_v0.decode(read_buffer)
+
+
+class FeaturesRequest(Request[_FeaturesStruct]):  # type: ignore[misc]  # untyped
+    """Ask what the cluster has agreed on."""
+
+    API_KEY = 18
+
+    def build(self, request_struct_class: type[_FeaturesStruct]) -> _FeaturesStruct:
+        """As aiokafka calls it, with the class of the version that both know."""
+        return request_struct_class(*_SOFTWARE, _NO_TAGS)
+
+
+class ProduceResponse(Response):  # type: ignore[misc]  # untyped
+    """Produce, version 12."""
+
+    API_KEY = 0
+    API_VERSION = 12
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(
+                ("topic", TEXT),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("error_code", Int16),
+                        ("offset", Int64),
+                        ("appended_at_ms", Int64),
+                        ("log_start_offset", Int64),
+                        ("record_errors", CompactArray(("at", Int32), ("text", TEXT), _TAGS)),
+                        ("error_message", TEXT),
+                        _TAGS,
+                    ),
+                ),
+                _TAGS,
+            ),
+        ),
+        ("throttle_time_ms", Int32),
+        _TAGS,
+    )
+
+
+class CommitResponse(Response):  # type: ignore[misc]  # untyped
+    """TxnOffsetCommit, version 5."""
+
+    API_KEY = 28
+    API_VERSION = 5
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "errors",
+            CompactArray(
+                ("topic", TEXT),
+                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class _CommitStruct(RequestStruct):  # type: ignore[misc]  # untyped
+    FLEXIBLE_VERSION = True
+    API_KEY = 28
+    API_VERSION = 5
+    RESPONSE_TYPE = CommitResponse
+    SCHEMA = Schema(
+        ("transactional_id", TEXT),
+        ("group_id", TEXT),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("generation_id", Int32),
+        ("member_id", TEXT),
+        ("group_instance_id", TEXT),
+        (
+            "topics",
+            CompactArray(
+                ("topic", TEXT),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", TEXT),
+                        _TAGS,
+                    ),
+                ),
+                _TAGS,
+            ),
+        ),
+        _TAGS,
+    )
+
+
+class CommitRequest(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
+    """Offsets of a group, as a part of the transaction.
+
+    Args:
+        transactional_id: Whose transaction.
+        group: Consumer group.
+        owner: Producer id and epoch.
+        offsets: By topic: partitions and the next offset to read of each.
+    """
+
+    API_KEY = 28
+
+    def __init__(
+        self,
+        transactional_id: str,
+        group: str,
+        owner: tuple[int, int],
+        offsets: Mapping[str, Sequence[tuple[int, int]]],
+    ) -> None:
+        self._head = (transactional_id, group, *owner, _NONE, "", None)
+        self._topics = [
+            (topic, [(p, offset, _NONE, "", _NO_TAGS) for p, offset in those], _NO_TAGS)
+            for topic, those in offsets.items()
+        ]
+
+    def build(self, request_struct_class: type[_CommitStruct]) -> _CommitStruct:
+        """As above."""
+        return request_struct_class(*self._head, self._topics, _NO_TAGS)
+
+
+class EndResponse(Response):  # type: ignore[misc]  # untyped
+    """EndTxn, version 5: with the producer id and the epoch of the next transaction."""
+
+    API_KEY = 26
+    API_VERSION = 5
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        _TAGS,
+    )
+
+
+class _EndStruct(RequestStruct):  # type: ignore[misc]  # untyped
+    FLEXIBLE_VERSION = True
+    API_KEY = 26
+    API_VERSION = 5
+    RESPONSE_TYPE = EndResponse
+    SCHEMA = Schema(
+        ("transactional_id", TEXT),
+        ("producer_id", Int64),
+        ("producer_epoch", Int16),
+        ("transaction_result", Boolean),
+        _TAGS,
+    )
+
+
+class EndRequest(Request[_EndStruct]):  # type: ignore[misc]  # untyped
+    """Commit or abort."""
+
+    API_KEY = 26
+
+    def __init__(self, transactional_id: str, owner: tuple[int, int], *, commit: bool) -> None:
+        self._fields: tuple[Any, ...] = (transactional_id, *owner, commit, _NO_TAGS)
+
+    def build(self, request_struct_class: type[_EndStruct]) -> _EndStruct:
+        """As above."""
+        return request_struct_class(*self._fields)
