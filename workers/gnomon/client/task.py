@@ -155,8 +155,8 @@ class Task(Shared):
         begun = self._begun
         if begun is None or self._over:
             return self._refuse_end()
-        took_ns = perf_counter_ns() - self._t0_ns
         self._over = True
+        took_ns = perf_counter_ns() - self._t0_ns
         if took_ns > longest_ns:
             return self._owner.refuse("it took too long to be said")
         said = self._said
