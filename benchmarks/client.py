@@ -4,7 +4,9 @@
 an empty call by turns: paced (one call a wake-up, 2,000/s: an agent's caches are cold), then
 unpaced. What is behind it is up, refuses, or is stopped (SIGSTOP: connections stay open and nothing
 answers): for Kafka librdkafka's mock cluster, a new one for each row; for the others a server that
-reads and says 200. Buffers have room for all of it, so that no call that is timed is a refused one.
+reads and says 200. The states of one kind of call take turns of a tenth of a second, paced, so that
+all of them meet what the machine does meanwhile. Buffers have room for all of it, so that no call
+that is timed is a refused one.
 Processor time and memory are of a million events of gnomon's (less of the slower ones), each row in
 a process with buffers as they are by default, as fast as they are delivered.
 
@@ -20,11 +22,12 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from benchmarks.client_report import (
     REFUSED,
@@ -140,39 +143,77 @@ def behind(row: Row) -> Iterator[tuple[str, Callable[[], None]]]:
             server.shutdown()
 
 
-def measure(row: Row, how: str, calls: int) -> dict[str, Any]:
-    """What ``jobs/call_cost.py`` says of ``row``, ``timed`` or in ``bulk``.
+@dataclass(slots=True)
+class _Job:
+    """A process that measures one row, ``said`` the last line of it."""
 
-    Raises:
-        UnavailableError: It cannot be run here.
-    """
+    process: "subprocess.Popen[str]"
+    errors: IO[str]
+    said: str = ""
+
+    def go_on(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        self.listen()
+
+    def listen(self) -> None:
+        assert self.process.stdout is not None
+        self.said = self.process.stdout.readline()
+
+    @property
+    def is_ready(self) -> bool:
+        return self.said == "ready\n"
+
+    def found(self) -> dict[str, Any]:
+        self.process.wait()
+        self.errors.seek(0)
+        lines = self.errors.readlines()
+        if not self.said:
+            status = f"exit status {self.process.returncode}"
+            raise UnavailableError(lines[-1].strip() if lines else status)
+        found: dict[str, Any] = json.loads(self.said)
+        found["log_lines"] += len(lines)
+        return found
+
+
+def _started(row: Row, how: str, calls: int, address: str, errors: IO[str]) -> _Job:
     argv: Sequence[str] = [sys.executable, JOB]
     env: Mapping[str, str] = {}
     if row.packages:
         peer = Peer(name=row.target, packages=row.packages, argv=(JOB,), events=0)
         argv, env = command(peer)
-    with behind(row) as (address, set_state), tempfile.TemporaryFile("w+") as errors:
-        job = subprocess.Popen(
-            [*argv, how, row.target, address, str(calls)],
-            env={**os.environ, **env},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        )
-        assert job.stdout is not None
-        said = ""
-        if job.stdout.readline() == "ready\n":
+    process = subprocess.Popen(
+        [*argv, how, row.target, address, str(calls)],
+        env={**os.environ, **env},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        text=True,
+    )
+    return _Job(process, errors)
+
+
+def measure(rows: Sequence[Row], how: str, calls: int) -> list[dict[str, Any]]:
+    """What ``jobs/call_cost.py`` says of each, ``timed`` or in ``bulk``; they take turns.
+
+    Raises:
+        UnavailableError: They cannot be run here.
+    """
+    with ExitStack() as stack:
+        jobs: list[_Job] = []
+        for row in rows:
+            address, set_state = stack.enter_context(behind(row))
+            errors = stack.enter_context(tempfile.TemporaryFile("w+"))
+            job = _started(row, how, calls, address, errors)
+            stack.enter_context(job.process)
+            job.listen()
             set_state()
-            said = job.communicate("go\n")[0]
-        job.wait()
-        errors.seek(0)
-        lines = errors.readlines()
-    if not said:
-        raise UnavailableError(lines[-1].strip() if lines else f"exit status {job.returncode}")
-    found: dict[str, Any] = json.loads(said)
-    found["log_lines"] += len(lines)
-    return found
+            jobs.append(job)
+        while waiting := [job for job in jobs if job.is_ready]:
+            for job in waiting:
+                job.go_on()
+        return [job.found() for job in jobs]
 
 
 def main() -> int:
@@ -187,14 +228,17 @@ def main() -> int:
     found: dict[str, dict[str, Any]] = {}
     bulk: dict[str, dict[str, Any]] = {}
     skipped: dict[str, str] = {}
-    for row in rows:
-        print(f"  {row.label}", flush=True)
+    for _, states in groupby(rows, key=lambda row: row.target):
+        group = list(states)
+        print(f"  {', '.join(row.label for row in group)}", flush=True)
         try:
-            found[row.label] = measure(row, "timed", calls)
-            if row.bulk:
-                bulk[row.label] = measure(row, "bulk", row.bulk // share)
+            for row, timed in zip(group, measure(group, "timed", calls), strict=True):
+                found[row.label] = timed
+            for row in group:
+                if row.bulk:
+                    (bulk[row.label],) = measure([row], "bulk", row.bulk // share)
         except UnavailableError as error:
-            skipped[row.label] = str(error)
+            skipped |= {row.label: str(error) for row in group}
     told = list(verdicts(rows, found))
     lines = [*calls_table(found), "", *bulk_table(bulk)]
     lines += [f"{label:<33} skipped: {why}" for label, why in skipped.items()]

@@ -1,9 +1,10 @@
 """Times one kind of call beside an empty call, or has it done often; prints one line of JSON.
 
 ``python call_cost.py timed|bulk TARGET ADDRESS CALLS``, a process of its own each time. Needs only
-what TARGET needs. It says ``ready`` when it is set up and has been used once, and begins when it is
+what TARGET needs. It says ``ready`` when it is set up and has been used once, and goes on when it is
 given a line. ``timed``: whatever TARGET keeps has room for all of it, so that what is timed is
-never a refusal. ``bulk``: as it is by default, as fast as it is taken, for processor and memory.
+never a refusal; it is ``ready`` again after each turn of paced calls, so that several can take
+turns. ``bulk``: as it is by default, as fast as it is taken, for processor and memory.
 """
 
 import gc
@@ -201,11 +202,19 @@ TARGETS: dict[str, Callable[[str, int], Target]] = {
 }
 
 
+def await_turn() -> None:
+    """Others may be measured meanwhile."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+
+
 def by_turns(kinds: dict[str, Call], calls: int, *, pause_s: float) -> dict[str, list[int]]:
     """Nanoseconds of each call: one a wake-up, or one after the other if there is no pause."""
     took: dict[str, list[int]] = {name: [] for name in kinds}
     clock = time.perf_counter_ns
     for _ in range(max(4, calls // BLOCK)):
+        if pause_s:
+            await_turn()
         for name, call in kinds.items():
             due_s = time.perf_counter()
             for _ in range(BLOCK):
@@ -256,6 +265,7 @@ def timed(target: Target, calls: int) -> dict[str, object]:
     before = target.accepted() if target.accepted else 0
     kinds: dict[str, Call] = {"empty": lambda: None, "call": target.call}
     cold = by_turns(kinds, calls, pause_s=1 / PER_S)
+    await_turn()
     hot = by_turns(kinds, UNPACED, pause_s=0.0)
     return {
         "attempts": (len(cold["call"]) + len(hot["call"])) * target.events,
@@ -267,6 +277,7 @@ def timed(target: Target, calls: int) -> dict[str, object]:
 
 def bulk(target: Target, calls: int) -> dict[str, object]:
     """Processor time of all threads, and memory, of calls that were delivered."""
+    await_turn()
     target.flush()
     gc.collect()
     before = target.accepted() if target.accepted else 0
@@ -297,8 +308,6 @@ def main() -> None:
     target = TARGETS[name](address, most_events if how == "timed" else 0)
     target.call()
     time.sleep(0.5)
-    print("ready", flush=True)
-    sys.stdin.readline()
     found = timed(target, calls) if how == "timed" else bulk(target, calls // target.events)
     print(json.dumps({**found, "log_lines": counting.lines}), flush=True)
     os._exit(0)  # how each of them ends is another matter

@@ -1,5 +1,6 @@
 """The buffer: bounded, in order, and its figures add up whatever happens to the events."""
 
+import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gnomon.client import MemoryClient
 from gnomon.client.buffer import Buffer, Record
+from gnomon.events import TaskFinished, TaskStarted
+
+STARTED = TaskStarted(agent_id="a", task_id="t", task_type="x", started_at_ms=1)
+FINISHED = TaskFinished(
+    agent_id="a",
+    task_id="t",
+    task_type="x",
+    started_at_ms=1,
+    finished_at_ms=2,
+    duration_s=1.0,
+    succeeded=True,
+)
 
 
 def record(number: int, size: int = 10) -> Record:
@@ -151,6 +165,59 @@ def test_many_threads_at_once_lose_and_exceed_nothing() -> None:
     for worker in range(4):
         own = [r.value for r in taken if r.key == b"%d" % worker]
         assert own == sorted(own)
+
+
+@pytest.mark.usefixtures("_impatient_threads")
+@pytest.mark.parametrize("what", ["a start", "an end"])
+def test_many_threads_that_emit_lose_and_exceed_nothing(what: str) -> None:
+    client = MemoryClient(max_events=200, max_bytes=65_536)
+    buffer = client._outlet.buffer
+    event = STARTED if what == "a start" else FINISHED
+    accepted = [0, 0, 0, 0]
+    most_waited, most_bytes, taken = 0, 0, 0
+    running = threading.Event()
+    running.set()
+
+    def emit(worker: int) -> None:
+        for _ in range(8_000):
+            accepted[worker] += client.emit(event)
+
+    def deliver() -> None:
+        nonlocal most_waited, most_bytes, taken
+        while running.is_set() or buffer:
+            stats = buffer.stats()
+            most_waited = max(most_waited, stats.buffered + stats.in_flight)
+            most_bytes = max(most_bytes, stats.buffered_bytes)
+            records = buffer.take(max_events=37, max_bytes=10_000)
+            buffer.grow(5 * len(records))
+            grown = [Record(r.key, r.value + b"     ") for r in records]
+            buffer.settle(grown, delivered=True)
+            taken += len(records)
+
+    threads = [threading.Thread(target=emit, args=(worker,)) for worker in range(4)]
+    reader = threading.Thread(target=deliver)
+    for thread in [reader, *threads]:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    running.clear()
+    reader.join()
+
+    stats = buffer.stats()
+    assert stats.accepted == stats.delivered == sum(accepted) == taken
+    assert stats.accepted + stats.dropped_full + stats.shed_starts == 4 * 8_000
+    assert (stats.buffered, stats.in_flight, stats.buffered_bytes, buffer.pending) == (0, 0, 0, 0)
+    assert most_waited <= 200
+    assert most_bytes <= 65_536
+
+
+def test_the_garbage_collector_does_not_follow_plain_events_that_wait() -> None:
+    client = MemoryClient()
+    for event in (STARTED, FINISHED):
+        assert client.emit(event)
+    gc.collect()
+
+    assert not any(map(gc.is_tracked, client._outlet.buffer.queue))
 
 
 def test_an_unencoded_event_counts_as_reckoned_and_then_with_the_size_it_has() -> None:

@@ -3,7 +3,9 @@
 The offers are on the agent's path and may be called by many threads, from a signal handler or
 from ``__del__``; ``take``, ``settle`` and ``put_back`` belong to the one thread that delivers.
 A check and the counting that follows it have no call between them, so CPython with its
-interpreter lock runs them as one step: that is what makes the bounds and the figures exact.
+interpreter lock runs them as one step: that is what makes the bounds and the figures exact. What
+is left of the bounds is one figure each, which both sides change, so that an offer reads little:
+whatever is added to one is reckoned before, since ``+=`` reads first.
 
 An event may come in unencoded, as a tuple that nobody changes any more: ``take`` encodes it. The
 agent's call then costs half as much, and an event that is refused was never encoded.
@@ -12,6 +14,8 @@ agent's call then costs half as much, and an event that is refused was never enc
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from gnomon.client.stats import Stats
 
@@ -29,6 +33,8 @@ class Record(NamedTuple):
 Later = tuple[int, Callable[[Any], Record], *tuple[Any, ...]]
 """An event not yet encoded: its size in bytes as it is reckoned, what makes the record of all this
 tuple, and what that needs."""
+Plain = tuple[int, Struct]
+"""The same of an event that is all there is to encode. The garbage collector need not follow it."""
 
 
 class Buffer:
@@ -40,6 +46,9 @@ class Buffer:
 
     Attributes:
         wake: Called when an event has come in while ``idle``.
+        make: Makes the records of ``Plain`` events.
+        queue: What waits, the oldest first.
+        room: How many more events may come in; ``space``: how many bytes of them.
         idle: Whether the reader has to be woken.
         full: Events refused for want of room; ``shed``: starts refused from four fifths on.
         closed: Events refused after ``shut``.
@@ -50,29 +59,28 @@ class Buffer:
     """
 
     __slots__ = (
-        "_accepted",
-        "_bytes_in",
-        "_bytes_out",
         "_delivered",
         "_failed",
         "_in_flight",
+        "_kept_bytes",
+        "_kept_events",
         "_most_bytes",
         "_most_events",
-        "_queue",
-        "_settled",
-        "_shed_bytes",
-        "_shed_events",
         "_shut",
         "_spooled",
         "closed",
         "full",
         "idle",
         "invalid",
+        "make",
         "max_bytes",
         "max_events",
         "oversize",
+        "queue",
         "replayed",
+        "room",
         "shed",
+        "space",
         "spoilt",
         "wake",
     )
@@ -80,69 +88,65 @@ class Buffer:
     def __init__(self, *, max_events: int, max_bytes: int) -> None:
         self.max_events, self.max_bytes = max_events, max_bytes
         self.wake: Callable[[], object] = _nobody
+        self.make: Callable[[Any], Record] = _made
         self._shut = False
         self.clear()
 
     def clear(self) -> None:
         """Begin anew, as in a forked child: what waits is the parent's to deliver."""
-        self._queue: deque[Record | Later] = deque()
-        self._accepted = self._settled = self._in_flight = 0
-        self._delivered = self._failed = self._spooled = 0
-        self._bytes_in = self._bytes_out = 0
+        self.queue: deque[Record | Later | Plain] = deque()
+        self._in_flight = self._delivered = self._failed = self._spooled = 0
         self.full = self.oversize = self.invalid = self.closed = self.shed = self.replayed = 0
         self.spoilt = 0
         self.idle = True
-        self._limit(self.max_events, self.max_bytes)
+        self.room = self._most_events = self.max_events
+        self.space = self._most_bytes = self.max_bytes
+        # What of both is kept from starts.
+        self._kept_events = self.max_events - int(self.max_events * SHED_STARTS_AT)
+        self._kept_bytes = self.max_bytes - int(self.max_bytes * SHED_STARTS_AT)
         if self._shut:
             self.shut()
 
     def shut(self) -> None:
         """Take nothing in any more; what is offered counts as ``closed``."""
         self._shut = True
-        self._limit(-1, -1)
-
-    def _limit(self, events: int, size: int) -> None:
-        self._most_events, self._most_bytes = events, size
-        self._shed_events, self._shed_bytes = (
-            int(events * SHED_STARTS_AT),
-            int(size * SHED_STARTS_AT),
-        )
+        self.room -= self._most_events + 1
+        self.space -= self._most_bytes + 1
+        self._most_events = self._most_bytes = -1
 
     def has_room(self, *, start: bool) -> bool:
         """Whether an event may come in, asked before it is looked at; counts a refusal."""
-        pending, size = self._accepted - self._settled, self._bytes_in - self._bytes_out
-        events = self._shed_events if start else self._most_events
-        most = self._shed_bytes if start else self._most_bytes
-        return (pending < events and size < most) or self._refuse(start=start)
+        events, size = (self._kept_events, self._kept_bytes) if start else (0, 0)
+        return (self.room > events and self.space > size) or self.refuse(start=start)
 
     def offer(self, record: Record) -> bool:
         """Take ``record`` in, or count it as one too many."""
         return self.offer_later((len(record.key) + len(record.value), _made, record))
 
-    def offer_later(self, event: Later) -> bool:
+    def offer_later(self, event: Later | Plain) -> bool:
         """Take in an event that ``take`` will encode, or count it as one too many."""
-        count, size = self._accepted, self._bytes_in + event[0]
-        if count - self._settled >= self._most_events or size - self._bytes_out > self._most_bytes:
-            return self._refuse(start=False)
-        self._accepted, self._bytes_in = count + 1, size
-        self._queue.append(event)
+        room, space = self.room, self.space - event[0]
+        if room <= 0 or space < 0:
+            return self.refuse(start=False)
+        self.room, self.space = room - 1, space
+        self.queue.append(event)
         if self.idle:
             self.wake()
         return True
 
-    def offer_start(self, event: Later) -> bool:
+    def offer_start(self, event: Later | Plain) -> bool:
         """``offer_later`` for a start, which is refused from four fifths on."""
         # The same once more: calling it would cost the agent a tenth of a microsecond.
-        count, size = self._accepted, self._bytes_in + event[0]
-        if count - self._settled >= self._shed_events or size - self._bytes_out > self._shed_bytes:
-            return self._refuse(start=True)
-        self._accepted, self._bytes_in = count + 1, size
-        self._queue.append(event)
+        room, space = self.room, self.space - event[0]
+        if room <= self._kept_events or space < self._kept_bytes:
+            return self.refuse(start=True)
+        self.room, self.space = room - 1, space
+        self.queue.append(event)
         if self.idle:
             self.wake()
         return True
 
-    def _refuse(self, *, start: bool) -> bool:
+    def refuse(self, *, start: bool) -> bool:
         """Count an event that does not come in."""
         if self._shut:
             self.closed += 1
@@ -159,7 +163,7 @@ class Buffer:
         cannot be encoded has failed: those behind it must not wait for it.
         """
         taken: list[Record] = []
-        queue, size = self._queue, 0
+        queue, size = self.queue, 0
         while queue and len(taken) < max_events:
             event = queue[0]
             if isinstance(event, Record):
@@ -178,24 +182,25 @@ class Buffer:
         self._in_flight += len(taken)
         return taken
 
-    def _encoded(self, event: Later) -> Record:
-        size, make, *_ = event
+    def _encoded(self, event: Later | Plain) -> Record:
+        make = self.make if isinstance(event[1], Struct) else event[1]
         record = make(event)
         # From now on it counts with the size it has.
-        self._bytes_out += size - len(record.key) - len(record.value)
+        less = event[0] - len(record.key) - len(record.value)
+        self.space += less
         return record
 
     def _spoil(self, size: int) -> None:
         """Book the next event, reckoned as ``size`` bytes, as failed."""
-        self._queue.popleft()
-        self._bytes_out += size
-        self._settled += 1
+        self.queue.popleft()
+        self.space += size
+        self.room += 1
         self._failed += 1
         self.spoilt += 1
 
     def grow(self, size: int) -> None:
         """Events in flight are ``size`` bytes longer now than they were when taken."""
-        self._bytes_out -= size
+        self.space -= size
 
     def settle(self, records: Sequence[Record], *, delivered: bool) -> None:
         """Book events in flight as delivered, or as refused for good."""
@@ -204,17 +209,17 @@ class Buffer:
             self._delivered += count
         else:
             self._failed += count
-        self._settled += count
+        self.room += count
         self._in_flight -= count
-        self._bytes_out += size
+        self.space += size
 
     def spool(self, records: Sequence[Record]) -> None:
         """Book events in flight as written to the spool."""
         count, size = len(records), _size(records)
         self._spooled += count
-        self._settled += count
+        self.room += count
         self._in_flight -= count
-        self._bytes_out += size
+        self.space += size
 
     def settle_spooled(self, count: int, *, delivered: bool) -> None:
         """Book ``count`` events of this process, spooled before, as delivered or refused."""
@@ -226,17 +231,17 @@ class Buffer:
 
     def put_back(self, records: Sequence[Record]) -> None:
         """Events in flight that did not arrive are the next to go, in their order."""
-        self._queue.extendleft(reversed(records))
+        self.queue.extendleft(reversed(records))
         self._in_flight -= len(records)
 
     def __bool__(self) -> bool:
         """Whether events wait to be taken."""
-        return bool(self._queue)
+        return bool(self.queue)
 
     @property
     def pending(self) -> int:
         """Accepted and not settled."""
-        return self._accepted - self._settled
+        return self._most_events - self.room
 
     @property
     def failed(self) -> int:
@@ -245,25 +250,21 @@ class Buffer:
 
     def stats(self) -> Stats:
         """The figures of one instant."""
-        accepted, settled, delivered, failed, spooled, in_flight, put, got = (
-            self._accepted,
-            self._settled,
-            self._delivered,
-            self._failed,
-            self._spooled,
+        pending, in_flight, size = (
+            self._most_events - self.room,
             self._in_flight,
-            self._bytes_in,
-            self._bytes_out,
+            self._most_bytes - self.space,
         )
+        delivered, failed, spooled = self._delivered, self._failed, self._spooled
         return Stats(
-            accepted=accepted,
+            accepted=pending + delivered + failed + spooled,
             delivered=delivered,
             failed=failed,
             spooled=spooled,
             replayed=self.replayed,
-            buffered=accepted - settled - in_flight,
+            buffered=pending - in_flight,
             in_flight=in_flight,
-            buffered_bytes=put - got,
+            buffered_bytes=size,
             dropped_full=self.full,
             dropped_oversize=self.oversize,
             dropped_invalid=self.invalid,

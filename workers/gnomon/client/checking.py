@@ -91,32 +91,35 @@ def flat(given: object) -> tuple[dict[str, ContextValue], int, int]:
     """
     try:
         if type(given) is dict:
-            copy = given.copy()
-            return _usual(copy) or _picked(copy.items())
+            return _usual(given.copy())
         return _picked(_items(given))
     except Exception:  # the agent's edge: a mapping of its own may raise anything
         return {}, 0, 1
 
 
-def _usual(copy: dict[Any, Any]) -> tuple[dict[str, ContextValue], int, int] | None:
-    """What ``flat`` says of a mapping that can be sent as it is; ``None`` if it may not be one."""
-    try:
-        names = "".join(copy)
-    except TypeError:  # one of them is no string
-        return None
-    size, fits = len(names) + _ITEM_SIZE * len(copy), names.isascii()
-    for value in copy.values():
+def _usual(copy: dict[Any, Any]) -> tuple[dict[str, ContextValue], int, int]:
+    """What ``flat`` says of a dict that nobody else has, quickly where it can be sent as it is."""
+    size = 0
+    for name, value in copy.items():
         kind = type(value)
+        if type(name) is not str or not name.isascii():
+            break
         if kind is str:
-            fits = fits and value.isascii()
+            if not value.isascii():
+                break
             size += len(value)
         elif kind is int:
-            fits = fits and _LEAST_INT <= value < _LARGEST_INT
+            if not _LEAST_INT <= value < _LARGEST_INT:
+                break
         elif kind is float:
-            fits = fits and -_INF < value < _INF
+            if not -_INF < value < _INF:
+                break
         elif kind is not bool and value is not None:
-            return None
-    return (copy, size, 0) if fits else None
+            break
+        size += len(name)
+    else:
+        return copy, size + _ITEM_SIZE * len(copy), 0
+    return _picked(copy.items())
 
 
 def _picked(items: Iterable[tuple[Any, Any]]) -> tuple[dict[str, ContextValue], int, int]:
@@ -173,51 +176,60 @@ def end_times(began_ms: int, ended_ms: object, duration_s: object) -> dict[str, 
     return times | {"duration_s": float(took_s)}
 
 
-def size_of_end(event: TaskFinished, plain: dict[str, int]) -> int:
+def size_of_end(event: TaskFinished, lengths: dict[str, int]) -> int:
     """The size of an event that is valid as far as can be told at a glance; otherwise -1.
 
-    Its mappings are not looked at. ``plain`` has the lengths of agents and types that were found
-    good before: there are few of them, and looking one up costs less than looking at it.
+    Its mappings are not looked at. ``lengths`` has those of agents and types that were found good
+    before: there are few of them, and looking one up costs less than looking at it.
     """
     agent_id, task_id, task_type = event.agent_id, event.task_id, event.task_type
     began, ended, duration_s = event.started_at_ms, event.finished_at_ms, event.duration_s
     iterations, deployed = event.code_review_iterations, event.deployment_succeeded
     error, estimate_s, link = event.error_type, event.estimate_s, event.traceparent
     if (
-        type(agent_id) is type(task_id) is type(task_type) is str
-        and type(began) is type(ended) is int
+        type(agent_id) is str
+        and type(task_id) is str
+        and type(task_type) is str
+        and type(began) is int
+        and type(ended) is int
         and type(duration_s) is float
         and 0 <= began <= ended < LATEST_MS
         and 0.0 <= duration_s <= LONGEST_S
         and type(event.succeeded) is bool
         and (iterations is None or (type(iterations) is int and 0 <= iterations <= MOST_ITERATIONS))
-        and (deployed is None or type(deployed) is bool)
+        and (deployed is None or deployed is True or deployed is False)
         and (error is None or (type(error) is str and len(error) <= LONGEST_ID and error.isascii()))
         and (estimate_s is None or (type(estimate_s) is float and 0.0 <= estimate_s < _INF))
-        and type(event.context) is type(event.outcome) is dict
+        and type(event.context) is dict
+        and type(event.outcome) is dict
         and event.sealed_context is None
         and event.sealed_outcome is None
         and (link is None or is_traceparent(link))
         and event.producer_id is None
         and event.seq is None
+        and task_id.isascii()
     ):
-        agent, task, kind = plain.get(agent_id), len(task_id), plain.get(task_type)
-        if agent is None or kind is None:
-            agent, kind = _plain_length(agent_id, plain), _plain_length(task_type, plain)
-        if agent and kind and 0 < task <= LONGEST_ID and task_id.isascii():
-            size = END_SIZE + agent + task + kind
+        task = len(task_id)
+        try:
+            names = lengths[agent_id] + lengths[task_type]
+        except KeyError:
+            names = _learnt(agent_id, task_type, lengths=lengths)
+        if names and task and task <= LONGEST_ID:
+            size = END_SIZE + names + task
             return size if link is None else size + _LINK_SIZE
     return -1
 
 
-def _plain_length(name: str, plain: dict[str, int]) -> int:
-    """Its length, noted in ``plain`` while that is small; 0 if more than a glance is needed."""
-    length = len(name)
-    if not (0 < length <= LONGEST_ID and name.isascii()):
+def _learnt(*names: str, lengths: dict[str, int]) -> int:
+    """Their length in all, noted in ``lengths`` while those are few.
+
+    0 if one of them needs more than a glance.
+    """
+    if not all(0 < len(name) <= LONGEST_ID and name.isascii() for name in names):
         return 0
-    if len(plain) < _MOST_PLAIN:
-        plain[name] = length
-    return length
+    if len(lengths) < _MOST_PLAIN:
+        lengths.update({name: len(name) for name in names})
+    return sum(map(len, names))
 
 
 def size_of_start(event: TaskStarted) -> int:

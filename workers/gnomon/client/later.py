@@ -93,6 +93,15 @@ def given(later: tuple[int, Callable[[Any], Record], TaskEvent, Values, Values])
     The event's own may have been changed since, also if they were empty.
     """
     _, _, event, context, outcome = later
+    return _given(event, context, outcome)
+
+
+def plain(later: tuple[int, TaskEvent]) -> Record:
+    """The record of an event made elsewhere whose mappings were empty."""
+    return _given(later[1], {}, {})
+
+
+def _given(event: TaskEvent, context: Values, outcome: Values) -> Record:
     if type(event) is TaskFinished:
         event = msgspec.structs.replace(event, context=context, outcome=outcome)
     elif type(event) is TaskStarted:
@@ -104,4 +113,14 @@ def _record(event: TaskEvent) -> Record:
     return Record(event.agent_id.encode(), codec.encode(event))
 
 
-__all__ = ["Begun", "Ended", "Later", "cancelled", "finished", "given", "started", "task_id"]
+__all__ = [
+    "Begun",
+    "Ended",
+    "Later",
+    "cancelled",
+    "finished",
+    "given",
+    "plain",
+    "started",
+    "task_id",
+]

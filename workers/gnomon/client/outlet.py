@@ -19,7 +19,7 @@ from gnomon.client.checking import (
 )
 from gnomon.client.config import ClientConfig
 from gnomon.client.delivery import Spool
-from gnomon.client.later import Values, given
+from gnomon.client.later import Values, given, plain
 from gnomon.client.report import Reporter
 from gnomon.client.sender import Nobody, Sender, kafka
 from gnomon.client.stats import Stats
@@ -27,7 +27,6 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.topics import MAX_EVENT_BYTES
 
 _KINDS: Final = (TaskStarted, TaskFinished, TaskCancelled)
-_NOTHING: Final[Values] = {}
 _MOST_NAMES: Final = 1_000
 _NOT_FLAT: Final = "context and outcome must be flat: strings, finite numbers, bools"
 _SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
@@ -55,10 +54,10 @@ class Outlet:
         self._closed = False
         self.serial = 0
         self.names: set[str] = set()
-        self._plain: dict[str, int] = {}
+        self._lengths: dict[str, int] = {}
         self._inherited: list[Sender] = []
         self.buffer = Buffer(max_events=config.max_events, max_bytes=config.max_bytes)
-        self._offer_end = self.buffer.offer_later
+        self.buffer.make = plain
         self._set_up()
         if self.enabled:
             self.buffer.wake = self._wake
@@ -99,17 +98,28 @@ class Outlet:
         try:
             # As few calls as there can be: each costs the agent a twentieth of the whole.
             if type(event) is TaskFinished:
-                size = size_of_end(event, self._plain)
+                size = size_of_end(event, self._lengths)
                 if size > 0:
                     if event.context or event.outcome:
                         return self._emit_with_mappings(event, size)
-                    return self._offer_end((size, given, event, _NOTHING, _NOTHING))
+                    # ``offer_later`` in place, so here too no call comes in between.
+                    buffer = self.buffer
+                    room, space = buffer.room, buffer.space - size
+                    if room <= 0 or space < 0:
+                        return buffer.refuse(start=False)
+                    buffer.room, buffer.space = room - 1, space
+                    buffer.queue.append((size, event))
+                    if buffer.idle:
+                        buffer.wake()
+                    return True
             elif type(event) is TaskStarted:
                 size = size_of_start(event)
                 if size > 0:
-                    if event.context:
-                        return self._emit_with_mappings(event, size)
-                    return self.buffer.offer_start((size, given, event, _NOTHING, _NOTHING))
+                    return (
+                        self._emit_with_mappings(event, size)
+                        if event.context
+                        else self.buffer.offer_start((size, event))
+                    )
             return self._emit_other(event)
         except Exception as error:  # the agent's edge: nothing may reach it
             self.refuse(_reason(error))
@@ -118,7 +128,7 @@ class Outlet:
     def _emit_other(self, event: TaskEvent) -> bool:
         """Take a cancellation, or what is not valid at a glance."""
         if type(event) is TaskCancelled and (size := size_of_cancel(event)) > 0:
-            return self.buffer.offer_later((size, given, event, _NOTHING, _NOTHING))
+            return self.buffer.offer_later((size, event))
         return self._emit_odd(event)
 
     def _emit_with_mappings(self, event: TaskStarted | TaskFinished, size: int) -> bool:

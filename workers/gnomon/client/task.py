@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from math import inf
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, Final, Never, Self, TypeVar
@@ -30,6 +31,9 @@ LONGEST_NS: Final = 9_000_000 * later.NS_PER_S
 """A task that took longer cannot be said."""
 _MODULES: Final = sys.modules
 _NOTHING: Final[later.Values] = {}
+_STARTED: Final = later.started
+_FINISHED: Final = later.finished
+_SIZE_OF_ENDING: Final = END_SIZE - START_SIZE
 
 
 class Task(Shared):
@@ -119,7 +123,7 @@ class Task(Shared):
             at_ns = at_ns if started_at_ms is None else started_at_ms * later.NS_PER_MS
         begun = self._begun = (
             size,
-            later.started,
+            _STARTED,
             owner.id_prefix,
             self._number if number is None else number,
             agent_id,
@@ -141,24 +145,39 @@ class Task(Shared):
 
         What is not given is measured; of given times the duration follows.
         """
+        if finished_at_ms is not None or duration_s is not None:
+            self._end_as_said(finished_at_ms, duration_s)
+        else:
+            self._end()
+
+    def _end(self, longest_ns: float = LONGEST_NS) -> None:
+        """Publish the end, unless it took longer than can be said."""
         begun = self._begun
         if begun is None or self._over:
             return self._refuse_end()
-        took_ns = perf_counter_ns() - self._t0_ns
         self._over = True
-        if finished_at_ms is not None or duration_s is not None:
-            began_ms = begun[6] // later.NS_PER_MS
-            if not add_times(self._saying(), began_ms, finished_at_ms, duration_s):
-                return self._owner.refuse("finished_at_ms and duration_s must fit the start")
-        elif took_ns > LONGEST_NS:
+        took_ns = perf_counter_ns() - self._t0_ns
+        if took_ns > longest_ns:
             return self._owner.refuse("it took too long to be said")
-        size = begun[0] + END_SIZE - START_SIZE + self._said_size
-        ended = (size, later.finished, begun, time_ns(), took_ns, self._said)
+        said = self._said
+        size = begun[0] + _SIZE_OF_ENDING
+        if said is not None:
+            size += self._said_size
         if size > SURELY_SMALL:
-            self._end_large(ended)
+            self._end_large((size, _FINISHED, begun, time_ns(), took_ns, said))
         else:
-            self._owner.buffer.offer_later(ended)
+            self._owner.buffer.offer_later((size, _FINISHED, begun, time_ns(), took_ns, said))
         return None
+
+    def _end_as_said(self, finished_at_ms: object, duration_s: object) -> None:
+        """Publish the end with times that are given."""
+        if (begun := self._begun) is None or self._over:
+            self._refuse_end()
+        elif add_times(self._saying(), begun[6] // later.NS_PER_MS, finished_at_ms, duration_s):
+            self._end(inf)  # what the clock says is not published
+        else:
+            self._over = True
+            self._owner.refuse("finished_at_ms and duration_s must fit the start")
 
     def cancel(self, reason: str = "") -> None:
         """The task will have no outcome. Published at once."""
@@ -237,7 +256,7 @@ class Task(Shared):
         # A generator that is closed before its end has done what was asked of it.
         if kind is not None and kind is not GeneratorExit:
             self.fail(error)
-        self.end()
+        self._end()
 
     async def __aenter__(self) -> Self:
         self.begin()
