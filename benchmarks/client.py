@@ -72,6 +72,7 @@ ROWS = (
             speaks="kafka",
             events=2,
             bulk=MILLION,
+            carries=True,
         ),
         *ALL,
     ),
