@@ -20,6 +20,7 @@ ROOT = Path("workers")
 MODULES = (
     "gnomon.features.native",
     "gnomon.features.jsontext",
+    "gnomon.features.eventjson",
     "gnomon.features.batch",
     "gnomon.runtime.recordbatch",
 )
