@@ -17,8 +17,13 @@ from setuptools import Distribution, Extension
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path("workers")
-PACKAGE = Path("gnomon/features")
-MODULES = ("native", "jsontext", "batch")
+MODULES = (
+    "gnomon.features.native",
+    "gnomon.features.jsontext",
+    "gnomon.features.eventjson",
+    "gnomon.features.batch",
+    "gnomon.runtime.recordbatch",
+)
 
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
@@ -34,7 +39,7 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs no
         try:
             built = compile_native(root)
         except Exception as error:  # whatever a compiler does, the Python form serves
-            self.app.display_warning(f"{PACKAGE} is not compiled, Python's form serves: {error!r}")
+            self.app.display_warning(f"gnomon is not compiled, Python's form serves: {error!r}")
             return
         build_data["artifacts"] += [path.relative_to(root).as_posix() for path in built]
         build_data["pure_python"] = False
@@ -53,11 +58,11 @@ def compile_native(root: Path) -> Sequence[Path]:
     flags = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        package = _copied(root, folder)
+        _copy_sources(root / ROOT, folder)
         extensions = [
             Extension(
-                ".".join([*PACKAGE.parts, module]),
-                [str(package / f"{module}.pyx")],
+                module,
+                [str(folder / f"{module.replace('.', '/')}.pyx")],
                 extra_compile_args=flags,
             )
             for module in MODULES
@@ -68,18 +73,17 @@ def compile_native(root: Path) -> Sequence[Path]:
         command.ensure_finalized()
         command.run()
         built = [Path(command.get_ext_fullpath(extension.name)) for extension in extensions]
-        return [_put(path, root / ROOT / PACKAGE / path.name) for path in built]
+        return [_put(path, root / ROOT / path.relative_to(name)) for path in built]
 
 
-def _copied(root: Path, folder: Path) -> Path:
-    """The sources as packages of their own, where Cython finds what one tells another."""
-    package = folder / PACKAGE
-    package.mkdir(parents=True)
-    for inner in (package, package.parent):
-        (inner / "__init__.py").touch()
-    for source in (root / ROOT / PACKAGE).glob("*.p[xy][dx]"):
+def _copy_sources(root: Path, folder: Path) -> None:
+    """As packages of their own, where Cython finds what one tells another."""
+    for source in root.glob("gnomon/*/*.p[xy][dx]"):
+        package = folder / source.relative_to(root).parent
+        package.mkdir(parents=True, exist_ok=True)
+        for inner in (package, package.parent):
+            (inner / "__init__.py").touch()
         shutil.copy(source, package)
-    return package
 
 
 def _put(built: Path, target: Path) -> Path:

@@ -1,6 +1,6 @@
 """Bytes to events and back: the only place that (de)serialises a record."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -44,18 +44,31 @@ def event_time_ms(event: TaskEvent) -> int:
     return event.cancelled_at_ms if isinstance(event, TaskCancelled) else event.finished_at_ms
 
 
+DecodeAll = Callable[[list[Any]], list[TaskEvent]]
+"""``decode_all``, and what does the same."""
+
+
+def decode_all(values: list[Any]) -> list[TaskEvent]:
+    """All events in ``values``; raises what ``decode_task_event`` does."""
+    return [decode_task_event(value) for value in values]
+
+
 def read_task_events(
-    records: Sequence[SourceRecord],
+    records: Sequence[SourceRecord], decode: DecodeAll = decode_all
 ) -> tuple[Sequence[SourceRecord], Sequence[TaskEvent], Sequence[tuple[SourceRecord, EventError]]]:
     """Decode a batch: the records that are task events, those events, and the rest with reasons.
 
     The same records are accepted by every stage; whether an event's clock can be believed is for
     the reader to ask (``clock_refusal``).
+
+    Args:
+        records: One batch.
+        decode: How all of its values are decoded.
     """
     values: list[Any] = [record.value for record in records]
     try:
         if len(max(values, key=len, default=b"")) <= MAX_EVENT_BYTES:
-            return records, [decode_task_event(value) for value in values], ()
+            return records, decode(values), ()
     except (*UNDECODABLE, TypeError):
         pass  # one of them is not; which one costs a second look at all
     read = [(record, _read(record.value)) for record in records]

@@ -10,7 +10,7 @@ from tests.conftest import Kafka
 
 from gnomon.runtime import transaction
 from gnomon.runtime.dialects import First, Second
-from gnomon.runtime.produce import RecordBatch
+from gnomon.runtime.produce import RecordBatch, new_batch
 from gnomon.runtime.transaction import TransactionalProducer
 
 pytestmark = pytest.mark.kafka
@@ -46,7 +46,7 @@ class Producers:
 
 
 def batch(*values: bytes) -> RecordBatch:
-    filled = RecordBatch()
+    filled = new_batch()
     filled.fill([(b"k", value) for value in values], 0)
     return filled
 

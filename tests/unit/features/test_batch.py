@@ -146,6 +146,6 @@ def test_a_batch_of_many_agents_and_all_kinds_of_events() -> None:
 def test_what_is_no_task_event_is_not_taken_for_one() -> None:
     """The loop reads fields where they lie, which must not be in another class's object."""
     with pytest.raises(TypeError, match="Record is no task event"):
-        fold.__globals__["_compiled"](
+        fold.__globals__["_compiled"].take(
             FeaturesState(memory.Agent), [Record(b"")], [Record(b"")], FeaturesConfig(), []
         )

@@ -9,32 +9,38 @@ from aiokafka.consumer import fetcher
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.legacy_records import LegacyRecordBatchBuilder
-from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gnomon.runtime import fetched
+from gnomon.runtime import compiled, fetched
+from gnomon.runtime.compiled import recordbatch
 
 FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value")
-OWN = fetcher.PartitionRecords, fetcher.FetchResult
+OWN = fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords
 TP = TopicPartition("t", 3)
 CONTROL = 0x20
+APPENDED = 0x08  # the times are the broker's
 T0 = 1_750_000_000_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _restored() -> Iterator[None]:
-    yield
-    fetcher.PartitionRecords, fetcher.FetchResult = OWN
+@pytest.fixture(scope="module", autouse=True, params=["compiled", "python"])
+def _form(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.param == "compiled" and not recordbatch:
+        pytest.skip("gnomon.runtime.recordbatch was not compiled here: pip install says why")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "python":
+            patch.setattr(compiled, "recordbatch", None)
+        yield
+    fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords = OWN
 
 
 @dataclass(frozen=True)
 class Part:
     """One batch of a log: of a producer, in a transaction of its or not, or the end of one."""
 
-    kind: Literal["plain", "transactional", "commit", "abort", "corrupt", "gzip", "old"]
+    kind: Literal["plain", "appended", "transactional", "commit", "abort", "corrupt", "gzip", "old"]
     producer: int = 7
     count: int = 3
 
@@ -65,8 +71,8 @@ def encoded(part: Part, base: int) -> bytes:
             builder.append(i, T0 + base + i, key, value, headers)
     data = bytearray(builder.build())
     data[:8] = base.to_bytes(8, "big")
-    if control:
-        data[22] |= CONTROL
+    if control or part.kind == "appended":
+        data[22] |= CONTROL if control else APPENDED
         data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
     if part.kind == "corrupt":
         data[-1] ^= 1
@@ -110,7 +116,7 @@ def reader(parts: Sequence[Part], start: int = 0, isolation: int = 1) -> Any:
     data, aborted = log(parts)
     return fetcher.PartitionRecords(
         TP,
-        MemoryRecords(data),
+        fetcher.MemoryRecords(data),
         aborted,
         start,
         None,
@@ -153,7 +159,7 @@ def both(
     parts: Sequence[Part], start: int, wanted: Sequence[int | None], isolation: int = 1
 ) -> tuple[list[object], list[object]]:
     """aiokafka's own answers, and those of what is installed."""
-    fetcher.PartitionRecords, fetcher.FetchResult = OWN
+    fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords = OWN
     own = read(parts, start, wanted, isolation)
     fetched.install()
     return own, read(parts, start, wanted, isolation)
@@ -161,7 +167,7 @@ def both(
 
 parts = st.builds(
     Part,
-    st.sampled_from(["plain", "transactional", "commit", "abort", "gzip", "corrupt"]),
+    st.sampled_from(["plain", "appended", "transactional", "commit", "abort", "gzip", "corrupt"]),
     st.sampled_from([7, 8]),
     st.integers(1, 6),
 )
@@ -222,4 +228,44 @@ def test_records_are_lean() -> None:
     fetched.install()
     records = reader([Part("plain")])
 
-    assert [type(record) for record in records] == [fetched.FetchedRecord] * 3
+    lean = fetched.FetchedRecord if compiled.recordbatch is None else recordbatch.FetchedRecord
+    assert [type(record) for record in records] == [lean] * 3
+
+
+@pytest.mark.skipif(not recordbatch, reason="gnomon.runtime.recordbatch was not compiled here")
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=12), st.integers(0, 6))
+@example(57, b"\x00\x00\x00\x00", 1)
+@example(57, b"\x7f\xff\xff\xff", 1)
+def test_bytes_that_are_no_records_are_refused_as_by_aiokafka(
+    at: int, damage: bytes, start: int
+) -> None:
+    """With a checksum that is right: whatever is in a batch, nothing outside of it is read."""
+    data = bytearray(encoded(Part("plain", count=6), 0))
+    at = 57 + at % (len(data) - 57)
+    data[at : at + len(damage)] = damage[: len(data) - at]
+    data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
+
+    def answered(records: Any) -> object:
+        try:
+            return [said(record) for record in records.run(99)]
+        except (CorruptRecordException, UnicodeDecodeError):
+            return "corrupt"
+
+    fetched.install()
+    forms = []
+    for form in (None, recordbatch):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compiled, "recordbatch", form)
+            told: tuple[Any, ...] = (
+                TP,
+                fetcher.MemoryRecords(bytes(data)),
+                [],
+                start,
+                None,
+                None,
+                True,
+                1,
+            )
+            forms.append(answered(fetcher.PartitionRecords(*told)))
+
+    assert forms[0] == forms[1]

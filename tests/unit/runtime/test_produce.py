@@ -1,6 +1,7 @@
 """Record batches and their request: byte for byte what aiokafka makes of the same."""
 
 from io import BytesIO
+from typing import Any
 
 import pytest
 from aiokafka.producer.message_accumulator import BatchBuilder
@@ -14,13 +15,25 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gnomon.runtime.produce import MAX_BATCH_BYTES, ProduceAndAdd, ProduceBatches, RecordBatch
+from gnomon.runtime.compiled import recordbatch
+from gnomon.runtime.produce import (
+    MAX_BATCH_BYTES,
+    BuiltByAiokafka,
+    ProduceAndAdd,
+    ProduceBatches,
+    RecordBatch,
+)
 
+FORMS: list[type[RecordBatch]] = [BuiltByAiokafka]
+if recordbatch:
+    FORMS.append(recordbatch.RecordBatch)
+form = pytest.mark.parametrize("form", FORMS)
 VERSIONS = {0: (3, 12)}
 PARTITIONS = CompactArray(("partition", Int32), ("records", CompactBytes), ("tags", TaggedFields))
 VERSION_12 = Schema(
@@ -37,6 +50,16 @@ VERSION_12 = Schema(
 ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=40), st.none() | st.binary(max_size=400)))
 
 
+def empty(form: type[RecordBatch]) -> RecordBatch:
+    return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol says nothing of it
+
+
+def sent(request: Any) -> bytes:
+    """As aiokafka's connection puts it together."""
+    message = b"header" + request.encode()
+    return bytes(len(message).to_bytes(4, "big") + message)
+
+
 @given(st.dictionaries(st.tuples(st.text(max_size=9), st.integers(0, 9)), st.binary(max_size=99)))
 def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -> None:
     batches = {TopicPartition(*at): bytearray(data) for at, data in given_batches.items()}
@@ -47,10 +70,10 @@ def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -
     ours = ProduceBatches("stage-3", 20_000, batches).prepare(VERSIONS)
     theirs = ProduceRequest("stage-3", -1, 20_000, list(topics.items())).prepare(VERSIONS)
 
-    assert ours.encode() == theirs.encode()
+    assert sent(ours) == sent(theirs)
     assert (ours.API_KEY, ours.API_VERSION) == (theirs.API_KEY, theirs.API_VERSION)
     assert ours.RESPONSE_TYPE is theirs.RESPONSE_TYPE
-    assert ProduceRequest_v7.decode(BytesIO(ours.encode())).transactional_id == "stage-3"
+    assert ProduceRequest_v7.decode(BytesIO(sent(ours)[10:])).transactional_id == "stage-3"
 
 
 @given(st.dictionaries(st.tuples(st.text(max_size=9), st.integers(0, 9)), st.binary(max_size=300)))
@@ -60,7 +83,7 @@ def test_the_request_of_the_second_dialect(given_batches: dict[tuple[str, int], 
 
     request = ProduceAndAdd("stage-3", 20_000, batches).prepare(VERSIONS)
 
-    rest = BytesIO(request.encode())
+    rest = BytesIO(sent(request)[10:])
     name, acks, timeout_ms, topics, tags = VERSION_12.decode(rest)
     assert (name, acks, timeout_ms, tags, rest.read()) == ("stage-3", -1, 20_000, {}, b"")
     read = {(topic, p): data for topic, those, _ in topics for p, data, _ in those}
@@ -68,9 +91,12 @@ def test_the_request_of_the_second_dialect(given_batches: dict[tuple[str, int], 
     assert (request.API_KEY, request.API_VERSION, request.FLEXIBLE_VERSION) == (0, 12, True)
 
 
-@given(ROWS)
-def test_a_batch_is_read_as_it_was_filled(rows: list[tuple[bytes | None, bytes | None]]) -> None:
-    batch = RecordBatch()
+@form
+@given(rows=ROWS)
+def test_a_batch_is_read_as_it_was_filled(
+    form: type[RecordBatch], rows: list[tuple[bytes | None, bytes | None]]
+) -> None:
+    batch = empty(form)
 
     assert batch.fill(rows, 0) == len(rows) == batch.count
     if not rows:
@@ -87,7 +113,8 @@ def test_a_batch_is_read_as_it_was_filled(rows: list[tuple[bytes | None, bytes |
     assert not records.has_next()
 
 
-def test_rows_are_spread_over_as_many_batches_as_they_need() -> None:
+@form
+def test_rows_are_spread_over_as_many_batches_as_they_need(form: type[RecordBatch]) -> None:
     """aiokafka's own builder says how many there is room for."""
     rows: list[tuple[bytes | None, bytes | None]] = [(b"k", b"v" * 150_000) for _ in range(20)]
     room = BatchBuilder(MAX_BATCH_BYTES, 0, is_transactional=1)
@@ -95,23 +122,25 @@ def test_rows_are_spread_over_as_many_batches_as_they_need() -> None:
     while room.append(timestamp=None, key=b"k", value=b"v" * 150_000) is not None:
         most += 1
 
-    first, second = RecordBatch(), RecordBatch()
+    first, second = empty(form), empty(form)
 
     assert first.fill(rows, 0) == most == first.count
     assert first.size_bytes <= MAX_BATCH_BYTES
     assert second.fill(rows, most) == 2 * most
 
 
-def test_the_first_record_is_taken_whatever_its_size() -> None:
-    batch = RecordBatch()
+@form
+def test_the_first_record_is_taken_whatever_its_size(form: type[RecordBatch]) -> None:
+    batch = empty(form)
 
     assert batch.fill([(b"k", b"v" * 2 * MAX_BATCH_BYTES), (b"k", b"v")], 0) == 1
     assert batch.size_bytes > MAX_BATCH_BYTES
 
 
+@form
 @pytest.mark.parametrize("headers", [[], [("reason", b"invalid"), ("", b"")]])
-def test_a_record_with_headers(headers: list[tuple[str, bytes]]) -> None:
-    batch = RecordBatch()
+def test_a_record_with_headers(form: type[RecordBatch], headers: list[tuple[str, bytes]]) -> None:
+    batch = empty(form)
 
     assert batch.take(b"k", None, headers)
 
@@ -119,3 +148,48 @@ def test_a_record_with_headers(headers: list[tuple[str, bytes]]) -> None:
     assert read is not None
     (record,) = read
     assert (record.key, record.value, list(record.headers)) == (b"k", None, headers)
+
+
+keyed = st.tuples(
+    st.none() | st.binary(max_size=130),
+    st.none() | st.binary(max_size=130) | st.integers(0, 2_500).map(bytes),
+)
+headers = st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=70)), max_size=3)
+
+
+@pytest.mark.skipif(not recordbatch, reason="gnomon.runtime.recordbatch was not compiled here")
+@given(
+    st.integers(61, 4_000),
+    st.lists(st.tuples(st.integers(1, 2**33), st.lists(keyed) | st.tuples(keyed, headers))),
+)
+def test_the_compiled_batch_is_aiokafkas_to_the_byte(most: int, calls: list[Any]) -> None:
+    theirs = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, 0, most)
+    ours = recordbatch.RecordBatch(most)
+    with pytest.MonkeyPatch.context() as patch:
+        for at_s, given_rows in calls:
+            patch.setattr(recordbatch, "time", lambda at_s=at_s: float(at_s))
+            if isinstance(given_rows, list):
+                done = ours.fill(given_rows, 0)
+                taken: list[Any] = [(key, value, []) for key, value in given_rows[: done + 1]]
+            else:
+                (key, value), named = given_rows
+                done = ours.take(key, value, named)
+                taken = [(key, value, named)]
+            for at, row in enumerate(taken):
+                found = theirs.append(ours.count - done + at, at_s * 1000, *row)
+                assert (found is not None) == (at < done)
+        assert theirs.size() == ours.size_bytes
+    assume(ours.count)  # nobody sends an empty one
+
+    theirs.set_producer_state(77, 3, 40)
+
+    assert ours.build(77, 3, 40) == theirs.build()
+
+
+@pytest.mark.skipif(not recordbatch, reason="gnomon.runtime.recordbatch was not compiled here")
+@pytest.mark.parametrize("row", [("k", b"v"), (b"k", "v"), (b"k", bytearray(b"v"))])
+def test_the_compiled_batch_takes_bytes_only(row: Any) -> None:
+    batch = recordbatch.RecordBatch(MAX_BATCH_BYTES)
+
+    with pytest.raises(TypeError, match="expected bytes"):
+        batch.fill([row], 0)

@@ -16,7 +16,7 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime import transaction
-from gnomon.runtime.produce import RecordBatch
+from gnomon.runtime.produce import RecordBatch, new_batch
 from gnomon.runtime.transaction import TransactionalProducer
 
 IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
@@ -129,7 +129,7 @@ async def started() -> TransactionalProducer:
 
 
 def filled(*values: bytes) -> RecordBatch:
-    batch = RecordBatch()
+    batch = new_batch()
     assert batch.fill([(b"k", value) for value in values], 0) == len(values)
     return batch
 
@@ -235,7 +235,8 @@ async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
 
 
 def batch(request: Any) -> Any:
-    (_, partitions), *_ = ProduceRequest_v7.decode(request.encode()).topics
+    message = bytes(b"" + (b"" + request.encode()))
+    (_, partitions), *_ = ProduceRequest_v7.decode(message).topics
     (_, data), *_ = partitions
     return MemoryRecords(data).next_batch()
 

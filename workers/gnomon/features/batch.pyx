@@ -6,17 +6,15 @@ read where they lie in the object, as the interpreter itself does once it has se
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
-from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t
 from libc.stdlib cimport free
 
+from gnomon.features.eventjson cimport field, offset
 from gnomon.features.jsontext cimport (
     Text, put, put_any, put_double, put_string, put_whole, reserve, SPARE,
 )
 from gnomon.features.native cimport Agent, Averages, Hour, Known, mark_of
-
-from types import MemberDescriptorType
 
 from gnomon import codec
 from gnomon.events import TaskCancelled as _TaskCancelled
@@ -25,15 +23,6 @@ from gnomon.features.config import HOUR_MS as _HOUR_MS, MEMORY_MS as _MEMORY_MS
 from gnomon.features.state import MINUTE_MS as _MINUTE_MS
 from gnomon.records import DeadLetter
 
-cdef extern from *:
-    """
-    #include "structmember.h"
-    #define gnomon_offset(descr) (((PyMemberDescrObject *)(descr))->d_member->offset)
-    #define gnomon_is_object(descr) (((PyMemberDescrObject *)(descr))->d_member->type == T_OBJECT_EX)
-    """
-    Py_ssize_t gnomon_offset(object descr)
-    bint gnomon_is_object(object descr)
-
 cdef int64_t HOUR_MS = _HOUR_MS
 cdef int64_t MEMORY_MS = _MEMORY_MS
 cdef int64_t MINUTE_MS = _MINUTE_MS
@@ -41,19 +30,6 @@ cdef object TaskStarted = _TaskStarted
 cdef object TaskFinished = _TaskFinished
 cdef object TaskCancelled = _TaskCancelled
 cdef int64_t _batches = 0  # since the process began, so that an agent knows its last one
-
-
-cdef Py_ssize_t offset(object cls, str name) except -1:
-    """Where in an object of ``cls`` one of its fields lies."""
-    descr = cls.__dict__[name]
-    if type(descr) is not MemberDescriptorType or not gnomon_is_object(descr):
-        raise ImportError(f"{cls.__name__}.{name} is no slot")
-    return gnomon_offset(descr)
-
-
-cdef inline object field(object event, Py_ssize_t at):
-    """Never empty: what is read here was decoded, which fills every field."""
-    return <object>(<PyObject**>(<char*><PyObject*>event + at))[0]
 
 
 cdef struct Started:

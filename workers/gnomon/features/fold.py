@@ -14,6 +14,7 @@ operator sends again is not: it may be what no stage could process the first tim
 
 import importlib
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
@@ -40,6 +41,13 @@ Take = Callable[
 ]
 
 
+class Loop(NamedTuple):
+    """What is done for every event there is, in Python or in C."""
+
+    decode: codec.DecodeAll
+    take: Take
+
+
 def fold(
     state: FeaturesState, records: Sequence[SourceRecord], *, config: FeaturesConfig
 ) -> Outputs:
@@ -55,13 +63,13 @@ def fold(
         ``codec.refusal`` or ``clock_ahead``. A refused record changes nothing but, if it can be
         decoded, what is known to have been read of its producer.
     """
-    records, events, refused = codec.read_task_events(records)
+    loop = _compiled if _compiled and state.memory is memory.Agent else _PYTHON
+    records, events, refused = codec.read_task_events(records, loop.decode)
     outputs = Outputs(dead=[DeadLetter(r, error.reason, error.detail) for r, error in refused])
     repeats = state.producers.take(records, events)
     if repeats:
         records, events = _without(records, events, repeats)
-    take = _compiled if _compiled and state.memory is memory.Agent else _take
-    vectors, shown = take(state, records, events, config, outputs.dead)
+    vectors, shown = loop.take(state, records, events, config, outputs.dead)
     written = {TASK_FEATURES.name: vectors, AGENT_FEATURES.name: shown}
     outputs.by_topic = {name: rows for name, rows in written.items() if rows}
     return outputs
@@ -124,15 +132,16 @@ def _without(
     return [records[at] for at in kept], [events[at] for at in kept]
 
 
-def _loop() -> Take | None:
+def _loop() -> Loop | None:
     if not memory.COMPILED:
         return None
     try:
+        eventjson = importlib.import_module("gnomon.features.eventjson")
         batch = importlib.import_module("gnomon.features.batch")
     except ImportError:
         return None
-    compiled: Take = batch.take
-    return compiled
+    return Loop(eventjson.decode, batch.take)
 
 
+_PYTHON = Loop(codec.decode_all, _take)
 _compiled = _loop()

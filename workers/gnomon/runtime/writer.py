@@ -23,7 +23,7 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
-from gnomon.runtime.produce import MAX_BATCH_BYTES, RecordBatch
+from gnomon.runtime.produce import MAX_BATCH_BYTES, RecordBatch, new_batch
 from gnomon.runtime.transaction import TransactionalProducer
 from gnomon.topics import DEAD_LETTERS, MAX_EVENT_BYTES
 
@@ -136,11 +136,11 @@ class TransactionalWriter:
             list(_why(letter, stage=self._stage)),
         )
         if not those or not those[-1].take(*dead):
-            those.append(RecordBatch())
+            those.append(new_batch())
             those[-1].take(*dead)
 
 
-def _batched(rows: Sequence[Keyed]) -> list[RecordBatch]:
+def _batched(rows: list[Keyed]) -> list[RecordBatch]:
     """As few batches as hold them.
 
     Raises:
@@ -149,7 +149,7 @@ def _batched(rows: Sequence[Keyed]) -> list[RecordBatch]:
     batches: list[RecordBatch] = []
     done = 0
     while done < len(rows):
-        batch = RecordBatch()
+        batch = new_batch()
         done = batch.fill(rows, done)
         if batch.size_bytes > MAX_BATCH_BYTES:
             raise OutputTooLargeError(f"{batch.size_bytes} bytes, expected up to {MAX_BATCH_BYTES}")
