@@ -26,9 +26,9 @@ class Client(Traceable):
     """Publishes what agents do. Its methods never raise into the agent and never block it.
 
     What cannot be sent at once waits in a bounded buffer; what does not fit is dropped and
-    counted (``stats``), the newest first, starts before ends. A background thread, started by the
-    first event, delivers and reconnects for ever; a forked child has a buffer and a thread of its
-    own. As the process ends the client delivers for at most ``exit_timeout_s`` more. An argument
+    counted (``stats``), the newest first, starts before ends. One background thread for all clients
+    of the process, started by the first event, delivers and reconnects for ever; a forked child
+    has buffers and a thread of its own. As the process ends the client delivers for at most ``exit_timeout_s`` more. An argument
     that cannot be used makes a client that does nothing, and a log line. Keywords that a method
     does not know are counted and ignored; one that is called with the wrong number of positional
     arguments raises ``TypeError``, as anything does: the first run of the agent shows it.

@@ -35,7 +35,7 @@ _SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
 
 
 class Outlet:
-    """The buffer and the background thread of one client in one process.
+    """The buffer of one client in one process, and what moves its events.
 
     Args:
         config: Where to and how much; without brokers everything here does nothing.
