@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import pytest
 from tests.support.polling import eventually_sync
 
 from gnomon.client.hub import Hub
@@ -60,6 +61,22 @@ def test_all_that_are_there_at_a_time_have_one_thread() -> None:
 
     eventually_sync(lambda: all(one.turns == 50 for one in members), what="all are through")
     assert len(set[int]().union(*(one.threads for one in members))) == 1
+
+
+def test_where_no_thread_can_be_started_nobody_waits_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_thread(_run: Callable[[], None]) -> None:
+        raise RuntimeError("can't start new thread")
+
+    hub, member, later = Hub(), Counting(1), Counting(1)
+    with monkeypatch.context() as patched:
+        patched.setattr("gnomon.client.hub.start_thread", no_thread)
+        hub.add(member)
+    assert (member.turns, member.given_up) == (0, 1)
+    hub.add(later)
+
+    eventually_sync(lambda: later.turns == 1, what="another has one once it can be")
 
 
 def test_one_that_raises_whatever_it_is_does_not_end_the_others() -> None:

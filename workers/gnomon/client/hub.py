@@ -7,7 +7,7 @@ whether a thread has to be started is who gets the one token.
 import os
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from gnomon.client.handles import Handles
@@ -64,8 +64,8 @@ class Hub:
             start_thread(self._run)
         except RuntimeError:  # the interpreter is ending, or the system has no more threads
             self._token.append(True)
-            while self._coming:
-                self._coming.popleft().give_up()
+            for one in self._arrived():
+                one.give_up()
 
     def want(self, member: Member) -> None:
         """Give ``member`` a turn at once. Neither blocks nor raises."""
@@ -81,13 +81,21 @@ class Hub:
         self._thread_id = thread_id()
         members: list[Member] = []
         while True:
-            while self._coming:
-                members.append(self._coming.popleft())
+            members += self._arrived()
             members = [member for member in members if _stays(member)]
             if members:
                 self._rest(members)
             elif self._may_end():
                 return
+
+    def _arrived(self) -> Iterator[Member]:
+        """Those who have come, each handed out once, whoever else asks at the same time."""
+        while True:
+            try:
+                member = self._coming.popleft()
+            except IndexError:
+                return
+            yield member
 
     def _may_end(self) -> bool:
         """Whether nobody has come by the time that another thread could be started."""
