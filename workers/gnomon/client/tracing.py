@@ -94,7 +94,7 @@ class Traceable(Shared):
     __slots__ = ()
 
     @overload
-    def traced(self, name: F, /, **unknown: object) -> F: ...
+    def traced(self, name: F, /) -> F: ...
 
     @overload
     def traced(
