@@ -65,7 +65,7 @@ class World:
             connect=connect or self.connect,
             reporter=Reporter(self.buffer, limiter=Limiter(lambda: 0.0)),
             identity=identity,
-            bell=self.clock,
+            breathe=self.clock.wait,
             overflow=overflow,
             clock_s=lambda: self.clock.now_s,
         )
@@ -82,17 +82,20 @@ class World:
     def run(self, seconds: float) -> None:
         until_s = self.clock.now_s + seconds
         while self.clock.now_s < until_s:
-            self.drain.step()
-            self.check()
+            self.step()
+
+    def step(self) -> None:
+        self.clock.wait(self.drain.step())
+        self.check()
 
     def end(self, timeout_s: float = 60.0) -> float:
         """Stop it; return how long that took, in seconds of its clock."""
         began_s = self.clock.now_s
         self.drain.stop_at_s = began_s + timeout_s
         while not self.drain.is_through():
-            self.drain.step()
-            self.check()
-        self.drain.leave()
+            self.step()
+        while not self.drain.leave():
+            pass
         self.check()
         return self.clock.now_s - began_s
 

@@ -23,6 +23,7 @@ class MemoryProducer:
         closed: How often it was let go of.
         recalls: How often it was asked for what it had not sent.
         trouble: What ``word`` says is wrong.
+        telling: How many records of ``tell`` are said to be under way.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class MemoryProducer:
         self.batches: list[int] = []
         self.hangs = self.breaks = self.broken = False
         self.refuses: Callable[[Record], bool] = lambda _record: False
-        self.loses = self.closed = self.recalls = 0
+        self.loses = self.closed = self.recalls = self.telling = 0
         self.in_flight = 2
         self.trouble: str | None = None
         self.room = 100_000

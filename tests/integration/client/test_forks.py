@@ -121,7 +121,8 @@ def serve():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     say("served")
     os.write(ready, b"!")
-    signal.pause()
+    while True:  # a signal right before a pause would be missed
+        time.sleep(0.05)
 
 def start():
     pid = os.fork()

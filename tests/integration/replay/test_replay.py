@@ -36,7 +36,13 @@ FIGURES = {
 def test_the_report_has_its_fields_and_an_exact_ledger(replayed: Replayed) -> None:
     report = replayed.report
 
-    assert set(report) == {"tasks", "ledger", "models", "shadow", "seconds", "tasks_per_s"}
+    assert set(report) == {
+        *("tasks", "ledger", "models", "shadow", "seconds", "tasks_per_s", "production_impact")
+    }
+    assert report["production_impact"] is None
+    assert "production impact: not measured; to measure it: gnomon drill isolation" in (
+        replayed.printed
+    )
     assert report["tasks"] == RUNS
     nothing = ("pending", "expired", "cancelled", "duplicate", "late", "orphan", "shed")
     assert {name: n for name, n in report["ledger"].items() if name != "incomplete"} == {

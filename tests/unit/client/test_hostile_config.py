@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.scripts import IN_MEMORY, run
 
-from gnomon.client import Client
+from gnomon.client import Client, MemoryClient, report
 
 ARGUMENTS = [
     "brokers",
@@ -136,6 +136,7 @@ def no_harm(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     client.stats()
     client.start("x", agent_id="a")
     assert client.close(0.0) <= 1
+    assert client.stats().dropped <= 2
     assert PASTED not in caplog.text
     for record in caplog.records:
         assert len(record.getMessage()) < 200
@@ -165,18 +166,38 @@ def test_any_hostile_arguments(
     no_harm(Client(**{"brokers": "127.0.0.1:9", **arguments}), caplog)
 
 
+@pytest.mark.parametrize("argument", ["agent_id", "max_events", "max_bytes"])
+@pytest.mark.parametrize("name", VALUES)
+def test_the_client_for_tests_judges_as_the_real_one(
+    argument: str, name: str, memory: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = Client("127.0.0.1:9", **{argument: VALUES[name]()})
+    said = len(caplog.records)
+    no_harm(real, caplog)
+    report.PROCESS_LIMITER = report.Limiter()
+    fake = MemoryClient(**{argument: VALUES[name]()})
+
+    assert (fake.enabled, len(caplog.records)) == (real.enabled, said)
+    no_harm(fake, caplog)
+
+
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(st.sampled_from(VARIABLES), names))
 def test_any_hostile_environment(
     memory: Any, caplog: pytest.LogCaptureFixture, chosen: dict[str, str]
 ) -> None:
     environ = {variable: VALUES[name]() for variable, name in chosen.items()}
-    no_harm(Client.from_env({"GNOMON_BROKERS": "127.0.0.1:9", **environ}), caplog)
+    environ = {"GNOMON_BROKERS": "127.0.0.1:9", **environ}
+    for kind in (Client, MemoryClient):
+        no_harm(kind.from_env(environ), caplog)
 
 
 @pytest.mark.parametrize("name", ["none", "list", "hostile"])
-def test_no_environment_at_all(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    client = Client.from_env(VALUES[name]())
+@pytest.mark.parametrize("kind", [Client, MemoryClient])
+def test_no_environment_at_all(
+    kind: type[Client], name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = kind.from_env(VALUES[name]())
 
     assert not client.enabled
     no_harm(client, caplog)

@@ -9,7 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gnomon.client import Client, MemoryClient
-from gnomon.events import ContextValue, TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+
+
+@pytest.fixture
+def client(any_client: Client) -> Client:
+    """All of these hold for both kinds of client."""
+    return any_client
+
+
+Published = Callable[[], list[TaskEvent]]
+"""What a client has published."""
 
 
 class Hostile:
@@ -85,7 +95,7 @@ def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(context=st.dictionaries(st.text(max_size=5), anything, max_size=3), agent=anything)
 def test_what_is_sent_is_what_was_meant(
-    client: Client, memory: Any, context: dict[str, Any], agent: Any
+    client: Client, published: Published, context: dict[str, Any], agent: Any
 ) -> None:
     """An event is sent as it was given or not at all: never with a value turned into null."""
     before = client.stats()
@@ -98,8 +108,9 @@ def test_what_is_sent_is_what_was_meant(
     after = client.stats()
     assert (after.accepted - before.accepted) + (after.dropped - before.dropped) == 1
     if accepted:
-        assert memory.events[-1].agent_id == agent
-        assert memory.events[-1].context == context
+        sent = published()[-1]
+        assert isinstance(sent, TaskStarted)
+        assert (sent.agent_id, sent.context) == (agent, context)
 
 
 def end(**changes: Any) -> TaskFinished:
@@ -156,13 +167,11 @@ def test_an_end_before_its_start_is_invalid(client: Client) -> None:
     assert client.stats().accepted == 1
 
 
-def test_the_limits_themselves_are_valid(
-    client: Client, sent: Callable[[], list[TaskEvent]]
-) -> None:
+def test_the_limits_themselves_are_valid(client: Client, published: Published) -> None:
     events: list[TaskEvent] = [end(agent_id="é" * 256), end(finished_at_ms=1_000, duration_s=0.0)]
 
     assert [client.emit(event) for event in events] == [True, True]
-    assert sent() == events
+    assert published() == events
 
 
 @pytest.mark.parametrize(("extra", "oversize"), [(0, 0), (1, 1)])
@@ -186,15 +195,91 @@ async def test_a_wait_of_no_length_is_one_of_the_default(client: Client, timeout
     assert client.stats().dropped_invalid >= 2
 
 
-async def test_a_keyword_that_is_not_known_is_counted_and_ignored(client: Client) -> None:
-    task = client.start("x", agent="misnamed")
-    client.cancel(task, why="misnamed")
-    assert client.flush(timeout=5) == 0
-    assert await client.aflush(timeout=5) == 0
-    assert client.close(timeout=5) == 0
+COLLISIONS = ["self", "cls", "this is no name", "task", "task_type", "event", "timeout_s", "kind"]
+
+
+@pytest.mark.parametrize("word", COLLISIONS)
+async def test_a_keyword_of_any_name_is_counted_and_ignored(client: Client, word: str) -> None:
+    """Also one that says again what was said by position."""
+    odd: dict[str, Any] = {word: "odd"}
+    with client.task("x", **odd), client.task("y", **odd):
+        pass
+    client.finish(client.start("x", **odd), **odd)
+    client.cancel(client.start("x", **odd), "for a reason", **odd)
+    assert client.emit(end(), **odd)
+    client.stats(**odd)
+    assert client.flush(5, **odd) == 0
+    assert await client.aflush(5, **odd) == 0
+    client.traced("x", **odd)
+    counted = 11 if word in {"self", "task"} else 10  # any other is an outcome
+    if isinstance(client, MemoryClient):
+        client.events(TaskStarted, **odd)
+        client.clear(**odd)
+        counted += 2
+    assert client.close(5, **odd) == 0
 
     stats = client.stats()
-    assert (stats.delivered, stats.dropped_invalid) == (2, 5)
+    assert (stats.delivered, stats.dropped_invalid) == (9, counted + 1)
+
+
+async def test_all_that_is_not_given_by_position_may_be_given_by_name(
+    client: Client, published: Published
+) -> None:
+    named: dict[str, Any] = {"task": client.start(task_type="x")}
+    client.finish(**named, note="n")
+    client.cancel(task=client.start(task_type="y"), reason="why")
+    with client.task(task_type="z"):
+        pass
+    assert client.emit(event=end())
+
+    @client.traced(name="named")
+    def function() -> None: ...
+
+    function()
+    assert client.flush(timeout_s=5) == await client.aflush(timeout_s=5) == 0
+
+    types = [e.task_type for e in published() if isinstance(e, TaskStarted)]
+    assert types == ["x", "y", "z", "named"]
+    assert [e.reason for e in published() if isinstance(e, TaskCancelled)] == ["why"]
+    assert client.close(timeout_s=5) == 0
+    assert client.stats().dropped_invalid == 0
+
+
+@pytest.mark.parametrize("word", ["self", "brokers", "environ", "cls", "no such"])
+def test_so_is_one_of_whatever_makes_a_client(memory: Any, word: str) -> None:
+    odd: dict[str, Any] = {word: "odd"}
+    environ = {"GNOMON_BROKERS": "one:9092", "GNOMON_AGENT_ID": "a"}
+    clients = [
+        Client("one:9092", **odd),
+        Client.from_env(environ, **odd),
+        MemoryClient(**odd),
+        MemoryClient.from_env(environ, **odd),
+    ]
+    for client in clients:
+        assert client.enabled
+        assert client.stats().dropped_invalid == 1
+        client.close()
+
+
+async def test_without_what_it_needs_a_call_is_counted(client: Client) -> None:
+    with client.task():
+        pass
+    client.start()
+    client.finish()
+    client.cancel()
+    assert not client.emit()
+
+    assert client.stats().accepted == 0
+    assert client.stats().dropped_invalid >= 5
+
+
+@pytest.mark.parametrize("kind", [Hostile(), "TaskStarted", int, 3])
+def test_a_kind_that_there_is_not_has_no_events(kind: Any) -> None:
+    client = MemoryClient(agent_id="a")
+    client.start("x")
+
+    assert client.events(kind) == []
+    assert client.stats().dropped_invalid == (kind is not int)
 
 
 def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Run it and print the verdict; Ctrl-C ends all of it in order."""
     try:
-        return asyncio.run(_demo(options, _own_place(settings)))
+        return asyncio.run(_demo(options, _own_place(settings), data_dir=settings.data_dir))
     except asyncio.CancelledError:
         return 143
 
@@ -49,7 +49,7 @@ def _own_place(settings: Settings) -> Settings:
     )
 
 
-async def _demo(options: argparse.Namespace, settings: Settings) -> int:
+async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: str) -> int:
     from gnomon.demo.run import Demo  # noqa: PLC0415
     from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
     from gnomon.runtime.training import Trainer, warm_up  # noqa: PLC0415
@@ -68,7 +68,7 @@ async def _demo(options: argparse.Namespace, settings: Settings) -> int:
             demo = Demo(stack, trainer=trainer, show=show, seed=options.seed)
             picture = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
         stored = await asyncio.to_thread(trainer.stored)
-    _verdict(picture, stored=stored, settings=settings)
+    _verdict(picture, stored=stored, settings=settings, data_dir=data_dir)
     return 0
 
 
@@ -102,15 +102,17 @@ class _Screen:
             print(line(picture, left_s=left_s, step=step), flush=True)
 
 
-def _verdict(picture: "Picture", *, stored: int, settings: Settings) -> None:
+def _verdict(picture: "Picture", *, stored: int, settings: Settings, data_dir: str) -> None:
     from gnomon.comparison.achieved import table  # noqa: PLC0415
     from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
+    from gnomon.runtime.impact import Measured  # noqa: PLC0415
 
     print()
     print(table(picture.models))
     print(ledger_line(picture.ledger))
     print(f"{stored} decisions, each sealed, in {settings.store_url}")
     print(verdict(picture.models))
+    print("\n".join(Measured.of(data_dir).lines))
     print()
     print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")
     print(f"look in: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")

@@ -49,11 +49,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     Raises:
         DrillError: A process of the drill has ended, so that nothing can be said.
     """
+    from gnomon.runtime.impact import report_path  # noqa: PLC0415
+
     try:
         report = asyncio.run(_isolation(options, settings))
     except asyncio.CancelledError:
         return 143
-    place = Path(settings.data_dir) / "drills" / "isolation" / "report.json"
+    place = report_path(settings.data_dir)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     _show(report, place, as_json=options.json)

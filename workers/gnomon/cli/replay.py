@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gnomon.replay.report import Report
     from gnomon.replay.run import Progress
     from gnomon.replay.source import Columns, Run
+    from gnomon.runtime.impact import ProductionImpact
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,17 +62,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Check the file, replay it, print and write what was achieved."""
     from gnomon.replay.source import read_runs  # noqa: PLC0415
+    from gnomon.runtime.impact import Measured  # noqa: PLC0415
 
     runs = read_runs(options.file, _columns(options))
     if not runs:
         print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
         return 2
     began_s = time.monotonic()
+    measured = Measured.of(settings.data_dir)
+    own = _own_place(options, settings)
     try:
-        report = asyncio.run(_replay(runs, options, _own_place(options, settings)))
+        report = asyncio.run(_replay(runs, options, own, measured.impact))
     except asyncio.CancelledError:
         return 143
     _print(report, seconds=time.monotonic() - began_s)
+    print("\n".join(measured.lines))
     return 0
 
 
@@ -106,7 +111,12 @@ def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
     return Settings.from_env(own)
 
 
-async def _replay(runs: "list[Run]", options: argparse.Namespace, settings: Settings) -> "Report":
+async def _replay(
+    runs: "list[Run]",
+    options: argparse.Namespace,
+    settings: Settings,
+    impact: "ProductionImpact | None",
+) -> "Report":
     from gnomon.replay.plan import in_event_time_order  # noqa: PLC0415
     from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
     from gnomon.replay.run import Replay  # noqa: PLC0415
@@ -136,7 +146,7 @@ async def _replay(runs: "list[Run]", options: argparse.Namespace, settings: Sett
             await replay.run(in_event_time_order(runs))
             seconds = time.monotonic() - began_s
             where = {"brokers": settings.brokers, "prefix": settings.topic_prefix}
-            report = await build_report(**where, tasks=len(runs), seconds=seconds)
+            report = await build_report(**where, tasks=len(runs), seconds=seconds, impact=impact)
             if options.out is not None:
                 say(f"writing every topic to {options.out}")
                 await write_topics(options.out, **where)

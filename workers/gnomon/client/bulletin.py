@@ -44,14 +44,10 @@ class Bulletin:
             self._next_s = self._clock_s() + EVERY_S
             self._tell(producer, ended=False)
 
-    def last(self, producer: Producer, timeout_s: float) -> None:
-        """Publish that nothing more will come; wait at most ``timeout_s`` for it to be stored."""
-        if not self._identity.sent:
-            return
-        until_s = self._clock_s() + timeout_s
-        self._tell(producer, ended=True)
-        while len(producer) and self._clock_s() < until_s:
-            producer.poll(0.01)
+    def last(self, producer: Producer) -> None:
+        """Publish that nothing more will come."""
+        if self._identity.sent:
+            self._tell(producer, ended=True)
 
     def _tell(self, producer: Producer, *, ended: bool) -> None:
         identity, stats = self._identity, self._buffer.stats()

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Mapping
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar, cast
 
 from gnomon.client.checking import class_name, seconds
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env, text
@@ -20,18 +20,21 @@ from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, TASK_EVENTS
 
 FLUSH_S: Final = 2.0
+T = TypeVar("T")
+_SLIPS: Final = ("self", "task")
 
 
 class Client(Traceable):
     """Publishes what agents do. Its methods never raise into the agent and never block it.
 
     What cannot be sent at once waits in a bounded buffer; what does not fit is dropped and
-    counted (``stats``), the newest first, starts before ends. A background thread, started by the
-    first event, delivers and reconnects for ever; a forked child has a buffer and a thread of its
-    own. As the process ends the client delivers for at most ``exit_timeout_s`` more. An argument
-    that cannot be used makes a client that does nothing, and a log line. Keywords that a method
-    does not know are counted and ignored; one that is called with the wrong number of positional
-    arguments raises ``TypeError``, as anything does: the first run of the agent shows it.
+    counted (``stats``), the newest first, starts before ends. One background thread for all clients
+    of the process, started by the first event, delivers and reconnects for ever; a forked child
+    has buffers and a thread of its own. As the process ends the client delivers for at most
+    ``exit_timeout_s`` more. An argument that cannot be used makes a client that does nothing, and a
+    log line. Keywords that a method does not know, or that say again what was said by position, are
+    counted and ignored, whatever their names; one that is called with too many positional arguments
+    raises ``TypeError``, as anything does: the first run of the agent shows it.
 
     Args:
         brokers: Comma-separated ``host:port`` list; empty: do nothing.
@@ -45,11 +48,13 @@ class Client(Traceable):
         spool_bytes: Most bytes of that folder.
         seal_to: Public key (one line or PEM) or its file: context and outcome are sealed for it.
             Needs ``gnomon[sealed]``; what cannot be sealed is dropped, never sent in clear.
+        unknown: Counted as invalid and ignored.
     """
 
     def __init__(
         self,
-        brokers: str,
+        brokers: str = "",
+        /,
         *,
         topic: str = TASK_EVENTS.name,
         topic_prefix: str = "",
@@ -60,7 +65,9 @@ class Client(Traceable):
         spool_dir: str = "",
         spool_bytes: int = 64 << 20,
         seal_to: str | None = None,
+        **unknown: object,
     ) -> None:
+        brokers = given(brokers, "", "brokers", unknown)
         try:
             prefix = text(topic_prefix, "topic_prefix")
             config = ClientConfig(
@@ -77,10 +84,11 @@ class Client(Traceable):
             )
             outlet = Outlet(config)
         except Exception as error:  # the agent's edge: whatever it is, the agent goes on
-            _say_why(error)
+            say_why(error)
             config = ClientConfig()
             outlet = Outlet(config)
         self._publish(outlet, config.agent_id)
+        self._ignore(unknown)
 
     def _publish(self, outlet: Outlet, agent_id: str) -> None:
         """Publish by way of ``outlet``."""
@@ -90,17 +98,20 @@ class Client(Traceable):
         self._open = OpenTasks()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self:
+    def from_env(cls, environ: Mapping[str, str] = os.environ, /, **unknown: object) -> Self:
         """A client of ``GNOMON_BROKERS``, ``GNOMON_TOPIC_PREFIX`` and ``GNOMON_AGENT_ID``.
 
         Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
         """
+        environ = given(environ, os.environ, "environ", unknown)
         try:
-            given = arguments_from_env(environ)
+            arguments = arguments_from_env(environ)
         except Exception as error:  # the agent's edge: as above
-            _say_why(error)
+            say_why(error)
             return cls("")
-        return cls(**given._asdict())
+        made = cls(**arguments._asdict())
+        made._ignore(unknown)
+        return made
 
     @property
     def enabled(self) -> bool:
@@ -109,7 +120,8 @@ class Client(Traceable):
 
     def task(
         self,
-        task_type: str,
+        task_type: str = "",
+        /,
         *,
         agent_id: str | None = None,
         task_id: str | None = None,
@@ -129,13 +141,15 @@ class Client(Traceable):
             unknown: Counted as invalid and ignored.
         """
         if unknown:
-            self._outlet.refuse("unknown argument")
+            task_type = given(task_type, "", "task_type", unknown)
+            self._ignore(unknown)
         agent = self._agent_id if agent_id is None else agent_id
         return Task(self._outlet, task_type, agent, task_id, estimate_s, context)
 
     def start(
         self,
-        task_type: str,
+        task_type: str = "",
+        /,
         *,
         agent_id: str | None = None,
         task_id: str | None = None,
@@ -162,7 +176,8 @@ class Client(Traceable):
 
     def finish(
         self,
-        task: Task | str,
+        task: Task | str = "",
+        /,
         *,
         succeeded: bool = True,
         error_type: str | BaseException | None = None,
@@ -175,8 +190,12 @@ class Client(Traceable):
         """End a task, given as it came from ``start`` or by its id.
 
         ``finished_at_ms`` and ``duration_s`` are for replays; they are measured by default. What
-        else is given is as in ``Task.set``.
+        else is given is as in ``Task.set``; but an outcome named ``self`` or ``task`` is taken for a
+        slip, counted and ignored.
         """
+        if outcome and not outcome.keys().isdisjoint(_SLIPS):
+            task = given(task, "", "task", outcome)
+            self._ignore({name: outcome.pop(name) for name in _SLIPS if name in outcome})
         begun = self._begun(task)
         if begun is None:
             return
@@ -195,22 +214,25 @@ class Client(Traceable):
             return
         begun.end(finished_at_ms=finished_at_ms, duration_s=duration_s)
 
-    def cancel(self, task: Task | str, reason: str = "", **unknown: object) -> None:
+    def cancel(self, task: Task | str = "", reason: str = "", /, **unknown: object) -> None:
         """A task from ``start`` will have no outcome."""
+        task = given(task, "", "task", unknown)
+        reason = given(reason, "", "reason", unknown)
         self._ignore(unknown)
         begun = self._begun(task)
         if begun is not None:
             begun.cancel(reason)
 
-    def emit(self, event: TaskEvent) -> bool:
+    def emit(self, event: TaskEvent | None = None, /, **unknown: object) -> bool:
         """Publish an event made elsewhere; returns whether it was accepted."""
-        return self._outlet.emit(event)
+        return self._outlet.emit(event, **unknown)
 
-    def stats(self) -> Stats:
+    def stats(self, /, **unknown: object) -> Stats:
         """What became of every event so far."""
+        self._ignore(unknown)
         return self._outlet.stats()
 
-    def flush(self, timeout_s: float = FLUSH_S, **unknown: object) -> int:
+    def flush(self, timeout_s: float = FLUSH_S, /, **unknown: object) -> int:
         """Wait for the buffer to empty, at most ``timeout_s``.
 
         What is in the spool does not wait here: it is kept until it is delivered.
@@ -218,14 +240,16 @@ class Client(Traceable):
         Returns:
             Events that did not arrive: those that still wait, and those refused meanwhile.
         """
+        timeout_s = given(timeout_s, FLUSH_S, "timeout_s", unknown)
         self._ignore(unknown)
         outlet, failed = self._outlet, self.stats().failed
         outlet.hurry()
         wait_until(lambda: not outlet.waiting(), timeout_s=self._seconds(timeout_s, FLUSH_S))
         return outlet.waiting() + self.stats().failed - failed
 
-    async def aflush(self, timeout_s: float = FLUSH_S, **unknown: object) -> int:
+    async def aflush(self, timeout_s: float = FLUSH_S, /, **unknown: object) -> int:
         """``flush`` for a coroutine: the event loop goes on meanwhile."""
+        timeout_s = given(timeout_s, FLUSH_S, "timeout_s", unknown)
         self._ignore(unknown)
         outlet, failed = self._outlet, self.stats().failed
         outlet.hurry()
@@ -235,12 +259,13 @@ class Client(Traceable):
             await asyncio.sleep(0.005)
         return outlet.waiting() + self.stats().failed - failed
 
-    def close(self, timeout_s: float | None = None, **unknown: object) -> int:
+    def close(self, timeout_s: float | None = None, /, **unknown: object) -> int:
         """Deliver for at most ``timeout_s`` (``exit_timeout_s`` by default), then end for good.
 
         Returns:
             Accepted events that never arrived.
         """
+        timeout_s = given(timeout_s, None, "timeout_s", unknown)
         self._ignore(unknown)
         budget_s = self._outlet.begin_close()
         return self._outlet.end_close(self._seconds(timeout_s, budget_s))
@@ -280,7 +305,16 @@ class Client(Traceable):
         return default if found is None else found
 
 
-def _say_why(error: Exception) -> None:
+def given(value: T, default: T, name: str, unknown: dict[str, Any]) -> T:
+    """What was given by position, or else by name.
+
+    Such parameters are positional only, so that the name said once more ends in ``unknown`` and
+    does not raise.
+    """
+    return cast("T", unknown.pop(name, default)) if value is default else value
+
+
+def say_why(error: Exception) -> None:
     """Say that a client does nothing. Of errors that are not ours only the kind is shown."""
     ours = isinstance(error, ConfigurationError)
     say("%s; nothing will be sent", str(error) if ours else class_name(error))

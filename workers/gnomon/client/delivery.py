@@ -1,6 +1,6 @@
-"""What stands between a buffer and a broker: the shapes of a producer and of a spool."""
+"""What stands between a buffer and a broker: the shapes of a handle, a producer and a spool."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from gnomon.client.buffer import Record
@@ -22,8 +22,54 @@ class Outcomes(NamedTuple):
     refused: list[int]
 
 
+class Fault(NamedTuple):
+    """What went wrong with a record, or with a handle as a whole.
+
+    Attributes:
+        word: Its name; ``None``: nothing went wrong, it was asked for.
+        refused: Whether the broker will never take this record. Otherwise it may be tried again.
+        lasting: Whether it stays so for as long as the handle does.
+    """
+
+    word: str | None
+    refused: bool = False
+    lasting: bool = False
+
+
+Report = Callable[[Fault | None], object]
+"""Told what became of a record: ``None`` if it is stored."""
+
+
+class Handle(Protocol):
+    """A connection to Kafka, for whoever has the same brokers. Nothing waits but ``close``.
+
+    Records of one key and topic are stored in the order they were sent, each once, but for those
+    that are purged. Used by one thread at a time; ``close`` may be called by another.
+    """
+
+    def send(self, topic: str, record: Record, report: Report) -> bool:
+        """Hand over one record; ``False``: there is no room."""
+        ...
+
+    def poll(self, timeout_s: float) -> Sequence[Fault]:
+        """Have reported what has become known, waiting at most ``timeout_s`` for any.
+
+        Returns:
+            What went wrong with the handle as a whole.
+        """
+        ...
+
+    def purge(self, *, in_flight: bool) -> None:
+        """Have ``poll`` report soon all that has not been sent yet, and what has been on request."""
+        ...
+
+    def close(self) -> None:
+        """Destroy it. May wait for as long as a look-up of an address takes."""
+        ...
+
+
 class Producer(Protocol):
-    """What the drain needs of Kafka. Used by one thread; nothing waits but ``poll`` and ``close``.
+    """What the drain needs of Kafka. Used by one thread; nothing waits but ``poll``.
 
     Events of one key are stored in the order they were sent, each once, for as long as none is
     reported as ``again``.
@@ -58,12 +104,13 @@ class Producer(Protocol):
         """What went wrong since the last time, by its name."""
         ...
 
-    def __len__(self) -> int:
-        """Records handed over and not reported, ``tell``'s among them."""
+    @property
+    def telling(self) -> int:
+        """How many records given to ``tell`` are neither stored nor given up."""
         ...
 
     def close(self) -> None:
-        """Let go of it, with all that it holds. May take a while."""
+        """Let go of it. Does not wait."""
         ...
 
 

@@ -8,7 +8,6 @@ from gnomon.client.backoff import Backoff
 from gnomon.client.buffer import Buffer, Record
 from gnomon.client.delivery import Outcomes, Producer, UnavailableError
 from gnomon.client.identity import Identity
-from gnomon.client.native import Bell
 from gnomon.client.overflow import Overflow
 from gnomon.client.report import Reporter
 
@@ -20,6 +19,8 @@ SLICE_BYTES: Final = 512 << 10
 """After a slice the loop lets go of the interpreter for ``BREATH_S``: the agent, wanting it, would
 otherwise wait for the interpreter's switch interval, 5 ms."""
 BREATH_S: Final = 0.000_2
+STEP_S: Final = 0.05
+"""After so long in one step the rest waits for the next: other clients have their turn between."""
 WARM_TICKS: Final = 12
 """Empty looks before the loop sleeps and the agent's next event has to wake it."""
 LONGEST_SLEEP_S: Final = 5.0
@@ -30,19 +31,23 @@ HALF_FULL_S: Final = 0.1
 SILENT_S: Final = 5.0
 """No answer for this long is reported."""
 HURRY_S: Final = 0.005
+BUSY_S: Final = 0.002
 FULL_S: Final = 0.05
 PURGE_S: Final = 0.1
 
 
 class Drain:
-    """Moves events until told to stop. All but ``hurry`` and ``stop_at_s`` belongs to the thread that runs it.
+    """Moves events until told to stop, in steps that do not wait for one another.
+
+    All but ``hurry`` and ``stop_at_s`` belongs to the thread that runs it. A broker that hangs or
+    refuses costs a step no more than ``STEP_S`` and ``PURGE_S``.
 
     Args:
         buffer: Where events wait.
         connect: Makes a producer, or raises ``UnavailableError``.
         reporter: Told in a word what keeps events from arriving.
         identity: Put on each event as it is taken.
-        bell: Wakes the loop.
+        breathe: Waits so many seconds, the interpreter being free meanwhile.
         overflow: The spool, if there is one.
         seal: Makes what leaves the buffer unreadable, if it shall be; does not raise.
         clock_s: Monotonic.
@@ -59,7 +64,7 @@ class Drain:
         connect: Callable[[], Producer],
         reporter: Reporter,
         identity: Identity,
-        bell: Bell,
+        breathe: Callable[[float], object],
         overflow: Overflow | None = None,
         seal: Callable[[Sequence[Record]], Sequence[Record]] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
@@ -68,16 +73,17 @@ class Drain:
         self.producer: Producer | None = None
         self.heard = False
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
-        self._identity, self._bell, self._overflow = identity, bell, overflow
+        self._identity, self._breathe, self._overflow = identity, breathe, overflow
         self._seal, self._clock_s = seal, clock_s
         self._flying: dict[int, Record] = {}
         self._next_ticket = 0
         self._alone = 0
-        self._hurry = self._spilling = self._purging = False
+        self._hurry = self._spilling = self._purging = self._asleep = False
         self._backoff = Backoff()
         self._heard_s = self._tried_s = clock_s()
         self._recalled, self._undisturbed = False, True
         self._idle_ticks = 0
+        self._step_until_s = 0.0
 
     @property
     def is_unreachable(self) -> bool:
@@ -89,18 +95,20 @@ class Drain:
         self._hurry = True
         self._backoff.succeeded()
 
-    def step(self) -> None:
-        """Look at everything once, then wait for what comes next."""
+    def step(self) -> float:
+        """Look at everything once; return in how many seconds to look again."""
+        self._awake()
+        self._step_until_s = self._clock_s() + STEP_S
         self._reporter.look()
         self.have_producer()
-        self._hear(0.0)
+        self._hear()
         self._watch()
         if self._overflow is not None:
             if self._spilling:
                 self._spill(self._overflow)
             self._overflow.sync(self._clock_s())
         self._send()
-        self._wait()
+        return self._pace()
 
     def is_through(self) -> bool:
         """Whether it has been told to stop and has nothing more to do, or no more time."""
@@ -112,19 +120,31 @@ class Drain:
             return False
         return self.is_unreachable or not self._buffer.stats().spooled
 
-    def recover(self) -> None:
-        """After an error nobody expected: begin anew with all that is not delivered."""
+    def recover(self) -> float:
+        """After an error nobody expected: begin anew with all that is not delivered, a tick later."""
         self._give_up_producer()
         self._backoff.failed(self._clock_s())
-        self._bell.wait(TICK_S)
+        return TICK_S
 
-    def leave(self) -> None:
-        """Take back what is with the producer; keep it in the spool, or else in the buffer."""
-        self._give_back()
-        if self._overflow is not None:
-            while (records := self._take(SLICE_EVENTS)) and self._overflow.put(records):
-                pass
-            self._overflow.spool.close()
+    def leave(self) -> bool:
+        """Forget what is with the producer; keep it in the spool, or else in the buffer.
+
+        What is forgotten may still arrive, until the producer is closed.
+
+        Returns:
+            Whether that is done; otherwise it is to be called again.
+        """
+        if self.producer is not None:
+            self._settle(self.producer.poll(0.0))
+        self._forget()
+        overflow, until_s = self._overflow, self._clock_s() + STEP_S
+        if overflow is None:
+            return True
+        while (records := self._take(SLICE_EVENTS)) and overflow.put(records):
+            if self._clock_s() >= until_s:
+                return False
+        overflow.spool.close()
+        return True
 
     def have_producer(self) -> None:
         """Make a producer if there is none and it is time to try."""
@@ -135,12 +155,11 @@ class Drain:
                 self._reporter.trouble(str(error))
                 self._backoff.failed(self._clock_s())
 
-    def _hear(self, timeout_s: float) -> None:
+    def _hear(self) -> None:
         """Settle what the producer reports."""
         if (producer := self.producer) is None:
-            self._bell.wait(timeout_s)
             return
-        outcomes = producer.poll(timeout_s)
+        outcomes = producer.poll(0.0)
         if any(outcomes):
             self.heard = True
             self._settle(outcomes)
@@ -220,11 +239,11 @@ class Drain:
 
     def _spill(self, overflow: Overflow) -> None:
         """Move what waits to the spool; what it has no room for goes on waiting."""
-        while not self._is_late and (records := self._take(SLICE_EVENTS)):
+        while not self._is_late and self._has_time and (records := self._take(SLICE_EVENTS)):
             if not overflow.put(records):
                 self._reporter.trouble(overflow.spool.trouble or "the spool is full")
                 return
-            self._bell.wait(BREATH_S)
+            self._breathe(BREATH_S)
 
     def _send(self) -> None:
         """Hand over what waits, the spool's first, as far as there is room."""
@@ -238,12 +257,12 @@ class Drain:
         if overflow and not overflow.under_way and overflow.spool.pending() and self._room > 0:
             records = overflow.chunk(self._next_ticket, self._room)
             self._hand_over(producer, records, flying=False)
-        while not self._spilling and (room := self._room) > 0:
+        while not self._spilling and self._has_time and (room := self._room) > 0:
             if not (records := self._take(min(room, SLICE_EVENTS))):
                 return
             if not self._hand_over(producer, records, flying=True):
                 return
-            self._bell.wait(BREATH_S)
+            self._breathe(BREATH_S)
 
     def _hand_over(self, producer: Producer, records: Sequence[Record], *, flying: bool) -> bool:
         for index, record in enumerate(records):
@@ -267,6 +286,11 @@ class Drain:
     def _is_late(self) -> bool:
         """Whether the time it was given is over."""
         return self.stop_at_s is not None and self._clock_s() >= self.stop_at_s
+
+    @property
+    def _has_time(self) -> bool:
+        """Whether this step may go on."""
+        return self._clock_s() < self._step_until_s
 
     @property
     def _under_way(self) -> int:
@@ -298,6 +322,10 @@ class Drain:
             while self._under_way and self._clock_s() < until_s:
                 self._settle(self.producer.poll(0.01))
         self._purging = False
+        self._forget()
+
+    def _forget(self) -> None:
+        """Book what is with the producer as not delivered."""
         if self._overflow is not None:
             self._overflow.settle()
         self._buffer.put_back(self._landed(sorted(self._flying)))
@@ -308,22 +336,29 @@ class Drain:
         if producer is not None:
             producer.close()
 
-    def _wait(self) -> None:
-        """Wait a tick; less for somebody in a hurry or while the window is full, more if idle."""
+    def _pace(self) -> float:
+        """When to look again: after a tick; sooner if somebody hurries or waits, later if idle."""
         self._idle_ticks = self._idle_ticks + 1 if self._is_idle else 0
         self._hurry = self._hurry and not self._idle_ticks
         full, stopping = self._room <= 0, self.stop_at_s is not None
+        if not self._has_time:
+            return 0.0
         if self._under_way and (self._hurry or stopping or full):
-            self._hear(FULL_S if full else HURRY_S)
-        elif self._idle_ticks > WARM_TICKS and not stopping:
-            self._sleep()
-        else:
-            self._bell.wait(TICK_S)
+            if not full:
+                return HURRY_S
+            # A window full of events that nothing is heard of is not looked at all the time.
+            return BUSY_S if self._clock_s() - self._heard_s < FULL_S else FULL_S
+        if self._idle_ticks > WARM_TICKS and not stopping:
+            return self._sleep()
+        return TICK_S
 
-    def _sleep(self) -> None:
-        """Wait to be woken. The agent's thread only rings while the buffer says ``idle``."""
-        self._buffer.idle = True
-        if not self._buffer and self.stop_at_s is None:  # one may have come before the flag
-            self._bell.wait(LONGEST_SLEEP_S)
+    def _sleep(self) -> float:
+        """Have the agent's next event ring: it only does so while the buffer says ``idle``."""
+        self._asleep = self._buffer.idle = True
+        # One may have come before the flag.
+        return TICK_S if self._buffer or self.stop_at_s is not None else LONGEST_SLEEP_S
+
+    def _awake(self) -> None:
         self._buffer.idle = False
-        self._heard_s = self._clock_s()
+        if self._asleep:
+            self._asleep, self._heard_s = False, self._clock_s()  # nothing was asked meanwhile

@@ -43,7 +43,10 @@ class Living(Protocol):
         ...
 
     def end_close(self, timeout_s: float) -> int:
-        """Wait, then end for good; return how many events did not arrive."""
+        """Wait, then end for good; return how many events did not arrive.
+
+        ``timeout_s`` is negative for what should have ended by now.
+        """
         ...
 
     def hurry(self) -> None:
@@ -110,7 +113,7 @@ def close(those: Iterable[Living]) -> None:
     _exiting.append(os.getpid())
     waits = [(one, time.monotonic() + one.begin_close()) for one in those]
     for one, deadline_s in waits:
-        one.end_close(max(0.0, deadline_s - time.monotonic()))
+        one.end_close(deadline_s - time.monotonic())
 
 
 def _before_fork() -> None:

@@ -26,6 +26,12 @@ def start_thread(run: Callable[[], None]) -> None:
     _original("start_new_thread")(run, ())
 
 
+def thread_id() -> int:
+    """That of the thread it is called in, whatever greenlet runs there."""
+    found: int = _original("get_ident")()
+    return found
+
+
 class Bell:
     """Wakes one waiting thread. ``ring`` never blocks, and may be called from anywhere."""
 

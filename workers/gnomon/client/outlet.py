@@ -1,7 +1,7 @@
 """From an event to the buffer, on the agent's path: check, count; never raise or wait."""
 
 import os
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 
@@ -34,7 +34,7 @@ _SURELY_LARGE: Final = 8 * MAX_EVENT_BYTES
 
 
 class Outlet:
-    """The buffer and the background thread of one client in one process.
+    """The buffer of one client in one process, and what moves its events.
 
     Args:
         config: Where to and how much; without brokers everything here does nothing.
@@ -93,8 +93,12 @@ class Outlet:
     def _prepare(self) -> None:
         lifecycle.close_at_exit(self)
 
-    def emit(self, event: TaskEvent) -> bool:
+    def emit(  # noqa: PLR0911  as few steps as there can be
+        self, event: TaskEvent | None = None, /, **unknown: object
+    ) -> bool:
         """Take ``event`` if it is valid and there is room; otherwise count why not."""
+        if unknown:
+            return self._emit_named(event, unknown)
         try:
             # As few calls as there can be: each costs the agent a twentieth of the whole.
             if type(event) is TaskFinished:
@@ -125,7 +129,15 @@ class Outlet:
             self.refuse(_reason(error))
             return False
 
-    def _emit_other(self, event: TaskEvent) -> bool:
+    def _emit_named(self, event: TaskEvent | None, named: dict[str, object]) -> bool:
+        """``emit`` for what was given by name: only ``event`` can be, and only once."""
+        if event is None:
+            event = cast("TaskEvent | None", named.pop("event", None))
+        if named:
+            self.refuse("unknown argument")
+        return self.emit(event)
+
+    def _emit_other(self, event: TaskEvent | None) -> bool:
         """Take a cancellation, or what is not valid at a glance."""
         if type(event) is TaskCancelled and (size := size_of_cancel(event)) > 0:
             return self.buffer.offer_later((size, event))
@@ -149,9 +161,9 @@ class Outlet:
             return self.offer_large(copy, start=start)
         return self.buffer.offer_start(copy) if start else self.buffer.offer_later(copy)
 
-    def _emit_odd(self, event: TaskEvent) -> bool:
+    def _emit_odd(self, event: TaskEvent | None) -> bool:
         """Take an event about which nothing is known: by what every reader will do."""
-        if type(event) not in _KINDS:
+        if event is None or type(event) not in _KINDS:
             self.refuse("it is no task event")
             return False
         buffer = self.buffer

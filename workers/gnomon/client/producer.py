@@ -1,4 +1,4 @@
-"""The Kafka producer behind the client. Imports confluent-kafka: only the drain thread may."""
+"""The Kafka handle behind clients. Imports confluent-kafka: only the background thread may."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -9,7 +9,7 @@ import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
 from gnomon.client.buffer import Record
-from gnomon.client.delivery import Outcomes, UnavailableError
+from gnomon.client.delivery import Fault, Report, UnavailableError
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "client.id": "gnomon",
@@ -59,34 +59,32 @@ PURGED: Final = frozenset(
 
 
 class _Ear:
-    """Hears what the library has to say.
+    """Hears what the library has to say of the handle as a whole.
 
     Knows no handle: a cycle would be collected, and the handle destroyed, by whatever thread the
     collector runs in.
     """
 
     def __init__(self) -> None:
-        self.outcomes = Outcomes([], [], [])
-        self.word: str | None = None
-        self.broken = False
-
-    def reported(self, ticket: int, error: KafkaError | None, _message: object) -> None:
-        """Called by ``poll`` for each event."""
-        if error is None:
-            self.outcomes.delivered.append(ticket)
-            return
-        code = error.code()
-        self.word = self.word if code in PURGED else error.name()
-        self.broken = self.broken or code in MISSING
-        (self.outcomes.refused if code in REFUSALS else self.outcomes.again).append(ticket)
+        self.faults: list[Fault] = []
 
     def error(self, error: KafkaError) -> None:
         """Called by ``poll`` for errors of the connection."""
-        self.word = error.name()
-        self.broken = self.broken or error.fatal()
+        self.faults.append(Fault(error.name(), lasting=error.fatal()))
 
     def log(self, level: int, pattern: str, *arguments: object) -> None:
         """Called by ``poll`` in place of a logger's method. The client has a line of its own."""
+
+
+def _pass_on(report: Report, error: KafkaError | None, _message: object) -> None:
+    """Called by ``poll`` for each record."""
+    report(None if error is None else _fault(error))
+
+
+def _fault(error: KafkaError) -> Fault:
+    code = error.code()
+    word = None if code in PURGED else error.name()
+    return Fault(word, refused=code in REFUSALS, lasting=code in MISSING)
 
 
 class _Held(msgspec.Struct, gc=False):
@@ -99,12 +97,11 @@ class _Held(msgspec.Struct, gc=False):
     itself: Any = None
 
 
-class KafkaProducer:
-    """An idempotent librdkafka producer for one topic. ``gnomon.client.delivery.Producer``.
+class KafkaHandle:
+    """An idempotent librdkafka producer. ``gnomon.client.delivery.Handle``.
 
     Args:
         brokers: ``host:port`` of each.
-        topic: Where ``send`` writes.
         settings: Put over ``SETTINGS``.
 
     Raises:
@@ -112,9 +109,8 @@ class KafkaProducer:
     """
 
     def __init__(
-        self, brokers: Sequence[str], topic: str, *, settings: Mapping[str, Any] | None = None
+        self, brokers: Sequence[str], *, settings: Mapping[str, Any] | None = None
     ) -> None:
-        self._topic = topic
         self._ear = _Ear()
         given = {**SETTINGS, **(settings or {}), "bootstrap.servers": ",".join(brokers)}
         try:
@@ -126,49 +122,26 @@ class KafkaProducer:
         self._held = _Held(handle)
         self._held.itself = self._held
 
-    @property
-    def broken(self) -> bool:
-        """Whether another must take its place."""
-        return self._ear.broken
-
-    def send(self, ticket: int, record: Record) -> bool:
-        """Hand over one event, to be reported by ``ticket``; ``False``: there is no room."""
+    def send(self, topic: str, record: Record, report: Report) -> bool:
+        """Hand over one record; ``False``: there is no room."""
         try:
             self._held.handle.produce(
-                self._topic,
-                value=record.value,
-                key=record.key,
-                on_delivery=partial(self._ear.reported, ticket),
+                topic, value=record.value, key=record.key, on_delivery=partial(_pass_on, report)
             )
         except BufferError:
             return False
         except KafkaException as error:
-            self._ear.reported(ticket, error.args[0], None)
+            report(_fault(error.args[0]))
         return True
 
-    def tell(self, topic: str, record: Record) -> None:
-        """Hand over a record that nobody asks after."""
-        try:
-            self._held.handle.produce(topic, value=record.value, key=record.key)
-        except (BufferError, KafkaException):
-            return
-
-    def poll(self, timeout_s: float) -> Outcomes:
-        """What has become known since the last time, waiting at most ``timeout_s`` for more."""
+    def poll(self, timeout_s: float) -> Sequence[Fault]:
+        """Have reported what has become known, waiting at most ``timeout_s`` for any."""
         self._held.handle.poll(timeout_s)
-        outcomes, self._ear.outcomes = self._ear.outcomes, Outcomes([], [], [])
-        return outcomes
+        faults, self._ear.faults = self._ear.faults, []
+        return faults
 
-    def purge(self) -> None:
-        """Have ``poll`` report all that is not delivered, to be tried ``again``."""
-        self._take_back(in_flight=True)
-
-    def recall(self) -> None:
-        """Have ``poll`` report what has not been sent yet, to be tried ``again``."""
-        self._take_back(in_flight=False)
-
-    def _take_back(self, *, in_flight: bool) -> None:
-        """Ask for it without waiting for the library's threads.
+    def purge(self, *, in_flight: bool) -> None:
+        """Ask for all that is not stored, without waiting for the library's threads.
 
         One of them may be stuck in the resolver, and the call keeps the interpreter: waiting for
         it would freeze the agent. ``blocking`` means its opposite: ``Producer_purge`` of
@@ -176,16 +149,7 @@ class KafkaProducer:
         """
         self._held.handle.purge(in_queue=True, in_flight=in_flight, blocking=True)
 
-    def word(self) -> str | None:
-        """What went wrong since the last time, by its name."""
-        word, self._ear.word = self._ear.word, None
-        return word
-
-    def __len__(self) -> int:
-        """Records handed over and not reported, ``tell``'s among them."""
-        return len(self._held.handle)
-
     def close(self) -> None:
-        """Destroy the handle. Waits for the library's threads: nobody may wait for this."""
-        self.purge()
+        """Destroy it. Waits for the library's threads: nobody may wait for this."""
+        self.purge(in_flight=True)
         self._held.handle = self._held.itself = None

@@ -1,16 +1,16 @@
-"""The background thread of a client: started by its first event, ended within a time given."""
+"""What moves one client's events in the background thread, and ends within a time given."""
 
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from gnomon.client import lifecycle
+from gnomon.client import hub, lifecycle
 from gnomon.client.buffer import Buffer
 from gnomon.client.bulletin import Bulletin
 from gnomon.client.delivery import Producer, Spool
-from gnomon.client.drain import Drain
+from gnomon.client.drain import HURRY_S, Drain
 from gnomon.client.identity import Identity
-from gnomon.client.native import Bell, start_thread
+from gnomon.client.native import Bell
 from gnomon.client.overflow import Overflow
 from gnomon.client.report import Reporter
 from gnomon.client.waiting import wait_until
@@ -30,12 +30,10 @@ CONNECTING_S: Final = 0.25
 
 
 def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
-    """A ``Connect`` that makes idempotent Kafka producers."""
+    """A ``Connect`` for events of ``topic``, by the process's handle for these brokers."""
 
     def connect() -> Producer:
-        from gnomon.client.producer import KafkaProducer  # noqa: PLC0415  slow: not the agent's time
-
-        return KafkaProducer(brokers, topic)
+        return hub.of_process().handles.share(brokers, topic)
 
     return connect
 
@@ -47,14 +45,14 @@ def _sealer(seal_to: str) -> "Sealer":
 
 
 class Sender:
-    """Owns the thread that moves a buffer's events to Kafka, for one process.
+    """Moves one client's events to Kafka, in the background thread of one process.
 
     ``nudge`` is on the agent's path. A fork leaves the thread behind, so the child drops its
     inherited sender (keeping a reference, since its sockets are the parent's) and makes another.
 
     Args:
         buffer: Where events wait.
-        connect: Makes a producer, in the thread.
+        connect: Gives a producer, in the thread.
         reporter: Writes the log line.
         spool: Makes a spool, in the thread; ``None``: there is none.
         seal_to: Public key, or its file, that what events say is sealed for; ``None``: it is not.
@@ -63,6 +61,8 @@ class Sender:
     Attributes:
         fragile: Whether the thread is at what a fork must not interrupt.
         ended: Whether the thread has done all it will do.
+        wanted: Whether a turn is wanted at once.
+        due_s: When the next turn is due otherwise; the thread's own.
     """
 
     def __init__(
@@ -75,9 +75,9 @@ class Sender:
         seal_to: str | None = None,
         stats_topic: str = "client-stats",
     ) -> None:
-        self.ended = self.fragile = False
+        self.ended = self.fragile = self.wanted = False
+        self.due_s = float("-inf")
         self.identity = Identity()
-        self._bell = Bell()
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._make_spool = spool
         self._sealer = None if seal_to is None else _sealer(seal_to)
@@ -86,6 +86,8 @@ class Sender:
         self._started = self._hurry = False
         self._stop_at_s: float | None = None
         self._drain: Drain | None = None
+        self._connected_by_s = self._last_word_by_s = float("inf")
+        self._left = False
 
     @property
     def unsealed(self) -> int:
@@ -94,14 +96,14 @@ class Sender:
 
     @property
     def started(self) -> bool:
-        """Whether the thread has been started."""
+        """Whether the thread looks after this."""
         return self._started
 
     def nudge(self, at_start: Callable[[], None]) -> None:
-        """Have the thread look at the buffer. ``at_start`` is called if this starts it."""
+        """Have the thread look at the buffer. ``at_start`` is called the first time."""
         self._buffer.idle = False
         if self._started:
-            self._bell.ring()
+            hub.of_process().want(self)
         else:
             self._start(at_start)
 
@@ -110,10 +112,10 @@ class Sender:
         self._hurry = True
         if (drain := self._drain) is not None:
             drain.hurry()
-        self._bell.ring()
+        hub.of_process().want(self)
 
     def stop(self, timeout_s: float) -> None:
-        """Have the thread end as soon as all is delivered, at the latest after ``timeout_s``."""
+        """Have the thread be done as soon as all is delivered, at the latest after ``timeout_s``."""
         reserved_s = min(RESERVED * timeout_s, RESERVED_MOST_S)
         self._stop_at_s = time.monotonic() + timeout_s - reserved_s
         if self._sealer is not None and lifecycle.is_exiting():
@@ -123,9 +125,12 @@ class Sender:
         self.hurry()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end after ``stop``; returns whether it came."""
+        """Wait for the end after ``stop``; returns whether it came.
+
+        ``timeout_s`` may be negative: of several that are waited for, only one gets the grace.
+        """
         return not self._started or wait_until(
-            lambda: self.ended, timeout_s=max(0.0, timeout_s) + GRACE_S
+            lambda: self.ended, timeout_s=max(0.0, timeout_s + GRACE_S)
         )
 
     def _start(self, at_start: Callable[[], None]) -> None:
@@ -135,31 +140,28 @@ class Sender:
             return
         self._started = self.fragile = True
         at_start()
-        try:
-            start_thread(self._run)
-        except RuntimeError:  # the interpreter is ending
-            self.fragile, self.ended = False, True
+        hub.of_process().add(self)
 
-    def _run(self) -> None:
-        """The thread."""
-        producer: Producer | None = None
+    def turn(self) -> float | None:
+        """One step, of the thread: ``gnomon.client.hub.Member``."""
+        wait_s: float | None = None
         try:
-            drain = self._prepare()
-            connected_by_s = time.monotonic() + CONNECTING_S
-            while not drain.is_through():
-                self._step(drain)
-                if self.fragile:
-                    self.fragile = not drain.heard and time.monotonic() < connected_by_s
-            if self._sealer is not None:
-                self._sealer.late = True  # what is left has a fraction of a second
-            drain.leave()
-            producer = drain.producer
-            if producer is not None and not drain.is_unreachable:
-                self._bulletin.last(producer, LAST_WORD_S)
+            if self._drain is None:
+                self._drain = self._prepare()
+            if self._left or self._drain.is_through():
+                wait_s = self._leave(self._drain)
+            else:
+                wait_s = self._step(self._drain)
         except Exception as error:  # the thread's edge: nobody is above to catch it
             self._reporter.trouble(type(error).__name__)
-        finally:
-            self.fragile, self.ended = False, True
+        if wait_s is None:
+            self.give_up()
+        return wait_s
+
+    def give_up(self) -> None:
+        """There is no more to do, or nobody to do it."""
+        self.fragile, self.ended = False, True
+        producer = None if self._drain is None else self._drain.producer
         if producer is not None and not lifecycle.is_exiting():
             producer.close()  # at the end of the process it is the system's to tidy up
 
@@ -177,7 +179,7 @@ class Sender:
             connect=self._connect,
             reporter=self._reporter,
             identity=self.identity,
-            bell=self._bell,
+            breathe=Bell().wait,
             overflow=overflow,
             seal=None if self._sealer is None else self._sealer.seal,
         )
@@ -188,23 +190,44 @@ class Sender:
         drain.stop_at_s = self._stop_at_s
         if self._hurry:
             drain.hurry()
+        self._connected_by_s = time.monotonic() + CONNECTING_S
         return drain
 
-    def _step(self, drain: Drain) -> None:
+    def _step(self, drain: Drain) -> float:
         try:
-            drain.step()
+            wait_s = drain.step()
             if drain.producer is not None and not drain.is_unreachable:
                 self._bulletin.now_and_then(drain.producer)
         except Exception as error:  # a process edge: the agent's events must go on being moved
             self._reporter.trouble(type(error).__name__)
-            drain.recover()
+            wait_s = drain.recover()
+        if self.fragile:
+            self.fragile = not drain.heard and time.monotonic() < self._connected_by_s
+        return wait_s
+
+    def _leave(self, drain: Drain) -> float | None:
+        """Give up what waits, then say the last word; ``None``: it is stored, or no time is left."""
+        if not self._left:
+            if self._sealer is not None:
+                self._sealer.late = True  # what is left has a fraction of a second
+            if not drain.leave():
+                return 0.0
+            self._left = True
+            if drain.producer is None or drain.is_unreachable:
+                return None
+            self._bulletin.last(drain.producer)
+            self._last_word_by_s = time.monotonic() + LAST_WORD_S
+        if (producer := drain.producer) is None:
+            return None
+        producer.poll(0.0)
+        return HURRY_S if producer.telling and time.monotonic() < self._last_word_by_s else None
 
 
 class Nobody(Sender):
     """In the place of a sender that could not be made: nothing is moved, nothing can fail."""
 
     def __init__(self) -> None:
-        self.ended, self.fragile = True, False
+        self.ended, self.fragile, self.wanted = True, False, False
         self._started, self._sealer = False, None
 
     def nudge(self, at_start: Callable[[], None]) -> None:

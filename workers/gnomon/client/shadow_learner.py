@@ -40,7 +40,7 @@ class ShadowLearner:
             client,
         )
 
-    def execute_task(self, *args: Any, **kwargs: Any) -> Any:
+    def execute_task(self, /, *args: Any, **kwargs: Any) -> Any:
         """The agent's own ``execute_task``; to be awaited or iterated if that is."""
         execute = self._production_agent.execute_task
         task = args[0] if args else kwargs.get("task")

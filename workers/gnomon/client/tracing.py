@@ -78,6 +78,7 @@ class MakesTasks(Protocol):
     def task(
         self,
         task_type: str,
+        /,
         *,
         agent_id: str | None = None,
         estimate_s: float | None = None,
@@ -93,21 +94,24 @@ class Traceable(Shared):
     __slots__ = ()
 
     @overload
-    def traced(self, name: F) -> F: ...
+    def traced(self, name: F, /) -> F: ...
 
     @overload
     def traced(
         self,
         name: str | None = None,
+        /,
         *,
         agent_id: str | None = None,
         estimate_s: float | None = None,
         context: Mapping[str, ContextValue] | None = None,
+        **unknown: object,
     ) -> Callable[[F], F]: ...
 
     def traced(
         self: MakesTasks,
         name: str | F | None = None,
+        /,
         *,
         agent_id: str | None = None,
         estimate_s: float | None = None,
@@ -130,6 +134,8 @@ class Traceable(Shared):
             unknown: Counted as invalid and ignored.
         """
         refuse = self._outlet.refuse
+        if name is None:
+            name = cast("str | None", unknown.pop("name", None))
         if unknown:
             refuse("unknown argument")
 

@@ -3,9 +3,17 @@
 import time
 from collections.abc import Callable
 
+from gnomon.client import hub
+
 
 def wait_until(done: Callable[[], bool], *, timeout_s: float) -> bool:
-    """Look every few milliseconds whether ``done``, for at most ``timeout_s``."""
+    """Look every few milliseconds whether ``done``, for at most ``timeout_s``.
+
+    Once only in the background thread, as by a finalizer that the collector runs there: it would
+    wait for itself.
+    """
+    if hub.is_here():
+        return done()
     deadline_s = time.monotonic() + timeout_s
     while not done():
         if time.monotonic() >= deadline_s:

@@ -8,13 +8,18 @@ import msgspec
 from gnomon import codec
 from gnomon.comparison.achieved import Achieved, by_version, of_newest
 from gnomon.events import Comparison
+from gnomon.runtime.impact import ProductionImpact
 from gnomon.runtime.overview import read_ledger
 from gnomon.runtime.reading import as_json, read_topic
 from gnomon.topics import COMPARISONS, TOPICS
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found. Tasks are those that started; ``seconds`` is wall time of the run."""
+    """What a replay found. Tasks are those that started; ``seconds`` is wall time of the run.
+
+    ``production_impact`` is of the last isolation drill with the same data folder; ``None``: there
+    was none.
+    """
 
     tasks: int
     ledger: dict[str, int]
@@ -22,9 +27,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     shadow: Achieved
     seconds: float
     tasks_per_s: float
+    production_impact: ProductionImpact | None
 
 
-async def build_report(*, brokers: str, prefix: str, tasks: int, seconds: float) -> Report:
+async def build_report(
+    *, brokers: str, prefix: str, tasks: int, seconds: float, impact: ProductionImpact | None
+) -> Report:
     """Read what the stages wrote and sum it up."""
     decisions = [
         codec.decode_comparison(record.value or b"")
@@ -32,13 +40,17 @@ async def build_report(*, brokers: str, prefix: str, tasks: int, seconds: float)
             brokers=brokers, topic=prefix + COMPARISONS.name, follow=False
         )
     ]
-    return summed_up(
-        decisions, await read_ledger(brokers=brokers, prefix=prefix), tasks=tasks, seconds=seconds
-    )
+    ledger = await read_ledger(brokers=brokers, prefix=prefix)
+    return summed_up(decisions, ledger, tasks=tasks, seconds=seconds, impact=impact)
 
 
 def summed_up(
-    decisions: Sequence[Comparison], ledger: dict[str, int], *, tasks: int, seconds: float
+    decisions: Sequence[Comparison],
+    ledger: dict[str, int],
+    *,
+    tasks: int,
+    seconds: float,
+    impact: ProductionImpact | None,
 ) -> Report:
     """The report of ``decisions``."""
     return Report(
@@ -48,6 +60,7 @@ def summed_up(
         shadow=of_newest(decisions, name="shadow"),
         seconds=round(seconds, 3),
         tasks_per_s=round(tasks / seconds, 1) if seconds else 0.0,
+        production_impact=impact,
     )
 
 

@@ -1,0 +1,107 @@
+"""Kafka for all clients of a process, in memory: what clients with the same brokers share."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from gnomon.client import handles
+from gnomon.client.buffer import Record
+from gnomon.client.delivery import Fault, Handle, Report
+
+_PURGED: Final = Fault(None)
+
+
+class MemoryHandle:
+    """``gnomon.client.delivery.Handle``: it stores what it is sent when it is polled.
+
+    Attributes:
+        brokers: Whose it is.
+        stored: Topic and value of each record, in order.
+        hanging: Topics of which nothing is answered.
+        missing: Topics that are not there.
+        faults: What the next ``poll`` says is wrong with the handle.
+        stuck_s: How long each ``poll`` keeps its caller.
+        in_flight: How many records of hanging topics count as sent.
+        closed: How often it was closed.
+        purges: Whether each purge was of what is in flight too.
+    """
+
+    def __init__(self, brokers: tuple[str, ...]) -> None:
+        self.brokers = brokers
+        self.stored: list[tuple[str, bytes]] = []
+        self.hanging: set[str] = set()
+        self.missing: set[str] = set()
+        self.faults: list[Fault] = []
+        self.stuck_s = 0.0
+        self.in_flight = self.closed = 0
+        self.purges: list[bool] = []
+        self._waiting: list[tuple[str, Record, Report]] = []
+        self._purged: list[Report] = []
+
+    def send(self, topic: str, record: Record, report: Report) -> bool:
+        self._waiting.append((topic, record, report))
+        return True
+
+    def poll(self, timeout_s: float) -> Sequence[Fault]:
+        time.sleep(self.stuck_s)
+        purged, self._purged = self._purged, []
+        for report in purged:
+            report(_PURGED)
+        waiting, self._waiting = self._waiting, []
+        for topic, record, report in waiting:
+            if topic in self.hanging:
+                self._waiting.append((topic, record, report))
+            elif topic in self.missing:
+                report(Fault("_UNKNOWN_TOPIC", lasting=True))
+            else:
+                self.stored.append((topic, record.value))
+                report(None)
+        faults, self.faults = self.faults, []
+        return faults
+
+    def purge(self, *, in_flight: bool) -> None:
+        self.purges.append(in_flight)
+        left = 0 if in_flight else self.in_flight
+        self._purged += [report for _, _, report in self._waiting[left:]]
+        del self._waiting[left:]
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def values(self, topic: str) -> list[bytes]:
+        return [value for where, value in self.stored if where == topic]
+
+
+class Opened:
+    """To be put over ``gnomon.client.handles.open_kafka``: remembers every handle.
+
+    Args:
+        real: Whether they are librdkafka's.
+    """
+
+    def __init__(self, *, real: bool = False) -> None:
+        self.all: list[Handle] = []
+        self.in_memory: list[MemoryHandle] = []
+        self._open = handles.open_kafka if real else self._in_memory
+
+    def __call__(self, brokers: tuple[str, ...]) -> Handle:
+        made = self._open(brokers)
+        self.all.append(made)
+        return made
+
+    def _in_memory(self, brokers: tuple[str, ...]) -> Handle:
+        made = MemoryHandle(brokers)
+        self.in_memory.append(made)
+        return made
+
+
+def background_threads() -> int:
+    """How many threads of this process look after clients."""
+    found = 0
+    for top in sys._current_frames().values():
+        frame = top
+        while frame.f_back is not None and frame.f_code.co_name != "_run":
+            frame = frame.f_back
+        found += frame.f_code.co_filename.endswith("gnomon/client/hub.py")
+    return found
