@@ -21,7 +21,8 @@ class CountingStage:
 
     ``x`` as a value is refused; on ``!…`` it raises, with the state spoilt, naming the value;
     ``+n`` makes an output of more than n bytes.
-    ``raises_left`` bounds how often; ``hangs`` is awaited before each batch.
+    ``raises_left`` bounds how often; ``hangs`` is awaited before each batch; ``turns`` has the
+    partition of each.
     """
 
     name: str = "counting"
@@ -36,6 +37,7 @@ class CountingStage:
     on_tick: Outputs | None = None
     ticks: int = 0
     largest_batch: int = 0
+    turns: list[int] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
 
     async def start(self) -> None:
@@ -51,6 +53,7 @@ class CountingStage:
         if self.failures_left:
             self.failures_left -= 1
             raise TransientError("the world is bad")
+        self.turns += [record.partition for record in records[:1]]
         if self.hangs is not None:
             await self.hangs()
         self.largest_batch = max(self.largest_batch, len(records))

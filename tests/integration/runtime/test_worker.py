@@ -28,6 +28,23 @@ async def test_each_record_is_folded_once_and_in_order(bench: Bench) -> None:
     await bench.expect(1000)
 
 
+async def test_a_partition_with_much_to_read_lets_the_others_begin(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no room for its second batch, which came in one fetch with the first of the others."""
+    monkeypatch.setattr("gnomon.runtime.partition.MAX_QUEUED", 1)
+    monkeypatch.setattr("gnomon.runtime.inbox.HOLD_AFTER_S", 60.0)
+    await bench.send([b"v"] * 400)
+    gate = asyncio.Event()
+    stage = CountingStage(hangs=gate.wait)
+
+    await bench.start(stage, batch_max_records=10)
+
+    await eventually(lambda: set(stage.turns) == {0, 1, 2, 3}, what="all have begun")
+    gate.set()
+    await bench.expect(100)
+
+
 async def test_a_stopped_worker_leaves_its_state_to_the_next(bench: Bench) -> None:
     first = await bench.start()
     await bench.send([b"v"] * 400)

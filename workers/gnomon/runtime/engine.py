@@ -117,6 +117,8 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         fetcher._fetch_min_bytes = GATHERED_BYTES if gathering else 1  # noqa: SLF001
         fetcher._fetch_max_wait_ms = self.load.wait_ms(len(numbers))  # noqa: SLF001
         for tp, records in fetched.items():
+            if tp in fetcher._records:  # noqa: SLF001  the others have their turn before its rest
+                fetcher._records.move_to_end(tp)  # noqa: SLF001  as above
             if records:
                 last = records[-1]
                 batches[tp] = Batch(
