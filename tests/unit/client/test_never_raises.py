@@ -222,6 +222,23 @@ async def test_a_keyword_of_any_name_is_counted_and_ignored(client: Client, word
     assert (stats.delivered, stats.dropped_invalid) == (9, counted + 1)
 
 
+@pytest.mark.parametrize("word", COLLISIONS)
+def test_so_is_one_that_a_task_does_not_know(
+    client: Client, published: Published, word: str
+) -> None:
+    odd: dict[str, Any] = {word: "odd"}
+    task = client.task("x").begin(**odd)
+    task.link(f"00-{'a' * 32}-{'b' * 16}-01", **odd)
+    task.fail("Broken", **odd)
+    task.end(**odd)
+    client.start("x").cancel("why", **odd)
+    client.flush(5)
+
+    assert client.stats().dropped_invalid == 5
+    assert [e.error_type for e in published() if isinstance(e, TaskFinished)] == ["Broken"]
+    assert [e.reason for e in published() if isinstance(e, TaskCancelled)] == ["why"]
+
+
 async def test_all_that_is_not_given_by_position_may_be_given_by_name(
     client: Client, published: Published
 ) -> None:

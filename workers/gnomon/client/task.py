@@ -94,8 +94,13 @@ class Task(Shared):
             return self._given_id
         return later.task_id(self._owner.id_prefix, self._number)
 
-    def begin(self, started_at_ms: int | None = None) -> Self:
+    def begin(self, /, started_at_ms: int | None = None, **unknown: object) -> Self:
         """Start the clock and publish the start, now or (a replay) at ``started_at_ms``."""
+        self._ignore(unknown)
+        return self._begin(started_at_ms)
+
+    def _begin(self, started_at_ms: int | None = None) -> Self:
+        """``begin``, which ``with`` is spared the keywords of."""
         if self._begun is not None or self._over:
             self._renew()
         owner, task_type, agent_id = self._owner, self._task_type, self._agent_id
@@ -140,11 +145,19 @@ class Task(Shared):
         self._t0_ns = perf_counter_ns()
         return self
 
-    def end(self, *, finished_at_ms: int | None = None, duration_s: float | None = None) -> None:
+    def end(
+        self,
+        /,
+        *,
+        finished_at_ms: int | None = None,
+        duration_s: float | None = None,
+        **unknown: object,
+    ) -> None:
         """Stop the clock and publish the end; once only.
 
         What is not given is measured; of given times the duration follows.
         """
+        self._ignore(unknown)
         if finished_at_ms is not None or duration_s is not None:
             self._end_as_said(finished_at_ms, duration_s)
         else:
@@ -179,8 +192,9 @@ class Task(Shared):
             self._over = True
             self._owner.refuse("finished_at_ms and duration_s must fit the start")
 
-    def cancel(self, reason: str = "") -> None:
+    def cancel(self, /, reason: str = "", **unknown: object) -> None:
         """The task will have no outcome. Published at once."""
+        self._ignore(unknown)
         begun = self._begun
         if begun is None or self._over:
             return self._refuse_end()
@@ -227,15 +241,17 @@ class Task(Shared):
             self._said_size += add_outcome(said, outcome, self._owner.refuse)
         return None
 
-    def fail(self, error_type: str | BaseException | None = None) -> None:
+    def fail(self, /, error_type: str | BaseException | None = None, **unknown: object) -> None:
         """The task has not succeeded. Published when it ends."""
+        self._ignore(unknown)
         if self._over:
             return self._owner.refuse("the task has ended before")
         self._said_size += add_failure(self._saying(), error_type, self._owner.refuse)
         return None
 
-    def link(self, traceparent: str) -> None:
+    def link(self, /, traceparent: str = "", **unknown: object) -> None:
         """The W3C Trace Context around it; by default that of OpenTelemetry's current span."""
+        self._ignore(unknown)
         if not tracing.is_traceparent(traceparent):
             return self._owner.refuse("traceparent must be as in W3C Trace Context")
         self._link = traceparent
@@ -243,7 +259,7 @@ class Task(Shared):
             self._saying()["traceparent"] = traceparent
         return None
 
-    __enter__ = begin
+    __enter__ = _begin
 
     def __exit__(
         self,
@@ -274,6 +290,11 @@ class Task(Shared):
         return Task(
             self._owner, self._task_type, self._agent_id, None, self._estimate_s, self._context
         )
+
+    def _ignore(self, unknown: Fields) -> None:
+        """Count keywords that nobody knows."""
+        if unknown:
+            self._owner.refuse("unknown argument")
 
     def _refuse_context(self, count: int) -> None:
         for _ in range(count):
