@@ -1,5 +1,7 @@
 """Fetched records, and where reading stands after them, are what aiokafka's own are."""
 
+import gc
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -222,6 +224,24 @@ def test_a_partition_that_was_paused_or_moved_gives_nothing() -> None:
     assert result.getall() == []
     assert not result.has_more()
     assert elsewhere.position == 2
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_what_was_fetched_is_let_go_of_at_once(moved: int) -> None:
+    """Not by the garbage collector, which comes round late where few containers are made."""
+    fetched.install()
+    records, partition = reader([Part("plain"), Part("plain")]), _Partition(0)
+    result = fetcher.FetchResult(TP, assignment=partition, partition_records=records, backoff=0)
+    held = weakref.ref(records)
+    del records
+    gc.disable()
+    try:
+        assert len(result.getall(4)) == 4
+        partition.position += moved
+        assert len(result.getall(4)) == (0 if moved else 2)
+        assert held() is None
+    finally:
+        gc.enable()
 
 
 def test_records_are_lean() -> None:

@@ -80,6 +80,14 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
         self._most = most
         return next(self._records_iterator, [])
 
+    def close(self) -> None:
+        """Let go of what was fetched.
+
+        The iterator and this refer to each other: megabytes would stay until the garbage collector
+        comes round to them.
+        """
+        self._records_iterator.close()
+
     def _unpack_records(self) -> Iterator[Run]:
         batches: _Batches = self._records
         found: Run = []
@@ -147,12 +155,16 @@ class _Result(fetcher.FetchResult):  # type: ignore[misc]  # untyped
     def getall(self, max_records: int | None = None) -> Run:
         """Up to ``max_records``; the position is moved behind them."""
         records = self._partition_records
-        if not self.check_assignment(self._topic_partition) or records is None:
+        if records is None:
+            return []
+        if not self.check_assignment(self._topic_partition):
+            records.close()
             return []
         most = sys.maxsize if max_records is None else max_records
         run = records.run(most)
         self._update_position()
         if len(run) < most:
+            records.close()
             self._partition_records = None
         return run
 
