@@ -72,7 +72,6 @@ ROWS = (
             speaks="kafka",
             events=2,
             bulk=MILLION,
-            carries=True,
         ),
         *ALL,
     ),
