@@ -1,0 +1,127 @@
+"""Keywords that nobody knows, and what may be given by name: counted, never raised."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from gnomon.client import Client, MemoryClient
+from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+
+
+@pytest.fixture
+def client(any_client: Client) -> Client:
+    """All of these hold for both kinds of client."""
+    return any_client
+
+
+Published = Callable[[], list[TaskEvent]]
+"""What a client has published."""
+
+
+def end(**changes: Any) -> TaskFinished:
+    fields: dict[str, Any] = {
+        "agent_id": "a",
+        "task_id": "t",
+        "task_type": "x",
+        "started_at_ms": 1_000,
+        "finished_at_ms": 2_000,
+        "duration_s": 1.0,
+        "succeeded": True,
+    }
+    return TaskFinished(**fields | changes)
+
+
+COLLISIONS = ["self", "cls", "this is no name", "task", "task_type", "event", "timeout_s", "kind"]
+
+
+@pytest.mark.parametrize("word", COLLISIONS)
+async def test_a_keyword_of_any_name_is_counted_and_ignored(client: Client, word: str) -> None:
+    """Also one that says again what was said by position."""
+    odd: dict[str, Any] = {word: "odd"}
+    with client.task("x", **odd), client.task("y", **odd):
+        pass
+    client.finish(client.start("x", **odd), **odd)
+    client.cancel(client.start("x", **odd), "for a reason", **odd)
+    assert client.emit(end(), **odd)
+    client.stats(**odd)
+    assert client.flush(5, **odd) == 0
+    assert await client.aflush(5, **odd) == 0
+    client.traced("x", **odd)
+    counted = 11 if word in {"self", "task"} else 10  # any other is an outcome
+    if isinstance(client, MemoryClient):
+        client.events(TaskStarted, **odd)
+        client.clear(**odd)
+        counted += 2
+    assert client.close(5, **odd) == 0
+
+    stats = client.stats()
+    assert (stats.delivered, stats.dropped_invalid) == (9, counted + 1)
+
+
+@pytest.mark.parametrize("word", COLLISIONS)
+def test_so_is_one_that_a_task_does_not_know(
+    client: Client, published: Published, word: str
+) -> None:
+    odd: dict[str, Any] = {word: "odd"}
+    task = client.task("x").begin(**odd)
+    task.link(f"00-{'a' * 32}-{'b' * 16}-01", **odd)
+    task.fail("Broken", **odd)
+    task.end(**odd)
+    client.start("x").cancel("why", **odd)
+    client.flush(5)
+
+    assert client.stats().dropped_invalid == 5
+    assert [e.error_type for e in published() if isinstance(e, TaskFinished)] == ["Broken"]
+    assert [e.reason for e in published() if isinstance(e, TaskCancelled)] == ["why"]
+
+
+async def test_all_that_is_not_given_by_position_may_be_given_by_name(
+    client: Client, published: Published
+) -> None:
+    named: dict[str, Any] = {"task": client.start(task_type="x")}
+    client.finish(**named, note="n")
+    client.cancel(task=client.start(task_type="y"), reason="why")
+    with client.task(task_type="z"):
+        pass
+    assert client.emit(event=end())
+
+    @client.traced(name="named")
+    def function() -> None: ...
+
+    function()
+    assert client.flush(timeout_s=5) == await client.aflush(timeout_s=5) == 0
+
+    types = [e.task_type for e in published() if isinstance(e, TaskStarted)]
+    assert types == ["x", "y", "z", "named"]
+    assert [e.reason for e in published() if isinstance(e, TaskCancelled)] == ["why"]
+    assert client.close(timeout_s=5) == 0
+    assert client.stats().dropped_invalid == 0
+
+
+@pytest.mark.parametrize("word", ["self", "brokers", "environ", "cls", "no such"])
+def test_so_is_one_of_whatever_makes_a_client(memory: Any, word: str) -> None:
+    odd: dict[str, Any] = {word: "odd"}
+    environ = {"GNOMON_BROKERS": "one:9092", "GNOMON_AGENT_ID": "a"}
+    clients = [
+        Client("one:9092", **odd),
+        Client.from_env(environ, **odd),
+        MemoryClient(**odd),
+        MemoryClient.from_env(environ, **odd),
+    ]
+    for client in clients:
+        assert client.enabled
+        assert client.stats().dropped_invalid == 1
+        client.close()
+
+
+async def test_without_what_it_needs_a_call_is_counted(client: Client) -> None:
+    with client.task():
+        pass
+    client.start()
+    client.finish()
+    client.cancel()
+    assert not client.emit()
+
+    assert client.stats().accepted == 0
+    assert client.stats().dropped_invalid >= 5
