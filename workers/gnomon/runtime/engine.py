@@ -271,7 +271,7 @@ def create_app(
         broker_request_timeout=max(40.0, settings.session_timeout_s * 2),
         broker_max_poll_interval=300.0,
         broker_commit_interval=3600.0,
-        consumer_max_fetch_size=8 << 20,
+        consumer_max_fetch_size=2 << 20,
         consumer_auto_offset_reset="earliest",
         stream_buffer_maxsize=8,
         stream_wait_empty=False,
