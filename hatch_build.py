@@ -18,6 +18,9 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path("workers")
 MODULES = (
+    "gnomon.packed.records",
+    "gnomon.packed.rows",
+    "gnomon.features.names",
     "gnomon.features.native",
     "gnomon.features.jsontext",
     "gnomon.features.eventjson",

@@ -44,12 +44,20 @@ def event_time_ms(event: TaskEvent) -> int:
     return event.cancelled_at_ms if isinstance(event, TaskCancelled) else event.finished_at_ms
 
 
-DecodeAll = Callable[[list[Any]], list[TaskEvent]]
+DecodeAll = Callable[[Sequence[SourceRecord]], Sequence[TaskEvent]]
 """``decode_all``, and what does the same."""
 
 
-def decode_all(values: list[Any]) -> list[TaskEvent]:
-    """All events in ``values``; raises what ``decode_task_event`` does."""
+def decode_all(records: Sequence[SourceRecord]) -> Sequence[TaskEvent]:
+    """All events in ``records``.
+
+    Raises:
+        TypeError: A record has no value.
+        Exception: One of ``UNDECODABLE``, for one that is too large or no event.
+    """
+    values: list[Any] = [record.value for record in records]
+    if len(max(values, key=len, default=b"")) > MAX_EVENT_BYTES:
+        raise msgspec.DecodeError("too many bytes")
     return [decode_task_event(value) for value in values]
 
 
@@ -63,12 +71,10 @@ def read_task_events(
 
     Args:
         records: One batch.
-        decode: How all of its values are decoded.
+        decode: How all of them are decoded.
     """
-    values: list[Any] = [record.value for record in records]
     try:
-        if len(max(values, key=len, default=b"")) <= MAX_EVENT_BYTES:
-            return records, decode(values), ()
+        return records, decode(records), ()
     except (*UNDECODABLE, TypeError):
         pass  # one of them is not; which one costs a second look at all
     read = [(record, _read(record.value)) for record in records]

@@ -246,10 +246,13 @@ def test_what_was_fetched_is_let_go_of_at_once(moved: int) -> None:
 
 def test_records_are_lean() -> None:
     fetched.install()
-    records = reader([Part("plain")])
+    records = reader([Part("plain")]).run(3)
 
-    lean = fetched.FetchedRecord if compiled.recordbatch is None else recordbatch.FetchedRecord
-    assert [type(record) for record in records] == [lean] * 3
+    assert len(records) == 3
+    if compiled.recordbatch is None:
+        assert [type(record) for record in records] == [fetched.FetchedRecord] * 3
+    else:
+        assert type(records).__name__ == "PackedRecords"
 
 
 @pytest.mark.skipif(not recordbatch, reason="gnomon.runtime.recordbatch was not compiled here")

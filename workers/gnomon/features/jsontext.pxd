@@ -1,17 +1,14 @@
-"""A buffer that JSON is written into, and what can be written."""
+"""What JSON can be made of."""
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, strlen
 
+from gnomon.features.names cimport Slice
+from gnomon.packed.rows cimport Text
+
 cdef enum:
     # Room behind a string: the numbers and names up to the next one take less than half of it.
     SPARE = 2048
-
-
-cdef struct Text:
-    char* at
-    Py_ssize_t n
-    Py_ssize_t room
 
 
 cdef inline void put(Text* text, const char* literal) noexcept:
@@ -21,8 +18,7 @@ cdef inline void put(Text* text, const char* literal) noexcept:
     text.n += n
 
 
-cdef int reserve(Text* text, Py_ssize_t more) except -1
-cdef int put_string(Text* text, str value) except -1
+cdef int put_string(Text* text, const Slice* value) except -1
 cdef int put_any(Text* text, object value) except -1
 cdef void put_whole(Text* text, int64_t value) noexcept
 cdef void put_double(Text* text, double value) noexcept

@@ -7,10 +7,11 @@ is computed here, as nobody can check 1,234 written-down numbers by reading them
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.stdlib cimport realloc
 from libc.string cimport memcpy, memmove, memset
+
+from gnomon.packed.rows cimport reserve
 
 from gnomon import codec
 
@@ -47,26 +48,13 @@ cdef int _compute_powers() except -1:
 _compute_powers()
 
 
-cdef int reserve(Text* text, Py_ssize_t more) except -1:
-    """Make room for ``more`` bytes."""
-    cdef void* moved
-    if text.n + more <= text.room:
-        return 0
-    text.room = 2 * (text.n + more)
-    moved = realloc(text.at, text.room)
-    if moved == NULL:
-        raise MemoryError
-    text.at = <char*>moved
-    return 0
-
-
-cdef int put_string(Text* text, str value) except -1:
-    """A string, and behind it as much room as there was: msgspec escapes what has to be."""
-    cdef Py_ssize_t n, i
-    cdef const unsigned char* at = <const unsigned char*>PyUnicode_AsUTF8AndSize(value, &n)
+cdef int put_string(Text* text, const Slice* value) except -1:
+    """A string in UTF-8, and behind it as much room as there was: msgspec escapes what has to be."""
+    cdef const unsigned char* at = <const unsigned char*>value.at
+    cdef Py_ssize_t n = value.n, i
     for i in range(n):
         if at[i] < 0x20 or at[i] == c'"' or at[i] == c"\\":
-            return put_any(text, value)
+            return put_any(text, PyUnicode_DecodeUTF8(value.at, n, NULL))
     reserve(text, n + SPARE)
     text.at[text.n] = c'"'
     memcpy(text.at + text.n + 1, at, n)

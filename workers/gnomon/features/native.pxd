@@ -13,6 +13,10 @@ cdef extern from *:
     ctypedef unsigned long long uint128 "gnomon_uint128"
 
 
+cdef enum:
+    UNKNOWN = -1
+
+
 cdef struct Finish:
     int64_t time_ms
     int64_t duration_ns
@@ -116,7 +120,7 @@ cdef class Agent:
 
     cdef bint begin_task(
         self,
-        str task_id,
+        int64_t key,
         str task_type,
         int64_t t,
         int64_t appended_ms,
@@ -125,7 +129,7 @@ cdef class Agent:
     ) except -1
     cdef int finish_task(
         self,
-        str task_id,
+        int64_t key,
         str task_type,
         int64_t time_ms,
         double duration_s,
@@ -134,7 +138,7 @@ cdef class Agent:
         int64_t kept_ms,
     ) except -1
     cdef int cancel_task(
-        self, str task_id, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
+        self, int64_t key, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
     ) except -1
     cdef int hour(self, int64_t as_of_ms, Hour* hour, int64_t* last_ms) except -1
     cdef int64_t decay_ms(self, int64_t as_of_ms) except -2
@@ -167,4 +171,5 @@ cdef class Agent:
     cdef int read_flights(self, bytes keys, bytes starts) except -1
 
 
-cdef int32_t mark_of(bint succeeded, object reviews, object deployed) except -1
+cdef int64_t task_key(const char* task_id, Py_ssize_t n) noexcept
+cdef int32_t mark_of(bint succeeded, int64_t reviews, int deployed) noexcept

@@ -126,16 +126,15 @@ cdef inline object known_or_none(double value):
     return None if isnan(value) else value
 
 
-cdef int64_t task_key(str task_id) except -1:
+cdef int64_t task_key(const char* task_id, Py_ssize_t n) noexcept:
     """``tasks.task_key``: the id's bytes behind a 1 as one number, modulo 2**63 - 25.
 
     Eight bytes at a time from the top; 2**64 is 50 modulo the prime.
     """
-    cdef Py_ssize_t n, at, i
-    cdef const unsigned char* text = <const unsigned char*>PyUnicode_AsUTF8AndSize(task_id, &n)
+    cdef const unsigned char* text = <const unsigned char*>task_id
+    cdef Py_ssize_t at = n & ~<Py_ssize_t>7, i
     cdef uint64_t key, word = 1
     cdef uint128 sum
-    at = n & ~<Py_ssize_t>7
     for i in range(n - 1, at - 1, -1):
         word = word << 8 | text[i]
     key = word % PRIME
@@ -149,6 +148,12 @@ cdef int64_t task_key(str task_id) except -1:
         if key >= PRIME:
             key -= PRIME
     return <int64_t>key
+
+
+cdef int64_t key_of(str task_id) except -1:
+    cdef Py_ssize_t n
+    cdef const char* text = PyUnicode_AsUTF8AndSize(task_id, &n)
+    return task_key(text, n)
 
 
 # The last runs ----------------------------------------------------------------------------------
@@ -258,7 +263,12 @@ cdef class Agent:
     def start(self, event, int64_t appended_ms, int64_t kept_ms):
         cdef Known known
         if not self.begin_task(
-            event.task_id, event.task_type, event.started_at_ms, appended_ms, kept_ms, &known
+            key_of(event.task_id),
+            event.task_type,
+            event.started_at_ms,
+            appended_ms,
+            kept_ms,
+            &known,
         ):
             return None
         return figures_of(&known.hour) + (
@@ -270,11 +280,14 @@ cdef class Agent:
         )
 
     def finish(self, event, int64_t appended_ms, int64_t kept_ms):
+        reviews, deployed = event.code_review_iterations, event.deployment_succeeded
         cdef int32_t mark = mark_of(
-            event.succeeded, event.code_review_iterations, event.deployment_succeeded
+            event.succeeded,
+            UNKNOWN if reviews is None else reviews,
+            UNKNOWN if deployed is None else deployed,
         )
         self.finish_task(
-            event.task_id,
+            key_of(event.task_id),
             event.task_type,
             event.finished_at_ms,
             event.duration_s,
@@ -284,11 +297,11 @@ cdef class Agent:
         )
 
     def cancel(self, event, int64_t appended_ms, int64_t kept_ms):
-        self.cancel_task(event.task_id, event.cancelled_at_ms, appended_ms, kept_ms)
+        self.cancel_task(key_of(event.task_id), event.cancelled_at_ms, appended_ms, kept_ms)
 
     cdef bint begin_task(
         self,
-        str task_id,
+        int64_t key,
         str task_type,
         int64_t t,
         int64_t appended_ms,
@@ -296,7 +309,6 @@ cdef class Agent:
         Known* known,
     ) except -1:
         """``start``; False if it is a repeat."""
-        cdef int64_t key = task_key(task_id)
         cdef int64_t kept_from_ms = self.advance(t, appended_ms, kept_ms)
         cdef int64_t flights_from_ms = kept_from_ms - FLIGHT_LONGER_MS
         cdef int64_t after_ms, last_ms
@@ -325,7 +337,7 @@ cdef class Agent:
 
     cdef int finish_task(
         self,
-        str task_id,
+        int64_t key,
         str task_type,
         int64_t time_ms,
         double duration_s,
@@ -334,7 +346,6 @@ cdef class Agent:
         int64_t kept_ms,
     ) except -1:
         """``finish``."""
-        cdef int64_t key = task_key(task_id)
         cdef int64_t duration_ns = <int64_t>(duration_s * 1e9 + 0.5)
         cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         if not self.end_finished(key, time_ms, kept_from_ms):
@@ -352,10 +363,9 @@ cdef class Agent:
         return 0
 
     cdef int cancel_task(
-        self, str task_id, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
+        self, int64_t key, int64_t time_ms, int64_t appended_ms, int64_t kept_ms
     ) except -1:
         """``cancel``."""
-        cdef int64_t key = task_key(task_id)
         cdef int64_t kept_from_ms = self.advance(time_ms, appended_ms, kept_ms)
         self.land(key)
         self.end_cancelled(key, time_ms, kept_from_ms)
@@ -823,11 +833,11 @@ cdef tuple averages_of(const Averages* runs):
     return (runs.n, known_or_none(runs.mean_s), known_or_none(runs.success_rate))
 
 
-cdef int32_t mark_of(bint succeeded, object reviews, object deployed) except -1:
-    """``window.mark``."""
+cdef int32_t mark_of(bint succeeded, int64_t reviews, int deployed) noexcept:
+    """``window.mark``; what is not told is ``UNKNOWN``."""
     cdef int32_t code = SUCCEEDED if succeeded else 0
-    if deployed is not None:
+    if deployed != UNKNOWN:
         code |= DEPLOYED_WELL if deployed else DEPLOYED_BADLY
-    if reviews is None:
+    if reviews == UNKNOWN:
         return code
     return <int32_t>reviews << MARK_BITS | code | REVIEWED

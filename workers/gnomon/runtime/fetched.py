@@ -22,7 +22,7 @@ from gnomon.records import Headers, SourceRecord
 from gnomon.runtime import compiled
 
 Run = list[SourceRecord]
-"""Records that follow one another."""
+"""Records that follow one another; or ``PackedRecords``, which do what is asked of a list here."""
 Next = Callable[[int], Run]
 """Up to so many more of one batch; fewer, if there are no more."""
 
@@ -101,7 +101,11 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
             if self._has_records(batch):
                 take = self._taking_in_c(batches.frame) if in_c else self._taking(batch)
                 while True:
-                    found += take(self._most - len(found))
+                    more = take(self._most - len(found))
+                    if found:
+                        found += more
+                    else:
+                        found = more
                     if len(found) < self._most:
                         break  # asked again after its end, aiokafka's batch would begin anew
                     self.next_fetch_offset = found[-1].offset + 1

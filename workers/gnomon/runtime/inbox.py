@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
@@ -69,7 +70,7 @@ class Inbox:
                 waiting.cancel()
         self._wake.clear()
 
-    def take(self, offsets: Mapping[str, int], *, partition: int) -> list[SourceRecord]:
+    def take(self, offsets: Mapping[str, int], *, partition: int) -> Sequence[SourceRecord]:
         """All records that wait, from ``offsets`` on: the next one to fold, by topic.
 
         Raises:
@@ -87,7 +88,10 @@ class Inbox:
             if records[0].offset < done:
                 records = [record for record in records if record.offset >= done]
             if records:
-                taken.extend(records)
+                if taken:
+                    taken += records
+                else:
+                    taken = cast("list[SourceRecord]", records)  # nobody else has them now
                 following[batch.topic] = records[-1].offset + 1
         self._emptied()
         if self._held:

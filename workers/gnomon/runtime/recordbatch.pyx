@@ -13,6 +13,9 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int16_t, int32_t, int64_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+from gnomon.packed.records cimport PackedRecords, Record
+from gnomon.packed.rows cimport PackedRows, Row
+
 from time import time
 
 from aiokafka.errors import CorruptRecordException
@@ -119,20 +122,25 @@ cdef inline Py_ssize_t varint_size(int64_t value) noexcept:
     return n
 
 
-cdef inline Py_ssize_t size_of(object data) except -2:
-    """Bytes of a key or a value; -1 where there is none."""
-    if data is None:
-        return -1
-    if type(data) is not bytes:
-        raise TypeError(f"expected bytes, got {type(data).__name__}")
-    return PyBytes_GET_SIZE(data)
+cdef struct Data:
+    const char* at
+    Py_ssize_t n  # -1 where there is none
 
 
-cdef inline char* put_data(char* at, object data, Py_ssize_t n) noexcept:
-    at = put_varint(at, n)
-    if n > 0:
-        memcpy(at, PyBytes_AS_STRING(data), n)
-        at += n
+cdef inline Data data_of(object given) except *:
+    """Where a key or a value lies."""
+    if given is None:
+        return Data(NULL, -1)
+    if type(given) is not bytes:
+        raise TypeError(f"expected bytes, got {type(given).__name__}")
+    return Data(PyBytes_AS_STRING(given), PyBytes_GET_SIZE(given))
+
+
+cdef inline char* put_data(char* at, Data data) noexcept:
+    at = put_varint(at, data.n)
+    if data.n > 0:
+        memcpy(at, data.at, data.n)
+        at += data.n
     return at
 
 
@@ -156,24 +164,51 @@ cdef class RecordBatch:
     def size_bytes(self):
         return self._n
 
-    def fill(self, list rows, Py_ssize_t start):
-        cdef Py_ssize_t at, needed = self._n, n = len(rows)
+    def fill(self, rows, Py_ssize_t start):
         cdef int64_t now_ms = <int64_t>(<double>time() * 1000)
+        if type(rows) is PackedRows:
+            return self._fill_packed(rows, start, now_ms)
+        return self._fill(rows, start, now_ms)
+
+    cdef Py_ssize_t _fill(self, list rows, Py_ssize_t start, int64_t now_ms) except -1:
+        cdef Py_ssize_t at, needed = self._n, n = len(rows)
         cdef tuple row
         for at in range(start, n):
             row = rows[at]
-            needed += OVERHEAD + max(size_of(row[0]), 0) + max(size_of(row[1]), 0)
+            needed += OVERHEAD + max(data_of(row[0]).n, 0) + max(data_of(row[1]).n, 0)
             if needed >= self._most:
                 break  # the first of all may be larger, and makes room for itself
         self._reserve(min(needed, self._most))
         for at in range(start, n):
             row = rows[at]
-            if not self._add(row[0], row[1], (), now_ms):
+            if not self._add(data_of(row[0]), data_of(row[1]), (), now_ms):
+                return at
+        return n
+
+    cdef Py_ssize_t _fill_packed(
+        self, PackedRows rows, Py_ssize_t start, int64_t now_ms
+    ) except -1:
+        cdef Py_ssize_t at, n = rows.n
+        cdef const char* text = rows.text.at
+        cdef const Row* row
+        if start < n:
+            at = self._n + rows.text.n - rows.items[start].at + OVERHEAD * (n - start)
+            self._reserve(min(at, self._most))
+        for at in range(start, n):
+            row = &rows.items[at]
+            if not self._add(
+                Data(text + row.at, row.key_n),
+                Data(text + row.at + row.key_n, row.value_n),
+                (),
+                now_ms,
+            ):
                 return at
         return n
 
     def take(self, key, value, headers):
-        return self._add(key, value, tuple(headers), <int64_t>(<double>time() * 1000))
+        return self._add(
+            data_of(key), data_of(value), tuple(headers), <int64_t>(<double>time() * 1000)
+        )
 
     def build(self, int64_t producer_id, int16_t epoch, int32_t sequence):
         cdef char* at
@@ -200,13 +235,13 @@ cdef class RecordBatch:
             PyByteArray_Resize(self._data, n)
         return 0
 
-    cdef bint _add(self, object key, object value, tuple headers, int64_t now_ms) except -1:
-        cdef Py_ssize_t key_n = size_of(key), value_n = size_of(value), body, needed
+    cdef bint _add(self, Data key, Data value, tuple headers, int64_t now_ms) except -1:
+        cdef Py_ssize_t body, needed
         cdef int64_t after_ms = now_ms - self._first_ms if self.count else 0
         cdef bytes said = headers_bytes(headers) if headers else b"\0"
         cdef char* at
         body = 1 + varint_size(after_ms) + varint_size(self.count) + PyBytes_GET_SIZE(said)
-        body += varint_size(key_n) + max(key_n, 0) + varint_size(value_n) + max(value_n, 0)
+        body += varint_size(key.n) + max(key.n, 0) + varint_size(value.n) + max(value.n, 0)
         needed = self._n + varint_size(body) + body
         if needed >= self._most and self.count:
             return False
@@ -217,7 +252,7 @@ cdef class RecordBatch:
         at = put_varint(PyByteArray_AS_STRING(self._data) + self._n, body)
         at[0] = 0
         at = put_varint(put_varint(at + 1, after_ms), self.count)
-        at = put_data(put_data(at, key, key_n), value, value_n)
+        at = put_data(put_data(at, key), value)
         memcpy(at, PyBytes_AS_STRING(said), PyBytes_GET_SIZE(said))
         self._n = needed
         self.count += 1
@@ -229,29 +264,12 @@ cdef bytes headers_bytes(tuple headers):
     written = [PyBytes_FromStringAndSize(number, put_varint(number, len(headers)) - number)]
     for name, value in headers:
         for data in (name.encode(), value):
-            n = put_varint(number, size_of(data)) - number
+            n = put_varint(number, data_of(data).n) - number
             written += (PyBytes_FromStringAndSize(number, n), data or b"")
     return b"".join(written)
 
 
 # Read -------------------------------------------------------------------------------------------
-
-
-@cython.final
-@cython.no_gc
-@cython.freelist(4096)
-cdef class FetchedRecord:
-    """``fetched.FetchedRecord``."""
-
-    cdef readonly str topic
-    cdef readonly int partition
-    cdef readonly int64_t offset, timestamp
-    cdef readonly object key, value, headers
-
-    def __init__(self, str topic, int partition, offset, timestamp, key, value, headers):
-        self.topic, self.partition = topic, partition
-        self.offset, self.timestamp = offset, timestamp
-        self.key, self.value, self.headers = key, value, headers
 
 
 cdef struct Cursor:
@@ -272,20 +290,22 @@ cdef inline int64_t varint(Cursor* from_) except? -1:
     raise CorruptRecordException("a number has no end")
 
 
-cdef inline bytes data_of(Cursor* from_):
+cdef inline int pass_data(Cursor* from_, const char** at, int32_t* size) except -1:
+    """Pass a key or a value, and say where it is."""
     cdef int64_t n = varint(from_)
-    cdef bytes data
-    if n < 0:
-        return None
     if n > from_.end - from_.at:
         raise CorruptRecordException("a field is longer than its batch")
-    data = PyBytes_FromStringAndSize(from_.at, n)
-    from_.at += n
-    return data
+    at[0], size[0] = NULL, -1
+    if n >= 0:
+        at[0], size[0] = from_.at, <int32_t>n
+        from_.at += n
+    return 0
 
 
 cdef tuple headers_of(Cursor* from_):
     cdef int64_t n = varint(from_), size
+    cdef const char* data
+    cdef int32_t data_n
     if not n:
         return ()
     if n < 0:
@@ -297,7 +317,8 @@ cdef tuple headers_of(Cursor* from_):
             raise CorruptRecordException(f"Invalid header key size {size}")
         name = PyUnicode_DecodeUTF8(from_.at, size, NULL)
         from_.at += size
-        found.append((name, data_of(from_)))
+        pass_data(from_, &data, &data_n)
+        found.append((name, None if data == NULL else data[:data_n]))
         n -= 1
     return tuple(found)
 
@@ -311,6 +332,7 @@ cdef class Reader:
     """
 
     cdef Py_buffer _frame
+    cdef object _owner
     cdef bint _held, _begun
     cdef str _topic
     cdef int _partition, _left
@@ -320,6 +342,7 @@ cdef class Reader:
     def __init__(self, frame, str topic, int partition, int64_t start):
         PyObject_GetBuffer(frame, &self._frame, PyBUF_SIMPLE)
         self._held = True
+        self._owner = frame
         if self._frame.len < HEADER:
             raise CorruptRecordException("a batch is shorter than its header")
         self._topic, self._partition, self._start = topic, partition, start
@@ -340,39 +363,44 @@ cdef class Reader:
         cdef Cursor cursor = Cursor(head + self._at, head + self._frame.len)
         cdef int64_t base = get64(head), first_ms = get64(head + 27), last_ms = get64(head + 35)
         cdef bint appended = get16(head + ATTRIBUTES_AT) & APPEND_TIME != 0
-        cdef FetchedRecord record
-        cdef list found = []
-        while len(found) < most:
+        cdef PackedRecords found = PackedRecords(self._topic, self._partition)
+        cdef Record record
+        cdef tuple headers
+        found.owned_by(self._owner)
+        while found.n < most:
             if self._left <= 0:
                 if cursor.at != cursor.end:
                     raise CorruptRecordException(
                         f"{cursor.end - cursor.at} unconsumed bytes after all records consumed"
                     )
                 break
-            record = self._next(&cursor, base, first_ms)
+            headers = next_of(&cursor, &record, base, first_ms)
             if appended:
-                record.timestamp = last_ms
+                record.timestamp_ms = last_ms
             self._left -= 1
             self._at = cursor.at - head
             if self._begun or record.offset >= self._start:
                 self._begun = True
-                found.append(record)
+                found.add()[0] = record
+                if headers:
+                    found.put_headers(headers)
         return found
 
-    cdef FetchedRecord _next(self, Cursor* cursor, int64_t base, int64_t first_ms):
-        cdef FetchedRecord record = FetchedRecord.__new__(FetchedRecord)
-        cdef int64_t n = varint(cursor)
-        cdef const char* begin = cursor.at
-        varint(cursor)  # attributes, of which there are none
-        record.topic, record.partition = self._topic, self._partition
-        record.timestamp = first_ms + varint(cursor)
-        record.offset = base + varint(cursor)
-        record.key = data_of(cursor)
-        record.value = data_of(cursor)
-        record.headers = headers_of(cursor)
-        if cursor.at - begin != n:
-            raise CorruptRecordException(f"Invalid record size: {n}")
-        return record
+
+cdef tuple next_of(Cursor* cursor, Record* record, int64_t base, int64_t first_ms):
+    """Read the next record; its headers."""
+    cdef int64_t n = varint(cursor)
+    cdef const char* begin = cursor.at
+    cdef tuple headers
+    varint(cursor)  # attributes, of which there are none
+    record.timestamp_ms = first_ms + varint(cursor)
+    record.offset = base + varint(cursor)
+    pass_data(cursor, &record.key, &record.key_n)
+    pass_data(cursor, &record.value, &record.value_n)
+    headers = headers_of(cursor)
+    if cursor.at - begin != n:
+        raise CorruptRecordException(f"Invalid record size: {n}")
+    return headers
 
 
 def intact(frame):

@@ -1,0 +1,32 @@
+"""Rows to write, and the buffer they are written into."""
+
+cimport cython
+from libc.stdint cimport int32_t
+
+
+cdef struct Text:
+    char* at
+    Py_ssize_t n
+    Py_ssize_t room
+
+
+cdef struct Row:
+    Py_ssize_t at  # of the key in the text; the value follows
+    int32_t key_n, value_n
+
+
+@cython.final
+@cython.no_gc
+cdef class PackedRows:
+    """A sequence of ``Keyed``; each row has a key and a value."""
+
+    cdef Text text
+    cdef Row* items
+    cdef Py_ssize_t n
+    cdef Py_ssize_t _room
+
+    cdef int begin(self, const char* key, Py_ssize_t n) except -1
+    cdef void end(self) noexcept
+
+
+cdef int reserve(Text* text, Py_ssize_t more) except -1
