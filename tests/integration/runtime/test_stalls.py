@@ -216,3 +216,31 @@ async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
         return (await bench.written()).get(0) == list(range(1, 4101))
 
     await eventually(all_of_it, what="the one that hung is done too")
+
+
+async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_began_without_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after Faust has paused it for a while, because its own queue was full."""
+    poll = engine._BatchConsumer.getmany
+
+    def long_poll(consumer: Any, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature
+        return poll(consumer, 60.0)
+
+    monkeypatch.setattr(engine._BatchConsumer, "getmany", long_poll)
+    worker = await bench.start()
+    for turn in (1, 2, 3):
+        engine.hold(worker._app, 0, True)
+        await bench.send([b"v"] * 4)
+
+        async def others(turn: int = turn) -> bool:
+            written = await bench.written()
+            return [len(written.get(p, ())) for p in range(4)] == [turn - 1, turn, turn, turn]
+
+        await eventually(others, what="a poll has begun without it")
+        engine.hold(worker._app, 0, False)
+
+        async def all_of_it(turn: int = turn) -> bool:
+            return len((await bench.written()).get(0, ())) == turn
+
+        await eventually(all_of_it, what="it is read")

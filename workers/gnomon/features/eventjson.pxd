@@ -29,7 +29,7 @@ cdef class Events:
     """A sequence of ``TaskEvent``."""
 
     cdef Event* items
-    cdef Py_ssize_t n
+    cdef Py_ssize_t n, room
     cdef object owner  # of the bytes
 
     cdef Event* add(self, int64_t timestamp_ms) noexcept

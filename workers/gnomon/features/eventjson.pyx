@@ -12,7 +12,7 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport INFINITY, NAN, isnan
 from libc.stdint cimport int64_t
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcmp, memset, strlen
 
 from gnomon.features.names cimport Slice, name_of
@@ -64,7 +64,7 @@ cdef class Events:
         for at in range(self.n):
             Py_XDECREF(self.items[at].context)
             Py_XDECREF(self.items[at].whole)
-        free(self.items)
+        release(self.items, self.room)
 
     def __len__(self):
         return self.n
@@ -115,7 +115,7 @@ cdef class Events:
         return event
 
     cdef int reserve(self, Py_ssize_t n) except -1:
-        self.items = <Event*>calloc(max(n, <Py_ssize_t>1), sizeof(Event))
+        self.items = held(n, &self.room)
         if self.items == NULL:
             raise MemoryError
         return 0
@@ -131,6 +131,35 @@ cdef class Events:
             blank(event, timestamp_ms)
             take(event, _decode(PyBytes_FromStringAndSize(value, n)))
         return 0
+
+
+# The memory of the last batch is kept for the next: new memory costs page faults.
+cdef enum:
+    SPARE_EVENTS = 1 << 15
+
+cdef Event* _spare = NULL
+cdef Py_ssize_t _spare_room = 0
+
+
+cdef Event* held(Py_ssize_t n, Py_ssize_t* room) noexcept:
+    """Memory for ``n``; NULL if there is none."""
+    global _spare, _spare_room
+    cdef Event* found = _spare
+    if n <= _spare_room:
+        room[0] = _spare_room
+        _spare, _spare_room = NULL, 0
+        return found
+    room[0] = n
+    return <Event*>malloc(max(n, <Py_ssize_t>1) * sizeof(Event))
+
+
+cdef void release(Event* items, Py_ssize_t room) noexcept:
+    global _spare, _spare_room
+    if _spare_room < room <= SPARE_EVENTS:
+        free(_spare)
+        _spare, _spare_room = items, room
+    else:
+        free(items)
 
 
 cdef object text_of(const Slice* slice):

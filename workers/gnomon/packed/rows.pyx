@@ -7,10 +7,26 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
 
 
+cdef enum:
+    SPARE_BYTES = 8 << 20
+
+cdef Text _spare = Text(NULL, 0, 0)  # what the last rows no longer need: new memory costs page faults
+
+
 cdef class PackedRows:
+    def __cinit__(self):
+        global _spare
+        self.text = _spare
+        _spare = Text(NULL, 0, 0)
+
     def __dealloc__(self):
-        free(self.text.at)
+        global _spare
         free(self.items)
+        if _spare.room < self.text.room <= SPARE_BYTES:
+            free(_spare.at)
+            _spare = Text(self.text.at, 0, self.text.room)
+        else:
+            free(self.text.at)
 
     def __len__(self):
         return self.n

@@ -17,5 +17,5 @@ def give_memory_back() -> None:
     except (OSError, AttributeError):
         return
     mallopt(_ARENA_MAX, 1)
-    mallopt(_MMAP_THRESHOLD, _THRESHOLD_BYTES)
-    mallopt(_TRIM_THRESHOLD, _THRESHOLD_BYTES)
+    mallopt(_MMAP_THRESHOLD, 3 << 19)
+    mallopt(_TRIM_THRESHOLD, 8 << 20)

@@ -39,8 +39,8 @@ AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
 """Told all partitions this worker owns, and the generation of the group in which it does."""
 
 
-HELD_POLL_S = 0.05
-"""A poll for some partitions does not see that another is no longer held, so it is a short one."""
+SOME_POLL_S = 0.02
+"""A poll for some partitions does not see that another goes on again, so it is a short one."""
 METADATA_AGE_MS = 3_000
 GATHERED_BYTES = 1 << 20
 """So much is handed on at once, however long it could wait for more."""
@@ -57,7 +57,6 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.handed_out_to: dict[TP, int] = {}
         self.load = Load(cast("BatchTransport", self.transport).gather_ms)
-        self.held: set[int] = set()
 
     async def start(self) -> None:
         self._thread_started.set()
@@ -105,8 +104,8 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
-        if self.held:
-            timeout = HELD_POLL_S
+        if len(active_partitions) < len(consumer.assignment()):  # held here, or paused by Faust
+            timeout = SOME_POLL_S
         fetched = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
         )
@@ -157,7 +156,6 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         """Begin again where the group left off: what was handed out since no longer counts."""
         committed = await super().seek_to_committed()
         self.handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
-        self.held.clear()
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -205,10 +203,8 @@ def hold(app: faust.App, partition: int, held: bool) -> None:  # noqa: FBT001  a
     consumer = cast(_BatchConsumer, app.consumer)
     tps = {tp for tp in consumer.assignment() if tp.partition == partition}
     if held:
-        consumer.reading.held.add(partition)
         consumer.pause_partitions(tps)
     else:
-        consumer.reading.held.discard(partition)
         consumer.resume_partitions(tps)
 
 

@@ -61,7 +61,10 @@ async def _next_chunk(
         fetched: dict[Any, list[Any]] = await consumer.getmany(
             tp, timeout_ms=500, max_records=CHUNK_RECORDS
         )
-        if records := [r for r in fetched.get(tp, []) if r.offset < end]:
+        records = fetched.get(tp, [])
+        if records and records[-1].offset >= end:
+            records = [record for record in records if record.offset < end]
+        if records:
             return records
         if await consumer.position(tp) == position and loop.time() > deadline:
             raise BrokerUnavailableError(

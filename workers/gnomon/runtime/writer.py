@@ -65,8 +65,8 @@ class TransactionalWriter:
         """Write all of ``outputs`` and commit ``offsets``, or none of both.
 
         Args:
-            outputs: Records by base topic name; each goes to this partition's number, unless its
-                topic is one of those partitioned by key.
+            outputs: Records by base topic name, which are taken out of it; each goes to this
+                partition's number, unless its topic is one of those partitioned by key.
             offsets: Next offset to read, by full topic name; empty for outputs of a tick.
 
         Raises:
@@ -103,7 +103,10 @@ class TransactionalWriter:
 
     async def _batches(self, outputs: Outputs) -> Batches:
         batches: Batches = defaultdict(list)
-        for name, records in outputs.by_topic.items():
+        # In batches they are there a second time: megabytes, until the transaction has ended.
+        by_topic, outputs.by_topic = outputs.by_topic, {}
+        while by_topic:
+            name, records = by_topic.popitem()
             topic = self._prefix + name
             if records and name in outputs.by_key:
                 for partition, part in (await self._by_key(topic, records)).items():
