@@ -221,7 +221,7 @@ async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
 async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_began_without_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As after Faust has paused it for a while, because its own queue was full."""
+    """What was fetched for it would lie there until that poll's time is over."""
     poll = engine._BatchConsumer.getmany
 
     def long_poll(consumer: Any, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature

@@ -104,7 +104,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         timeout: float | None = None,  # noqa: ASYNC109  Faust's signature
         max_records: int | None = None,
     ) -> dict[TP, Batch]:
-        if len(active_partitions) < len(consumer.assignment()):  # held here, or paused by Faust
+        if len(active_partitions) < len(consumer.assignment()):  # some are held
             timeout = SOME_POLL_S
         fetched = await super()._fetch_records(
             consumer, active_partitions, timeout=timeout, max_records=max_records
@@ -180,6 +180,13 @@ class _BatchConsumer(driver.Consumer):
         message.acked = True
         self._unacked_messages.discard(message)
         return True
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Wait for room, as Faust does too once a queue is full.
+
+        It would pause the partition before that. With all of them paused it sleeps for a second,
+        however soon there is room again.
+        """
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
         """Do nothing: offsets are committed with the outputs they led to."""
