@@ -153,6 +153,7 @@ class Bench:
             "AGENT_SINK": f"{sink}agent-features",
             "PARTITIONS": str(PARTITIONS),
             "RUN": sink.strip("-"),
+            "FOLDER": str(self.folder),
         }
         await self._measure(
             name,

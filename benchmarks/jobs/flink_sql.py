@@ -14,6 +14,9 @@ for name, value in {
     "parallelism.default": os.environ.get("SLOTS", "2"),
     "table.exec.source.idle-timeout": "30 s",
     "execution.checkpointing.interval": "5 s",
+    # In its memory Flink keeps 5 MB of them; a job with more fails, and does all since the last again.
+    "execution.checkpointing.storage": "filesystem",
+    "execution.checkpointing.dir": f"file://{os.environ['FOLDER']}/{os.environ['RUN']}-checkpoints",
     "pipeline.object-reuse": "true",
 }.items():
     config.set(name, value)
