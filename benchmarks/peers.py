@@ -57,7 +57,7 @@ PEERS = (
         name="flink",
         packages=("apache-flink==2.2.0",),
         argv=(str(JOBS / "flink_sql.py"),),
-        events=120_000,
+        events=480_000,
         by_event_time=True,
         hour_only=True,
     ),

@@ -224,13 +224,13 @@ async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_bega
     """What was fetched for it would lie there until that poll's time is over."""
     poll = engine._BatchConsumer.getmany
 
-    def long_poll(consumer: Any, timeout: float) -> Any:  # noqa: ASYNC109  Faust's signature
+    def long_poll(consumer: Any, timeout: float) -> Any:
         return poll(consumer, 60.0)
 
     monkeypatch.setattr(engine._BatchConsumer, "getmany", long_poll)
     worker = await bench.start()
     for turn in (1, 2, 3):
-        engine.hold(worker._app, 0, True)
+        engine.hold(worker._app, 0, held=True)
         await bench.send([b"v"] * 4)
 
         async def others(turn: int = turn) -> bool:
@@ -238,7 +238,7 @@ async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_bega
             return [len(written.get(p, ())) for p in range(4)] == [turn - 1, turn, turn, turn]
 
         await eventually(others, what="a poll has begun without it")
-        engine.hold(worker._app, 0, False)
+        engine.hold(worker._app, 0, held=False)
 
         async def all_of_it(turn: int = turn) -> bool:
             return len((await bench.written()).get(0, ())) == turn

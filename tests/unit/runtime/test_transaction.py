@@ -29,6 +29,7 @@ APIS = {
     26: "end",
     28: "commit",
 }
+DUPLICATE = kafka.DuplicateSequenceNumber.errno
 FIRST, SECOND = 1, 2
 """Of ``transaction.version``."""
 
@@ -232,6 +233,60 @@ async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
         (77, 5, 2),
         (77, 5, 3),
     ]
+
+
+async def test_batches_after_the_first_are_sent_at_once(broker: Kafka) -> None:
+    """As many as Kafka knows when they come again; the first alone, so that it knows the producer."""
+    producer = await started()
+    gate = broker.gates["produce"] = asyncio.Event()
+    batches = [filled(b"%d" % number) for number in range(8)]
+    writing = asyncio.create_task(producer.write({OUT: batches}, {}, group="g"))
+    seen = []
+    while not writing.done():
+        await all_has_settled()
+        seen.append([name for name, _ in broker.asked].count("produce"))
+        opened, gate = gate, asyncio.Event()
+        broker.gates["produce"] = gate
+        opened.set()
+
+    assert seen[:3] == [1, 6, 8]
+
+
+OUT_OF_ORDER = kafka.OutOfOrderSequenceNumber.errno
+
+
+@pytest.mark.parametrize(
+    ("answers", "again"),
+    [
+        ([0, kafka.NotLeaderForPartitionError.errno, OUT_OF_ORDER, OUT_OF_ORDER], [1, 2, 3]),
+        ([0, kafka.KafkaConnectionError("closed"), 0, 0], [1]),
+        ([0, 0, kafka.RequestTimedOutError(), OUT_OF_ORDER], [2, 3]),
+        ([0, 0, 0, kafka.KafkaConnectionError("closed"), DUPLICATE], [3]),
+    ],
+)
+async def test_what_was_sent_at_once_and_not_stored_is_sent_again_in_order(
+    answers: list[Any], again: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    producer = await started()
+    broker.requests.clear()
+    broker.answers["produce"] = answers
+
+    await producer.write({OUT: [filled(b"%d" % n) for n in range(4)]}, {}, group="g")
+
+    sent = [batch(r).base_sequence for r in broker.requests if r.API_KEY == 0]
+    assert sent == [0, 1, 2, 3, *again]
+    assert broker.requests[-1].transaction_result is True
+
+
+async def test_one_of_those_sent_at_once_is_refused(broker: Kafka) -> None:
+    broker.answers["produce"] = [0, kafka.MessageSizeTooLargeError.errno, OUT_OF_ORDER] * 2
+    producer = await started()
+
+    with pytest.raises(kafka.MessageSizeTooLargeError):
+        await producer.write({OUT: [filled(b"1")] * 3}, {}, group="g")
+
+    assert broker.requests[-1].transaction_result is False
 
 
 def batch(request: Any) -> Any:

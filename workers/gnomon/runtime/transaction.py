@@ -42,6 +42,8 @@ GIVE_UP_S: Final = 25.0
 SOON_S: Final = 0.003
 """When to ask again, the first time, where the transaction before is still being completed."""
 BACKOFF_S: Final = 0.05
+REMEMBERED: Final = 5
+"""The last batches of a producer that Kafka knows when they come again."""
 SETTLE_S: Final = 1.0
 """How long what is on its way is waited for by who is cancelled: nothing may come after the abort."""
 
@@ -215,15 +217,31 @@ class TransactionalProducer:
         return [ended.error_code]
 
     async def _store(self, batches: Batches) -> None:
-        """Send the first batch of each partition, then the second of each, and so on."""
-        for turn in range(max(map(len, batches.values()))):
-            due: dict[TopicPartition, bytearray] = {}
-            for tp, those in batches.items():
-                if turn < len(those):
-                    sequence = self._sequences.get(tp, 0)
-                    self._sequences[tp] = (sequence + those[turn].count) % SEQUENCES
-                    due[tp] = those[turn].build(*self._owner[1:], sequence)
-            await self._until_done(partial(self._produce, due))
+        """Send the first batch of each partition, and when it is stored those after it.
+
+        A partition that knows the producer takes nothing out of order, so of those after the first
+        as many are sent at once as it remembers.
+        """
+        turns = [self._turn(batches, at) for at in range(max(map(len, batches.values())))]
+        await self._until_done(partial(self._produce, turns[0]))
+        for start in range(1, len(turns), REMEMBERED):
+            sent = turns[start : start + REMEMBERED]
+            answers = await asyncio.gather(*map(self._produce, sent), return_exceptions=True)
+            for due, answer in zip(sent, answers, strict=True):
+                if isinstance(answer, BaseException) and not isinstance(answer, KafkaError):
+                    raise answer
+                if isinstance(answer, KafkaError) or any(answer):
+                    await self._until_done(partial(self._produce, due))
+
+    def _turn(self, batches: Batches, at: int) -> Mapping[TopicPartition, bytearray]:
+        """The batches at ``at``, built: numbered on from those before."""
+        due: dict[TopicPartition, bytearray] = {}
+        for tp, those in batches.items():
+            if at < len(those):
+                sequence = self._sequences.get(tp, 0)
+                self._sequences[tp] = (sequence + those[at].count) % SEQUENCES
+                due[tp] = those[at].build(*self._owner[1:], sequence)
+        return due
 
     async def _produce(self, due: Mapping[TopicPartition, bytearray]) -> Codes:
         nodes: defaultdict[int, dict[TopicPartition, bytearray]] = defaultdict(dict)
