@@ -24,6 +24,7 @@ MODULES = (
     "gnomon.features.native",
     "gnomon.features.jsontext",
     "gnomon.features.eventjson",
+    "gnomon.features.packedevents",
     "gnomon.features.batch",
     "gnomon.runtime.recordbatch",
 )

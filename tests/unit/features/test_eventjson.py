@@ -24,13 +24,13 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-eventjson: Any = memory.COMPILED and importlib.import_module("gnomon.features.eventjson")
+packedevents: Any = memory.COMPILED and importlib.import_module("gnomon.features.packedevents")
 T0 = 1_760_000_000_000
 
 
 def compiled(*values: bytes) -> Any:
     """The sequence of events that a loop in C reads."""
-    return eventjson.decode([Record(value, timestamp=T0) for value in values])
+    return packedevents.decode([Record(value, timestamp=T0) for value in values])
 
 
 def told(event: TaskEvent) -> tuple[int, list[object], object]:

@@ -1,17 +1,17 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The loop of ``fold.py`` over one batch, on ``native``'s agents: the same bytes, written in C.
 
-Events are read where ``eventjson`` put them, and what a task or an agent is told becomes JSON
+Events are read where ``packedevents`` has them, and what a task or an agent is told becomes JSON
 without having been an object.
 """
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t
 
-from gnomon.features.eventjson cimport FINISHED, STARTED, Event, Events, events_of
 from gnomon.features.jsontext cimport SPARE, put, put_any, put_double, put_string, put_whole
 from gnomon.features.names cimport Slice, name_of
 from gnomon.features.native cimport Agent, Hour, Known, mark_of, task_key
+from gnomon.features.packedevents cimport FINISHED, STARTED, Event, Events, events_of
 from gnomon.packed.rows cimport PackedRows, Text, reserve
 
 from gnomon import codec

@@ -136,11 +136,11 @@ def _loop() -> Loop | None:
     if not memory.COMPILED:
         return None
     try:
-        eventjson = importlib.import_module("gnomon.features.eventjson")
+        events = importlib.import_module("gnomon.features.packedevents")
         batch = importlib.import_module("gnomon.features.batch")
     except ImportError:
         return None
-    return Loop(eventjson.decode, batch.take)
+    return Loop(events.decode, batch.take)
 
 
 _PYTHON = Loop(codec.decode_all, _take)

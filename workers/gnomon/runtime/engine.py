@@ -188,6 +188,14 @@ class _BatchConsumer(driver.Consumer):
         however soon there is room again.
         """
 
+    def pause_partitions(self, tps: Any) -> None:
+        """Let polls that have begun give out what they have.
+
+        They look into the set that Faust would take ``tps`` out of, and drop what is not in it.
+        """
+        self._active_partitions = set(self._get_active_partitions())
+        super().pause_partitions(tps)
+
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
         """Do nothing: offsets are committed with the outputs they led to."""
         return False
