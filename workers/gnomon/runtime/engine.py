@@ -156,6 +156,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         """Begin again where the group left off: what was handed out since no longer counts."""
         committed = await super().seek_to_committed()
         self.handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
+        cast("_BatchConsumer", self.consumer).held_none()
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
@@ -188,13 +189,26 @@ class _BatchConsumer(driver.Consumer):
         however soon there is room again.
         """
 
-    def pause_partitions(self, tps: Any) -> None:
-        """Let polls that have begun give out what they have.
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing was paused."""
 
-        They look into the set that Faust would take ``tps`` out of, and drop what is not in it.
+    def hold(self, partition: int, *, held: bool) -> None:
+        """Fetch no more of a partition of every topic, or go on.
+
+        What a poll that has begun finds for it is given out all the same. Faust drops what is of a
+        paused partition, unless it is among those whose queue is full.
         """
-        self._active_partitions = set(self._get_active_partitions())
-        super().pause_partitions(tps)
+        tps = {tp for tp in self.assignment() if tp.partition == partition}
+        if held:
+            self.pause_partitions(tps)
+            self._buffered_partitions |= tps
+        else:
+            self._buffered_partitions -= tps
+            self.resume_partitions(tps)
+
+    def held_none(self) -> None:
+        """After a rebalance, which begins with all of them."""
+        self._buffered_partitions.clear()
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:  # noqa: FBT001, FBT002  Faust's signature
         """Do nothing: offsets are committed with the outputs they led to."""
@@ -215,12 +229,7 @@ async def ends(app: faust.App) -> dict[TP, int]:
 
 def hold(app: faust.App, partition: int, held: bool) -> None:  # noqa: FBT001  a callback's only word
     """Fetch no more of a partition of every topic, or go on; the others are not concerned."""
-    consumer = cast(_BatchConsumer, app.consumer)
-    tps = {tp for tp in consumer.assignment() if tp.partition == partition}
-    if held:
-        consumer.pause_partitions(tps)
-    else:
-        consumer.resume_partitions(tps)
+    cast(_BatchConsumer, app.consumer).hold(partition, held=held)
 
 
 def death(app: faust.App) -> str | None:
