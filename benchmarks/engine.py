@@ -30,7 +30,7 @@ from gnomon.broker import EmbeddedBroker
 RESULTS = Path(__file__).parent / "results"
 OTHER_STAGES = ("shadow", "comparison", "vault")
 NAMES = tuple(peer.name for peer in (*PEERS, *HOUR_ONLY))
-EVENTS, QUICK_EVENTS = 1_000_000, 200_000
+EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 
 async def contend(bench: Bench, options: argparse.Namespace) -> None:
@@ -39,7 +39,7 @@ async def contend(bench: Bench, options: argparse.Namespace) -> None:
     only = set(options.only) or {FLOOR, FEATURES, *OTHER_STAGES, ALL_STAGES, *NAMES}
     every = PEERS if options.quick else (*PEERS, *HOUR_ONLY)
     peers = [p for p in every if p.name in only and (installed(p) or not options.quick)]
-    inputs = {p.name: Input(p.events // (4 if options.quick else 1)) for p in peers}
+    inputs = {p.name: Input(p.events // (8 if options.quick else 1)) for p in peers}
     sources = {p.name: await bench.fresh(inputs[p.name]) for p in peers}
     for turn in range(options.turns):
         print(f"turn {turn + 1} of {options.turns}", flush=True)
@@ -95,14 +95,14 @@ def measure(options: argparse.Namespace, broker: EmbeddedBroker, folder: Path) -
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, epilog="example: make bench QUICK=1")
     parser.add_argument("--events", type=int, help=f"{EVENTS:,}; with --quick {QUICK_EVENTS:,}")
-    parser.add_argument("--turns", type=int, help="of each contender (3; with --quick 2)")
+    parser.add_argument("--turns", type=int, help="of each contender (3; with --quick 1)")
     parser.add_argument("--quick", action="store_true", help="under three minutes")
     parser.add_argument("--only-speed", action="store_true", help="neither latency nor memory")
     parser.add_argument("--only", action="append", default=[], help="a contender; repeatable")
     parser.add_argument("--out", type=Path, default=RESULTS / "engine.json")
     options = parser.parse_args()
     options.events = options.events or (QUICK_EVENTS if options.quick else EVENTS)
-    options.turns = options.turns or (2 if options.quick else 3)
+    options.turns = options.turns or (1 if options.quick else 3)
     end_in_order_at_sigterm()
     folder = Path(tempfile.mkdtemp(prefix="gnomon-bench-"))
     began_s = time.monotonic()
