@@ -20,15 +20,8 @@ from gnomon.runtime.produce import RecordBatch, new_batch
 from gnomon.runtime.transaction import TransactionalProducer
 
 IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
-APIS = {
-    0: "produce",
-    18: "features",
-    22: "init",
-    24: "add partitions",
-    25: "add group",
-    26: "end",
-    28: "commit",
-}
+ADD, AFTER = {24: "add partitions", 25: "add group"}, {26: "end", 28: "commit"}
+APIS = {0: "produce", 18: "features", 22: "init", **ADD, **AFTER}
 DUPLICATE = kafka.DuplicateSequenceNumber.errno
 FIRST, SECOND = 1, 2
 """Of ``transaction.version``."""
@@ -228,11 +221,8 @@ async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
     await producer.write({OUT: [filled(b"4")]}, {}, group="g")
 
     sent = [batch(r) for r in broker.requests if r.API_KEY == 0]
-    assert [(b.producer_id, b.producer_epoch, b.base_sequence) for b in sent] == [
-        (77, 5, 0),
-        (77, 5, 2),
-        (77, 5, 3),
-    ]
+    numbered = [(b.producer_id, b.producer_epoch, b.base_sequence) for b in sent]
+    assert numbered == [(77, 5, 0), (77, 5, 2), (77, 5, 3)]
 
 
 async def test_batches_after_the_first_are_sent_at_once(broker: Kafka) -> None:
