@@ -44,7 +44,7 @@ clean: ## remove .venv, caches and builds; data and keys in .gnomon stay
 	find workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Two stamps, so that a demo need not wait for the tools, and a second run waits for nothing.
-$(VENV)/.runtime: pyproject.toml constraints.txt hatch_build.py $(wildcard workers/gnomon/*/*.p[xy][dx])
+$(VENV)/.runtime: pyproject.toml constraints.txt hatch_build.py $(wildcard workers/gnomon/*/*/*.p[xy][dx])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "gnomon needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@echo "==> Making $(VENV) and installing gnomon: a few minutes, once"

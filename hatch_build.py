@@ -18,15 +18,15 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path("workers")
 MODULES = (
-    "gnomon.packed.records",
-    "gnomon.packed.rows",
-    "gnomon.features.names",
-    "gnomon.features.native",
-    "gnomon.features.jsontext",
-    "gnomon.features.eventjson",
-    "gnomon.features.packedevents",
-    "gnomon.features.batch",
-    "gnomon.runtime.recordbatch",
+    "gnomon.features.compiled.records",
+    "gnomon.features.compiled.rows",
+    "gnomon.features.compiled.names",
+    "gnomon.features.compiled.native",
+    "gnomon.features.compiled.jsontext",
+    "gnomon.features.compiled.eventjson",
+    "gnomon.features.compiled.packedevents",
+    "gnomon.features.compiled.batch",
+    "gnomon.runtime.kafka.recordbatch",
 )
 
 
@@ -82,12 +82,12 @@ def compile_native(root: Path) -> Sequence[Path]:
 
 def _copy_sources(root: Path, folder: Path) -> None:
     """As packages of their own, where Cython finds what one tells another."""
-    for source in root.glob("gnomon/*/*.p[xy][dx]"):
-        package = folder / source.relative_to(root).parent
-        package.mkdir(parents=True, exist_ok=True)
-        for inner in (package, package.parent):
-            (inner / "__init__.py").touch()
-        shutil.copy(source, package)
+    for source in root.glob("gnomon/**/*.p[xy][dx]"):
+        relative = source.relative_to(root)
+        for package in relative.parents[:-1]:
+            (folder / package).mkdir(parents=True, exist_ok=True)
+            (folder / package / "__init__.py").touch()
+        shutil.copy(source, folder / relative)
 
 
 def _put(built: Path, target: Path) -> Path:

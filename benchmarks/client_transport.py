@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from tests.support.mock_kafka import MockKafka
 
 if TYPE_CHECKING:
-    from gnomon.client.buffer import Buffer
+    from gnomon.client.delivery.buffer import Buffer
 
 ROOT = Path(__file__).parents[1]
 VALUE = b'{"kind":"task_started.v1","agent_id":"a","task_id":"t","text":"%s"}' % (b"x" * 280)
@@ -78,9 +78,9 @@ def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
 
 def busy(client: str, brokers: str) -> dict[str, float]:
     """The agent's own call while a thread moves 10,000 events a second."""
-    from gnomon.client.buffer import Buffer, Record
-    from gnomon.client.report import Reporter
-    from gnomon.client.sender import Sender, kafka
+    from gnomon.client.delivery.buffer import Buffer, Record
+    from gnomon.client.delivery.log_limits import Reporter
+    from gnomon.client.delivery.sender import Sender, kafka
 
     buffer = Buffer(max_events=200_000, max_bytes=1 << 28)
     record = Record(b"a", VALUE)

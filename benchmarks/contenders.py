@@ -11,7 +11,7 @@ from benchmarks.stream import Event, Keyed, by_partition, encoded, events, fill
 from benchmarks.watching import end, start, watch
 
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
+from gnomon.operations.topics_admin import create_topics
 from gnomon.vault import create_key_file
 
 JOBS = Path(__file__).parent / "jobs"

@@ -20,7 +20,7 @@ from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold
 from gnomon.features.producers import Producers
 from gnomon.records import SourceRecord
-from gnomon.runtime.fetched import FetchedRecord
+from gnomon.runtime.kafka.fetched_records import FetchedRecord
 
 BEGIN_MS = 1_750_000_000_000
 AGENTS, PARTITIONS = 2_000, 4

@@ -32,8 +32,8 @@ from benchmarks.stream import Keyed, by_partition, encoded, events, fill
 from benchmarks.watching import end, end_in_order_at_sigterm, start
 
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
-from gnomon.runtime.overview import overview
+from gnomon.operations.lag import overview
+from gnomon.operations.topics_admin import create_topics
 from gnomon.settings import Settings
 from gnomon.vault import create_key_file
 

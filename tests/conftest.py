@@ -9,8 +9,8 @@ import pytest
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import JarsUnavailableError, JavaMissingError
-from gnomon.broker.topics_admin import create_topics
 from gnomon.errors import MissingExtraError
+from gnomon.operations.topics_admin import create_topics
 
 
 @dataclass(frozen=True)

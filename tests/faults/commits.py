@@ -9,7 +9,7 @@ from collections import defaultdict
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from gnomon.runtime.overview import group_of
+from gnomon.topics import group_of
 
 EVERY_S = 0.25
 Partition = tuple[str, int]

@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from gnomon.events import SealedDecision
-from gnomon.runtime.reading import partitions_of
+from gnomon.runtime.kafka.reading import partitions_of
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.topics import DEAD_LETTERS, DECISIONS, TASK_EVENTS

@@ -16,12 +16,13 @@ from tests.faults.commits import Commits
 from tests.faults.stream import EXPIRE_MS, LATENESS_MS
 
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
 from gnomon.errors import GnomonError
-from gnomon.runtime.clients import clients, read_clients
-from gnomon.runtime.overview import group_of, overview
-from gnomon.runtime.supervisor import Supervisor
+from gnomon.operations.clients import clients, read_clients
+from gnomon.operations.lag import overview
+from gnomon.operations.topics_admin import create_topics
+from gnomon.runtime.process.supervisor import Supervisor
 from gnomon.settings import Settings
+from gnomon.topics import group_of
 from gnomon.vault import create_key_file
 
 STAGES = ("features", "shadow", "comparison", "vault")

@@ -4,13 +4,13 @@ from collections.abc import Callable, Sequence
 
 from tests.support.producers import MemoryProducer
 
-from gnomon.client.buffer import Buffer, Record
-from gnomon.client.delivery import Outcomes, Producer, Spool
-from gnomon.client.drain import Drain
-from gnomon.client.identity import Identity
-from gnomon.client.native import Bell
-from gnomon.client.overflow import Overflow
-from gnomon.client.report import Limiter, Reporter
+from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.drain import Drain
+from gnomon.client.delivery.identity import Identity
+from gnomon.client.delivery.log_limits import Limiter, Reporter
+from gnomon.client.delivery.native import Bell
+from gnomon.client.delivery.ports import Outcomes, Producer, Spool
+from gnomon.client.spool.overflow import Overflow
 
 
 class Clock(Bell):

@@ -5,15 +5,15 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from gnomon.client import handles
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Fault, Handle, Report
+from gnomon.client.delivery import connections
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.delivery.ports import Fault, Handle, Report
 
 _PURGED: Final = Fault(None)
 
 
 class MemoryHandle:
-    """``gnomon.client.delivery.Handle``: it stores what it is sent when it is polled.
+    """``gnomon.client.delivery.ports.Handle``: it stores what it is sent when it is polled.
 
     Attributes:
         brokers: Whose it is.
@@ -74,7 +74,7 @@ class MemoryHandle:
 
 
 class Opened:
-    """To be put over ``gnomon.client.handles.open_kafka``: remembers every handle.
+    """To be put over ``gnomon.client.delivery.connections.open_kafka``: remembers every handle.
 
     Args:
         real: Whether they are librdkafka's.
@@ -83,7 +83,7 @@ class Opened:
     def __init__(self, *, real: bool = False) -> None:
         self.all: list[Handle] = []
         self.in_memory: list[MemoryHandle] = []
-        self._open = handles.open_kafka if real else self._in_memory
+        self._open = connections.open_kafka if real else self._in_memory
 
     def __call__(self, brokers: tuple[str, ...]) -> Handle:
         made = self._open(brokers)
@@ -103,5 +103,5 @@ def background_threads() -> int:
         frame = top
         while frame.f_back is not None and frame.f_code.co_name != "_run":
             frame = frame.f_back
-        found += frame.f_code.co_filename.endswith("gnomon/client/hub.py")
+        found += frame.f_code.co_filename.endswith("gnomon/client/delivery/background.py")
     return found

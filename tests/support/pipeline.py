@@ -16,10 +16,10 @@ from aiokafka import AIOKafkaProducer
 from tests.support.commands import GNOMON, environ, processes_of
 from tests.support.polling import eventually_sync
 
-from gnomon.broker.topics_admin import create_topics
+from gnomon.operations.lag import overview, read_ledger
+from gnomon.operations.topics_admin import create_topics
 from gnomon.records import SourceRecord
-from gnomon.runtime.overview import overview, read_ledger
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.vault import create_key_file
 
 STAGES = ("features", "shadow", "comparison", "vault")

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from gnomon import codec
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Outcomes, Producer, UnavailableError
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.delivery.ports import Outcomes, Producer, UnavailableError
 from gnomon.events import TaskEvent
 
 
@@ -106,7 +106,7 @@ class Connections:
 
 
 def in_place_of_kafka(producer: Producer) -> Callable[[tuple[str, ...], str], object]:
-    """To be put over ``gnomon.client.outlet.kafka``: every client has ``producer``."""
+    """To be put over ``gnomon.client.capture.intake.kafka``: every client has ``producer``."""
 
     def kafka(_brokers: tuple[str, ...], _topic: str) -> object:
         return lambda: producer

@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MOST_S = 60.0
 IN_MEMORY = """
-import gnomon.client.outlet as outlet
+import gnomon.client.capture.intake as outlet
 from gnomon import Client
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 memory = MemoryProducer()

@@ -1,8 +1,8 @@
 """Records for a spool of files, and what is done with one in tests."""
 
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Spool
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.delivery.ports import Spool
+from gnomon.client.spool.spool import FileSpool
 
 MIB = 1 << 20
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Position
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.delivery.ports import Position
 
 
 class ListSpool:

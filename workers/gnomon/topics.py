@@ -122,3 +122,8 @@ TOPICS: tuple[Topic, ...] = (
     CLIENT_STATS,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
+
+
+def group_of(stage: str, prefix: str) -> str:
+    """Name the consumer group of a stage, with the installation's topic prefix."""
+    return f"{prefix}gnomon-{stage}"

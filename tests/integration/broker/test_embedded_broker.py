@@ -10,7 +10,7 @@ from tests.support.processes import processes_that_mention
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import DataDirInUseError
-from gnomon.broker.topics_admin import create_topics
+from gnomon.operations.topics_admin import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

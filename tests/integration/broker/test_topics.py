@@ -7,8 +7,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from tests.conftest import Kafka
 
-from gnomon.broker.topics_admin import check_topics, create_topics, describe_topics
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
+from gnomon.operations.topics_admin import check_topics, create_topics, describe_topics
 
 pytestmark = pytest.mark.kafka
 

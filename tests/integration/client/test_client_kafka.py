@@ -19,8 +19,8 @@ from tests.support.polling import eventually, eventually_sync
 
 from gnomon import Client, codec
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+from gnomon.operations.topics_admin import create_topics
 
 pytestmark = pytest.mark.kafka
 

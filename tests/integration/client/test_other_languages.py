@@ -23,7 +23,7 @@ from tests.support.commands import GNOMON, environ
 from tests.support.polling import eventually
 
 from gnomon.records import SourceRecord
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.kafka.reading import read_topic
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

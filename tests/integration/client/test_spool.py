@@ -17,9 +17,9 @@ from tests.support.polling import eventually
 
 from gnomon import Client, codec
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
 from gnomon.events import TaskEvent
-from gnomon.runtime.reading import read_topic
+from gnomon.operations.topics_admin import create_topics
+from gnomon.runtime.kafka.reading import read_topic
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

@@ -20,8 +20,8 @@ from tests.support.commands import GNOMON, environ, gnomon
 from tests.support.genai import Recorder
 from tests.support.polling import eventually_sync
 
-from gnomon.broker.topics_admin import create_topics
-from gnomon.runtime.reading import read_topic
+from gnomon.operations.topics_admin import create_topics
+from gnomon.runtime.kafka.reading import read_topic
 
 pytestmark = pytest.mark.kafka
 

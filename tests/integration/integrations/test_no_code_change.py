@@ -9,7 +9,7 @@ from tests.support.frameworks import FOLDER, run_in
 
 from gnomon.codec import decode_task_event
 from gnomon.events import TaskFinished
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.kafka.reading import read_topic
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -11,7 +11,7 @@ from tests.support.pipeline import Pipeline
 from tests.support.polling import eventually_sync
 
 from gnomon import Client
-from gnomon.runtime.clients import ClientOverview, clients, read_clients
+from gnomon.operations.clients import ClientOverview, clients, read_clients
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

@@ -16,7 +16,7 @@ from tests.support.pipeline import STAGES, Pipeline
 from tests.support.polling import eventually_sync
 
 from gnomon import Client
-from gnomon.broker.topics_admin import create_topics
+from gnomon.operations.topics_admin import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 

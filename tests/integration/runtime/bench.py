@@ -15,9 +15,9 @@ from tests.support.polling import eventually
 
 from gnomon.errors import GnomonError
 from gnomon.records import SourceRecord
+from gnomon.runtime.kafka.reading import as_json, read_topic
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.reading import as_json, read_topic
-from gnomon.runtime.worker import StageWorker
+from gnomon.runtime.process.stage_worker import StageWorker
 from gnomon.settings import Settings
 
 PARTITIONS = 4

@@ -9,7 +9,7 @@ import time
 from tests.integration.runtime.counting import CountingStage
 
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.process import run_stage
+from gnomon.runtime.process.process import run_stage
 from gnomon.settings import Settings
 
 

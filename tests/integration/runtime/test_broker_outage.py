@@ -11,8 +11,8 @@ from tests.integration.runtime.bench import Bench
 from tests.support.polling import eventually
 
 from gnomon.broker import EmbeddedBroker
-from gnomon.broker.topics_admin import create_topics
 from gnomon.errors import GnomonError
+from gnomon.operations.topics_admin import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -10,7 +10,7 @@ from tests.integration.runtime.counting import CountingStage
 from tests.support.polling import eventually
 
 from gnomon.cli import main
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.kafka.reading import read_topic
 
 pytestmark = pytest.mark.kafka
 

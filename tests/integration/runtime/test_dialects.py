@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, Prod
 from aiokafka.structs import TopicPartition
 from tests.conftest import Kafka
 
-from gnomon.runtime import transaction
-from gnomon.runtime.dialects import First, Second
-from gnomon.runtime.produce import RecordBatch, new_batch
-from gnomon.runtime.transaction import TransactionalProducer
+from gnomon.runtime.kafka import transaction
+from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
+from gnomon.runtime.kafka.transaction import TransactionalProducer
+from gnomon.runtime.kafka.txn_versions import First, Second
 
 pytestmark = pytest.mark.kafka
 

@@ -15,9 +15,9 @@ from tests.support.polling import eventually
 
 from gnomon.errors import FencedError
 from gnomon.records import SourceRecord
-from gnomon.runtime.reading import read_topic
-from gnomon.runtime.worker import StageWorker
-from gnomon.runtime.writer import TransactionalWriter
+from gnomon.runtime.kafka.reading import read_topic
+from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
 
@@ -181,7 +181,7 @@ async def test_a_full_disk_and_a_corrupt_snapshot_cost_a_longer_recovery_only(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("gnomon.runtime.snapshots.SnapshotStore.save", full)
+    monkeypatch.setattr("gnomon.runtime.partition.snapshots.SnapshotStore.save", full)
     again = CountingStage()
     second = await bench.start(again)
     await bench.send([b"v"] * 40)

@@ -183,7 +183,7 @@ async def test_outputs_too_large_for_their_topic_are_refused_and_the_rest_goes_o
 async def test_what_time_alone_leads_to_and_no_topic_takes_stops_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gnomon.runtime.partition.TICK_EVERY_S", 0.1)
+    monkeypatch.setattr("gnomon.runtime.partition.worker.TICK_EVERY_S", 0.1)
     stage = CountingStage(on_tick=Outputs({"task-features": [(b"k", b"." * 2_000_000)]}))
     worker = await bench.start(stage)
     await eventually(lambda: stage.ticks > 8, what="every partition has ticked")

@@ -16,10 +16,10 @@ from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime import engine
-from gnomon.runtime.snapshots import SnapshotStore
-from gnomon.runtime.worker import StageWorker
-from gnomon.runtime.writer import TransactionalWriter
+from gnomon.runtime.kafka import engine
+from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
 
@@ -179,7 +179,7 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     async def gone(*_: object) -> None:
         raise BrokerUnavailableError("gone")
 
-    monkeypatch.setattr("gnomon.runtime.folding.offsets_to_go_on_from", gone)
+    monkeypatch.setattr("gnomon.runtime.partition.processor.offsets_to_go_on_from", gone)
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)
@@ -208,7 +208,7 @@ class HangsOnZero(HangsAtFirst):
 async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gnomon.runtime.partition.MAX_QUEUED", 100)
+    monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 100)
     stage = HangsOnZero()
     await bench.start(stage, batch_max_records=50)
     await bench.send([b"v"] * 4000, partitions=1)  # far more than queue and stream take
@@ -231,7 +231,7 @@ async def test_nothing_is_lost_of_partitions_that_are_held_while_more_of_them_is
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All hang for long enough that they are held, with the queues of Faust and their own full."""
-    monkeypatch.setattr("gnomon.runtime.partition.MAX_QUEUED", 100)
+    monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 100)
     stage, held = HangsAtFirst(), set[int]()
     hold = engine.hold
 

@@ -12,10 +12,10 @@ from tests.integration.runtime.counting import Counted, CountingStage
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError
+from gnomon.operations.lag import overview
 from gnomon.records import Outputs
-from gnomon.runtime.overview import overview
-from gnomon.runtime.worker import StageWorker
-from gnomon.runtime.writer import TransactionalWriter
+from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
 
@@ -32,8 +32,8 @@ async def test_a_partition_with_much_to_read_lets_the_others_begin(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It has no room for its second batch, which came in one fetch with the first of the others."""
-    monkeypatch.setattr("gnomon.runtime.partition.MAX_QUEUED", 1)
-    monkeypatch.setattr("gnomon.runtime.inbox.HOLD_AFTER_S", 60.0)
+    monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 1)
+    monkeypatch.setattr("gnomon.runtime.partition.queue.HOLD_AFTER_S", 60.0)
     await bench.send([b"v"] * 400)
     gate = asyncio.Event()
     stage = CountingStage(hangs=gate.wait)

@@ -18,11 +18,11 @@ from tests.support.polling import eventually
 
 from gnomon.client import Client
 from gnomon.events import TaskCancelled
+from gnomon.operations.lag import overview
 from gnomon.records import SourceRecord
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.overview import overview
-from gnomon.runtime.reading import read_topic
-from gnomon.runtime.worker import StageWorker
+from gnomon.runtime.process.stage_worker import StageWorker
 from gnomon.settings import Settings
 from gnomon.stages.collector import CollectorStage
 from gnomon.stages.features import FeaturesStage

@@ -11,8 +11,8 @@ from tests.conftest import Kafka
 from tests.support.commands import GNOMON, environ, gnomon
 from tests.support.polling import eventually_sync
 
-from gnomon.broker.topics_admin import create_topics
-from gnomon.runtime.overview import overview
+from gnomon.operations.lag import overview
+from gnomon.operations.topics_admin import create_topics
 
 pytestmark = pytest.mark.kafka
 

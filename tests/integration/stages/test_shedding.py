@@ -12,9 +12,9 @@ from tests.support.polling import eventually
 
 from gnomon import codec
 from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.reading import read_topic
-from gnomon.runtime.worker import StageWorker
+from gnomon.runtime.process.stage_worker import StageWorker
 from gnomon.settings import Settings
 from gnomon.stages.shadow import ShadowStage
 

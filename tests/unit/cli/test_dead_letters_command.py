@@ -4,7 +4,7 @@ import pytest
 
 from gnomon.cli import main
 from gnomon.cli.dead_letters import _readable
-from gnomon.runtime.letters import Letter, Wanted
+from gnomon.operations.dead_letters import Letter, Wanted
 
 
 @pytest.mark.parametrize("place", ["", "3", "a:b", "1:2:3", "-1:2", "1:\u0662"])

@@ -6,21 +6,22 @@ import msgspec
 import pytest
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 
-from gnomon.client import Client, MemoryClient, lifecycle, report
+from gnomon.client import Client, MemoryClient
+from gnomon.client.delivery import log_limits, process_hooks
 from gnomon.events import TaskEvent
 
 
 @pytest.fixture(autouse=True)
 def _no_line_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     """The process's one log line a minute may be of this test."""
-    monkeypatch.setattr(report, "PROCESS_LIMITER", report.Limiter())
+    monkeypatch.setattr(log_limits, "PROCESS_LIMITER", log_limits.Limiter())
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryProducer:
     """Takes the place of Kafka for clients made in this test."""
     producer = MemoryProducer()
-    monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(producer))
+    monkeypatch.setattr("gnomon.client.capture.intake.kafka", in_place_of_kafka(producer))
     return producer
 
 
@@ -68,7 +69,7 @@ def published(any_client: Client, memory: MemoryProducer) -> Callable[[], list[T
 def _nothing_left_running() -> Iterator[None]:
     """Every client of a test is closed by the test: no thread outlives it."""
     yield
-    left = list(lifecycle._working)
+    left = list(process_hooks._working)
     for one in left:
         one.begin_close()
         one.end_close(1.0)

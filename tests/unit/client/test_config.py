@@ -99,7 +99,7 @@ def test_variables_say_where_and_who(monkeypatch: pytest.MonkeyPatch, memory: An
         asked.append((brokers, topic))
         return lambda: memory
 
-    monkeypatch.setattr("gnomon.client.outlet.kafka", kafka)
+    monkeypatch.setattr("gnomon.client.capture.intake.kafka", kafka)
     environ = {
         "GNOMON_BROKERS": "one:9092, [::1]:9093",
         "GNOMON_TOPIC_PREFIX": "test-",

@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.support.scripts import IN_MEMORY, run
 
-from gnomon.client import Client, MemoryClient, report
+from gnomon.client import Client, MemoryClient
+from gnomon.client.delivery import log_limits
 
 ARGUMENTS = [
     "brokers",
@@ -174,7 +175,7 @@ def test_the_client_for_tests_judges_as_the_real_one(
     real = Client("127.0.0.1:9", **{argument: VALUES[name]()})
     said = len(caplog.records)
     no_harm(real, caplog)
-    report.PROCESS_LIMITER = report.Limiter()
+    log_limits.PROCESS_LIMITER = log_limits.Limiter()
     fake = MemoryClient(**{argument: VALUES[name]()})
 
     assert (fake.enabled, len(caplog.records)) == (real.enabled, said)
@@ -279,7 +280,7 @@ def test_a_child_without_the_parents_folder_has_a_client_of_its_own() -> None:
     done = run(
         """
         import os, sys, tempfile
-        import gnomon.client.outlet as outlet
+        import gnomon.client.capture.intake as outlet
         from gnomon import Client
         from tests.support.producers import MemoryProducer, in_place_of_kafka
         memory = MemoryProducer()

@@ -42,7 +42,7 @@ class OfLibrdkafka(MockKafka):
 @pytest.fixture(params=["in memory", "librdkafka"])
 def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     opened = Opened(real=request.param == "librdkafka")
-    monkeypatch.setattr("gnomon.client.handles.open_kafka", opened)
+    monkeypatch.setattr("gnomon.client.delivery.connections.open_kafka", opened)
     if request.param == "in memory":
         yield InMemory(opened)
         return
@@ -54,7 +54,7 @@ def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     made = Opened()
-    monkeypatch.setattr("gnomon.client.handles.open_kafka", made)
+    monkeypatch.setattr("gnomon.client.delivery.connections.open_kafka", made)
     return made
 
 
@@ -229,9 +229,9 @@ def test_one_whose_topic_is_missing_gets_a_handle_of_its_own(opened: Opened) -> 
 IN_MEMORY = """
 import os, sys, time
 from gnomon import Client
-from gnomon.client import handles
+from gnomon.client.delivery import connections
 from tests.support.handles import Opened, background_threads
-handles.open_kafka = opened = Opened()
+connections.open_kafka = opened = Opened()
 """
 
 

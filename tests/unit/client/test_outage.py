@@ -53,7 +53,7 @@ class OfLibrdkafka(MockKafka):
 def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Broker]:
     if request.param == "in memory":
         made = InMemory()
-        monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(made.producer))
+        monkeypatch.setattr("gnomon.client.capture.intake.kafka", in_place_of_kafka(made.producer))
         yield made
         return
     with OfLibrdkafka() as real:

@@ -14,7 +14,7 @@ from gnomon.client import MemoryClient, install_sigterm
 IN_MEMORY = """
 import os, signal, sys, time
 from tests.support.producers import MemoryProducer, in_place_of_kafka
-import gnomon.client.outlet as outlet
+import gnomon.client.capture.intake as outlet
 from gnomon import Client, install_sigterm
 
 class Printing(MemoryProducer):

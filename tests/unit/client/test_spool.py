@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.support.spooled import MIB, die, drain, read, some
 
-from gnomon.client.buffer import Record
-from gnomon.client.delivery import Spool
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.delivery.ports import Spool
+from gnomon.client.spool.spool import FileSpool
 
 
 def bytes_of(folder: Path) -> int:
@@ -88,7 +88,7 @@ class Model(RuleBasedStateMachine):
 def test_the_spool_is_a_list_that_outlives_crashes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read_at_once: int
 ) -> None:
-    monkeypatch.setattr("gnomon.client.spool_files.LOAD_BYTES", read_at_once)
+    monkeypatch.setattr("gnomon.client.spool.files.LOAD_BYTES", read_at_once)
     monkeypatch.setenv("SPOOL_MODEL", str(tmp_path))
     Model.TestCase.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
     Model.TestCase().runTest()

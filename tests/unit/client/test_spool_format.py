@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.client.buffer import Record
-from gnomon.client.spool_format import decode, decode_position, encode, encode_position
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.spool.format import decode, decode_position, encode, encode_position
 
 GOLDEN_RECORD = bytes.fromhex(
     "ff677301"  # a record, version 1

@@ -16,13 +16,13 @@ import pytest
 from tests.support.polling import eventually_sync
 from tests.support.spooled import MIB, drain
 
-from gnomon.client.buffer import Record
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.spool.spool import FileSpool
 
 WRITER = """
 import sys
-from gnomon.client.buffer import Record
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.spool.spool import FileSpool
 
 folder, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
 spool = FileSpool(folder, max_bytes=64 << 20, segment_bytes=20_000)
@@ -163,8 +163,8 @@ def test_many_processes_share_a_folder_and_each_record_is_read_once(tmp_path: Pa
 def test_a_forked_child_leaves_its_parents_files_alone(tmp_path: Path) -> None:
     body = """
 import os, pathlib, sys
-from gnomon.client.buffer import Record
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.spool.spool import FileSpool
 
 folder = pathlib.Path(sys.argv[1])
 spool = FileSpool(folder, max_bytes=1 << 20)
@@ -205,8 +205,8 @@ def test_a_forked_child_that_lives_on_does_not_keep_its_dead_parents_files(tmp_p
     """It would if it kept the lock open that it inherited."""
     body = """
 import os, signal, sys
-from gnomon.client.buffer import Record
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Record
+from gnomon.client.spool.spool import FileSpool
 spool = FileSpool(sys.argv[1], max_bytes=1 << 20)
 spool.append([Record(b"parent", b"0")])
 if os.fork() == 0:
@@ -240,7 +240,7 @@ import sys
 before = set(sys.modules)
 import gnomon.client
 client = set(sys.modules)
-import gnomon.client.spool
+import gnomon.client.spool.spool
 print(sorted({name.partition('.')[0] for name in set(sys.modules) - client} - {'gnomon'}))
 """
     done = subprocess.run(  # noqa: S603  our own script

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tests.support.spooled import MIB, die, drain, some
 
-from gnomon.client.buffer import Buffer, Record
-from gnomon.client.overflow import Overflow
-from gnomon.client.spool import FileSpool
+from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.spool.overflow import Overflow
+from gnomon.client.spool.spool import FileSpool
 
 
 @pytest.mark.parametrize("flip", [0x01, 0xFF])
@@ -196,7 +196,7 @@ class Disk:
             self.calls += 1
             raise OSError(errno, os.strerror(errno))
 
-        patch.setattr(f"gnomon.client.spool_files.os.{call}", failing)
+        patch.setattr(f"gnomon.client.spool.files.os.{call}", failing)
 
 
 @pytest.mark.parametrize("errno", [5, 13, 28, 30])

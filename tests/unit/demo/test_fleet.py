@@ -13,7 +13,7 @@ from tests.support.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon import codec
 from gnomon.client import Client
-from gnomon.client.delivery import Outcomes
+from gnomon.client.delivery.ports import Outcomes
 from gnomon.demo import work
 from gnomon.demo.fleet import AGENTS, Agent, run_fleet
 from gnomon.demo.work import KINDS, Kind
@@ -32,7 +32,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[TaskEvent]:
             events.extend(codec.decode_task_event(r.value) for r in self.records[known:])
             return outcomes
 
-    monkeypatch.setattr("gnomon.client.outlet.kafka", in_place_of_kafka(ToMemory()))
+    monkeypatch.setattr("gnomon.client.capture.intake.kafka", in_place_of_kafka(ToMemory()))
     return events
 
 

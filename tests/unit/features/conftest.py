@@ -14,7 +14,7 @@ from gnomon.features.state import FeaturesState
 def form(request: pytest.FixtureRequest) -> Iterator[str]:
     """The form that a state uses by default."""
     if request.param == "compiled" and not memory.COMPILED:
-        pytest.skip("gnomon.features.native was not compiled here: pip install says why")
+        pytest.skip("gnomon.features.compiled.native was not compiled here: pip install says why")
     used = Agent if request.param == "python" else memory.Agent
     with patch.object(FeaturesState.__init__, "__defaults__", (used,)):
         yield request.param

@@ -1,6 +1,6 @@
 """What a stage reads is said in one more place, for those who ask the broker alone."""
 
-from gnomon.runtime.overview import INPUTS, OPTIONAL_INPUTS
+from gnomon.operations.lag import INPUTS, OPTIONAL_INPUTS
 from gnomon.stages import OPTIONAL_STAGES, STAGES
 from gnomon.stages.collector import CollectorStage
 from gnomon.stages.comparison import ComparisonStage

@@ -10,7 +10,7 @@ import pytest
 from gnomon import codec
 from gnomon.events import Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.ports import LagAware
+from gnomon.runtime.partition.ports import LagAware
 from gnomon.stages.shadow import ShadowStage
 from gnomon.stages.shedding import LagBudget
 

@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _announce(brokers: str, *, options: argparse.Namespace, settings: Settings) -> None:
     if options.topics:
-        from gnomon.broker.topics_admin import create_topics  # noqa: PLC0415
+        from gnomon.operations.topics_admin import create_topics  # noqa: PLC0415
 
         created = asyncio.run(create_topics(brokers, prefix=settings.topic_prefix))
         _say(f"topics: {len(created)} created")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.runtime.letters import Letter, Wanted
+    from gnomon.operations.dead_letters import Letter, Wanted
 
 ASK_ABOVE = 100
 """More than so many are sent back only with ``--yes``."""
@@ -68,7 +68,7 @@ def _place(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Do what ``options.action`` says; return 1 if the letter asked for is not there."""
-    from gnomon.runtime.letters import Wanted  # noqa: PLC0415
+    from gnomon.operations.dead_letters import Wanted  # noqa: PLC0415
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the error says it all
     if options.action == "show":
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _read(wanted: "Wanted", settings: Settings) -> "AsyncIterator[Letter]":
-    from gnomon.runtime.letters import read_letters  # noqa: PLC0415
+    from gnomon.operations.dead_letters import read_letters  # noqa: PLC0415
 
     return read_letters(brokers=settings.brokers, prefix=settings.topic_prefix, wanted=wanted)
 
@@ -122,7 +122,7 @@ async def _show(wanted: "Wanted", settings: Settings) -> int:
 
 
 async def _redrive(wanted: "Wanted", settings: Settings, *, sure: bool) -> int:
-    from gnomon.runtime.letters import send_back  # noqa: PLC0415
+    from gnomon.operations.dead_letters import send_back  # noqa: PLC0415
 
     places = {letter.place async for letter in _read(wanted, settings)}
     if missing := wanted.places - places:

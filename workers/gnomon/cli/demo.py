@@ -51,8 +51,8 @@ def _own_place(settings: Settings) -> Settings:
 
 async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: str) -> int:
     from gnomon.demo.run import Demo  # noqa: PLC0415
-    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
-    from gnomon.runtime.training import Trainer, warm_up  # noqa: PLC0415
+    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
+    from gnomon.operations.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()
@@ -105,7 +105,7 @@ class _Screen:
 def _verdict(picture: "Picture", *, stored: int, settings: Settings, data_dir: str) -> None:
     from gnomon.comparison.achieved import table  # noqa: PLC0415
     from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
-    from gnomon.runtime.impact import Measured  # noqa: PLC0415
+    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
 
     print()
     print(table(picture.models))

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     Raises:
         DrillError: A process of the drill has ended, so that nothing can be said.
     """
-    from gnomon.runtime.impact import report_path  # noqa: PLC0415
+    from gnomon.operations.isolation_report import report_path  # noqa: PLC0415
 
     try:
         report = asyncio.run(_isolation(options, settings))
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report":
     from gnomon.drill.isolation import Isolation, plan  # noqa: PLC0415  only in gnomon[all]
-    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
+    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()

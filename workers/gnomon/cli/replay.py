@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
+    from gnomon.operations.isolation_report import ProductionImpact
     from gnomon.replay.report import Report
     from gnomon.replay.run import Progress
     from gnomon.replay.source import Columns, Run
-    from gnomon.runtime.impact import ProductionImpact
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,8 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Check the file, replay it, print and write what was achieved."""
+    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
     from gnomon.replay.source import read_runs  # noqa: PLC0415
-    from gnomon.runtime.impact import Measured  # noqa: PLC0415
 
     runs = read_runs(options.file, _columns(options))
     if not runs:
@@ -117,11 +117,11 @@ async def _replay(
     settings: Settings,
     impact: "ProductionImpact | None",
 ) -> "Report":
+    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
+    from gnomon.operations.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.replay.plan import in_event_time_order  # noqa: PLC0415
     from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
     from gnomon.replay.run import Replay  # noqa: PLC0415
-    from gnomon.runtime.stack import LocalStack  # noqa: PLC0415
-    from gnomon.runtime.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()

@@ -14,8 +14,8 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gnomon.runtime.clients import ClientOverview
-    from gnomon.runtime.overview import StageOverview
+    from gnomon.operations.clients import ClientOverview
+    from gnomon.operations.lag import StageOverview
 
 COLUMNS = (
     "accepted", "delivered", "spooled", "waiting", "dropped", "received", "repeated", "missing",
@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry; works whether or not workers run here."""
-    from gnomon.runtime.clients import clients, read_clients, totals  # noqa: PLC0415
-    from gnomon.runtime.overview import overview, read_ledger  # noqa: PLC0415
+    from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
+    from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
 
     # What a missing broker means is said once, by the error itself.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _tail(options: argparse.Namespace, settings: Settings) -> None:
-    from gnomon.runtime.reading import as_json, read_topic  # noqa: PLC0415
+    from gnomon.runtime.kafka.reading import as_json, read_topic  # noqa: PLC0415
 
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     async for record in read_topic(

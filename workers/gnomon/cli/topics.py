@@ -10,7 +10,7 @@ from gnomon.settings import Settings
 from gnomon.topics import DEFAULT_PARTITIONS
 
 if TYPE_CHECKING:
-    from gnomon.broker.topics_admin import TopicState
+    from gnomon.operations.topics_admin import TopicState
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Do what ``options.action`` says; return 1 if ``check`` found a difference."""
-    from gnomon.broker import topics_admin  # noqa: PLC0415  brings aiokafka
+    from gnomon.operations import topics_admin  # noqa: PLC0415  brings aiokafka
 
     # What a missing broker means is said once, by the error itself.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.models.learners import LEARNERS as learners  # noqa: N811, PLC0415
     from gnomon.models.registry import Registry  # noqa: PLC0415
     from gnomon.models.train import train  # noqa: PLC0415
-    from gnomon.runtime.training import Trainer  # noqa: PLC0415
+    from gnomon.operations.training import Trainer  # noqa: PLC0415
 
     author = intents.author()
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)

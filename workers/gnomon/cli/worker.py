@@ -58,14 +58,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
-    from gnomon.runtime.parent import ParentWatch  # noqa: PLC0415
+    from gnomon.runtime.process.parent import ParentWatch  # noqa: PLC0415
 
     parent = ParentWatch() if options.supervised else None  # before the slow imports
 
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
-    from gnomon.runtime.process import run_stage  # noqa: PLC0415
-    from gnomon.runtime.reporting import init_sentry  # noqa: PLC0415
+    from gnomon.runtime.process.process import run_stage  # noqa: PLC0415
+    from gnomon.runtime.process.sentry import init_sentry  # noqa: PLC0415
     from gnomon.stages.build import build_stage  # noqa: PLC0415
     from gnomon.telemetry import configure_logging  # noqa: PLC0415
 
@@ -85,7 +85,7 @@ async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -
 async def _run_several(
     stages: Sequence[str], options: argparse.Namespace, settings: Settings
 ) -> int:
-    from gnomon.runtime.supervisor import Supervisor  # noqa: PLC0415
+    from gnomon.runtime.process.supervisor import Supervisor  # noqa: PLC0415
     from gnomon.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging(level=settings.log_level, log_format=settings.log_format)

@@ -6,15 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final, Self, TypeVar, cast
 
-from gnomon.client.checking import class_name, seconds
+from gnomon.client.capture.intake import Outlet
+from gnomon.client.capture.validation import class_name, seconds
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env, text
+from gnomon.client.delivery.log_limits import say
+from gnomon.client.delivery.waiting import wait_until
 from gnomon.client.open_tasks import OpenTasks
-from gnomon.client.outlet import Outlet
-from gnomon.client.report import say
 from gnomon.client.stats import Stats
 from gnomon.client.task import Task
 from gnomon.client.tracing import Traceable
-from gnomon.client.waiting import wait_until
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, TASK_EVENTS

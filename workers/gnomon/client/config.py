@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gnomon.client.checking import class_name, is_a, seconds
+from gnomon.client.capture.validation import class_name, is_a, seconds
 from gnomon.errors import ConfigurationError
 from gnomon.topics import MAX_EVENT_BYTES
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Self, TypeVar, overload
 
 from gnomon import codec
+from gnomon.client.capture.intake import Outlet
 from gnomon.client.client import Client, given, say_why
 from gnomon.client.config import ClientConfig, text
-from gnomon.client.outlet import Outlet
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 E = TypeVar("E", TaskStarted, TaskFinished, TaskCancelled)

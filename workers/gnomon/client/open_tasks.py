@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import Final
 
-from gnomon.client.checking import is_a
+from gnomon.client.capture.validation import is_a
 from gnomon.client.task import Task
 
 MOST: Final = 10_000

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Final, Self
 
-from gnomon.client import calls
-from gnomon.client.checking import LONGEST_ID, MOST_ITEMS, class_name, plain_text
+from gnomon.client.capture import wrapping
+from gnomon.client.capture.validation import LONGEST_ID, MOST_ITEMS, class_name, plain_text
 from gnomon.client.client import Client
 from gnomon.events import ContextValue
 
@@ -47,7 +47,7 @@ class ShadowLearner:
         published = self._client.task(
             _type_of(task), agent_id=self._agent_name, context=_facts_of(task)
         )
-        return calls.around(execute, lambda: published)(*args, **kwargs)
+        return wrapping.around(execute, lambda: published)(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         # Asked of the class: the agent may have a ``__deepcopy__`` of its own, which knows of none.

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-from gnomon.client import lifecycle
 from gnomon.client.client import Client
-from gnomon.client.waiting import wait_until
+from gnomon.client.delivery import process_hooks
+from gnomon.client.delivery.waiting import wait_until
 
 
 def install_sigterm(client: Client | None = None) -> bool:
@@ -32,7 +32,7 @@ def install_sigterm(client: Client | None = None) -> bool:
             _deliver(_meant(client))
             former(number, frame)
         elif former == signal.SIG_DFL:
-            lifecycle.close(_meant(client))
+            process_hooks.close(_meant(client))
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -49,11 +49,11 @@ def install_sigterm(client: Client | None = None) -> bool:
     return False
 
 
-def _meant(client: Client | None) -> Sequence[lifecycle.Living]:
-    return lifecycle.living() if client is None else [client._outlet]  # noqa: SLF001  our own
+def _meant(client: Client | None) -> Sequence[process_hooks.Living]:
+    return process_hooks.living() if client is None else [client._outlet]  # noqa: SLF001  our own
 
 
-def _deliver(meant: Sequence[lifecycle.Living]) -> None:
+def _deliver(meant: Sequence[process_hooks.Living]) -> None:
     """Have what waits delivered, for as long as the most patient of them may take."""
     for one in meant:
         one.hurry()

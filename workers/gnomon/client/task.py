@@ -7,8 +7,12 @@ from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, Final, Never, Self, TypeVar
 
-from gnomon.client import later, tracing
-from gnomon.client.checking import (
+from gnomon.client import tracing
+from gnomon.client.capture import deferred
+from gnomon.client.capture.outcome import Cuts, Fields, add_failure, add_outcome, add_times
+from gnomon.client.capture.owner import Owner
+from gnomon.client.capture.shared import Shared
+from gnomon.client.capture.validation import (
     END_SIZE,
     LONGEST_ID,
     LONGEST_REASON,
@@ -21,18 +25,15 @@ from gnomon.client.checking import (
     plain_text,
     seconds,
 )
-from gnomon.client.owner import Owner
-from gnomon.client.said import Cuts, Fields, add_failure, add_outcome, add_times
-from gnomon.client.shared import Shared
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
-LONGEST_NS: Final = 9_000_000 * later.NS_PER_S
+LONGEST_NS: Final = 9_000_000 * deferred.NS_PER_S
 """A task that took longer cannot be said."""
 _MODULES: Final = sys.modules
-_NOTHING: Final[later.Values] = {}
-_STARTED: Final = later.started
-_FINISHED: Final = later.finished
+_NOTHING: Final[deferred.Values] = {}
+_STARTED: Final = deferred.started
+_FINISHED: Final = deferred.finished
 _SIZE_OF_ENDING: Final = END_SIZE - START_SIZE
 
 
@@ -74,7 +75,7 @@ class Task(Shared):
         self._task_type, self._agent_id, self._given_id = task_type, agent_id, task_id
         self._estimate_s, self._context = estimate_s, context
         owner.serial = self._number = owner.serial + 1
-        self._begun: later.Begun | None = None
+        self._begun: deferred.Begun | None = None
         self._said: Fields | None = None
         self._said_size = 0
         self._link: str | None = None
@@ -89,10 +90,10 @@ class Task(Shared):
     def task_id(self) -> str:
         """Its id. One that is entered again is another task, with another id if it was made."""
         if self._begun is not None:
-            return later.task_id(self._begun[2], self._begun[3])
+            return deferred.task_id(self._begun[2], self._begun[3])
         if self._given_id is not None:
             return self._given_id
-        return later.task_id(self._owner.id_prefix, self._number)
+        return deferred.task_id(self._owner.id_prefix, self._number)
 
     def begin(self, /, started_at_ms: int | None = None, **unknown: object) -> Self:
         """Start the clock and publish the start, now or (a replay) at ``started_at_ms``."""
@@ -125,7 +126,7 @@ class Task(Shared):
         if number is not None or started_at_ms is not None:
             if not self._are_usable(number, started_at_ms):
                 return self
-            at_ns = at_ns if started_at_ms is None else started_at_ms * later.NS_PER_MS
+            at_ns = at_ns if started_at_ms is None else started_at_ms * deferred.NS_PER_MS
         begun = self._begun = (
             size,
             _STARTED,
@@ -186,7 +187,7 @@ class Task(Shared):
         """Publish the end with times that are given."""
         if (begun := self._begun) is None or self._over:
             self._refuse_end()
-        elif add_times(self._saying(), begun[6] // later.NS_PER_MS, finished_at_ms, duration_s):
+        elif add_times(self._saying(), begun[6] // deferred.NS_PER_MS, finished_at_ms, duration_s):
             self._end(inf)  # what the clock says is not published
         else:
             self._over = True
@@ -203,7 +204,7 @@ class Task(Shared):
         if text is None:
             self._owner.refuse("reason must be a string")
             text = ""
-        event = (START_SIZE + LONGEST_ID + len(text), later.cancelled, begun, time_ns(), text)
+        event = (START_SIZE + LONGEST_ID + len(text), deferred.cancelled, begun, time_ns(), text)
         self._owner.buffer.offer_later(event)
         return None
 
@@ -328,7 +329,7 @@ class Task(Shared):
         self._said = {} if self._said is None else self._said
         return self._said
 
-    def _end_large(self, ended: later.Ended) -> None:
+    def _end_large(self, ended: deferred.Ended) -> None:
         """Publish an end that may be too large, and count what had to be left out of it."""
         owner, cuts = self._owner, Cuts(ended)
         if owner.offer_large(*cuts.ends, start=False):

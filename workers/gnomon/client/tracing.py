@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol, TypeVar, cast, overload
 
-from gnomon.client import calls
-from gnomon.client.calls import Begin
-from gnomon.client.shared import Shared
+from gnomon.client.capture import wrapping
+from gnomon.client.capture.shared import Shared
+from gnomon.client.capture.wrapping import Begin
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -58,7 +58,7 @@ def traced(function: F, begin: Begin, refuse: Callable[[str], None]) -> F:
     if not callable(function) or issubclass(type(function), type):
         refuse("what is traced must be a function")
         return function
-    return cast("F", functools.wraps(function)(calls.around(function, begin)))
+    return cast("F", functools.wraps(function)(wrapping.around(function, begin)))
 
 
 class Refuses(Protocol):

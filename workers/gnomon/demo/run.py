@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from gnomon.demo.watch import Picture, Watch
-from gnomon.runtime.overview import overview
-from gnomon.runtime.stack import LocalStack
+from gnomon.operations.lag import overview
+from gnomon.operations.local_stack import LocalStack
 
 FIRST_TRAINING = 100
 """Decisions before the first training; then at twice as many each time."""

@@ -9,9 +9,9 @@ from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
 from gnomon.comparison.achieved import Achieved, achieved
 from gnomon.events import Ledger, ModelMetrics
-from gnomon.runtime.overview import overview
-from gnomon.runtime.reading import read_topic
-from gnomon.runtime.stack import LocalStack
+from gnomon.operations.lag import overview
+from gnomon.operations.local_stack import LocalStack
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import COMPARISON_METRICS
 
 LOOK_EVERY_S = 2.0

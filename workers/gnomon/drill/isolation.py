@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from gnomon.drill.child import Child
 from gnomon.drill.figures import LONGEST_EXTRA_MS, Phase, Report, Round, compare, longest, round_of
 from gnomon.drill.service import HOST
-from gnomon.runtime.stack import LocalStack
+from gnomon.operations.local_stack import LocalStack
 
 LONGEST_ROUND_S: Final = 2.0
 FEWEST_ROUNDS: Final = 2

@@ -136,8 +136,8 @@ def _loop() -> Loop | None:
     if not memory.COMPILED:
         return None
     try:
-        events = importlib.import_module("gnomon.features.packedevents")
-        batch = importlib.import_module("gnomon.features.batch")
+        events = importlib.import_module("gnomon.features.compiled.packedevents")
+        batch = importlib.import_module("gnomon.features.compiled.batch")
     except ImportError:
         return None
     return Loop(events.decode, batch.take)

@@ -14,7 +14,7 @@ def _chosen() -> type[AgentMemory]:
     if os.environ.get("GNOMON_PURE_PYTHON") == "1":
         return PythonAgent
     try:
-        native = importlib.import_module("gnomon.features.native")
+        native = importlib.import_module("gnomon.features.compiled.native")
     except ImportError:
         return PythonAgent
     compiled: type[AgentMemory] = native.Agent

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from gnomon.client.checking import flat
+from gnomon.client.capture.validation import flat
 from gnomon.codec import UNDECODABLE, decode_task_event, encode, refusal
 from gnomon.errors import EventError
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished

@@ -8,9 +8,9 @@ import msgspec
 from gnomon import codec
 from gnomon.comparison.achieved import Achieved, by_version, of_newest
 from gnomon.events import Comparison
-from gnomon.runtime.impact import ProductionImpact
-from gnomon.runtime.overview import read_ledger
-from gnomon.runtime.reading import as_json, read_topic
+from gnomon.operations.isolation_report import ProductionImpact
+from gnomon.operations.lag import read_ledger
+from gnomon.runtime.kafka.reading import as_json, read_topic
 from gnomon.topics import COMPARISONS, TOPICS
 
 

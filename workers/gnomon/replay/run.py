@@ -15,8 +15,8 @@ from aiokafka import AIOKafkaProducer
 from gnomon.codec import encode, event_time_ms
 from gnomon.events import TaskStarted
 from gnomon.models.train import MIN_DECISIONS
+from gnomon.operations.local_stack import LocalStack, StackError
 from gnomon.replay.plan import Planned
-from gnomon.runtime.stack import LocalStack, StackError
 from gnomon.topics import TASK_EVENTS
 
 STALL_S = 120.0

@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.ports import Stage
-from gnomon.runtime.reading import read_topic
+from gnomon.runtime.partition.ports import Stage
 from gnomon.settings import Settings
 from gnomon.topics import CONTROL
 

@@ -1,0 +1,114 @@
+"""The one line: at most one a minute in a process, whatever there is to say and whoever hears it."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.polling import eventually_sync
+
+from gnomon.client import Client
+from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.log_limits import Limiter, Reporter, say
+from gnomon.client.delivery.sealing import Sealer
+
+
+class Raising(logging.Handler):
+    """As one whose server is away, without ``logging``'s own care."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard = 0
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        self.heard += 1
+        raise RuntimeError("handler")
+
+
+@pytest.fixture
+def raising() -> Iterator[Raising]:
+    handler, logger = Raising(), logging.getLogger("gnomon.client")
+    logger.addHandler(handler)
+    yield handler
+    logger.removeHandler(handler)
+
+
+@pytest.mark.parametrize(
+    ("moments_s", "allowed"),
+    [
+        ([0.0, 59.0, 61.0], [True, False, True]),
+        ([0.0, 61.0, 119.0, 121.0], [True, True, False, True]),
+        ([7.0, 66.9, 67.0, 67.0], [True, False, True, False]),
+    ],
+)
+def test_a_minute_lies_between_two_lines(moments_s: list[float], allowed: list[bool]) -> None:
+    """Refusals do not put off the next line."""
+    times = iter(moments_s)
+    limiter = Limiter(lambda: next(times))
+
+    assert [limiter.allows() for _ in moments_s] == allowed
+
+
+def test_whoever_speaks_it_is_one_line_in_the_process(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Client("nonsense")
+    Client.from_env({"GNOMON_BROKERS": "one:9092", "GNOMON_SPOOL_BYTES": "much"})
+    Reporter(Buffer(max_events=1, max_bytes=100)).trouble("no answer")
+    Sealer(str(tmp_path / "missing")).seal([Record(b"k", b'{"context":{"a":1}}')])
+
+    (record,) = caplog.records
+    assert (record.name, record.levelname) == ("gnomon.client", "WARNING")
+    assert "brokers" in record.message
+
+
+def test_what_a_sealer_could_not_say_it_says_when_it_may(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sealer, record = Sealer(""), Record(b"k", b'{"context":{"a":1}}')
+    now_s = [0.0]
+    monkeypatch.setattr(
+        "gnomon.client.delivery.log_limits.PROCESS_LIMITER", Limiter(lambda: now_s[0])
+    )
+    assert say("something else")
+    sealer.seal([record])
+    assert "never sent in clear" not in caplog.text
+
+    now_s[0] = 60.0
+    sealer.seal([record])
+    now_s[0] = 120.0
+    sealer.seal([record])
+    assert caplog.text.count("never sent in clear") == 1
+
+
+def test_a_handler_that_raises_is_nothing_to_the_constructor(raising: Raising) -> None:
+    assert not Client("nonsense").enabled
+    assert raising.heard == 1
+
+
+def test_a_handler_that_raises_is_nothing_to_the_thread_that_delivers(
+    raising: Raising, memory: Any
+) -> None:
+    with Client("kafka.invalid:9092", agent_id="a", exit_timeout_s=5) as client:
+        memory.trouble = "_TRANSPORT"
+        client.start("before")
+        eventually_sync(lambda: raising.heard == 1, what="the trouble is spoken of")
+        client.start("after")
+        assert client.flush(5) == 0
+        assert [event.task_type for event in memory.events] == ["before", "after"]
+
+
+def test_events_that_were_spoilt_are_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    buffer = Buffer(max_events=10, max_bytes=1_000)
+    reporter = Reporter(buffer)
+
+    def fail(later: tuple[int, object]) -> Record:
+        raise TypeError
+
+    buffer.offer_later((100, fail))
+    reporter.look()
+    assert not caplog.records
+    buffer.take(max_events=1, max_bytes=100)
+    reporter.look()
+    assert "changed after it was given" in caplog.text

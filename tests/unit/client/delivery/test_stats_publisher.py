@@ -1,0 +1,60 @@
+"""What a client process says of itself: once a minute, once it has sent something."""
+
+from tests.support.producers import MemoryProducer
+
+from gnomon import codec
+from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.identity import Identity
+from gnomon.client.delivery.stats_publisher import Bulletin
+from gnomon.events import ClientStats
+
+
+def test_once_a_minute_once_something_was_sent() -> None:
+    now_s = [100.0]
+    identity, producer = Identity(), MemoryProducer()
+    buffer = Buffer(max_events=10, max_bytes=1_000)
+    bulletin = Bulletin(
+        buffer, identity, "p-client-stats", clock_s=lambda: now_s[0], clock_ns=lambda: 7_000_000
+    )
+    spoken = []
+    for now_s[0] in (100.0, 161.0, 162.0, 221.9, 222.0, 300.0):
+        if now_s[0] == 162.0:
+            buffer.offer(Record(b"a", b"{}"))
+            identity.put_on(buffer.take(max_events=1, max_bytes=100))
+        known = len(producer.told)
+        bulletin.now_and_then(producer)
+        spoken += [now_s[0]] * (len(producer.told) - known)
+
+    assert spoken == [162.0, 222.0, 300.0]
+    topic, record = producer.told[0]
+    assert (topic, record.key.decode()) == ("p-client-stats", identity.producer_id)
+    assert codec.decode_client_event(record.value) == ClientStats(
+        producer_id=identity.producer_id,
+        at_ms=7,
+        sent=1,
+        accepted=1,
+        delivered=0,
+        failed=0,
+        spooled=0,
+        replayed=0,
+        waiting=1,
+        dropped_full=0,
+        dropped_oversize=0,
+        dropped_invalid=0,
+        dropped_closed=0,
+        shed_starts=0,
+        ended=False,
+    )
+
+
+def test_the_last_word_is_said_at_once_by_who_has_sent_something() -> None:
+    identity, producer = Identity(), MemoryProducer()
+    bulletin = Bulletin(Buffer(max_events=1, max_bytes=100), identity, "s")
+    bulletin.last(producer)
+    assert producer.told == []
+
+    identity.put_on([Record(b"a", b"{}")])
+    bulletin.last(producer)
+    (told,) = [codec.decode_client_event(record.value) for _, record in producer.told]
+    assert isinstance(told, ClientStats)
+    assert told.ended

@@ -1,0 +1,400 @@
+"""What is asked of Kafka in a transaction, in which order, and again when it passes.
+
+Each test runs in both dialects, unless it is about one.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from aiokafka import errors as kafka
+from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.protocol.produce import ProduceRequest_v7
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
+
+from gnomon.runtime.kafka import transaction
+from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
+from gnomon.runtime.kafka.transaction import TransactionalProducer
+
+IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
+ADD, AFTER = {24: "add partitions", 25: "add group"}, {26: "end", 28: "commit"}
+APIS = {0: "produce", 18: "features", 22: "init", **ADD, **AFTER}
+DUPLICATE = kafka.DuplicateSequenceNumber.errno
+FIRST, SECOND = 1, 2
+"""Of ``transaction.version``."""
+
+
+class Cluster:
+    """Three partitions' leaders, on two nodes."""
+
+    def partitions_for_topic(self, topic: str) -> set[int]:
+        return {0, 3} if topic != "unknown" else set()
+
+    def leader_for_partition(self, tp: TopicPartition) -> int:
+        return 1 if tp == OUT else 2
+
+
+class Answer:
+    """As aiokafka decodes it: by partition, or one code for all."""
+
+    def __init__(self, codes: Sequence[int], *, by_partition: bool, epoch: int) -> None:
+        if by_partition:
+            self.topics: list[Any] = [("t", [(3, code) for code in codes], {})]
+        else:
+            self.error_code = codes[0]
+        self.producer_id, self.producer_epoch = 77, epoch
+
+
+class Kafka:
+    """Stands in place of ``AIOKafkaClient``: answers from a list, else that all is well."""
+
+    def __init__(self, *, version: int, oldest: bool = False) -> None:
+        self.versions = {api: (0, 0 if api == 18 and oldest else 13) for api in APIS}
+        self.version = version
+        self.epoch = 5
+        self.cluster = Cluster()
+        self.asked: list[tuple[str, int]] = []
+        self.requests: list[Any] = []
+        self.answers: defaultdict[str, list[Any]] = defaultdict(list)
+        self.looked_up: list[int] = []
+        self.gates: dict[str, asyncio.Event] = {}
+
+    async def bootstrap(self) -> None:
+        """There is nothing to connect to."""
+
+    async def add_topic(self, topic: str) -> None:
+        """Nothing is learnt."""
+
+    async def force_metadata_update(self) -> None:
+        """The coordinator and the leaders stay."""
+
+    async def coordinator_lookup(self, kind: int, key: str) -> int:
+        self.looked_up.append(kind)
+        return 7 if kind == CoordinationType.TRANSACTION else 8
+
+    def get_random_node(self) -> int:
+        return 1
+
+    async def send(self, node: int, request: Any, **_: object) -> Any:
+        name, prepared = APIS[request.API_KEY], request.prepare(self.versions)
+        if name == "features":
+            features = b"\x02\x14transaction.version" + bytes([0, self.version, 0, 1, 0])
+            return prepared.RESPONSE_TYPE(0, [], 0, {2: features} if self.version else {})
+        self.asked.append((name, node))
+        self.requests.append(prepared)
+        if (gate := self.gates.get(name)) is not None:
+            await gate.wait()
+        answers = self.answers[name]
+        answer = answers.pop(0) if answers else 0
+        if isinstance(answer, Exception):
+            raise answer
+        if name == "end" and prepared.API_VERSION == 5 and answer == 0:
+            self.epoch += 1
+        return Answer(
+            [answer] if isinstance(answer, int) else answer,
+            by_partition=name in {"produce", "add partitions", "commit"},
+            epoch=self.epoch,
+        )
+
+
+@pytest.fixture(params=[FIRST, SECOND], ids=["first", "second"])
+def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    return in_place(Kafka(version=request.param), monkeypatch)
+
+
+def in_place(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
+    monkeypatch.setattr(transaction, AIOKafkaClient.__name__, lambda **_: made)
+    monkeypatch.setattr(transaction, "BACKOFF_S", 0.001)
+    return made
+
+
+def in_both(*names: str, only_first: Sequence[str] = ()) -> list[tuple[int, str]]:
+    """Each name in each dialect that asks for it."""
+    return [(FIRST, name) for name in (*only_first, *names)] + [(SECOND, name) for name in names]
+
+
+async def started() -> TransactionalProducer:
+    producer = TransactionalProducer("kafka.invalid:9092", "features-3")
+    await producer.start()
+    return producer
+
+
+def filled(*values: bytes) -> RecordBatch:
+    batch = new_batch()
+    assert batch.fill([(b"k", value) for value in values], 0) == len(values)
+    return batch
+
+
+async def all_has_settled() -> None:
+    """Every task has run until it waits for something from outside."""
+    for _ in range(50):
+        await asyncio.sleep(0)
+
+
+async def write(producer: TransactionalProducer) -> None:
+    await producer.write({OUT: [filled(b"1", b"2")], LATEST: [filled(b"3")]}, {IN: 9}, group="g")
+
+
+async def test_the_order_of_a_transaction(broker: Kafka) -> None:
+    await write(await started())
+
+    init, *asked = broker.asked
+    assert init == ("init", 7)
+    if broker.version == FIRST:
+        assert set(asked[:2]) == {("add partitions", 7), ("add group", 7)}
+        del asked[:2]
+    assert set(asked[:2]) == {("produce", 1), ("produce", 2)}
+    assert asked[2:] == [("commit", 8), ("end", 7)]
+    assert broker.requests[-1].transaction_result is True
+
+
+@pytest.mark.parametrize(
+    "cluster", [Kafka(version=0), Kafka(version=FIRST), Kafka(version=SECOND, oldest=True)]
+)
+async def test_what_a_cluster_has_not_agreed_on_is_not_asked(
+    cluster: Kafka, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = in_place(cluster, monkeypatch)
+
+    await write(await started())
+
+    assert {r.API_VERSION for r in broker.requests if r.API_KEY in {26, 28}} == {0}
+    assert {r.API_VERSION for r in broker.requests if r.API_KEY == 0} == {7}
+
+
+async def test_each_transaction_of_the_second_dialect_has_an_epoch_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = in_place(Kafka(version=SECOND), monkeypatch)
+    producer = await started()
+
+    await producer.write({OUT: [filled(b"1", b"2")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"3")]}, {}, group="g")
+
+    ends = [r for r in broker.requests if r.API_KEY == 26]
+    assert [(r.producer_id, r.producer_epoch) for r in ends] == [(77, 5), (77, 6)]
+    assert [r.API_VERSION for r in broker.requests if r.API_KEY == 0] == [12, 12]
+
+
+async def test_what_is_asked_first_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    producer = await started()
+    broker.gates = {"add partitions": asyncio.Event(), "add group": asyncio.Event()}
+    writing = asyncio.create_task(write(producer))
+    await all_has_settled()
+    broker.gates["add group"].set()
+    await all_has_settled()
+
+    assert len(broker.asked) == 3  # nothing is stored before both are answered
+    broker.gates["add partitions"].set()
+    await writing
+    assert broker.asked[-1] == ("end", 7)
+
+
+async def test_nothing_to_write_asks_nothing(broker: Kafka) -> None:
+    producer = await started()
+    await producer.write({}, {}, group="g")
+    assert broker.asked == [("init", 7)]
+
+
+async def test_offsets_alone(broker: Kafka) -> None:
+    await (await started()).write({}, {IN: 9}, group="g")
+    opening = ["add group"] if broker.version == FIRST else []
+    assert [name for name, _ in broker.asked[1:]] == [*opening, "commit", "end"]
+
+
+async def test_outputs_alone(broker: Kafka) -> None:
+    await (await started()).write({OUT: [filled(b"1")]}, {}, group="g")
+    opening = ["add partitions"] if broker.version == FIRST else []
+    assert [name for name, _ in broker.asked[1:]] == [*opening, "produce", "end"]
+
+
+async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    producer = await started()
+    await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"4")]}, {}, group="g")
+
+    sent = [batch(r) for r in broker.requests if r.API_KEY == 0]
+    numbered = [(b.producer_id, b.producer_epoch, b.base_sequence) for b in sent]
+    assert numbered == [(77, 5, 0), (77, 5, 2), (77, 5, 3)]
+
+
+async def test_batches_after_the_first_are_sent_at_once(broker: Kafka) -> None:
+    """As many as Kafka knows when they come again; the first alone, so that it knows the producer."""
+    producer = await started()
+    gate = broker.gates["produce"] = asyncio.Event()
+    batches = [filled(b"%d" % number) for number in range(8)]
+    writing = asyncio.create_task(producer.write({OUT: batches}, {}, group="g"))
+    seen = []
+    while not writing.done():
+        await all_has_settled()
+        seen.append([name for name, _ in broker.asked].count("produce"))
+        opened, gate = gate, asyncio.Event()
+        broker.gates["produce"] = gate
+        opened.set()
+
+    assert seen[:3] == [1, 6, 8]
+
+
+OUT_OF_ORDER = kafka.OutOfOrderSequenceNumber.errno
+
+
+@pytest.mark.parametrize(
+    ("answers", "again"),
+    [
+        ([0, kafka.NotLeaderForPartitionError.errno, OUT_OF_ORDER, OUT_OF_ORDER], [1, 2, 3]),
+        ([0, kafka.KafkaConnectionError("closed"), 0, 0], [1]),
+        ([0, 0, kafka.RequestTimedOutError(), OUT_OF_ORDER], [2, 3]),
+        ([0, 0, 0, kafka.KafkaConnectionError("closed"), DUPLICATE], [3]),
+    ],
+)
+async def test_what_was_sent_at_once_and_not_stored_is_sent_again_in_order(
+    answers: list[Any], again: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    producer = await started()
+    broker.requests.clear()
+    broker.answers["produce"] = answers
+
+    await producer.write({OUT: [filled(b"%d" % n) for n in range(4)]}, {}, group="g")
+
+    sent = [batch(r).base_sequence for r in broker.requests if r.API_KEY == 0]
+    assert sent == [0, 1, 2, 3, *again]
+    assert broker.requests[-1].transaction_result is True
+
+
+async def test_one_of_those_sent_at_once_is_refused(broker: Kafka) -> None:
+    broker.answers["produce"] = [0, kafka.MessageSizeTooLargeError.errno, OUT_OF_ORDER] * 2
+    producer = await started()
+
+    with pytest.raises(kafka.MessageSizeTooLargeError):
+        await producer.write({OUT: [filled(b"1")] * 3}, {}, group="g")
+
+    assert broker.requests[-1].transaction_result is False
+
+
+def batch(request: Any) -> Any:
+    message = bytes(b"" + (b"" + request.encode()))
+    (_, partitions), *_ = ProduceRequest_v7.decode(message).topics
+    (_, data), *_ = partitions
+    return MemoryRecords(data).next_batch()
+
+
+PASSING: list[tuple[str, Any]] = [
+    ("init", kafka.ConcurrentTransactions.errno),
+    ("init", kafka.CoordinatorNotAvailableError.errno),
+    ("produce", kafka.NotLeaderForPartitionError.errno),
+    ("produce", kafka.NotEnoughReplicasError.errno),
+    ("produce", kafka.ConcurrentTransactions.errno),
+    ("produce", kafka.KafkaConnectionError("closed")),
+    ("commit", kafka.NotCoordinatorError.errno),
+    ("commit", kafka.RequestTimedOutError()),
+    ("end", kafka.ConcurrentTransactions.errno),
+    ("end", kafka.KafkaConnectionError("closed")),
+]
+PASSING_FIRST: list[tuple[str, Any]] = [
+    ("add partitions", kafka.ConcurrentTransactions.errno),
+    ("add partitions", [kafka.OperationNotAttempted.errno, kafka.NotCoordinatorError.errno]),
+    ("add group", kafka.CoordinatorLoadInProgressError.errno),
+]
+
+
+@pytest.mark.parametrize(
+    ("broker", "name", "passing"),
+    [(FIRST, *each) for each in PASSING + PASSING_FIRST] + [(SECOND, *each) for each in PASSING],
+    indirect=["broker"],
+)
+async def test_what_passes_is_asked_again(broker: Kafka, name: str, passing: object) -> None:
+    broker.answers[name] = [passing]
+
+    await write(await started())
+
+    names = [asked for asked, _ in broker.asked]
+    assert names.count(name) == (4 if name == "produce" else 2)  # which goes to two nodes
+    assert names[-1] == "end"
+    assert broker.requests[-1].transaction_result is True
+
+
+async def test_a_coordinator_that_moved_is_looked_up_again(broker: Kafka) -> None:
+    producer = await started()
+    await write(producer)
+    broker.looked_up.clear()
+    broker.answers["commit"] = [kafka.NotCoordinatorError.errno]
+
+    await write(producer)
+
+    assert CoordinationType.GROUP in broker.looked_up
+
+
+@pytest.mark.parametrize(
+    ("broker", "name"),
+    in_both("produce", "commit", "end", only_first=["add partitions", "add group"]),
+    indirect=["broker"],
+)
+async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> None:
+    producer = await started()
+    broker.answers[name] = [kafka.InvalidProducerEpoch.errno]
+
+    with pytest.raises(kafka.ProducerFenced):
+        await write(producer)
+
+    assert [asked for asked, _ in broker.asked].count("end") == (name == "end")
+
+
+@pytest.mark.parametrize(
+    ("broker", "name"),
+    in_both("produce", "commit", only_first=["add partitions", "add group"]),
+    indirect=["broker"],
+)
+async def test_what_does_not_pass_aborts(broker: Kafka, name: str) -> None:
+    producer = await started()
+    broker.answers[name] = [kafka.MessageSizeTooLargeError.errno]
+
+    with pytest.raises(kafka.MessageSizeTooLargeError):
+        await write(producer)
+
+    assert broker.asked[-1] == ("end", 7)
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_it_does_not_ask_for_ever(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.05)
+    producer = await started()
+    broker.answers["produce"] = [kafka.NotEnoughReplicasError.errno] * 10_000
+
+    with pytest.raises(kafka.NotEnoughReplicasError):
+        await producer.write({OUT: [filled(b"1")]}, {}, group="g")
+
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_an_abort_waits_for_what_is_on_its_way(broker: Kafka) -> None:
+    """A batch that came after the abort would stay open for ever on brokers before 3.6."""
+    producer = await started()
+    gate = broker.gates["produce"] = asyncio.Event()
+    writing = asyncio.create_task(write(producer))
+    await all_has_settled()
+    writing.cancel()
+    await all_has_settled()
+    assert "end" not in [name for name, _ in broker.asked]
+    gate.set()
+
+    with pytest.raises(asyncio.CancelledError):
+        await writing
+    assert broker.requests[-1].transaction_result is False
+
+
+async def test_a_topic_nobody_knows(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.02)
+    producer = await started()
+
+    with pytest.raises(kafka.UnknownTopicOrPartitionError):
+        await producer.write({TopicPartition("unknown", 0): [filled(b"1")]}, {}, group="g")
+
+    assert [name for name, _ in broker.asked] == ["init"]

@@ -1,0 +1,198 @@
+"""Folding around records that raise: any positions, any batch, nothing of them left behind."""
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
+from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.partition.failure_limit import Breaker
+from gnomon.runtime.partition.poison import describe, fold_around
+
+
+@dataclass(frozen=True)
+class Record:
+    offset: int
+    value: bytes | None
+    topic: str = "in"
+    partition: int = 0
+    timestamp: int = 0
+    key: bytes | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class Listing:
+    """Lists the offsets it folded; a value of ``!`` spoils the list, then raises.
+
+    The outputs of an ``L`` are too large, those of everything else are not.
+    """
+
+    stateful = True
+    gather_ms = 20
+    nice = 0
+
+    def __init__(self) -> None:
+        self.folds = 0
+
+    def new_state(self, partition: int) -> list[int]:
+        return []
+
+    async def apply(self, state: list[int], records: Sequence[SourceRecord]) -> Outputs:
+        self.folds += 1
+        outputs = Outputs()
+        for record in records:
+            state.append(record.offset)
+            if record.value == b"!":
+                raise KeyError("spoilt")
+            if record.value == b"?":
+                raise ConfigurationError("no key")
+            outputs.topic("out").append((None, str(state).encode()))
+        return outputs
+
+    def snapshot(self, state: list[int]) -> bytes:
+        return ",".join(map(str, state)).encode()
+
+    def restore(self, partition: int, data: bytes) -> list[int]:
+        return [int(text) for text in data.split(b",") if text]
+
+
+async def fold(
+    values: Sequence[bytes],
+    *,
+    breaker: Breaker | None = None,
+    written: list[Any] | None = None,
+) -> tuple[list[int], list[Any], list[int], Listing]:
+    stage: Any = Listing()
+    written = [] if written is None else written
+    committed: list[int] = []
+
+    async def commit(part: Sequence[SourceRecord], outputs: Outputs) -> None:
+        if not outputs.dead and any(record.value == b"L" for record in part):
+            raise OutputTooLargeError("2 MB")
+        written.extend(value for _, value in outputs.topic("out"))
+        written.extend((letter.record.offset, letter.reason) for letter in outputs.dead)
+        committed.extend(record.offset for record in part)
+
+    records = [Record(offset, value) for offset, value in enumerate(values)]
+    state = await fold_around(
+        stage,
+        [],
+        records,
+        partition=0,
+        apply=stage.apply,
+        commit=commit,
+        breaker=breaker or Breaker("listing"),
+    )
+    return state, written, committed, stage
+
+
+@given(st.lists(st.sampled_from([b"v", b"v", b"v", b"!", b"L"]), min_size=1, max_size=31))
+async def test_it_is_as_if_the_poison_had_never_been(values: list[bytes]) -> None:
+    state, written, committed, _ = await fold(values)
+
+    good = [offset for offset, value in enumerate(values) if value == b"v"]
+    reasons = {b"!": "stage_error", b"L": "output_too_large"}
+    bad = [(o, reasons[value]) for o, value in enumerate(values) if value in reasons]
+    assert state == good
+    assert [w for w in written if isinstance(w, bytes)] == [
+        str(good[: n + 1]).encode() for n in range(len(good))
+    ]
+    assert [w for w in written if isinstance(w, tuple)] == bad
+    assert committed == list(range(len(values)))  # each once, in order
+
+
+@pytest.mark.parametrize("position", [0, 1, 511, 1023])
+async def test_one_of_a_thousand_is_found_in_few_folds(position: int) -> None:
+    values = [b"v"] * 1024
+    values[position] = b"!"
+
+    *_, stage = await fold(values)
+
+    assert stage.folds <= 21  # 2 log2(1024) + 1
+
+
+async def test_who_raises_on_32_in_a_row_is_broken_and_refuses_none_of_them() -> None:
+    written: list[Any] = []
+    with pytest.raises(StageBrokenError, match=r"'listing' .*32 in a row: KeyError at test_poison"):
+        await fold([b"v"] + [b"!"] * 40, written=written)
+
+    assert written == [b"[0]"]
+
+
+async def test_31_in_a_row_are_bad_records() -> None:
+    _, written, committed, _ = await fold([b"!"] * 31 + [b"v"])
+
+    assert [reason for _, reason in written[:31]] == ["stage_error"] * 31
+    assert written[31] == b"[31]"
+    assert committed == list(range(32))
+
+
+async def test_small_batches_are_counted_together() -> None:
+    breaker = Breaker("listing")
+    for _ in range(3):
+        await fold([b"!"] * 10, breaker=breaker)
+    with pytest.raises(StageBrokenError):
+        await fold([b"!"] * 2, breaker=breaker)
+
+
+async def test_what_is_folded_in_between_shows_that_the_stage_works() -> None:
+    breaker = Breaker("listing")
+    for _ in range(4):
+        await fold([b"!"] * 10, breaker=breaker)
+        await fold([b"v"], breaker=breaker)
+
+
+async def test_an_error_that_is_no_records_fault_is_not_searched_for() -> None:
+    with pytest.raises(ConfigurationError):
+        await fold([b"v", b"?", b"v"])
+
+
+class MishapError(Exception):
+    """What a stage stumbles over."""
+
+
+def fail(message: str) -> None:
+    raise MishapError(message)
+
+
+def raised(message: str) -> Exception:
+    with pytest.raises(MishapError) as caught:
+        fail(message)
+    return caught.value
+
+
+def test_what_went_wrong_is_told_with_its_place() -> None:
+    error = raised("month out of range")
+    line = traceback.extract_tb(error.__traceback__)[-1].lineno
+
+    detail = describe(error, Record(0, b"{}"))
+
+    assert detail == f"MishapError at test_poison.py:{line}: month out of range"
+
+
+@pytest.mark.parametrize(
+    ("message", "value"),
+    [
+        ("invalid literal for int: 'hunter2'", b'{"x": "hunter2"}'),
+        ("bad password hunter", b'{"x": "hunter"}'),
+        ("bad password HUNTER", b'{"x": "hunter"}'),
+        ("bad password hunter.", b'{"x": "hunter"}'),
+        ("cannot read 4711", b'{"x": 4711}'),
+        ("cannot read hunter", b'{"x": "\\u0068unter"}'),
+        ("cannot read h\u00fcnter", '{"x": "h\u00fcnter"}'.encode()),
+    ],
+)
+def test_nothing_of_the_record_is_told(message: str, value: bytes) -> None:
+    detail = describe(raised(message), Record(0, value)).casefold()
+
+    assert not any(secret in detail for secret in ("hunter", "h\u00fcnter", "4711"))
+
+
+@given(st.text(max_size=200), st.binary(max_size=200))
+def test_a_detail_is_short_and_can_be_a_header(message: str, value: bytes) -> None:
+    assert len(describe(raised(message * 20), Record(0, value)).encode()) <= 900

@@ -1,0 +1,70 @@
+"""When a partition stalls, by a clock that the test turns."""
+
+import pytest
+
+from gnomon.runtime.partition.progress import Progress, Step
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize("step", ["recovering", "applying", "committing", "snapshotting"])
+def test_a_step_that_does_not_end_grows_old(clock: Clock, step: Step) -> None:
+    progress = Progress(clock)
+    progress.enter(step)
+    progress.observe_lag(0)  # nothing waits behind what is in hand
+
+    clock.now_s += 7
+
+    assert progress.still_for_s == 7
+    assert str(progress.stall("features", 3)) == f"features[3]: {step} for 7 s"
+
+
+def test_nothing_to_do_is_no_stall_while_the_broker_says_so(clock: Clock) -> None:
+    progress = Progress(clock)
+    progress.enter("idle")
+    for _ in range(10):
+        clock.now_s += 2
+        progress.observe_lag(0)
+    assert progress.still_for_s == 0
+
+    clock.now_s += 5  # it says nothing any more
+
+    assert progress.still_for_s == 5
+
+
+def test_lag_without_an_advance_is_a_stalled_fetch(clock: Clock) -> None:
+    progress = Progress(clock)
+    progress.enter("idle")
+    progress.observe_lag(0)
+    clock.now_s += 3600
+    progress.observe_lag(0)  # a quiet hour counts for nothing
+    clock.now_s += 4
+    progress.observe_lag(12)
+    clock.now_s += 4
+    progress.observe_lag(12)
+
+    stall = progress.stall("shadow", 0)
+
+    assert (stall.step, stall.for_s, stall.lag) == ("fetch", 8.0, 12)
+
+
+def test_an_advance_begins_anew(clock: Clock) -> None:
+    progress = Progress(clock)
+    progress.enter("applying")
+    progress.observe_lag(12)
+    clock.now_s += 50
+
+    progress.advanced()
+    clock.now_s += 1
+
+    assert progress.still_for_s == 1

@@ -1,0 +1,1 @@
+"""From the buffer to the broker, in one background thread: batches, retries, shared connections, forks."""

@@ -1,0 +1,24 @@
+"""What JSON can be made of."""
+
+from libc.stdint cimport int64_t
+from libc.string cimport memcpy, strlen
+
+from gnomon.features.compiled.names cimport Slice
+from gnomon.features.compiled.rows cimport Text
+
+cdef enum:
+    # Room behind a string: the numbers and names up to the next one take less than half of it.
+    SPARE = 2048
+
+
+cdef inline void put(Text* text, const char* literal) noexcept:
+    """A literal, for which there is room."""
+    cdef size_t n = strlen(literal)
+    memcpy(text.at + text.n, literal, n)
+    text.n += n
+
+
+cdef int put_string(Text* text, const Slice* value) except -1
+cdef int put_any(Text* text, object value) except -1
+cdef void put_whole(Text* text, int64_t value) noexcept
+cdef void put_double(Text* text, double value) noexcept

@@ -1,0 +1,40 @@
+"""The events of a batch as a loop in C reads them."""
+
+from cpython.object cimport PyObject
+from libc.stdint cimport int64_t
+
+from gnomon.features.compiled.names cimport Slice
+
+cdef enum:
+    STARTED
+    FINISHED
+    CANCELLED
+
+
+cdef struct Event:
+    int kind
+    Slice value  # as it is written; nothing, where it came as an object
+    Slice agent_id, task_id, task_type, producer_id
+    int64_t at_ms  # when it happened, by the agent's clock
+    int64_t timestamp_ms  # of its record
+    # UNKNOWN, or not-a-number, where nothing is said.
+    int64_t seq, reviews
+    double duration_s, estimate_s
+    int succeeded, deployed
+    PyObject* context  # of a start: a dictionary that is not empty, or NULL; ours
+    PyObject* whole  # the event as an object, unless it was read in C; ours
+
+
+cdef class Events:
+    """A sequence of ``TaskEvent``."""
+
+    cdef Event* items
+    cdef Py_ssize_t n, room
+    cdef object owner  # of the bytes
+
+    cdef Event* add(self, int64_t timestamp_ms) noexcept
+    cdef int reserve(self, Py_ssize_t n) except -1
+    cdef int read(self, const char* value, Py_ssize_t n, int64_t timestamp_ms) except -1
+
+
+cdef Events events_of(object records, object events)

@@ -1,6 +1,0 @@
-"""An event in the usual form."""
-
-from gnomon.features.packedevents cimport Event
-
-
-cdef bint usual(Event* event) except -1

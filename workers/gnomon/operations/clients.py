@@ -1,0 +1,155 @@
+"""What became of each client process's events: what it says itself, beside what the workers read."""
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from gnomon import codec
+from gnomon.events import ClientEvent, ClientSeen, ClientStats
+from gnomon.runtime.kafka.reading import partitions_of, read_topic
+from gnomon.topics import CLIENT_STATS
+
+SILENT_MS: Final = 3_600_000
+"""A client process of which nothing was heard for so long is taken to have ended."""
+SETTLED_MS: Final = 60_000
+"""So long after a client's last word, all is told of what it sent: workers do it every few seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOverview:
+    """One client process; figures it has not told itself are ``None``.
+
+    Attributes:
+        producer_id: Which.
+        accepted: Events it took from the agent.
+        delivered: Those the broker has confirmed.
+        spooled: Those in its spool, by its own last word.
+        waiting: Those in its memory.
+        failed: Those it gave up.
+        dropped: Those it refused: full, too large, invalid, closed, or a start shed.
+        received: Events the workers have read, each once.
+        repeated: Records of events they had read before.
+        missing: Events that left the process and were not read: on their way, in a spool, or lost.
+        lost: Those of them that will never come; 0 while they still may.
+        ended: Whether it said goodbye.
+        heard_ms: When something was last heard of it, epoch milliseconds.
+    """
+
+    producer_id: str
+    accepted: int | None
+    delivered: int | None
+    spooled: int | None
+    waiting: int | None
+    failed: int | None
+    dropped: int | None
+    received: int
+    repeated: int
+    missing: int
+    lost: int
+    ended: bool
+    heard_ms: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+SUMMED: Final = (
+    "accepted", "delivered", "spooled", "waiting", "failed", "dropped", "received", "repeated",
+    "missing", "lost",
+)  # fmt: skip
+
+
+def clients(events: Iterable[ClientEvent], *, now_ms: int, behind: bool) -> list[ClientOverview]:
+    """Every client process that is known, the one last heard of first.
+
+    Args:
+        events: Of client-stats, in any order of keys; a later one of a key replaces an earlier.
+        now_ms: Epoch milliseconds.
+        behind: Whether task-events has records that the features stage has not read. Then nothing
+            is called lost.
+    """
+    stats: dict[str, ClientStats] = {}
+    seen: dict[str, dict[int, ClientSeen]] = {}
+    for event in events:
+        if isinstance(event, ClientStats):
+            stats[event.producer_id] = event
+        else:
+            seen.setdefault(event.producer_id, {})[event.partition] = event
+    found = [
+        _client(
+            producer_id,
+            stats.get(producer_id),
+            list(seen.get(producer_id, {}).values()),
+            now_ms=now_ms,
+            behind=behind,
+        )
+        for producer_id in stats.keys() | seen.keys()
+    ]
+    return sorted(found, key=lambda client: (-client.heard_ms, client.producer_id))
+
+
+def totals(found: Iterable[ClientOverview]) -> dict[str, int]:
+    """Each figure added up over the clients that have told it."""
+    rows = list(found)
+    return {name: sum(getattr(row, name) or 0 for row in rows) for name in SUMMED}
+
+
+async def read_clients(*, brokers: str, prefix: str) -> list[ClientEvent]:
+    """All that client-stats holds and can be read; nothing where there is no such topic yet.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+    """
+    topic = prefix + CLIENT_STATS.name
+    if not await partitions_of(brokers, [topic]):
+        return []
+    events: list[ClientEvent] = []
+    async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+        # Any client may write there, and a client that writes nonsense is not to hide the others.
+        with contextlib.suppress(*codec.UNDECODABLE):
+            events.append(codec.decode_client_event(record.value or b""))
+    return events
+
+
+def _client(
+    producer_id: str,
+    stats: ClientStats | None,
+    seen: Sequence[ClientSeen],
+    *,
+    now_ms: int,
+    behind: bool,
+) -> ClientOverview:
+    received = sum(part.received for part in seen)
+    # What the process says it sent reaches beyond the last that arrived, but may be a minute old.
+    sent = max([part.last_seq + 1 for part in seen] + ([stats.sent] if stats else []))
+    missing = max(0, sent - received)
+    heard_ms = max([part.as_of_ms for part in seen] + ([stats.at_ms] if stats else []))
+    ended = stats is not None and stats.ended
+    over = not behind and now_ms - heard_ms >= (SETTLED_MS if ended else SILENT_MS)
+    return ClientOverview(
+        producer_id=producer_id,
+        accepted=None if stats is None else stats.accepted,
+        delivered=None if stats is None else stats.delivered,
+        spooled=None if stats is None else stats.spooled,
+        waiting=None if stats is None else stats.waiting,
+        failed=None if stats is None else stats.failed,
+        dropped=None if stats is None else _dropped(stats),
+        received=received,
+        repeated=sum(part.repeated for part in seen),
+        missing=missing,
+        lost=max(0, missing - (stats.spooled if stats else 0)) if over else 0,
+        ended=ended,
+        heard_ms=heard_ms,
+    )
+
+
+def _dropped(stats: ClientStats) -> int:
+    return (
+        stats.dropped_full
+        + stats.dropped_oversize
+        + stats.dropped_invalid
+        + stats.dropped_closed
+        + stats.shed_starts
+    )

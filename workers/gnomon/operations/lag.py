@@ -1,0 +1,157 @@
+"""How the stages stand, asked of the broker alone: it works with every worker dead."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from gnomon import codec
+from gnomon.comparison import merge_ledgers
+from gnomon.events import Ledger
+from gnomon.runtime.kafka.reading import answered, no_broker, partitions_of, read_topic
+from gnomon.topics import (
+    COMPARISON_METRICS,
+    COMPARISONS,
+    SHADOW_PREDICTIONS,
+    TASK_EVENTS,
+    TASK_FEATURES,
+    group_of,
+)
+
+INPUTS: Mapping[str, tuple[str, ...]] = {
+    "features": (TASK_EVENTS.name,),
+    "shadow": (TASK_FEATURES.name,),
+    "comparison": (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name),
+    "vault": (COMPARISONS.name,),
+}
+"""What each stage reads; a test holds it against the stages."""
+OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}
+"""The same of those that are only told of where their topics are."""
+
+
+FEW = 100
+"""Up to so many offsets behind, records are counted one by one."""
+COUNT_S = 1.0
+COORDINATOR_S = 15.0
+"""A cluster that was never asked about a group makes the topic of their offsets first."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageOverview:
+    """One stage: group members, and records not yet committed by topic partition."""
+
+    name: str
+    workers: int
+    lag_by_partition: Mapping[str, int]
+
+    @property
+    def lag(self) -> int:
+        """Records in all."""
+        return sum(self.lag_by_partition.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "lag": self.lag}
+
+
+async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
+    """Every stage, in the order of the pipeline.
+
+    Raises:
+        BrokerUnavailableError: No broker answers.
+    """
+    every = {**OPTIONAL_INPUTS, **INPUTS}
+    names = sorted({prefix + topic for inputs in every.values() for topic in inputs})
+    partitions = await partitions_of(brokers, names)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=brokers,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=20,  # questions about offsets queue behind a fetch that waits
+    )
+    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    try:
+        await consumer.start()
+        await admin.start()
+        return [
+            await _stage(
+                name,
+                group_of(name, prefix),
+                [tp for topic in inputs for tp in partitions.get(prefix + topic, ())],
+                consumer,
+                admin,
+            )
+            for name, inputs in every.items()
+            if name in INPUTS or prefix + inputs[0] in partitions
+        ]
+    except KafkaError as error:
+        raise no_broker(brokers, error) from error
+    finally:
+        await consumer.stop()
+        await admin.close()
+
+
+async def _stage(
+    name: str,
+    group: str,
+    tps: Sequence[TopicPartition],
+    consumer: AIOKafkaConsumer,
+    admin: AIOKafkaAdminClient,
+) -> StageOverview:
+    workers = len(await answered(lambda: _members(admin, group), within_s=COORDINATOR_S))
+    if not tps:
+        return StageOverview(name, workers, {})
+    ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
+    committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
+    starts = {tp: max(done[tp], begins[tp]) for tp in tps}
+    lag = {tp: max(0, ends[tp] - starts[tp]) for tp in tps}
+    lag |= await _counted(consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends)
+    return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in tps})
+
+
+async def _counted(
+    consumer: AIOKafkaConsumer,
+    starts: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    """Records there really are: a transaction's end takes an offset but is no record."""
+    counts = dict.fromkeys(starts, 0)
+    if not counts:
+        return counts
+    consumer.assign(list(counts))
+    for tp, start in starts.items():
+        consumer.seek(tp, start)
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + COUNT_S
+    while loop.time() < deadline and [
+        tp for tp in counts if await consumer.position(tp) < ends[tp]
+    ]:
+        for tp, records in (await consumer.getmany(timeout_ms=100)).items():
+            counts[tp] += sum(record.offset < ends[tp] for record in records)
+    return counts
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
+    described = await admin.describe_consumer_groups([group])
+    _error, _group, _state, _kind, _protocol, members, *_ = described[0].groups[0]
+    return list(members)
+
+
+async def read_ledger(*, brokers: str, prefix: str) -> dict[str, int]:
+    """The newest ledger of every partition, added up, by state."""
+    latest: dict[int, Ledger] = {}
+    async for record in read_topic(
+        brokers=brokers, topic=prefix + COMPARISON_METRICS.name, follow=False
+    ):
+        if record.value is not None:
+            event = codec.decode_metrics(record.value)
+            if isinstance(event, Ledger):
+                latest[event.partition] = event
+    counts = msgspec.to_builtins(merge_ledgers(latest.values()))
+    return {name: n for name, n in counts.items() if name not in {"kind", "partition"}}

@@ -1,0 +1,196 @@
+"""The whole of gnomon on this machine: broker, topics, key and workers, as one thing to start.
+
+Used by the demo and by replays; what the workers say is kept in ``workers.log``. Whatever ends this process ends all of it: the broker has a
+guard, and a worker ends with its standard input.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TextIO
+
+import aiohttp
+
+from gnomon.broker import EmbeddedBroker
+from gnomon.errors import GnomonError
+from gnomon.operations.topics_admin import create_topics
+from gnomon.runtime.process.supervisor import Supervisor
+from gnomon.settings import Settings
+from gnomon.vault import create_key_file
+
+HOST = "127.0.0.1"
+POLL_S = 0.1
+
+
+class StackError(GnomonError):
+    """A part of the stack did not start or has stopped; the message has its last line."""
+
+
+class LocalStack:
+    """Async context manager: inside it, every stage is ready.
+
+    Args:
+        settings: ``brokers`` is used if ``own_broker`` is false; else it is replaced.
+        own_broker: Whether to start one.
+        stages: Which stages to run, each in a process of its own.
+        progress: Told what is being waited for.
+        partitions: Of every topic.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        own_broker: bool,
+        stages: Sequence[str],
+        progress: Callable[[str], None],
+        partitions: int = 4,
+    ) -> None:
+        self.settings = settings
+        self.last_lines: dict[str, str] = {}
+        self._stages, self._progress, self._partitions = stages, progress, partitions
+        self._broker = (
+            EmbeddedBroker(data_dir=Path(settings.data_dir), progress=progress)
+            if own_broker
+            else None
+        )
+        self._ports = dict(zip(stages, _free_ports(len(stages)), strict=True))
+        self._supervisor: Supervisor | None = None
+        self._supervising: asyncio.Task[int] | None = None
+        self._http: aiohttp.ClientSession | None = None
+        self._log: TextIO | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._stop()
+
+    async def status(self, stage: str) -> Mapping[str, Any] | None:
+        """What the stage tells of itself, ``None`` while it does not answer."""
+        if self._http is None:
+            return None
+        try:
+            async with self._http.get(f"http://{HOST}:{self._ports[stage]}/status") as response:
+                found: Mapping[str, Any] = await response.json()
+                return found
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    def check(self) -> None:
+        """Raise ``StackError`` if the workers have given up."""
+        if self._supervising is not None and self._supervising.done():
+            told = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
+            raise StackError(f"the workers have stopped ({told})")
+
+    async def kill(self) -> None:
+        """Kill the workers and the broker at once, each by its id. Nothing is started again."""
+        if self._supervisor is not None and self._supervising is not None:
+            for name in self._supervisor.children:
+                self._supervisor.signal(name, signal.SIGKILL)
+            self._supervisor.stop()
+            await asyncio.wait([self._supervising])
+        if self._broker is not None:
+            await asyncio.to_thread(self._broker.kill)
+
+    async def _start(self) -> None:
+        if self._broker is not None:
+            self._progress("starting Apache Kafka")
+            brokers = await asyncio.to_thread(self._broker.start)
+            self.settings = _with_brokers(self.settings, brokers)
+        settings = self.settings
+        await create_topics(
+            settings.brokers,
+            prefix=settings.topic_prefix,
+            partitions=self._partitions,
+            replication=1,
+        )
+        await asyncio.to_thread(_ensure_key, settings)
+        self._log = await asyncio.to_thread(_open_log, Path(settings.data_dir))
+        self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
+        self._supervisor = Supervisor(
+            {
+                stage: ["-m", "gnomon", "worker", stage, "--supervised", "--port", str(port)]
+                for stage, port in self._ports.items()
+            },
+            environ={**os.environ, **settings.as_environ()},
+            on_line=self._note,
+        )
+        self._progress("starting the workers")
+        self._supervising = asyncio.create_task(self._supervisor.run())
+        await self._all_ready(timeout_s=120.0)
+
+    def _note(self, name: str, line: str) -> None:
+        self.last_lines[name] = line
+        if self._log is not None:
+            print(f"{name:<10} | {line}", file=self._log, flush=True)
+
+    async def _all_ready(self, *, timeout_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        waiting = list(self._stages)
+        while waiting:
+            self.check()
+            if loop.time() > deadline:
+                raise StackError(
+                    f"not ready after {timeout_s:.0f} s: "
+                    + "; ".join(f"{s}: {self.last_lines.get(s, 'silent')}" for s in waiting)
+                )
+            for stage in list(waiting):
+                status = await self.status(stage)
+                if status is not None and status["ready"]:
+                    waiting.remove(stage)
+                    self._progress(f"{stage} is ready")
+            await asyncio.sleep(POLL_S)
+
+    async def _stop(self) -> None:
+        if self._supervisor is not None and self._supervising is not None:
+            self._supervisor.stop()
+            await asyncio.wait([self._supervising])
+        if self._http is not None:
+            await self._http.close()
+        if self._broker is not None:
+            await asyncio.to_thread(self._broker.stop)
+        if self._log is not None:
+            self._log.close()
+
+
+def _ensure_key(settings: Settings) -> None:
+    if not settings.key and not Path(settings.key_file).exists():
+        create_key_file(Path(settings.key_file))
+
+
+def _open_log(folder: Path) -> TextIO:
+    """Where every line of the workers is kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return (folder / "workers.log").open("a", encoding="utf-8")
+
+
+def _with_brokers(settings: Settings, brokers: str) -> Settings:
+    return Settings.from_env({**settings.as_environ(), "GNOMON_BROKERS": brokers})
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports nobody listens on right now, all different."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

@@ -1,0 +1,1 @@
+"""One stage as an operating-system process: life cycle, supervision, health, stalls."""

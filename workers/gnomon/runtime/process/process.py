@@ -1,0 +1,85 @@
+"""A stage as a process: signals, exit status, and the watchdog that ends it if all else fails."""
+
+import asyncio
+import logging
+import os
+import signal
+from typing import TypeVar
+
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.partition.ports import Stage
+from gnomon.runtime.process.loop_watchdog import Watchdog
+from gnomon.runtime.process.malloc import give_memory_back
+from gnomon.runtime.process.parent import ParentWatch
+from gnomon.runtime.process.stage_worker import StageWorker
+from gnomon.runtime.process.stall_monitor import GIVE_UP_AFTER
+from gnomon.runtime.process.supervisor import EXIT_CONFIGURATION, EXIT_NO_BROKER
+from gnomon.settings import Settings
+
+logger = logging.getLogger(__name__)
+State = TypeVar("State")
+
+WAIT_FOR_BROKER_S = 30.0
+"""How long a supervised process waits for a broker before it ends: it would only be started again,
+which takes seconds in which a broker that comes back is not seen."""
+END_S = 15.0
+"""How long a process takes to end after its work has; less than a supervisor waits."""
+
+
+async def run_stage(
+    stage: Stage[State],
+    *,
+    settings: Settings,
+    metrics: Metrics,
+    port: int,
+    parent: ParentWatch | None,
+) -> int:
+    """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if there is one to watch.
+
+    Returns:
+        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured, 3 when
+        no broker answered.
+    """
+    give_memory_back()
+    if parent is not None:  # the other stages are beside it
+        os.nice(stage.nice)
+    watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
+    watchdog.start()
+    worker = StageWorker(
+        stage,
+        settings=settings,
+        metrics=metrics,
+        wait_for_broker_s=WAIT_FOR_BROKER_S if parent is not None else 0.0,
+    )
+
+    def stop() -> None:
+        watchdog.end_within(END_S, status=0)
+        worker.stop()
+
+    loop = asyncio.get_running_loop()
+    if parent is not None:
+        parent.on_end(lambda: loop.call_soon_threadsafe(stop))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    status = 1
+    try:
+        status = await _run(worker, port)
+    finally:
+        watchdog.end_within(END_S, status)
+    return status
+
+
+async def _run(worker: StageWorker[State], port: int) -> int:
+    try:
+        await worker.run(port=port)
+    except BrokerUnavailableError as error:
+        logger.error("worker.no_broker", extra={"reason": str(error)})  # noqa: TRY400
+        return EXIT_NO_BROKER
+    except ConfigurationError as error:
+        logger.error("worker.misconfigured", extra={"reason": str(error)})  # noqa: TRY400
+        return EXIT_CONFIGURATION
+    except GnomonError as error:
+        logger.exception("worker.ended", extra={"reason": str(error)})
+        return 1
+    return 0
