@@ -14,7 +14,7 @@ offset length field
 52     n + 16 ciphertext and tag
 ====== ====== ==========================================================
 
-``info`` is a label, the first 20 bytes, and each field of the ``Place`` after its length in four
+``info`` is a label, the first 20 bytes, and each field of the ``SealContext`` after its length in four
 bytes: a payload moved to another task, agent or field does not open. The plaintext is a mapping's
 JSON with spaces after it up to a multiple of 64 bytes, so that a length tells little.
 
@@ -51,7 +51,7 @@ _decode: Final = msgspec.json.Decoder(Payload).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SealContext:
     """Where a sealed payload belongs. ``field`` is ``context`` or ``outcome``."""
 
     agent_id: str
@@ -96,7 +96,7 @@ class SealingKey:
             )
         key = cls(X25519PublicKey.from_public_bytes(raw))
         try:
-            key.seal({}, Place(agent_id="", task_id="", field=""))
+            key.seal({}, SealContext(agent_id="", task_id="", field=""))
         except ValueError as error:
             raise KeyUnavailableError(
                 "this X25519 public key is of small order: no secret comes of it"
@@ -107,7 +107,7 @@ class SealingKey:
         """The key on one line, as ``parse`` reads it."""
         return base64.b64encode(_SPKI + self._public.public_bytes_raw()).decode()
 
-    def seal(self, payload: Payload, place: Place) -> bytes:
+    def seal(self, payload: Payload, place: SealContext) -> bytes:
         """Encrypt ``payload`` for ``place``."""
         plain = _encode(payload)
         plain += b" " * (-len(plain) % PADDED_TO)
@@ -157,7 +157,7 @@ class OpeningKey:
             serialization.NoEncryption(),
         )
 
-    def open(self, sealed: bytes, place: Place) -> Payload:
+    def open(self, sealed: bytes, place: SealContext) -> Payload:
         """Decrypt what was sealed for this key and the same place.
 
         Raises:
@@ -172,7 +172,7 @@ class OpeningKey:
             raise UnreadableError("tampered", "the bytes or their place were changed")
         return payload
 
-    def _opened(self, sealed: bytes, place: Place) -> Payload | None:
+    def _opened(self, sealed: bytes, place: SealContext) -> Payload | None:
         """The payload, or ``None``; no exception leaves while anything readable is held."""
         try:
             info = place.info(sealed[:HEADER_BYTES])

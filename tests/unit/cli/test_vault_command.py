@@ -9,7 +9,7 @@ from tests.support.decisions import a_decision
 
 from gnomon import codec
 from gnomon.cli import main
-from gnomon.sealing import Place
+from gnomon.sealing import SealContext
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.vault import (
@@ -152,7 +152,7 @@ def confidential(vault: Path) -> Path:
     decision = a_decision(9)
 
     def sealed(field: str, said: str) -> bytes:
-        place = Place(agent_id=decision.agent_id, task_id=decision.task_id, field=field)
+        place = SealContext(agent_id=decision.agent_id, task_id=decision.task_id, field=field)
         return key.public.seal({field: said}, place)
 
     outcome = msgspec.structs.replace(decision.outcome, sealed_outcome=sealed("outcome", "good"))

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnomon.drill.figures import RULE
+from gnomon.drill.report import RULE
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.drill.figures import Report
+    from gnomon.drill.report import Report
 
 LEAST_SECONDS = 4.0
 ABOUT = (

@@ -1,4 +1,4 @@
-"""Figures over partitions, and over a list of comparisons, for reports and status."""
+"""RollingMetrics over partitions, and over a list of comparisons, for reports and status."""
 
 from collections.abc import Iterable
 
@@ -42,7 +42,7 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
-    """Figures of one model version over the matched ones of ``comparisons``."""
+    """RollingMetrics of one model version over the matched ones of ``comparisons``."""
     row, histogram = sums.empty_row(), sums.Histogram()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)

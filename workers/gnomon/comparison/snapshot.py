@@ -7,7 +7,7 @@ import msgspec
 
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
-from gnomon.comparison.figures import Series, SeriesKey
+from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
@@ -40,7 +40,7 @@ class _Decisions(msgspec.Struct, array_like=True):
 class _State(msgspec.Struct, array_like=True):
     tasks: _Tasks
     decisions: _Decisions
-    series: dict[SeriesKey, Series]
+    series: dict[MetricSeriesKey, MetricSeries]
     hour: int
     ledger: Ledger | None
 
@@ -71,8 +71,8 @@ def snapshot(state: ComparisonState) -> bytes:
                 decisions.starts,
                 decisions.sources.names,
             ),
-            state.figures.series,
-            state.figures.hour,
+            state.metrics.series,
+            state.metrics.hour,
             state.ledger,
         )
     )
@@ -98,7 +98,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     state = ComparisonState()
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.figures.series, state.figures.hour = read.series, read.hour
+    state.metrics.series, state.metrics.hour = read.series, read.hour
     state.ledger = read.ledger
     return state
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from gnomon import codec, topics
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Decisions, Predicted
-from gnomon.comparison.figures import EVERYONE, Figures
+from gnomon.comparison.encoding import comparison_json
+from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
-from gnomon.comparison.wire import comparison_json
 from gnomon.errors import EventError
 from gnomon.events import Ledger, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
@@ -23,12 +23,12 @@ class ComparisonState:
         ledger: The ledger as it was last given out.
     """
 
-    __slots__ = ("decisions", "figures", "ledger", "tasks")
+    __slots__ = ("decisions", "ledger", "metrics", "tasks")
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.decisions = Decisions()
-        self.figures = Figures()
+        self.metrics = RollingMetrics()
         self.ledger: Ledger | None = None
 
     @property
@@ -131,8 +131,8 @@ def _give_out(state: ComparisonState, outputs: Outputs) -> None:
         agent_id = decision.agent_id
         written.append((agent_id.encode(), comparison_json(decision, features, outcome, sources)))
         if outcome.status == "matched":
-            agent = agent_id if agent_id in agents else EVERYONE
-            state.figures.add(decision, outcome, sources, agent)
+            agent = agent_id if agent_id in agents else ALL_AGENTS
+            state.metrics.add(decision, outcome, sources, agent)
     decisions.complete.clear()
 
 
@@ -141,7 +141,7 @@ def _close(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -
     watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
     written = [
         (key.encode(), codec.encode(record))
-        for key, record in state.figures.close(watermark_ms, sources, config.partition)
+        for key, record in state.metrics.close(watermark_ms, sources, config.partition)
     ]
     ledger = _ledger(state, config.partition)
     if ledger != (state.ledger or Ledger(partition=config.partition)):

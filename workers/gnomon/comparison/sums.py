@@ -1,4 +1,4 @@
-"""Figures of one model version as integers that add up in any order, and what follows from them.
+"""RollingMetrics of one model version as integers that add up in any order, and what follows from them.
 
 A row has one integer for each of ``FIELDS``: counts, microseconds, and parts per million. All of
 it is of tasks that ended (``matched``); a task counts where the model predicted that quantity.
@@ -14,7 +14,7 @@ MAX_ERROR_US: Final = 10**12
 SMALLEST_US: Final = 1000
 SMALLEST_BUCKET: Final = -1000
 RATIO: Final = 1.02
-SAYS_YES: Final = 0.5
+SUCCESS_THRESHOLD: Final = 0.5
 """From this probability on a model says that the task will succeed."""
 _LOG_RATIO: Final = math.log(RATIO)
 
@@ -44,7 +44,7 @@ def empty_row() -> Row:
     return [0] * len(FIELDS)
 
 
-class Predicting(Protocol):
+class PredictionLike(Protocol):
     """What a model, or the control, said of a task."""
 
     @property
@@ -62,8 +62,8 @@ def add_task(
     row: Row,
     histogram: Histogram,
     outcome: Outcome,
-    predicted: Predicting,
-    control: Predicting | None,
+    predicted: PredictionLike,
+    control: PredictionLike | None,
 ) -> None:
     """Count one matched task, as one model predicted it.
 
@@ -98,15 +98,15 @@ def _add_success(
     row: Row,
     succeeded: bool,  # noqa: FBT001  positional because it is called for every prediction
     probability: float,
-    control: Predicting | None,
+    control: PredictionLike | None,
 ) -> None:
     row[SUCCESS] += 1
     row[BRIER] += round((probability - succeeded) ** 2 * 1e6)
-    if (probability >= SAYS_YES) == succeeded:
+    if (probability >= SUCCESS_THRESHOLD) == succeeded:
         row[CORRECT] += 1
     if control is not None and control.success_probability is not None:
         row[SUCCESS_PAIRED] += 1
-        if (control.success_probability >= SAYS_YES) == succeeded:
+        if (control.success_probability >= SUCCESS_THRESHOLD) == succeeded:
             row[CONTROL_CORRECT] += 1
 
 

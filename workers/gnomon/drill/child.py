@@ -18,7 +18,7 @@ class DrillError(GnomonError):
     """A process of the drill has ended or does not answer; the drill says nothing."""
 
 
-class Child:
+class ChildProcess:
     """Context manager: a module run with this interpreter. It ends when its standard input does.
 
     Args:
@@ -84,13 +84,13 @@ class Child:
         return time.monotonic() - began_s
 
 
-def questions() -> Iterator[dict[str, Any]]:
+def requests() -> Iterator[dict[str, Any]]:
     """In the child: what it is asked, until nobody asks any more."""
     for line in sys.stdin:
         yield json.loads(line)
 
 
-def answer(said: Mapping[str, object]) -> None:
+def reply(said: Mapping[str, object]) -> None:
     """In the child: say it."""
     sys.stdout.write(json.dumps(said) + "\n")
     sys.stdout.flush()

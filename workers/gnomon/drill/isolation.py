@@ -9,8 +9,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from gnomon.drill.child import Child
-from gnomon.drill.figures import LONGEST_EXTRA_MS, Phase, Report, Round, compare, longest, round_of
+from gnomon.drill.child import ChildProcess
+from gnomon.drill.report import MAX_EXTRA_MS, Phase, Report, Round, compare, longest, round_of
 from gnomon.drill.service import HOST
 from gnomon.operations.local_stack import LocalStack
 
@@ -67,9 +67,9 @@ class Isolation:
         where = ("--brokers", settings.brokers, "--prefix", settings.topic_prefix)
         async with contextlib.AsyncExitStack() as open_ones:
             begin = open_ones.enter_async_context
-            load = await begin(Child(f"{PROCESSES}.load"))
-            without = await begin(Child(f"{PROCESSES}.service"))
-            traced = await begin(Child(f"{PROCESSES}.service", *where))
+            load = await begin(ChildProcess(f"{PROCESSES}.load"))
+            without = await begin(ChildProcess(f"{PROCESSES}.service"))
+            traced = await begin(ChildProcess(f"{PROCESSES}.service", *where))
             urls = [await _url(child) for child in (without, traced)]
             await self._round(load, urls, seconds=WARM_UP_S)
             self._progress("broker and workers run")
@@ -87,13 +87,13 @@ class Isolation:
             exit_s = await traced.end()
         return self._report(up=up, ended=ended, exit_s=exit_s, at_ms=at_ms)
 
-    async def _measure(self, phase: Phase, load: Child, urls: list[str]) -> None:
+    async def _measure(self, phase: Phase, load: ChildProcess, urls: list[str]) -> None:
         measured = await self._round(load, urls, seconds=self._plan.round_s)
         for rounds, one in zip(self._rounds[phase], measured, strict=True):
             rounds.append(one)
         self._progress(f"{phase}: {len(rounds)} of {self._plan.rounds} rounds")
 
-    async def _round(self, load: Child, urls: list[str], *, seconds: float) -> list[Round]:
+    async def _round(self, load: ChildProcess, urls: list[str], *, seconds: float) -> list[Round]:
         self._asked += 1
         question = {"rate_per_s": self._plan.rate_per_s, "seconds": seconds, "urls": urls}
         said = await load.ask({**question, "number": self._asked})
@@ -132,10 +132,10 @@ class Isolation:
             passed=errors == raised == 0
             and exit_s is not None
             and all(one.within_noise for phase in compared.values() for one in phase.values())
-            and all(one["with"] <= one["without"] + LONGEST_EXTRA_MS for one in worst.values()),
+            and all(one["with"] <= one["without"] + MAX_EXTRA_MS for one in worst.values()),
         )
 
 
-async def _url(service: Child) -> str:
+async def _url(service: ChildProcess) -> str:
     said = await service.ask({})
     return f"http://{HOST}:{said['port']}/answer"

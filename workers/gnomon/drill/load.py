@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from gnomon.drill.child import answer, questions
+from gnomon.drill.child import reply, requests
 
 PATIENCE_S = 10.0
 
@@ -85,8 +85,8 @@ async def _round(asked: dict[str, Any]) -> dict[str, object]:
 
 def main() -> int:
     """Do the rounds that are asked for."""
-    for asked in questions():
-        answer(asyncio.run(_round(asked)))
+    for asked in requests():
+        reply(asyncio.run(_round(asked)))
     return 0
 
 

@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from gnomon.client import Client
-from gnomon.drill.child import answer, questions
+from gnomon.drill.child import reply, requests
 
 HOST = "127.0.0.1"
 WAIT_S = 0.010
@@ -86,8 +86,8 @@ async def serve(service: Service) -> None:
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def listen() -> None:
-        for _ in questions():
-            answer({"port": _port(runner), **service.figures()})
+        for _ in requests():
+            reply({"port": _port(runner), **service.figures()})
         with contextlib.suppress(RuntimeError):  # the loop has ended before
             loop.call_soon_threadsafe(done.set)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.box import SIMPLE
 from rich.table import Table
 
-from gnomon.drill.figures import QUANTILES, Phase, Report
+from gnomon.drill.report import QUANTILES, Phase, Report
 
 PHASES: Mapping[Phase, str] = {"up": "broker up", "killed": "after the kill"}
 

@@ -27,12 +27,7 @@ from gnomon.events.features import (
     FeatureVector,
     TaskFeatures,
 )
-from gnomon.events.figures import (
-    Ledger,
-    MetricsEvent,
-    ModelMetrics,
-)
-from gnomon.events.kinds import (
+from gnomon.events.field_types import (
     ContextValue,
     Count,
     EpochMs,
@@ -42,6 +37,11 @@ from gnomon.events.kinds import (
     Sequence,
     Share,
     Traceparent,
+)
+from gnomon.events.metrics import (
+    Ledger,
+    MetricsEvent,
+    ModelMetrics,
 )
 from gnomon.events.models import (
     ModelIntent,

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from gnomon.events.kinds import Count, EpochMs, ProducerId
+from gnomon.events.field_types import Count, EpochMs, ProducerId
 
 
 class ClientStats(

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gnomon.events.features import Completeness, FeatureVector
-from gnomon.events.kinds import ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
 
 
 class Prediction(

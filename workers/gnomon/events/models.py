@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from gnomon.events.kinds import EpochMs
+from gnomon.events.field_types import EpochMs
 
 
 class ModelIntent(

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from gnomon.events.kinds import (
+from gnomon.events.field_types import (
     ContextValue,
     EpochMs,
     Identifier,

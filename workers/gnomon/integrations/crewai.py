@@ -17,7 +17,7 @@ from crewai.events.types import task_events as tasks
 from crewai.events.types import tool_usage_events as tools
 
 from gnomon.events import ContextValue
-from gnomon.integrations.crew_ledger import CrewLedger
+from gnomon.integrations.crew_runs import CrewRunTracker
 from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
 
 FRAMEWORK = "crewai"
@@ -39,7 +39,7 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
         self._recorder = (
             shared(FRAMEWORK) if client is None else Recorder(client, framework=FRAMEWORK)
         )
-        self._ledger = CrewLedger(self._recorder)
+        self._ledger = CrewRunTracker(self._recorder)
         super().__init__()
 
     def setup_listeners(self, crewai_event_bus: Any) -> None:

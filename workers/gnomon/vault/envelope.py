@@ -14,7 +14,7 @@ offset length field
 34     n + 16 ciphertext and tag
 ====== ====== ==========================================================
 
-Authenticated beside the plaintext: the header, then each field of the ``Place``, each with its
+Authenticated beside the plaintext: the header, then each field of the ``AssociatedData``, each with its
 length in front, so that no two places give the same bytes.
 """
 
@@ -44,7 +44,7 @@ Random = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class AssociatedData:
     """Where a sealed value belongs. All of it is known to a reader from where the row lives.
 
     Attributes:
@@ -88,13 +88,13 @@ class DataKey:
     def __repr__(self) -> str:
         return f"DataKey({self.id.hex()})"
 
-    def seal(self, plain: bytes, place: Place, *, random: Random = os.urandom) -> bytes:
+    def seal(self, plain: bytes, place: AssociatedData, *, random: Random = os.urandom) -> bytes:
         """Encrypt ``plain`` for ``place``; the result is ``OVERHEAD`` bytes longer."""
         nonce = random(NONCE_BYTES)
         header = _HEADER.pack(_MAGIC, _VERSION, _AES_256_GCM, _NO_FLAGS, self.id, nonce)
         return header + self._cipher.encrypt(nonce, plain, header + place.encoded())
 
-    def open(self, sealed: bytes, place: Place) -> bytes:
+    def open(self, sealed: bytes, place: AssociatedData) -> bytes:
         """Decrypt what ``seal`` made for the same place.
 
         Raises:

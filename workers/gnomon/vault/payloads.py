@@ -8,7 +8,7 @@ import msgspec
 from gnomon import sealing
 from gnomon.errors import UnreadableError
 from gnomon.events import Comparison
-from gnomon.sealing import OpeningKey, Payload, Place
+from gnomon.sealing import OpeningKey, Payload, SealContext
 from gnomon.vault.files import read_private, write_private
 
 
@@ -74,11 +74,11 @@ def _sealed(comparison: Comparison) -> Mapping[str, bytes]:
     return {field: sealed for field, sealed in parts.items() if sealed is not None}
 
 
-def _place(comparison: Comparison, field: str) -> Place:
-    return Place(agent_id=comparison.agent_id, task_id=comparison.task_id, field=field)
+def _place(comparison: Comparison, field: str) -> SealContext:
+    return SealContext(agent_id=comparison.agent_id, task_id=comparison.task_id, field=field)
 
 
-def _opened(keys: Mapping[str, OpeningKey], sealed: bytes, place: Place) -> Payload:
+def _opened(keys: Mapping[str, OpeningKey], sealed: bytes, place: SealContext) -> Payload:
     named = sealing.key_id(sealed)
     if named not in keys:
         raise UnreadableError(

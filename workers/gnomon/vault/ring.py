@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gnomon.errors import UnreadableError
 from gnomon.vault import envelope
-from gnomon.vault.envelope import DataKey, Place, Random
+from gnomon.vault.envelope import AssociatedData, DataKey, Random
 from gnomon.vault.keys import KeyEncryptionKey, KeyRows
 
 _OPENING_KEYS = 1_000
@@ -109,8 +109,10 @@ class KeyRing:
         key = self._opening.get(kid) or self._load(kid)
         return key.open(sealed, self._place(record_id, schema))
 
-    def _place(self, record_id: str, schema: str) -> Place:
-        return Place(store=self._store, scope=self._scope, record_id=record_id, schema=schema)
+    def _place(self, record_id: str, schema: str) -> AssociatedData:
+        return AssociatedData(
+            store=self._store, scope=self._scope, record_id=record_id, schema=schema
+        )
 
     def _sealing_key(self, size: int) -> DataKey:
         if os.getpid() != self._pid:

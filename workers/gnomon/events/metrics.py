@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from gnomon.events.kinds import Count, Seconds, Share
+from gnomon.events.field_types import Count, Seconds, Share
 
 
 class Ledger(

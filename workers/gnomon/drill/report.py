@@ -7,13 +7,13 @@ from typing import Final, Literal
 
 import msgspec
 
-SLACK: Final = 0.10
+TOLERATED_DIFFERENCE: Final = 0.10
 """A difference of a tenth is taken for noise, however well the rounds agree."""
 STANDARD_ERRORS: Final = 2.33
 """One-sided, so much comes by chance in one of a hundred drills."""
-MOST: Final = 1.5
+MAX_LIMIT: Final = 1.5
 """Of any limit: on a machine so busy that more than this could be chance, nothing is shown."""
-LONGEST_EXTRA_MS: Final = 1_000.0
+MAX_EXTRA_MS: Final = 1_000.0
 Phase = Literal["up", "killed"]
 QUANTILES: Final = {"p50": 0.50, "p99": 0.99}
 RULE: Final = (
@@ -33,7 +33,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     longest_ms: float
 
 
-class Compared(msgspec.Struct, frozen=True, kw_only=True):
+class QuantileComparison(msgspec.Struct, frozen=True, kw_only=True):
     """One quantile of one phase, without and with the client.
 
     Attributes:
@@ -73,7 +73,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     round_s: float
     rounds: int
     requests: int
-    compared: Mapping[Phase, Mapping[str, Compared]]
+    compared: Mapping[Phase, Mapping[str, QuantileComparison]]
     longest_ms: Mapping[Phase, Mapping[str, float]]
     request_errors: int
     service_errors: int
@@ -108,7 +108,9 @@ def round_of(latencies_ms: Sequence[float], *, errors: int) -> Round:
     )
 
 
-def compare(without: Sequence[Round], with_client: Sequence[Round]) -> dict[str, Compared]:
+def compare(
+    without: Sequence[Round], with_client: Sequence[Round]
+) -> dict[str, QuantileComparison]:
     """Judge each quantile of one phase; the rounds of both are of the same moments, in order."""
     return {
         name: _compared(
@@ -124,14 +126,14 @@ def longest(rounds: Sequence[Round]) -> float:
     return max(one.longest_ms for one in rounds)
 
 
-def _compared(without: Sequence[float], with_client: Sequence[float]) -> Compared:
-    ratio, limit = math.inf, 1 + SLACK
+def _compared(without: Sequence[float], with_client: Sequence[float]) -> QuantileComparison:
+    ratio, limit = math.inf, 1 + TOLERATED_DIFFERENCE
     if all(map(math.isfinite, (*without, *with_client))):
         logs = [math.log(b / a) for a, b in zip(without, with_client, strict=True)]
         error = stdev(logs) / math.sqrt(len(logs)) if len(logs) > 1 else 0.0
         ratio = math.exp(fmean(logs))
-        limit = min(max(limit, math.exp(STANDARD_ERRORS * error)), MOST)
-    return Compared(
+        limit = min(max(limit, math.exp(STANDARD_ERRORS * error)), MAX_LIMIT)
+    return QuantileComparison(
         without_ms=median(without),
         with_ms=median(with_client),
         ratio=ratio,

@@ -46,7 +46,7 @@ class _End:
     error_type: str | None
 
 
-class CrewLedger:
+class CrewRunTracker:
     """Pairs starts with ends by id and counts calls by scope, in whatever order they come.
 
     It is called on the framework's own threads, never on the agent's, so it may lock.
