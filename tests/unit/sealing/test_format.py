@@ -183,7 +183,7 @@ def test_a_public_key_is_read_as_openssl_writes_it(text: str) -> None:
         ("A" * 44, "X25519 public key"),
         (ED25519_LINE, "X25519 public key"),
         (SMALL_ORDER_LINE, "small order"),
-        (PEM.decode(), "a private one"),
+        (PEM.decode(), "a private key"),
         (PRIVATE_LINE, "X25519 public key"),
     ],
 )

@@ -1,8 +1,9 @@
-"""RollingMetrics of every model version: in all, by agent, for ever and over the last 24 hours.
+"""Metrics of every model version: over all agents and by agent, in total and over 24 hours.
 
-The window ``24h`` has the tasks whose ``finished_at_ms`` lies in the 24 whole hours (UTC) up to
-and including the watermark's hour: between 23 and 24 hours of event time. Hours are kept as sums, so a
-window costs 24 rows however many tasks it has, and nothing depends on the order they came in.
+The window ``24h`` has the tasks whose ``finished_at_ms`` is in one of the 24 whole hours (UTC)
+that end with the watermark's hour: between 23 and 24 hours of event time. Each hour is kept as
+sums. A window therefore takes 24 rows however many tasks it has, and the order in which tasks
+finish does not matter.
 """
 
 from collections.abc import Iterator
@@ -20,10 +21,10 @@ from gnomon.events import ModelMetrics, Outcome
 HOUR_MS: Final = 3_600_000
 WINDOW_HOURS: Final = 24
 ALL_AGENTS: Final = ""
-"""Stands for the slice ``all`` where another slice has its agent's id, which is never empty."""
+"""Stands for the slice ``all`` in place of an agent's id, which is never empty."""
 
 KeyedMetrics = tuple[str, ModelMetrics]
-"""Key and record."""
+"""Key and record of comparison-metrics."""
 
 
 class HourSums(msgspec.Struct, array_like=True, gc=False):
@@ -33,7 +34,7 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
     histogram: Histogram = {}
 
     def add(self, other: "HourSums", sign: int = 1) -> None:
-        """Add ``other``, or take it away."""
+        """Add ``other``, or subtract it if ``sign`` is -1."""
         self.row = list(map(add if sign > 0 else sub, self.row, other.row))
         histogram = self.histogram
         for bucket, count in other.histogram.items():
@@ -45,7 +46,7 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
 
 
 class MetricSeries(msgspec.Struct, array_like=True, gc=False):
-    """One model version on one slice: ``total``, the ``window`` and its ``hours``."""
+    """Sums of one model version on one slice: in total, over the window, and by hour of it."""
 
     total: HourSums
     window: HourSums
@@ -57,7 +58,12 @@ MetricSeriesKey = tuple[int, str]
 
 
 class RollingMetrics:
-    """Running figures of one partition. ``add`` tasks, then ``close`` the batch."""
+    """Running metrics of one partition: ``add`` the tasks of a batch, then ``close`` the batch.
+
+    Attributes:
+        series: Sums by model and slice.
+        hour: Hour of the watermark, counted from 1970-01-01 UTC.
+    """
 
     __slots__ = ("_batch", "hour", "series")
 
@@ -67,7 +73,7 @@ class RollingMetrics:
         self._batch: dict[tuple[int, str, int], HourSums] = {}
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
-        """Count a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
+        """Add a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
         hour, batch = outcome.at_ms // HOUR_MS, self._batch
         control = None
         for predicted in decision.predictions:
@@ -81,7 +87,7 @@ class RollingMetrics:
             sums.add_task(added.row, added.histogram, outcome, predicted, control)
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
-        """End the batch: move the window to the watermark, give out each figure that changed."""
+        """End the batch: move the window to the watermark, and yield the metrics that changed."""
         changed = self._move(watermark_ms // HOUR_MS)
         everyone: dict[tuple[int, int], HourSums] = {}
         totals: dict[MetricSeriesKey, None] = {}
@@ -104,14 +110,14 @@ class RollingMetrics:
             yield self._metrics(key, sources, partition, "24h")
 
     def _move(self, hour: int) -> dict[MetricSeriesKey, None]:
-        """Drop the hours that left the window; returns the series that had one."""
+        """Drop the hours that left the window; return the keys of the series that changed."""
         changed: dict[MetricSeriesKey, None] = {}
         if hour > self.hour:
             self.hour = hour
             oldest = hour - WINDOW_HOURS + 1
             for key, series in self.series.items():
-                for gone in [h for h in series.hours if h < oldest]:
-                    series.window.add(series.hours.pop(gone), -1)
+                for expired in [h for h in series.hours if h < oldest]:
+                    series.window.add(series.hours.pop(expired), -1)
                     changed[key] = None
         return changed
 
@@ -153,7 +159,7 @@ class RollingMetrics:
 
 
 def metrics_key(record: ModelMetrics) -> str:
-    """``<model>|<version>|<slice>|<window>|p<partition>``; a ``|`` in a name is ``%7C``."""
+    """Return ``<model>|<version>|<slice>|<window>|p<partition>``; ``|`` in a name becomes ``%7C``."""
     names = (record.model, record.version, record.slice)
     joined = "|".join(name.replace("%", "%25").replace("|", "%7C") for name in names)
     return f"{joined}|{record.window}|p{record.partition}"

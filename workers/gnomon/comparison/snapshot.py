@@ -1,4 +1,4 @@
-"""A state as bytes and back: a version, a checksum, and MessagePack."""
+"""Snapshots of the comparison state: a format version, a checksum, and MessagePack."""
 
 from hashlib import blake2b
 from typing import Final
@@ -13,7 +13,7 @@ from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
 
 MAGIC: Final = b"GNCM\x01"
-"""Ends in the version of the format."""
+"""First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
 
 
@@ -49,7 +49,7 @@ _decode = msgspec.msgpack.Decoder(_State).decode
 
 
 def snapshot(state: ComparisonState) -> bytes:
-    """Everything needed to go on from ``state``, which stays as it is."""
+    """Encode ``state`` as bytes, from which ``restore`` rebuilds it; ``state`` is not changed."""
     tasks, decisions = state.tasks, state.decisions
     payload = msgspec.msgpack.encode(
         _State(
@@ -80,7 +80,7 @@ def snapshot(state: ComparisonState) -> bytes:
 
 
 def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
-    """The state that ``snapshot`` wrote.
+    """Rebuild the state from the bytes that ``snapshot`` returned.
 
     Raises:
         ValueError: ``data`` is of another version, truncated or corrupt.

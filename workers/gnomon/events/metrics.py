@@ -1,4 +1,4 @@
-"""What the decisions come to."""
+"""Totals over decisions: the ledger of tasks, and the metrics of each model version."""
 
 from typing import Literal
 
@@ -10,12 +10,12 @@ from gnomon.events.field_types import Count, Seconds, Share
 class Ledger(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="ledger.v1"
 ):
-    """What became of every predicted task of one partition, as counts since the log began.
+    """Counts of the predicted tasks of one partition by state, since the beginning of the log.
 
-    ``predictions = matched + pending + expired + cancelled``, always. The rest is counted beside
-    it: repeated starts or ends, ends after expiry (and starts so old that they would be expired),
-    ends without a start, tasks not predicted; ``incomplete`` are tasks whose features or
-    predictions never came.
+    ``predictions = matched + pending + expired + cancelled`` always holds. The other counts are
+    separate. ``duplicate``: repeated starts and ends. ``late``: ends after the task expired, and
+    starts older than the expiry time. ``orphan``: ends without a start. ``shed``: tasks that were
+    not predicted because of lag. ``incomplete``: tasks whose features or predictions never came.
     """
 
     partition: Count
@@ -34,15 +34,16 @@ class Ledger(
 class ModelMetrics(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="model_metrics.v1"
 ):
-    """Figures of one model version on one slice in one partition, over ``window``.
+    """Metrics of one model version on one slice of one partition, over ``window``.
 
-    ``n*``, ``*_sum`` and the histogram add up over partitions; the figures beside them are of
-    this partition. ``n`` counts predicted durations, ``n_success`` predicted probabilities.
-    ``control_*`` and ``paired_*`` are over the tasks that the control predicted too
-    (``n_paired``, ``n_success_paired``), and so is ``improvement = 1 - paired MAE / control MAE``.
-    Errors in seconds, counted as at most 1,000,000. ``error_histogram`` counts absolute errors by
-    bucket ``ceil(log(error_s, 1.02))``; errors below 1 ms are in bucket ``-1000``. It and
-    ``median_error_s`` are kept for the slice ``all`` only.
+    ``n*``, ``*_sum`` and ``error_histogram`` can be added over partitions; the other values are
+    of this partition alone. ``n`` counts predicted durations, ``n_success`` predicted
+    probabilities. ``control_*`` and ``paired_*`` are over the tasks that the control predicted
+    too (``n_paired``, ``n_success_paired``), and so is
+    ``improvement = 1 - paired MAE / control MAE``. An error counts as at most 1,000,000 seconds.
+    ``error_histogram`` counts absolute errors by bucket ``ceil(log(error_s, 1.02))``; errors below
+    1 ms are in bucket ``-1000``. The histogram and ``median_error_s`` exist for the slice ``all``
+    only.
     """
 
     model: str

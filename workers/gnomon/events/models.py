@@ -1,4 +1,4 @@
-"""Which model versions are wanted live."""
+"""Requests to make a model version live."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ from gnomon.events.field_types import EpochMs
 class ModelIntent(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="model_intent.v1"
 ):
-    """Somebody wants an alias of a model to point at a version. The log of these is the truth."""
+    """A request that an alias of a model point at a version. The log of requests is authoritative."""
 
     model: str
     alias: str
