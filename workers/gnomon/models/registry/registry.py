@@ -5,34 +5,25 @@ global state. Aliases say what a version is for: ``champion``, ``challenger`` an
 ``challenger-<anything>`` are live; ``previous`` is what a rollback returns to.
 """
 
-import hashlib
 import logging
 import re
 import tempfile
-import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
-from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
-import mlflow.sklearn
 import msgspec
-import sqlalchemy.exc
 from mlflow.artifacts import download_artifacts
-from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, Schema
 
-from gnomon.errors import ConfigurationError, ModelRefusedError, RegistryUnavailableError
-from gnomon.models.artefact import TRUSTED, open_model
+from gnomon.errors import ConfigurationError, ModelRefusedError
+from gnomon.models.artefact import open_model
 from gnomon.models.predictor import LoadedModel
-from gnomon.models.sqlite_file import SqliteFile
+from gnomon.models.registry.answers import ExistsError, MissingError, answer, without_warnings
+from gnomon.models.registry.recording import metrics_of_run, note, save
+from gnomon.models.registry.sqlite_file import SqliteFile
 from gnomon.models.train import Trained
 
 CHAMPION: Final = "champion"
@@ -41,11 +32,6 @@ PREVIOUS: Final = "previous"
 EXPERIMENT: Final = "gnomon"
 SHA256_TAG: Final = "gnomon.sha256"
 AUTHOR_TAG: Final = "gnomon.author"
-
-_LOCKED_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""On top of the 20 s that MLflow lets SQLite wait; some conflicts are reported at once."""
-
-_T = TypeVar("_T")
 
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
@@ -106,15 +92,15 @@ class Registry:
         """
         client = self._client()
         experiment = self._experiment(client)
-        run = _answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
+        run = answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
         with tempfile.TemporaryDirectory() as folder:
-            sha256 = _save(trained, Path(folder) / "model")
-            _answer(
+            sha256 = save(trained, Path(folder) / "model")
+            answer(
                 lambda: client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
             )
-        _note(client, run, trained)
+        note(client, run, trained)
         self._ensure_model(client)
-        made = _answer(
+        made = answer(
             lambda: client.create_model_version(
                 self.name,
                 source=f"{run.info.artifact_uri}/model",
@@ -162,7 +148,7 @@ class Registry:
                 sha256=found.tags.get(SHA256_TAG),
                 author=found.tags.get(AUTHOR_TAG),
                 created_at_ms=found.creation_timestamp,
-                metrics=_metrics(client, found),
+                metrics=metrics_of_run(client, found),
             )
             for found in _every_version(client, self.name)
         ]
@@ -173,8 +159,8 @@ class Registry:
         if client is None:
             return {}
         try:
-            model = _answer(lambda: client.get_registered_model(self.name))
-        except _MissingError:
+            model = answer(lambda: client.get_registered_model(self.name))
+        except MissingError:
             return {}
         return {alias: str(version) for alias, version in model.aliases.items()}
 
@@ -192,13 +178,13 @@ class Registry:
         sha256 = found.tags.get(SHA256_TAG)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                source = _answer(lambda: client.get_model_version_download_uri(self.name, version))
-                files = _answer(
+                source = answer(lambda: client.get_model_version_download_uri(self.name, version))
+                files = answer(
                     lambda: download_artifacts(
                         artifact_uri=source, dst_path=folder, tracking_uri=self._uri
                     )
                 )
-            except _MissingError as error:
+            except MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
             return open_model(Path(files), name=self.name, version=version, sha256=sha256)
 
@@ -234,7 +220,7 @@ class Registry:
             raise ConfigurationError(f"{self.name} has no previous champion to roll back to")
         client = self._client()
         self._point(client, CHAMPION, version)
-        _answer(lambda: client.delete_registered_model_alias(self.name, PREVIOUS))
+        answer(lambda: client.delete_registered_model_alias(self.name, PREVIOUS))
         return version
 
     def _reader(self) -> MlflowClient | None:
@@ -249,147 +235,51 @@ class Registry:
                 self._connected = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
             else:
                 with self._file.prepared():  # two processes must not make the tables at once
-                    self._connected = _answer(self._connect)
+                    self._connected = answer(self._connect)
         return self._connected
 
     def _connect(self) -> MlflowClient:
-        with _quietly():
+        with without_warnings():
             client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
             client.search_registered_models(max_results=1)
         return client
 
     def _experiment(self, client: MlflowClient) -> str:
-        found = _answer(lambda: client.get_experiment_by_name(EXPERIMENT))
+        found = answer(lambda: client.get_experiment_by_name(EXPERIMENT))
         if found is not None:
             return str(found.experiment_id)
         place = None if self._file is None else self._file.artifacts
         try:
-            return str(_answer(lambda: client.create_experiment(EXPERIMENT, place)))
-        except _ExistsError:  # another process was faster
+            return str(answer(lambda: client.create_experiment(EXPERIMENT, place)))
+        except ExistsError:  # another process was faster
             return self._experiment(client)
 
     def _ensure_model(self, client: MlflowClient) -> None:
         try:
-            _answer(lambda: client.get_registered_model(self.name))
-        except _MissingError:
+            answer(lambda: client.get_registered_model(self.name))
+        except MissingError:
             try:
-                _answer(lambda: client.create_registered_model(self.name))
-            except _ExistsError:
+                answer(lambda: client.create_registered_model(self.name))
+            except ExistsError:
                 return
 
     def _version(self, client: MlflowClient, version: str) -> ModelVersion:
         try:
-            return _answer(lambda: client.get_model_version(self.name, version))
-        except _MissingError as error:
+            return answer(lambda: client.get_model_version(self.name, version))
+        except MissingError as error:
             detail = f"{self.name} has no version {version!r}"
             raise ModelRefusedError("unknown_version", detail) from error
 
     def _point(self, client: MlflowClient, alias: str, version: str) -> None:
-        _answer(lambda: client.set_registered_model_alias(self.name, alias, version))
-
-
-class _MissingError(Exception):
-    """The registry answers that there is no such thing."""
-
-
-class _ExistsError(Exception):
-    """The registry answers that there is such a thing already."""
-
-
-class _LockedError(RegistryUnavailableError):
-    """SQLite is busy; soon it will not be."""
-
-
-def _answer(ask: Callable[[], _T]) -> _T:
-    """What ``ask`` returns; asked again while SQLite says that it is locked."""
-    for wait_s in _LOCKED_WAITS_S:
-        try:
-            return _asked(ask)
-        except _LockedError:
-            time.sleep(wait_s)
-    return _asked(ask)
-
-
-def _asked(ask: Callable[[], _T]) -> _T:
-    try:
-        return ask()
-    except MlflowException as error:
-        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
-            raise _MissingError(str(error)) from error
-        if error.error_code == "RESOURCE_ALREADY_EXISTS":
-            raise _ExistsError(str(error)) from error
-        kind = _LockedError if "database is locked" in str(error) else RegistryUnavailableError
-        raise kind(_first_line(error)) from error
-    except FileNotFoundError as error:
-        raise _MissingError(str(error)) from error
-    except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:  # those of requests are OSErrors
-        raise RegistryUnavailableError(_first_line(error)) from error
-
-
-@contextmanager
-def _quietly() -> Iterator[None]:
-    """MLflow warns of its own code while parts of it are imported at first use."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def _save(trained: Trained, folder: Path) -> str:
-    """Write the model's files to ``folder``; the SHA-256 of the model file."""
-    inputs = Schema([ColSpec(kind, name, required=False) for name, kind in trained.columns])
-    outputs = Schema([ColSpec("double", name) for name in trained.outputs])
-    with _quietly():
-        mlflow.sklearn.save_model(
-            trained.estimator,
-            str(folder),
-            serialization_format="skops",
-            skops_trusted_types=sorted(TRUSTED),
-            signature=ModelSignature(inputs=inputs, outputs=outputs),
-            pip_requirements=[
-                f"{package}=={installed(package)}"
-                for package in ("gnomon", "numpy", "pandas", "scikit-learn", "skops")
-            ],
-        )
-    return hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest()
-
-
-def _note(client: MlflowClient, run: Run, trained: Trained) -> None:
-    """Write the evaluation and what was trained on to ``run``, and end it."""
-    figures = msgspec.to_builtins(trained.evaluation) if trained.evaluation else {}
-    at_ms = time.time_ns() // 1_000_000
-    metrics = [
-        Metric(name, float(value), at_ms, 0) for name, value in figures.items() if value is not None
-    ]
-    params = [
-        Param("learner", trained.learner),
-        Param("decisions", str(trained.decisions)),
-        Param("until_ms", str(trained.until_ms)),
-    ]
-    tags = [RunTag("mlflow.runName", f"{trained.learner} on {trained.decisions} decisions")]
-    _answer(lambda: client.log_batch(run.info.run_id, metrics=metrics, params=params, tags=tags))
-    _answer(lambda: client.set_terminated(run.info.run_id))
-
-
-def _metrics(client: MlflowClient, version: ModelVersion) -> dict[str, float]:
-    run_id = version.run_id
-    if not run_id:
-        return {}
-    try:
-        return dict(_answer(lambda: client.get_run(run_id)).data.metrics)
-    except _MissingError:
-        return {}
+        answer(lambda: client.set_registered_model_alias(self.name, alias, version))
 
 
 def _every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
     found: list[ModelVersion] = []
     search = partial(client.search_model_versions, f"name='{name}'")
-    page = _answer(search)
+    page = answer(search)
     found += page
     while page.token:
-        page = _answer(partial(search, page_token=page.token))
+        page = answer(partial(search, page_token=page.token))
         found += page
     return sorted(found, key=lambda version: int(version.version), reverse=True)
