@@ -19,7 +19,7 @@ COMMAND_NAMES = (
     "gateway",
     "train",
     "models",
-    "keys",
+    "baseline", "keys",
     "vault",
     "replay",
     "demo",

@@ -33,11 +33,13 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 read_topic,
                 brokers=settings.brokers,
                 topic=settings.topic_prefix + CONTROL.name,
-                follow=True,
-                from_end=True,
             )
             models = LiveModels(
-                registry, poll_s=settings.model_poll_s, metrics=metrics, hints=intents
+                registry,
+                model=settings.model_name,
+                poll_s=settings.model_poll_s,
+                metrics=metrics,
+                read_intents=intents,
             )
             return ShadowStage(models, metrics=metrics, shed_lag_records=settings.shed_lag_records)
         case "comparison":

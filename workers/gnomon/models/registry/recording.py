@@ -2,6 +2,7 @@
 
 import hashlib
 import time
+from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
 
@@ -63,3 +64,15 @@ def metrics_of_run(client: MlflowClient, version: ModelVersion) -> dict[str, flo
         return dict(answer(lambda: client.get_run(run_id)).data.metrics)
     except MissingError:
         return {}
+
+
+def every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
+    """Return every version of the model, newest first."""
+    found: list[ModelVersion] = []
+    search = partial(client.search_model_versions, f"name='{name}'")
+    page = answer(search)
+    found += page
+    while page.token:
+        page = answer(partial(search, page_token=page.token))
+        found += page
+    return sorted(found, key=lambda version: int(version.version), reverse=True)

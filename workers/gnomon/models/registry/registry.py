@@ -1,15 +1,15 @@
-"""Model versions in MLflow: register, find what is live, load with care, promote, roll back.
+"""Model versions in MLflow: register, find what is live, load with care.
 
-The only module that imports mlflow. It uses a client with its own URIs and none of MLflow's
-global state. Aliases say what a version is for: ``champion``, ``challenger`` and
-``challenger-<anything>`` are live; ``previous`` is what a rollback returns to.
+The client has its own URIs and uses none of MLflow's global state. Aliases say what a version is
+for: ``champion``, ``challenger`` and ``challenger-<anything>`` are live; ``previous`` is what a
+rollback returns to. The intents on the control topic are the truth; these aliases follow them.
 """
 
+import contextlib
 import logging
 import re
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,15 +20,13 @@ from mlflow.tracking import MlflowClient
 
 from gnomon.errors import ConfigurationError, ModelRefusedError
 from gnomon.models.artefact import open_model
+from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.registry.answers import ExistsError, MissingError, answer, without_warnings
-from gnomon.models.registry.recording import metrics_of_run, note, save
+from gnomon.models.registry.recording import every_version, metrics_of_run, note, save
 from gnomon.models.registry.sqlite_file import SqliteFile
 from gnomon.models.train import Trained
 
-CHAMPION: Final = "champion"
-CHALLENGER: Final = "challenger"
-PREVIOUS: Final = "previous"
 EXPERIMENT: Final = "gnomon"
 SHA256_TAG: Final = "gnomon.sha256"
 AUTHOR_TAG: Final = "gnomon.author"
@@ -110,7 +108,7 @@ class Registry:
         )
         version = str(made.version)
         if alias is not None:
-            self._point(client, alias, version)
+            self.point(alias, version)
         return version
 
     def live(self) -> list[LiveVersion]:
@@ -121,7 +119,7 @@ class Registry:
         by_version: dict[str, list[str]] = {}
         aliased = self.aliases().items()
         for alias, version in sorted(aliased, key=lambda pair: (pair[0] != CHAMPION, pair[0])):
-            if alias in {CHAMPION, CHALLENGER} or alias.startswith(f"{CHALLENGER}-"):
+            if is_live(alias):
                 by_version.setdefault(version, []).append(alias)
         found = []
         for version, aliases in by_version.items():
@@ -150,7 +148,7 @@ class Registry:
                 created_at_ms=found.creation_timestamp,
                 metrics=metrics_of_run(client, found),
             )
-            for found in _every_version(client, self.name)
+            for found in every_version(client, self.name)
         ]
 
     def aliases(self) -> Mapping[str, str]:
@@ -164,8 +162,13 @@ class Registry:
             return {}
         return {alias: str(version) for alias, version in model.aliases.items()}
 
-    def load(self, version: str) -> LoadedModel:
-        """One version, checked and in memory.
+    def load(self, version: str, *, sha256: str | None = None) -> LoadedModel:
+        """Check one version and load it into memory.
+
+        Args:
+            version: Its number.
+            sha256: The model file that is wanted. Where the version has another one, the version
+                that has this one is loaded: a registry that was made again counts anew.
 
         Raises:
             ModelRefusedError: It may not be used; ``unknown_version``, ``files_missing``, or a
@@ -174,11 +177,11 @@ class Registry:
         client = self._reader()
         if client is None:
             raise ModelRefusedError("unknown_version", f"{self.name} has no version {version!r}")
-        found = self._version(client, version)
-        sha256 = found.tags.get(SHA256_TAG)
+        number = self.version_of(version, sha256)
+        expected = sha256 or self._version(client, number).tags.get(SHA256_TAG)
         with tempfile.TemporaryDirectory() as folder:
             try:
-                source = answer(lambda: client.get_model_version_download_uri(self.name, version))
+                source = answer(lambda: client.get_model_version_download_uri(self.name, number))
                 files = answer(
                     lambda: download_artifacts(
                         artifact_uri=source, dst_path=folder, tracking_uri=self._uri
@@ -186,42 +189,43 @@ class Registry:
                 )
             except MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
-            return open_model(Path(files), name=self.name, version=version, sha256=sha256)
+            return open_model(Path(files), name=self.name, version=number, sha256=expected)
 
-    def promote(self, version: str, *, alias: str = CHAMPION) -> str | None:
-        """Point ``alias`` at ``version``; where that is ``champion``, ``previous`` at the last one.
+    def version_of(self, version: str, sha256: str | None) -> str:
+        """Return the number of the version whose model file has ``sha256``.
 
-        A version that is there already stays, so a repeat after a crash does no harm.
-
-        Returns:
-            The version that ``alias`` pointed at before.
-
-        Raises:
-            ModelRefusedError: There is no such version, or it may not be used.
-        """
-        self.load(version)
-        client = self._client()
-        current = self.aliases().get(alias)
-        if current == version:
-            return current
-        if alias == CHAMPION and current is not None:
-            self._point(client, PREVIOUS, current)
-        self._point(client, alias, version)
-        return current
-
-    def rollback(self) -> str:
-        """Make the previous champion champion again; the version.
+        Args:
+            version: The number it had when it was registered; looked at first.
+            sha256: ``None``: the number alone counts.
 
         Raises:
-            ConfigurationError: There is no previous one, as after a rollback.
+            ModelRefusedError: ``unknown_version``: the registry has no such version.
         """
-        version = self.aliases().get(PREVIOUS)
-        if version is None:
-            raise ConfigurationError(f"{self.name} has no previous champion to roll back to")
         client = self._client()
-        self._point(client, CHAMPION, version)
-        answer(lambda: client.delete_registered_model_alias(self.name, PREVIOUS))
-        return version
+        if sha256 is None:
+            return version
+        try:
+            if self._version(client, version).tags.get(SHA256_TAG) == sha256:
+                return version
+        except ModelRefusedError:
+            pass  # deleted, or numbered anew
+        for found in every_version(client, self.name):
+            if found.tags.get(SHA256_TAG) == sha256:
+                return str(found.version)
+        raise ModelRefusedError(
+            "unknown_version", f"{self.name} has no version {version!r} with SHA-256 {sha256}"
+        )
+
+    def point(self, alias: str, version: str) -> None:
+        """Point ``alias`` at ``version``, unchecked: ``ModelSwitch`` checks and tells first."""
+        client = self._client()
+        answer(lambda: client.set_registered_model_alias(self.name, alias, version))
+
+    def remove_alias(self, alias: str) -> None:
+        """Take ``alias`` away, if it is there."""
+        client = self._client()
+        with contextlib.suppress(MissingError):
+            answer(lambda: client.delete_registered_model_alias(self.name, alias))
 
     def _reader(self) -> MlflowClient | None:
         """A client, unless the SQLite file is not there yet: reading alone makes none."""
@@ -269,17 +273,3 @@ class Registry:
         except MissingError as error:
             detail = f"{self.name} has no version {version!r}"
             raise ModelRefusedError("unknown_version", detail) from error
-
-    def _point(self, client: MlflowClient, alias: str, version: str) -> None:
-        answer(lambda: client.set_registered_model_alias(self.name, alias, version))
-
-
-def _every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
-    found: list[ModelVersion] = []
-    search = partial(client.search_model_versions, f"name='{name}'")
-    page = answer(search)
-    found += page
-    while page.token:
-        page = answer(partial(search, page_token=page.token))
-        found += page
-    return sorted(found, key=lambda version: int(version.version), reverse=True)
