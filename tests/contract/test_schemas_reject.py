@@ -114,6 +114,7 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "prediction.v1": {
         ("started_at_ms",): TIME, ("predictors",): (0, -1), ("duration_s",): NEGATIVE,
         ("success_probability",): SHARE,
+        ("parts", "pool"): ([], [1.0], [1.0, 0.5, 0.5], [-1.0, 0.5], 7.0),
     },
     "prediction_shed.v1": {("started_at_ms",): TIME},
     "comparison.v1": {
@@ -121,6 +122,7 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("features", "success_rate_1h"): SHARE, ("completeness", "hour_seen"): SHARE,
         ("predictions", 1, "duration_s"): NEGATIVE,
         ("predictions", 1, "success_probability"): SHARE,
+        ("predictions", 3, "parts", "pool"): ([], [1.0], [1.0, 0.5, 0.5], [-1.0, 0.5], None),
         ("outcome", "status"): ("pending", "Matched", ""), ("outcome", "at_ms"): TIME,
         ("outcome", "duration_s"): NEGATIVE, ("outcome", "code_review_iterations"): NEGATIVE,
     },
