@@ -49,6 +49,7 @@ REQUIRED: dict[str, set[str]] = {
         "decision_id", "key_id", "sealed", "status", "started_at_ms", "ended_at_ms",
     },
     "model_intent.v1": {"model", "alias", "version", "at_ms", "author", "action"},
+    "model_switched.v1": {"partition", "offset", "at_ms", "models"},
     "client_stats.v1": {
         "producer_id", "at_ms", "sent", "accepted", "delivered", "failed", "spooled", "replayed",
         "waiting", "dropped_full", "dropped_oversize", "dropped_invalid", "dropped_closed",
@@ -149,6 +150,9 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("status",): ("pending", ""), ("started_at_ms",): TIME, ("ended_at_ms",): TIME,
     },
     "model_intent.v1": {("at_ms",): TIME, ("action",): ("delete", "")},
+    "model_switched.v1": {
+        ("partition",): NEGATIVE, ("offset",): NEGATIVE, ("at_ms",): TIME,
+    },
     "client_stats.v1": {
         ("producer_id",): PRODUCER, ("at_ms",): TIME,
         **{

@@ -65,7 +65,7 @@ async def test_who_is_far_behind_catches_up_by_passing_tasks_over(
         stall_after_s=2.0,
     )
     models: Any = NoModels()
-    stage = ShadowStage(models, metrics=Metrics(), shed_lag_records=1000)
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, shed_lag_records=1000)
     worker = StageWorker(stage, settings=settings, metrics=Metrics())
     running = asyncio.create_task(worker.run(port=0))
 

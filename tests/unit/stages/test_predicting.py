@@ -17,6 +17,7 @@ from gnomon.models.type_table import TypeTable
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.shadow import ShadowStage
 
+NOW_MS = 1_767_262_500_000
 BOTH = ("duration_s", "success_probability")
 
 
@@ -87,7 +88,7 @@ def a_task(**changes: object) -> TaskFeatures:
 
 async def published(live: Live, *tasks: TaskFeatures) -> list[dict[str, Any]]:
     models: Any = live
-    stage = ShadowStage(models, metrics=Metrics())
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
     records = [Record(n, codec.encode(task)) for n, task in enumerate(tasks)]
     outputs = await stage.apply(None, records)
     assert outputs.dead == []
@@ -146,3 +147,45 @@ async def test_a_version_that_fails_is_not_counted() -> None:
 
     assert [f["version"] for f in found] == ["0", "0", "0", "2"]
     assert {f["predictors"] for f in found} == {4}
+
+
+async def switches(stage: ShadowStage, offset: int, partition: int = 0) -> list[Any]:
+    """What a batch of one task at ``offset`` tells of the versions that predict."""
+    record = Record(offset, codec.encode(a_task(task_id=str(offset))), partition=partition)
+    outputs = await stage.apply(None, [record])
+    return [
+        (key, msgspec.json.decode(value or b"")) for key, value in outputs.topic("model-switches")
+    ]
+
+
+async def test_the_offset_from_which_a_version_predicts_is_told_once_a_partition() -> None:
+    live = Live()
+    models: Any = live
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
+    none_live = {
+        "kind": "model_switched.v1",
+        "partition": 0,
+        "offset": 5,
+        "at_ms": NOW_MS,
+        "models": [],
+    }
+    version_3 = [{"model": "gnomon", "version": "3", "sha256": "sha-3"}]
+
+    assert await switches(stage, 5) == [(b"0", none_live)]
+    assert await switches(stage, 6) == []
+    live.live = (loaded(Minute(), "3"),)
+    assert await switches(stage, 7) == [(b"0", none_live | {"offset": 7, "models": version_3})]
+    assert await switches(stage, 8) == []
+    ((key, other),) = await switches(stage, 70, partition=4)
+    assert (key, other["partition"], other["offset"]) == (b"4", 4, 70)
+
+
+async def test_what_may_not_have_been_committed_is_told_again() -> None:
+    models: Any = Live(loaded(Minute(), "3"))
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
+    await switches(stage, 5)
+
+    stage.new_state(0)
+    assert len(await switches(stage, 5)) == 1
+    stage.restore(0, b"")
+    assert len(await switches(stage, 5)) == 1

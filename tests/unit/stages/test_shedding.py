@@ -51,7 +51,7 @@ def features(number: int) -> bytes:
 
 def a_stage(budget: int) -> ShadowStage:
     models: Any = NoModels()
-    return ShadowStage(models, metrics=Metrics(), shed_lag_records=budget)
+    return ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, shed_lag_records=budget)
 
 
 async def published(stage: ShadowStage, *, waiting: int, tasks: int) -> list[dict[str, Any]]:

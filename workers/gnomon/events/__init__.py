@@ -46,6 +46,8 @@ from gnomon.events.kinds import (
 )
 from gnomon.events.models import (
     ModelIntent,
+    ModelSwitched,
+    SwitchedModel,
 )
 from gnomon.events.tasks import (
     TaskCancelled,
@@ -67,6 +69,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelMetrics,
     SealedDecision,
     ModelIntent,
+    ModelSwitched,
     ClientStats,
     ClientSeen,
 )
@@ -90,6 +93,7 @@ __all__ = [
     "ModelIntent",
     "ModelMetrics",
     "ModelPrediction",
+    "ModelSwitched",
     "Outcome",
     "Parts",
     "Prediction",
@@ -100,6 +104,7 @@ __all__ = [
     "Seconds",
     "Sequence",
     "Share",
+    "SwitchedModel",
     "TaskCancelled",
     "TaskEvent",
     "TaskFeatures",

@@ -9,12 +9,19 @@ A stage too far behind passes its oldest tasks over: nothing predicts them, no b
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from gnomon import codec
 from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
-from gnomon.events import Parts, Prediction, PredictionShed, TaskFeatures
+from gnomon.events import (
+    ModelSwitched,
+    Parts,
+    Prediction,
+    PredictionShed,
+    SwitchedModel,
+    TaskFeatures,
+)
 from gnomon.models import baselines
 from gnomon.models.baselines import Predicted
 from gnomon.models.predictor import LoadedModel, Predictions
@@ -22,7 +29,7 @@ from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels
 from gnomon.stages.shedding import LagBudget
-from gnomon.topics import SHADOW_PREDICTIONS, TASK_FEATURES
+from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +51,7 @@ class ShadowStage:
     Args:
         models: The versions.
         metrics: Where to count.
+        now_ms: The clock, epoch milliseconds.
         shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
     """
 
@@ -53,8 +61,16 @@ class ShadowStage:
     gather_ms = 10
     nice = 0
 
-    def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:
-        self._models, self._metrics = models, metrics
+    def __init__(
+        self,
+        models: LiveModels,
+        *,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+        shed_lag_records: int = 0,
+    ) -> None:
+        self._models, self._metrics, self._now_ms = models, metrics, now_ms
+        self._switched: dict[int, list[SwitchedModel]] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
 
@@ -67,7 +83,8 @@ class ShadowStage:
         await self._models.stop()
 
     def new_state(self, partition: int) -> None:
-        """Nothing is kept."""
+        """Keep nothing; tell anew which versions predict this partition."""
+        self._switched.pop(partition, None)
 
     def behind(self, partition: int, records: int) -> None:
         """How many records wait, those of the next batch included."""
@@ -88,8 +105,30 @@ class ShadowStage:
         excess = self._budget.excess(partition, self._waiting.get(partition, 0))
         self._shed(tasks[:excess], outputs)
         if kept := tasks[excess:]:
-            await self._predict(kept, outputs)
+            live = self._models.live
+            self._tell_switch(records[0], live, outputs)
+            await self._predict(kept, live, outputs)
         return outputs
+
+    def _tell_switch(
+        self, first: SourceRecord, live: Sequence[LoadedModel], outputs: Outputs
+    ) -> None:
+        """Write which versions predict, if they are others than in the batch before this one."""
+        models = [
+            SwitchedModel(model=model.name, version=model.version, sha256=model.sha256)
+            for model in live
+        ]
+        if self._switched.get(first.partition) == models:
+            return
+        self._switched[first.partition] = models
+        switched = ModelSwitched(
+            partition=first.partition,
+            offset=first.offset,
+            at_ms=self._now_ms(),
+            models=models,
+        )
+        key = str(first.partition).encode()
+        outputs.topic(MODEL_SWITCHES.name).append((key, codec.encode(switched)))
 
     def _shed(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
         for task in tasks:
@@ -102,8 +141,9 @@ class ShadowStage:
         if tasks:
             self._metrics.count("gnomon_predictions_shed_total", len(tasks))
 
-    async def _predict(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
-        live = self._models.live
+    async def _predict(
+        self, tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel], outputs: Outputs
+    ) -> None:
         predictors = _baselines(tasks, live)
         for model in live:
             predictions = await asyncio.to_thread(self._try, model, tasks)
@@ -155,7 +195,8 @@ class ShadowStage:
         return b""
 
     def restore(self, partition: int, data: bytes) -> None:
-        """Nothing is kept."""
+        """Keep nothing; what was told last may not have been committed."""
+        self._switched.pop(partition, None)
 
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over."""
