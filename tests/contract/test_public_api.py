@@ -19,6 +19,7 @@ COMMAND_NAMES = (
     "gateway",
     "train",
     "models",
+    "baseline",
     "keys",
     "vault",
     "replay",

@@ -153,4 +153,28 @@ async def test_the_control_topic_is_told_first(
     assert isinstance(intent, ModelIntent)
     assert record.key == b"gnomon/champion"
     assert (intent.alias, intent.version, intent.action) == ("champion", version, "promote")
+    assert intent.sha256 == registry.load(version).sha256
     assert registry.aliases() == {"champion": version}
+
+
+@pytest.mark.kafka
+def test_the_registrys_aliases_are_made_again_from_the_control_topic(
+    kafka: Kafka,
+    topics: str,
+    settings: pytest.MonkeyPatch,
+    registry: Registry,
+    trained: Trained,
+) -> None:
+    settings.setenv("GNOMON_BROKERS", kafka.brokers)
+    settings.setenv("GNOMON_TOPIC_PREFIX", topics)
+    one, two = (registry.register(trained, alias=None, author="me") for _ in range(2))
+    for arguments in (["promote", one], ["promote", two], ["rollback"]):
+        assert main(["models", *arguments]) == 0
+    registry.point("champion", two)
+    registry.point("previous", one)
+    assert registry.aliases() == {"champion": two, "previous": one}
+
+    assert main(["models", "sync"]) == 0
+    assert main(["models", "rollback"]) == 2
+
+    assert registry.aliases() == {"champion": one}

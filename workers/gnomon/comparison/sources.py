@@ -1,8 +1,14 @@
 """Numbers for the model versions that predict, so that a prediction refers to one by its number."""
 
+from typing import Final
+
 from gnomon.events import Prediction
 
-CONTROL_MODEL = "control"
+CONTROL_MODEL: Final = "control"
+SAME_TYPE_MODEL: Final = "same-type"
+TYPE_MODEL: Final = "type"
+BASELINES: Final = (CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL)
+"""Names of the simple rules that predict every task beside the models."""
 
 Source = tuple[str, str, str | None]
 """Model, version, and SHA-256 of the model file."""

@@ -16,6 +16,7 @@ from gnomon.events.decisions import (
     Comparison,
     ModelPrediction,
     Outcome,
+    Parts,
     Prediction,
     PredictionEvent,
     PredictionShed,
@@ -45,6 +46,8 @@ from gnomon.events.metrics import (
 )
 from gnomon.events.models import (
     ModelIntent,
+    ModelSwitched,
+    SwitchedModel,
 )
 from gnomon.events.tasks import (
     TaskCancelled,
@@ -66,6 +69,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelMetrics,
     SealedDecision,
     ModelIntent,
+    ModelSwitched,
     ClientStats,
     ClientSeen,
 )
@@ -89,7 +93,9 @@ __all__ = [
     "ModelIntent",
     "ModelMetrics",
     "ModelPrediction",
+    "ModelSwitched",
     "Outcome",
+    "Parts",
     "Prediction",
     "PredictionEvent",
     "PredictionShed",
@@ -98,6 +104,7 @@ __all__ = [
     "Seconds",
     "Sequence",
     "Share",
+    "SwitchedModel",
     "TaskCancelled",
     "TaskEvent",
     "TaskFeatures",

@@ -7,6 +7,16 @@ import msgspec
 from gnomon.events.features import Completeness, FeatureVector
 from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
 
+Parts = dict[
+    str,
+    Annotated[
+        list[Annotated[float, msgspec.Meta(ge=0.0)] | None],
+        msgspec.Meta(min_length=2, max_length=2),
+    ],
+]
+"""Predictions of the parts of a mixed model, by the part's name: duration in seconds, then the
+probability of success; ``None`` if the part did not predict it."""
+
 
 class Prediction(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="prediction.v1"
@@ -14,7 +24,10 @@ class Prediction(
     """The prediction of one model version for one task, made when the task started.
 
     ``predictors`` is the number of predictions for this task, so that a reader knows when it has
-    read all of them. ``model`` is ``control`` for the baseline estimate, whose version is ``0``.
+    read all of them. ``model`` is ``control``, ``same-type`` or ``type`` for the baselines, whose
+    version is ``0``; a quantity that a baseline cannot predict is ``None``. The ``sha256`` of
+    ``type`` is that of the model file that contains its table. ``parts`` has the predictions
+    ``[duration_s, success_probability]`` that a mixed model was made of, by the part's name.
     """
 
     agent_id: str
@@ -26,6 +39,7 @@ class Prediction(
     duration_s: Seconds | None = None
     success_probability: Share | None = None
     sha256: str | None = None
+    parts: Parts = {}
 
 
 class PredictionShed(
@@ -49,6 +63,7 @@ class ModelPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duration_s: Seconds | None = None
     success_probability: Share | None = None
     sha256: str | None = None
+    parts: Parts = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,18 +1,13 @@
 """From the vault to the registry: read decisions, fit, evaluate, register. All calls block."""
 
-import logging
 from collections import Counter
 from dataclasses import dataclass
 
-from gnomon.errors import UnreadableError
 from gnomon.events import Comparison
 from gnomon.models.registry import Registry
 from gnomon.models.train import Trained, train
+from gnomon.operations.vault_reader import VaultReader
 from gnomon.settings import Settings
-from gnomon.store import DecisionStore
-from gnomon.vault import KeyRing, check_key, load_key, open_decision
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +41,13 @@ class Trainer:
 
     def __init__(self, settings: Settings, *, author: str, min_decisions: int = 20) -> None:
         self._author, self._min_decisions = author, min_decisions
-        self._store = DecisionStore(settings.store_url)
-        self._keyring = KeyRing(load_key(settings), self._store.keys)
+        self._vault = VaultReader(settings)
         self._registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
 
     def stored(self) -> int:
         """Decisions in the vault, opened or not."""
-        return self._store.count() if self._store.exists() else 0
+        store = self._vault.store
+        return store.count() if store.exists() else 0
 
     def train(self, *, alias: str = "challenger") -> str:
         """Fit a version, register it under ``alias``, and return it.
@@ -69,17 +64,8 @@ class Trainer:
         Raises:
             ConfigurationError: There is no store, or its key is another.
         """
-        self._store.check()
-        check_key(self._keyring, self._store.canary)
-        opened = Opened([], Counter())
-        for sealed in self._store.iter_sealed():
-            try:
-                opened.decisions.append(open_decision(self._keyring, sealed))
-            except UnreadableError as error:
-                opened.unreadable[error.reason] += 1
-        if opened.unreadable:
-            logger.warning("vault.unreadable", extra={"by_reason": dict(opened.unreadable)})
-        return opened
+        decisions = list(self._vault.decisions())
+        return Opened(decisions, self._vault.unreadable)
 
     def fit(self, decisions: list[Comparison]) -> Trained:
         """Fit and evaluate.
@@ -98,5 +84,5 @@ class Trainer:
         return self._registry.register(trained, alias=alias, author=self._author)
 
     def close(self) -> None:
-        """Let go of the store."""
-        self._store.close()
+        """Close the store's connections."""
+        self._vault.close()
