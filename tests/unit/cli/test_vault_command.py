@@ -97,7 +97,7 @@ def test_read_by_task_id_finds_the_newest_past_a_broken_one(vault: Path, capsys:
     assert main(["vault", "read", "t"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["decision_id"] == "d-00001"
-    assert "on the way, not opened: 1" in said.err
+    assert "1 newer decisions could not be opened" in said.err
 
 
 def test_read_of_nothing_known(vault: Path, capsys: Said) -> None:

@@ -1,4 +1,4 @@
-"""``gnomon drill``: trials of the whole system on this machine."""
+"""``gnomon drill``: test the whole system on this machine, and measure it."""
 
 import argparse
 import asyncio
@@ -17,10 +17,11 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from gnomon.drill.report import Report
 
-LEAST_SECONDS = 4.0
+MIN_SECONDS = 4.0
 ABOUT = (
-    "Two services, alike but for gnomon's client, are asked at the same time; half-way the drill"
-    f" kills its own broker and workers. Exit status 0 if in both phases {RULE}; else 1."
+    "Two services that differ only in gnomon's client receive requests at the same time; half-way"
+    f" the drill kills its own broker and workers. The exit status is 0 if in both phases {RULE};"
+    " otherwise 1."
 )
 
 
@@ -29,25 +30,35 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
     isolation = actions.add_parser(
         "isolation",
-        help="a service under load, with and without the client, while all of gnomon dies",
+        help="measure a service with and without the client, while gnomon is killed",
         description=ABOUT,
         epilog="example: gnomon drill isolation --seconds 60",
     )
     isolation.add_argument(
-        "--seconds", type=_seconds, default=60.0, metavar="N", help="of measuring (60)"
+        "--seconds",
+        type=_seconds,
+        default=60.0,
+        metavar="N",
+        help="duration of the measurement (60)",
     )
     isolation.add_argument(
-        "--rate", type=_rate, default=100.0, metavar="R", help="requests a second to each (100)"
+        "--rate",
+        type=_rate,
+        default=100.0,
+        metavar="R",
+        help="requests per second to each service (100)",
     )
-    isolation.add_argument("--json", action="store_true", help="the report as one JSON object")
+    isolation.add_argument(
+        "--json", action="store_true", help="print the report as one JSON object"
+    )
     parser.epilog = "example: gnomon drill isolation"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run it, keep its report in the data folder; 0 when passed, 1 when not.
+    """Run the drill and write its report to the data folder; return 0 if it passed, else 1.
 
     Raises:
-        DrillError: A process of the drill has ended, so that nothing can be said.
+        DrillError: A process of the drill has ended, so there is no result.
     """
     from gnomon.operations.isolation_report import report_path  # noqa: PLC0415
 
@@ -55,10 +66,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         report = asyncio.run(_isolation(options, settings))
     except asyncio.CancelledError:
         return 143
-    place = report_path(settings.data_dir)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-    _show(report, place, as_json=options.json)
+    path = report_path(settings.data_dir)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    _show(report, path, as_json=options.json)
     return 0 if report.passed else 1
 
 
@@ -78,7 +89,7 @@ async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report
             return await drill.run(at_ms=time.time_ns() // 1_000_000)
 
 
-def _show(report: "Report", place: Path, *, as_json: bool) -> None:
+def _show(report: "Report", path: Path, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(report).decode())
         return
@@ -89,7 +100,7 @@ def _show(report: "Report", place: Path, *, as_json: bool) -> None:
     Console().print(table(report))
     for line in lines(report):
         print(line)
-    print(f"written: {place}")
+    print(f"written: {path}")
 
 
 def _say(line: str) -> None:
@@ -98,8 +109,8 @@ def _say(line: str) -> None:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not value >= LEAST_SECONDS:
-        raise argparse.ArgumentTypeError(f"expected at least {LEAST_SECONDS:.0f}, got {text!r}")
+    if not value >= MIN_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected at least {MIN_SECONDS:.0f}, got {text!r}")
     return value
 
 

@@ -1,4 +1,4 @@
-"""What a drill measured, and the rule by which it is judged. Pure."""
+"""The report of a drill, and the rule that decides whether it passes. Pure."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,23 +8,23 @@ from typing import Final, Literal
 import msgspec
 
 TOLERATED_DIFFERENCE: Final = 0.10
-"""A difference of a tenth is taken for noise, however well the rounds agree."""
+"""A difference of 10 % counts as noise, however well the rounds agree."""
 STANDARD_ERRORS: Final = 2.33
-"""One-sided, so much comes by chance in one of a hundred drills."""
+"""One-sided limit that chance exceeds in one of a hundred drills."""
 MAX_LIMIT: Final = 1.5
-"""Of any limit: on a machine so busy that more than this could be chance, nothing is shown."""
+"""Upper bound of any limit: if chance could explain more, the machine is too busy for a result."""
 MAX_EXTRA_MS: Final = 1_000.0
 Phase = Literal["up", "killed"]
 QUANTILES: Final = {"p50": 0.50, "p99": 0.99}
 RULE: Final = (
-    "p50 and p99 with the client are at most 10 % above those without it, or at most what chance"
-    " does (2.33 standard errors of the rounds' mean log ratio), but half more is never chance; no request takes a second longer"
-    " than the longest without it; no errors"
+    "p50 and p99 with the client are at most 10 % above those without it, or within what chance"
+    " explains (2.33 standard errors of the rounds' mean log ratio), and never more than 50 % above;"
+    " no request takes a second longer than the longest without the client; and there are no errors"
 )
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
-    """One round of requests to one service. ``errors`` are requests without a good answer."""
+    """Latencies of one round of requests to one service. ``errors`` counts failed requests."""
 
     requests: int
     errors: int
@@ -34,13 +34,16 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuantileComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """One quantile of one phase, without and with the client.
+    """One quantile of the latencies of one phase, without and with the client.
 
     Attributes:
-        without_ms: The middle of the rounds; ``with_ms`` likewise.
-        ratio: With to without, the geometric mean over the rounds.
-        limit: What ``ratio`` may be.
-        without_rounds_ms: Each round; ``with_rounds_ms`` likewise, at the same moments.
+        without_ms: Median over the rounds, without the client.
+        with_ms: Median over the rounds, with the client.
+        ratio: Latency with the client divided by without, the geometric mean over the rounds.
+        limit: Largest ratio that passes.
+        within_noise: Whether ``ratio`` is at most ``limit``.
+        without_rounds_ms: Value of each round, without the client.
+        with_rounds_ms: Value of each round, with the client, at the same times.
     """
 
     without_ms: float
@@ -53,18 +56,24 @@ class QuantileComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of one drill, as they are written to ``report.json``.
+    """Result of one drill, as it is written to ``report.json``.
 
     Attributes:
-        rate_per_s: Requests to each service.
-        rounds: Of each phase.
-        compared: By phase (``up``: broker and workers run; ``killed``), then quantile.
+        drill: Name of the drill.
+        at_ms: When it began, epoch milliseconds.
+        rate_per_s: Requests per second to each service.
+        round_s: Duration of a round.
+        rounds: Rounds of each phase.
+        requests: Requests to both services.
+        compared: By phase (``up``: broker and workers run; ``killed``), then by quantile.
         longest_ms: The longest request by phase, ``without`` and ``with`` the client.
-        request_errors: Requests without a good answer, of both services.
-        service_errors: Exceptions that left a handler, of both services.
-        events: The client's figures: at the end of ``up``, and at the end.
+        request_errors: Failed requests of both services.
+        service_errors: Exceptions in the handlers of both services.
+        events: The client's counts at the end of phase ``up``, and at the ``end``.
         cpu_s: Processor time of each service, ``without`` and ``with`` the client.
-        exit_s: How long the service with the client took to end; ``None``: it was killed.
+        exit_s: How long the service with the client took to exit; ``None`` if it was killed.
+        passed: Whether the drill passed.
+        rule: The rule that decides this.
     """
 
     drill: str
@@ -85,10 +94,10 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest of ``values`` that ``share`` of them do not exceed.
+    """Return the smallest of ``values`` that at least a ``share`` of them do not exceed.
 
     Raises:
-        ValueError: There is none.
+        ValueError: ``values`` is empty.
     """
     if not values:
         raise ValueError("no values")
@@ -97,7 +106,7 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def round_of(latencies_ms: Sequence[float], *, errors: int) -> Round:
-    """The figures of one round; they are infinite where no request was answered."""
+    """Summarise one round. The latencies are infinite if no request was answered."""
     answered = latencies_ms or [math.inf]
     return Round(
         requests=len(latencies_ms) + errors,
@@ -111,7 +120,7 @@ def round_of(latencies_ms: Sequence[float], *, errors: int) -> Round:
 def compare(
     without: Sequence[Round], with_client: Sequence[Round]
 ) -> dict[str, QuantileComparison]:
-    """Judge each quantile of one phase; the rounds of both are of the same moments, in order."""
+    """Compare each quantile of one phase; both lists have the rounds of the same times, in order."""
     return {
         name: _compared(
             [getattr(one, f"{name}_ms") for one in without],
@@ -122,7 +131,7 @@ def compare(
 
 
 def longest(rounds: Sequence[Round]) -> float:
-    """The longest request of all, in milliseconds."""
+    """Return the longest latency of all rounds, in milliseconds."""
     return max(one.longest_ms for one in rounds)
 
 
