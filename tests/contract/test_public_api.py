@@ -18,6 +18,7 @@ COMMAND_NAMES = (
     "worker",
     "gateway",
     "train",
+    "learn",
     "models",
     "baseline",
     "keys",

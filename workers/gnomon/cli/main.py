@@ -16,6 +16,7 @@ COMMANDS = (
     ("worker", "run stages until stopped", "workers"),
     ("gateway", "take task events and OpenTelemetry traces over HTTP", "gateway"),
     ("train", "fit and register a model version from the vault's decisions", "train"),
+    ("learn", "train again whenever enough is new, until stopped", "train"),
     ("models", "list, promote or roll back model versions", "train"),
     ("baseline", "keep the figures of a first period, show later ones beside them", "workers"),
     ("keys", "make the key that seals decisions", "workers"),
