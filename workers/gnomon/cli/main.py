@@ -17,6 +17,7 @@ COMMANDS = (
     ("gateway", "take task events and OpenTelemetry traces over HTTP", "gateway"),
     ("train", "fit and register a model version from the vault's decisions", "train"),
     ("models", "list, promote or roll back model versions", "train"),
+    ("verdict", "judge models by recorded comparisons: may one go?", "workers"),
     ("keys", "make the key that seals decisions", "workers"),
     ("vault", "read sealed decisions", "workers"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),

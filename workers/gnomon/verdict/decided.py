@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 import msgspec
 
 from gnomon.events import Comparison
+from gnomon.verdict.settings import BASELINES
 
 HOUR_MS: Final = 3_600_000
 
@@ -63,3 +64,30 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def age_s(self) -> float:
         """From its prediction to its end, or to when it was given up."""
         return max(0, self.ended_at_ms - self.started_at_ms) / 1000
+
+
+NEWEST: Final = "newest"
+
+
+def with_newest_only(decided: Decided) -> Decided:
+    """The decision with one prediction for each model name: that of its greatest version.
+
+    It is given the version ``newest`` and no SHA-256, so that what is judged is not one artefact
+    but the habit of replacing it.
+    """
+    newest: dict[str, Said] = {}
+    kept = []
+    for said in decided.predictions:
+        if said.model in BASELINES:
+            kept.append(said)
+        elif said.model not in newest or version_order(newest[said.model].version) < version_order(
+            said.version
+        ):
+            newest[said.model] = said
+    kept += [msgspec.structs.replace(said, version=NEWEST, sha256=None) for said in newest.values()]
+    return msgspec.structs.replace(decided, predictions=tuple(kept))
+
+
+def version_order(version: str) -> tuple[int, str]:
+    """Versions that are numbers in their order, after those that are not."""
+    return (int(version), "") if version.isascii() and version.isdecimal() else (-1, version)

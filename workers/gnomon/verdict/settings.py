@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 import msgspec
 
-BASELINES: Final = ("control", "same-type", "type")
+BASELINES: Final[tuple[str, ...]] = ("control", "same-type", "type")
 """Names under which simple rules predict; every other name is a model to be judged."""
 
 OpenShare = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
