@@ -1,8 +1,10 @@
 """Decisions to judge, made by numpy from a seed."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
 from gnomon.verdict import Decided, Evidence, VerdictSettings, Window, WindowBuilder
@@ -80,6 +82,7 @@ def comparison(of: Decided) -> Comparison:
     )
 
 
+@lru_cache
 def simulated(
     *,
     ratio: float,
@@ -88,36 +91,33 @@ def simulated(
     tasks: int = 5,
     seed: int = 1,
     accuracy: float = 0.9,
-    rules: Sequence[str] = ("control",),
-) -> list[Decided]:
+) -> Sequence[Decided]:
     """A model whose error on the log axis is ``ratio`` times control's, and surer of success."""
     rng = np.random.default_rng(seed)
-    rows = []
-    for hour in range(hours):
-        for agent in range(agents):
-            for _ in range(tasks):
-                y = float(np.exp(rng.normal(4, 1)))
-                wrong, other = np.abs(rng.normal(0, 0.5, 2)) * rng.choice([-1, 1], 2)
-                succeeded = bool(rng.random() < 0.6)
-                right = succeeded if rng.random() < accuracy else not succeeded
-                rows.append(
-                    decided(
-                        len(rows),
-                        *(rule(name, _off(y, wrong), 0.6) for name in rules),
-                        model(
-                            _off(y, ratio * (0.6 * wrong + 0.8 * other)), 0.85 if right else 0.15
-                        ),
-                        actual_s=y,
-                        succeeded=succeeded,
-                        hour=hour + rng.random() * 0.9,
-                        agent=f"agent-{agent}",
-                    )
-                )
-    return rows
+    places = np.array([(h, a) for h in range(hours) for a in range(agents)]).repeat(tasks, axis=0)
+    n = len(places)
+    y = np.exp(rng.normal(4, 1, n))
+    wrong, other = np.abs(rng.normal(0, 0.5, (2, n))) * rng.choice([-1, 1], (2, n))
+    succeeded = rng.random(n) < 0.6
+    right = rng.random(n) < accuracy
+    minutes = rng.random(n) * 0.9
+    theirs, ours = _off(y, wrong), _off(y, ratio * (0.6 * wrong + 0.8 * other))
+    return [
+        decided(
+            k,
+            control(float(theirs[k]), 0.6),
+            model(float(ours[k]), 0.85 if right[k] == succeeded[k] else 0.15),
+            actual_s=float(y[k]),
+            succeeded=bool(succeeded[k]),
+            hour=float(hour + minutes[k]),
+            agent=f"agent-{agent}",
+        )
+        for k, (hour, agent) in enumerate(places)
+    ]
 
 
-def _off(seconds: float, by: float) -> float:
-    return max(0.0, float((seconds + 1) * np.exp(by) - 1))
+def _off(seconds: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.maximum(0.0, (seconds + 1) * np.exp(by) - 1)
 
 
 def window_of(rows: Iterable[Decided], settings: VerdictSettings) -> Window:

@@ -88,13 +88,14 @@ def checks_of(challenger: Challenger, settings: VerdictSettings, plan: Plan) -> 
     versus = {
         name: challenger.against[name].sums for name in BASELINES if name in challenger.against
     }
+    every = settings.sure_against_every
     add(IMPROVEMENT, reference, versus.get(reference, {}).get(LOG_LOSS), settings.delta, sure=True)
     for name, sums in versus.items():
         if name != reference:
-            add(SIMPLE_RULES, name, sums.get(LOG_LOSS), 0.0, sure=False)
+            add(SIMPLE_RULES, name, sums.get(LOG_LOSS), 0.0, sure=every)
     for loss in (SECONDS, BRIER):
         for name, sums in versus.items():
-            add(loss, name, sums.get(loss), 0.0, sure=True)
+            add(loss, name, sums.get(loss), 0.0, sure=every or name == reference)
     add(ACCURACY, None, challenger.hits, settings.accuracy, sure=True)
     return found
 
@@ -135,16 +136,14 @@ def hours_to_decide(
     Returns:
         ``None`` where that is not foreseeable.
     """
-    if not checks or not decisions:
+    if not decisions or not any(check.criterion == IMPROVEMENT for check in checks):
         return None
     hopeless = [check.hours_to_go(settings) for check in checks if not check.hopeful]
     if hopeless:
         hours = min(hopeless)
     else:
         active = checks[0].series.h
-        hours = max(
-            check.hours_to_go(settings) for check in checks if not check.passed or check.sure
-        )
+        hours = max((c.hours_to_go(settings) for c in checks if not c.passed), default=0.0)
         hours = max(hours, (settings.min_decisions + 1 - decisions) * active / decisions)
     return math.ceil(hours) if 0 < hours < math.inf else None
 

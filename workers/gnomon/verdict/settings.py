@@ -22,6 +22,9 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         alpha: Probability of a false passing, however often one looks. Each bound is one-sided.
         t_star: Number of agent-hour blocks at which the bounds are tightest.
         reference: The baseline that ``delta`` refers to.
+        sure_against_every: Whether a model must surely be better than every baseline, in log loss,
+            seconds and Brier score. Else that holds for ``reference``, and of the others the
+            estimates must be over 0 and none of them surely below.
         min_decisions: More than this many matured decisions are needed.
         min_active_hours: Below this many hours with a decision nothing is bounded.
         min_blocks: Below this many agent-hour blocks nothing is bounded.
@@ -45,6 +48,7 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     alpha: Annotated[float, msgspec.Meta(gt=0.0, lt=0.5)] = 0.05
     t_star: Positive = 500
     reference: str = "control"
+    sure_against_every: bool = False
     min_decisions: Annotated[int, msgspec.Meta(ge=0)] = 1000
     min_active_hours: Annotated[int, msgspec.Meta(ge=3)] = 24
     min_blocks: Annotated[int, msgspec.Meta(ge=3)] = 30
