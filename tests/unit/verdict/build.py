@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def decided(
     succeeded: bool | None = True,
     hour: float = 0,
     agent: str = "ada",
-    status: str = "matched",
+    status: Literal["matched", "expired", "cancelled"] = "matched",
     ended_ms: int | None = None,
 ) -> Decided:
     """A decision predicted at ``hour``; it ends at once unless ``ended_ms`` says when after that."""
@@ -51,7 +52,7 @@ def decided(
         actual_s = succeeded = None
     return Decided(
         f"{number:032x}", at_ms, agent, status, ended_at_ms, actual_s, succeeded, tuple(said)
-    )  # type: ignore[arg-type]  # any text, for brevity
+    )
 
 
 def comparison(of: Decided) -> Comparison:

@@ -17,10 +17,11 @@ from gnomon.verdict.sequence import Form, Plan, Series, blocks_needed, bounds, f
 from gnomon.verdict.sums import Sums
 
 Array = NDArray[np.float64]
+Places = NDArray[np.int64]
 PLAN = Plan.of(VerdictSettings(t_star=300))
 
 
-def series_of(losses: Array, hours: Array | None = None, agents: Array | None = None) -> Series:
+def series_of(losses: Array, hours: Places | None = None, agents: Places | None = None) -> Series:
     """Of blocks (n, 2); by default each is an hour of its own, and of one of three agents."""
     n = len(losses)
     hours = np.arange(n) if hours is None else hours
@@ -85,7 +86,7 @@ def test_the_bound_is_tightest_near_t_star_among_tunings() -> None:
     assert widths[300] < 1.0005 * min(widths.values())
 
 
-def hourly(losses: Array, hours: Array, delta: float) -> tuple[float, float]:
+def hourly(losses: Array, hours: Places, delta: float) -> tuple[float, float]:
     """Variance by hours' totals and its lag-1 correlation, by numpy and scipy."""
     z = (1 - delta) * losses[:, 0] - losses[:, 1]
     totals = np.array([z[hours == hour].sum() for hour in np.unique(hours)])
@@ -158,8 +159,10 @@ def test_a_model_equal_to_the_baseline_is_exactly_no_better() -> None:
     losses = some(100)
     losses[:, 1] = losses[:, 0]
     series = series_of(losses)
-    assert improvement(series, PLAN)[:2] == (0.0, pytest.approx(0.0, abs=1e-9))
-    assert bounds(series, PLAN, 0.0) == (0.0, 0.0, 0.0)
+    found = improvement(series, PLAN)
+    assert found.estimate == 0
+    assert found.low == pytest.approx(0, abs=1e-9)
+    assert tuple(bounds(series, PLAN, 0.0)) == (0, 0, 0)
 
 
 def test_a_few_blocks_say_nothing() -> None:

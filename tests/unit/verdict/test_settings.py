@@ -24,7 +24,7 @@ def test_the_defaults_are_those_of_the_definition() -> None:
 
 
 def test_the_hash_is_that_of_sorted_json_without_spaces() -> None:
-    settings = VerdictSettings(t_star=300)
+    settings = VerdictSettings(t_star=30)
     text = json.dumps(json.loads(settings.canonical()), sort_keys=True, separators=(",", ":"))
     assert settings.canonical().decode() == text
     assert settings.sha256() == hashlib.sha256(text.encode()).hexdigest()

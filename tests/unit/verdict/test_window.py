@@ -25,7 +25,7 @@ def test_quantiles_of_the_first_decisions_as_numpy_has_them(
         assert window.clip_us["control"] == 10**12
         assert window.mature_after_ms == 0
         return
-    y = [row.duration_s for row in first]
+    y = np.array([row.duration_s for row in first], float)
     clip_s = np.quantile(y, 0.9, method="inverted_cdf")
     assert abs(window.clip_us["control"] - max(1000, clip_s * 1e6)) <= 1
     mature_s = np.quantile(y, 0.5, method="inverted_cdf")

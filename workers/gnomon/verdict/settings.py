@@ -46,7 +46,7 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     delta: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.2
     alpha: Annotated[float, msgspec.Meta(gt=0.0, lt=0.5)] = 0.05
-    t_star: Positive = 500
+    t_star: Positive = 300
     reference: str = "control"
     sure_against_every: bool = False
     min_decisions: Annotated[int, msgspec.Meta(ge=0)] = 1000
