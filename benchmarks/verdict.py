@@ -157,7 +157,7 @@ def passes(world: World, settings: VerdictSettings, losses: NDArray[np.int64]) -
         enough = sums.blocks[T] >= settings.min_blocks and hour + 1 >= settings.min_active_hours
         decisions = (hour + 1) * world.agents * world.tasks
         if enough and decisions > settings.min_decisions:
-            series = Series.of(sums, alpha=settings.alpha)
+            series = Series.of(sums, alpha=settings.alpha if world.future else None)
             if bounds(series, plan, settings.delta, future=world.future).low > 0:
                 return hour + 1
     return None

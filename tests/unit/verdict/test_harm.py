@@ -20,7 +20,7 @@ PLAN = Plan.of(VerdictSettings(t_star=100))
 def row_of(losses: list[tuple[int, int]]) -> list[int]:
     row = [0] * 6
     for b, c in losses:
-        add_unit(row, b, c)
+        add_unit(b, c, row)
     return row
 
 

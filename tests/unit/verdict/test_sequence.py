@@ -30,7 +30,7 @@ def series_of(losses: Array, hours: Places | None = None, agents: Places | None 
     for (b, c), hour, agent in zip(losses, hours, agents, strict=True):
         sums.add(f"agent-{agent}", int(hour), round(b * 1e9), round(c * 1e9))
     sums.close_hours()
-    return Series.of(sums)
+    return Series.of(sums, alpha=0.05)
 
 
 def unclustered(series: Series) -> Series:

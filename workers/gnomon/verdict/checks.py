@@ -81,7 +81,7 @@ def checks_of(challenger: Challenger, settings: VerdictSettings, plan: Plan) -> 
         criterion: str, name: str | None, sums: Sums | None, delta: float, *, sure: bool
     ) -> None:
         if sums is not None and sums.blocks[T]:
-            series = Series.of(sums, alpha=settings.alpha)
+            series = Series.of(sums)
             bounded = is_enough(series, settings)
             found.append(Check(criterion, name, series, plan, delta, sure, bounded))
 

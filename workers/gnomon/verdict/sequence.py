@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import Final, NamedTuple, Self
 
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import BB, BC, CC, B, C, Hours, Sums, T
+from gnomon.verdict.sums import BB, BC, CC, B, C, Hours, Sums, T, add_unit
 
 MOST_CORRELATION: Final = 0.9
 _STEPS: Final = 48
@@ -84,7 +84,8 @@ class Series:
         block: Variance of a block.
         hour: Variance of a block as the hours' totals show it.
         gamma: Autocovariance of the hours' totals at lag 0 and at lag 1, up to a common factor.
-        agent: Variance of a block as the agents' totals show it; ``None`` of fewer than two.
+        agent: Variance of a block as the agents' totals show it; ``None`` of fewer than two, or
+            if not asked for.
     """
 
     t: int
@@ -98,8 +99,13 @@ class Series:
     agent: Form | None
 
     @classmethod
-    def of(cls, sums: Sums, *, alpha: float = 0.05) -> Self:
-        """The moments in ``sums``; ``alpha`` is what few agents are corrected for.
+    def of(cls, sums: Sums, *, alpha: float | None = None) -> Self:
+        """The moments in ``sums``.
+
+        Args:
+            sums: Closed.
+            alpha: That of the bounds on agents like these: few agents are corrected for. Without
+                it there are no such bounds, and agents are not looked at.
 
         Raises:
             ValueError: There is no closed block, or there are open ones.
@@ -107,12 +113,12 @@ class Series:
         t, h, a = sums.blocks[T], sums.hours.row[T], len(sums.agents)
         if not t or sums.open or sums.waiting:
             raise ValueError("expected closed blocks and hours, and nothing open")
-        agents = [0] * 6
-        for row in sums.agents.values():
-            for index, value in enumerate(
-                (1, row[B], row[C], row[B] ** 2, row[B] * row[C], row[C] ** 2)
-            ):
-                agents[index] += value
+        agent = None
+        if alpha is not None and a > 1:
+            agents = [0] * 6
+            for row in sums.agents.values():
+                add_unit(row[B], row[C], agents)
+            agent = _variance(agents).times(a / t * few(a, alpha))
         return cls(
             t,
             h,
@@ -122,7 +128,7 @@ class Series:
             _variance(sums.blocks),
             _variance(sums.hours.row).times(h / t),
             _autocovariances(sums.hours),
-            _variance(agents).times(a / t * few(a, alpha)) if a > 1 else None,
+            agent,
         )
 
     def mean(self, p: float, q: float = 1.0) -> float:

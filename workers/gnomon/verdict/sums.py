@@ -41,7 +41,7 @@ class Hours(msgspec.Struct):
         else:
             self.first = (b, c)
         self.last = (b, c)
-        add_unit(self.row, b, c)
+        add_unit(b, c, self.row)
 
 
 class Sums(msgspec.Struct):
@@ -72,8 +72,7 @@ class Sums(msgspec.Struct):
         for hour in [hour for hour in self.open if hour < before_hour]:
             total = self.waiting.setdefault(hour, [0, 0])
             for agent, (b, c) in self.open.pop(hour).items():
-                add_unit(self.blocks, b, c)
-                add_unit(self.agents.setdefault(agent, [0] * 6), b, c)
+                add_unit(b, c, self.blocks, self.agents.setdefault(agent, [0] * 6))
                 total[0] += b
                 total[1] += c
 
@@ -102,14 +101,16 @@ class Sums(msgspec.Struct):
             add_row(self.waiting.setdefault(hour, [0, 0]), total)
 
 
-def add_unit(row: list[int], b: int, c: int) -> None:
-    """Add one block, hour or agent with these totals to ``row``."""
-    row[T] += 1
-    row[B] += b
-    row[C] += c
-    row[BB] += b * b
-    row[BC] += b * c
-    row[CC] += c * c
+def add_unit(b: int, c: int, *rows: list[int]) -> None:
+    """Add one block, hour or agent with these totals to each of ``rows``."""
+    bb, bc, cc = b * b, b * c, c * c
+    for row in rows:
+        row[T] += 1
+        row[B] += b
+        row[C] += c
+        row[BB] += bb
+        row[BC] += bc
+        row[CC] += cc
 
 
 def add_row(row: list[int], other: list[int]) -> None:
