@@ -19,6 +19,7 @@ COMMANDS = (
     ("learn", "train again whenever enough is new, until stopped", "train"),
     ("models", "list, promote or roll back model versions", "train"),
     ("baseline", "keep the figures of a first period, show later ones beside them", "workers"),
+    ("verdict", "judge models by recorded comparisons: may one go?", "workers"),
     ("keys", "make the key that seals decisions", "workers"),
     ("vault", "read sealed decisions", "workers"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
