@@ -26,6 +26,7 @@ TAGS = (
     "model_intent.v1",
     "client_stats.v1",
     "client_seen.v1",
+    "exposure.v1",
 )
 
 

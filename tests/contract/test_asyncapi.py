@@ -29,6 +29,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "dead-letters": ({"dead_letter"}, "delete", 14 * DAY_MS),
     "control": ({"model_intent.v1"}, "compact", None),
     "client-stats": ({"client_stats.v1", "client_seen.v1"}, "compact", None),
+    "exposures": ({"exposure.v1"}, "delete", 30 * DAY_MS),
 }  # fmt: skip
 
 

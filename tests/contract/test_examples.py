@@ -38,6 +38,7 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "model_intent.v1": codec.decode_model_intent,
     "client_stats.v1": codec.decode_client_event,
     "client_seen.v1": codec.decode_client_event,
+    "exposure.v1": codec.decode_exposure,
 }
 
 

@@ -108,6 +108,13 @@ CLIENT_STATS = Topic(
     events=(events.ClientStats, events.ClientSeen),
     cleanup="compact",
 )
+EXPOSURES = Topic(
+    name="exposures",
+    key="unit",
+    about="Which variant an experiment's unit was given, once for each process that met the unit.",
+    events=(events.Exposure,),
+    retention_ms=30 * DAY_MS,
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -120,5 +127,6 @@ TOPICS: tuple[Topic, ...] = (
     DEAD_LETTERS,
     CONTROL,
     CLIENT_STATS,
+    EXPOSURES,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})

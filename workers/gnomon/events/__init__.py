@@ -21,6 +21,9 @@ from gnomon.events.decisions import (
     PredictionShed,
     SealedDecision,
 )
+from gnomon.events.experiments import (
+    Exposure,
+)
 from gnomon.events.features import (
     AgentFeatures,
     Completeness,
@@ -68,6 +71,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelIntent,
     ClientStats,
     ClientSeen,
+    Exposure,
 )
 """Every record that travels on a topic, in the order of the pipeline."""
 
@@ -82,6 +86,7 @@ __all__ = [
     "ContextValue",
     "Count",
     "EpochMs",
+    "Exposure",
     "FeatureVector",
     "Identifier",
     "Ledger",
