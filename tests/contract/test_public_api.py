@@ -38,6 +38,7 @@ CLIENT_NAMES = {
     "finish",
     "cancel",
     "emit",
+    "exposures",
     "stats",
     "flush",
     "aflush",
