@@ -5,7 +5,7 @@ import math
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.drift import Adwin, LossChange, LossWatch, scaled_loss
@@ -15,6 +15,7 @@ HOUR_MS = 3_600_000
 
 
 @given(predicted=DURATIONS, actual=DURATIONS)
+@settings(deadline=None)
 def test_a_loss_is_between_0_and_1_and_the_same_both_ways(predicted: float, actual: float) -> None:
     loss = scaled_loss(predicted, actual)
 

@@ -46,6 +46,7 @@ def by_hand(settings: Experiment, unit: str, share: int) -> str | None:
 
 
 @given(experiment=experiments(), unit=UNITS, share=st.integers(0, 10_000))
+@settings(deadline=None)
 def test_it_is_the_documented_rule_each_time_anew(
     experiment: Experiment, unit: str, share: int
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_units_variant_is_the_same_for_ever(unit: str, variant: str) -> None:
     units=st.lists(UNITS, min_size=1, max_size=50),
     shares=st.lists(st.integers(0, 10_000), min_size=2, max_size=8).map(sorted),
 )
+@settings(deadline=None)
 def test_a_unit_keeps_its_variant_as_the_ramp_rises(
     experiment: Experiment, units: list[str], shares: list[int]
 ) -> None:

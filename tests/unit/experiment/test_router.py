@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.polling import eventually_sync
 from tests.unit.experiment.conftest import Clock, Source
@@ -308,6 +308,7 @@ ANYTHING = st.none() | st.integers() | st.floats() | st.text() | st.binary() | s
     ),
     unit=ANYTHING,
 )  # fmt: skip
+@settings(deadline=None)
 def test_nothing_raises(name: Any, variants_: Any, named: Any, unit: Any) -> None:
     router = Router(name, variants_, **named)
     assert type(router.assign(unit)) is str
@@ -321,6 +322,7 @@ def test_nothing_raises(name: Any, variants_: Any, named: Any, unit: Any) -> Non
 
 
 @given(gives=ANYTHING | st.dictionaries(st.text(), ANYTHING))
+@settings(deadline=None)
 def test_no_settings_raise(gives: Any) -> None:
     router = Router("prompts", source=Source(gives), refresh_s=3_600.0)
     try:

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.errors import ConfigurationError
@@ -54,6 +54,7 @@ def test_without_a_ramp_everyone_takes_part_from_the_start() -> None:
     holds=st.lists(st.floats(0, 1_000), min_size=6, max_size=6),
     times=st.lists(st.integers(0, 8_000_000), min_size=2, max_size=20).map(sorted),
 )
+@settings(deadline=None)
 def test_a_share_never_falls_and_changes_when_it_says(
     shares: list[int], holds: list[float], times: list[int]
 ) -> None:
