@@ -80,6 +80,8 @@ def test_figures_of_client_stats_are_of_tasks_alone(opened: Opened) -> None:
         assert client.exposures().close(10) == 0
     told = [codec.decode_client_event(value) for value in values(opened, "client-stats")]
 
+    topics = {topic for handle in opened.in_memory for topic, _ in handle.stored}
+    assert topics == {"task-events", "exposures", "client-stats"}
     assert [(getattr(one, "sent", 0), getattr(one, "delivered", 0)) for one in told] == [(1, 1)]
 
 
@@ -118,6 +120,8 @@ def test_a_spool_of_exposures_is_a_folder_of_its_own(
         expose(client, UNITS)
         assert client.exposures().close() == 0
     assert client.exposures().stats().spooled == len(UNITS)
+    assert list(tmp_path.glob("*.spool")) == []
+    assert len(list((tmp_path / "exposures").glob("*.spool"))) == 1
 
     hanging.clear()
     with Client("kafka.invalid:9092", spool_dir=str(tmp_path)) as later:

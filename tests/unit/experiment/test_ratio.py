@@ -70,7 +70,7 @@ def alarms(truth: list[float], weights: dict[str, int], *, streams: int, units: 
 
 
 def test_without_a_mismatch_it_may_be_looked_at_for_ever() -> None:
-    """At most 5 % of 200 streams, and three standard errors: 19. Chi-square would alarm in many."""
+    """At most 5 % of 200 streams, and three standard errors: 19."""
     weights = {"control": 9_000, "short": 1_000}
 
     assert alarms([0.9, 0.1], weights, streams=200, units=2_000) <= 19
