@@ -21,6 +21,7 @@ COMMAND_NAMES = (
     "learn",
     "models",
     "baseline",
+    "verdict",
     "keys",
     "vault",
     "replay",
