@@ -45,7 +45,7 @@ class ComparisonStage:
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
     gather_ms = 250  # nobody waits for a figure
-    nice = int(__import__("os").environ.get("NICE", "5"))
+    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics

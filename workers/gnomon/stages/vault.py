@@ -41,7 +41,7 @@ class VaultStage:
     inputs = (COMPARISONS.name,)
     stateful = False
     gather_ms = 250  # nobody waits for a row
-    nice = int(__import__("os").environ.get("NICE", "5"))
+    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
