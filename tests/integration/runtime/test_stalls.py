@@ -109,7 +109,7 @@ async def test_a_fetch_that_brings_nothing_is_named(
         await asyncio.sleep(0.1)
         return {}
 
-    monkeypatch.setattr(engine._LoopThread, "_fetch_records", nothing)
+    monkeypatch.setattr(engine.LoopConsumer, "_fetch_records", nothing)
     await paused.wait()  # what was asked for before would still come
     await bench.send([b"v"] * 7, partitions=1)
 
@@ -159,7 +159,7 @@ async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
 @pytest.fixture
 def endless_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kafka goes as the group has answered: where to read from is asked for ever."""
-    monkeypatch.setattr(engine._LoopThread, "seek_to_committed", forever)
+    monkeypatch.setattr(engine.LoopConsumer, "seek_to_committed", forever)
 
 
 @pytest.mark.usefixtures("endless_start")
@@ -179,7 +179,7 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     async def gone(*_: object) -> None:
         raise BrokerUnavailableError("gone")
 
-    monkeypatch.setattr("gnomon.runtime.partition.processor.offsets_to_go_on_from", gone)
+    monkeypatch.setattr("gnomon.runtime.partition.processor.resume_offsets", gone)
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)
@@ -261,12 +261,12 @@ async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_bega
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was fetched for it would lie there until that poll's time is over."""
-    poll = engine._BatchConsumer.getmany
+    poll = engine.BatchConsumer.getmany
 
     def long_poll(consumer: Any, timeout: float) -> Any:
         return poll(consumer, 60.0)
 
-    monkeypatch.setattr(engine._BatchConsumer, "getmany", long_poll)
+    monkeypatch.setattr(engine.BatchConsumer, "getmany", long_poll)
     worker = await bench.start()
 
     async def all_but_zero(count: int) -> bool:

@@ -33,7 +33,7 @@ async def test_a_partition_with_much_to_read_lets_the_others_begin(
 ) -> None:
     """It has no room for its second batch, which came in one fetch with the first of the others."""
     monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 1)
-    monkeypatch.setattr("gnomon.runtime.partition.queue.HOLD_AFTER_S", 60.0)
+    monkeypatch.setattr("gnomon.runtime.partition.queue.PAUSE_AFTER_S", 60.0)
     await bench.send([b"v"] * 400)
     gate = asyncio.Event()
     stage = CountingStage(hangs=gate.wait)

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from gnomon.records import REDRIVEN, SourceRecord
-from gnomon.runtime.kafka.reading import no_broker, read_topic
+from gnomon.runtime.kafka.reading import broker_unavailable, read_topic
 from gnomon.topics import DEAD_LETTERS
 
 SEND_WITHIN_MS = 20_000
@@ -17,7 +17,7 @@ IN_FLIGHT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetterRecord:
     """One record of the dead-letter topic.
 
     Attributes:
@@ -60,14 +60,14 @@ class Letter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DeadLetterFilter:
     """Which letters; what is ``None`` or empty matches all."""
 
     reason: str | None = None
     stage: str | None = None
     places: frozenset[str] = frozenset()
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, letter: DeadLetterRecord) -> bool:
         return (
             self.reason in (None, letter.about.get("reason"))
             and self.stage in (None, letter.about.get("stage"))
@@ -75,7 +75,9 @@ class Wanted:
         )
 
 
-async def read_letters(*, brokers: str, prefix: str, wanted: Wanted) -> AsyncIterator[Letter]:
+async def read_dead_letters(
+    *, brokers: str, prefix: str, wanted: DeadLetterFilter
+) -> AsyncIterator[DeadLetterRecord]:
     """Those wanted, by partition in the order they were written.
 
     Raises:
@@ -83,12 +85,14 @@ async def read_letters(*, brokers: str, prefix: str, wanted: Wanted) -> AsyncIte
         ConfigurationError: There is no dead-letter topic.
     """
     async for record in read_topic(brokers=brokers, topic=prefix + DEAD_LETTERS.name, follow=False):
-        letter = Letter.read(record)
+        letter = DeadLetterRecord.read(record)
         if letter in wanted:
             yield letter
 
 
-async def send_back(letters: AsyncIterator[Letter], *, brokers: str) -> AsyncIterator[Letter]:
+async def redrive(
+    letters: AsyncIterator[DeadLetterRecord], *, brokers: str
+) -> AsyncIterator[DeadLetterRecord]:
     """Publish the original bytes, under the original key, where each came from.
 
     Yields:
@@ -106,7 +110,7 @@ async def send_back(letters: AsyncIterator[Letter], *, brokers: str) -> AsyncIte
         request_timeout_ms=SEND_WITHIN_MS,
         max_request_size=8 << 20,
     )
-    pending: deque[tuple[Letter, Awaitable[object]]] = deque()
+    pending: deque[tuple[DeadLetterRecord, Awaitable[object]]] = deque()
     try:
         await producer.start()
         async for letter in letters:
@@ -126,12 +130,14 @@ async def send_back(letters: AsyncIterator[Letter], *, brokers: str) -> AsyncIte
         while pending:
             yield await _delivered(pending)
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     finally:
         await producer.stop()
 
 
-async def _delivered(pending: deque[tuple[Letter, Awaitable[object]]]) -> Letter:
+async def _delivered(
+    pending: deque[tuple[DeadLetterRecord, Awaitable[object]]],
+) -> DeadLetterRecord:
     letter, delivery = pending.popleft()
     await delivery
     return letter

@@ -53,7 +53,7 @@ class _Drill(msgspec.Struct, frozen=True):
                 raise ValueError(f"phase {phase} is not whole")
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
+class ImpactSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of the impact: the figures, if there are any, and lines for a person."""
 
     impact: ProductionImpact | None

@@ -14,7 +14,12 @@ from aiokafka.structs import TopicPartition
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
 from gnomon.events import Ledger
-from gnomon.runtime.kafka.reading import answered, no_broker, partitions_of, read_topic
+from gnomon.runtime.kafka.reading import (
+    broker_unavailable,
+    partitions_of,
+    read_topic,
+    retry_transient,
+)
 from gnomon.topics import (
     COMPARISON_METRICS,
     COMPARISONS,
@@ -90,7 +95,7 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
             if name in INPUTS or prefix + inputs[0] in partitions
         ]
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     finally:
         await consumer.stop()
         await admin.close()
@@ -103,7 +108,7 @@ async def _stage(
     consumer: AIOKafkaConsumer,
     admin: AIOKafkaAdminClient,
 ) -> StageOverview:
-    workers = len(await answered(lambda: _members(admin, group), within_s=COORDINATOR_S))
+    workers = len(await retry_transient(lambda: _members(admin, group), within_s=COORDINATOR_S))
     if not tps:
         return StageOverview(name, workers, {})
     ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)

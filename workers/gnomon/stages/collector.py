@@ -26,7 +26,7 @@ class CollectorStage:
     name = "collector"
     inputs = (OTLP_SPANS,)
     stateful = False
-    gather_ms = 50
+    linger_ms = 50
     nice = 0
 
     def __init__(self) -> None:

@@ -44,7 +44,7 @@ class ComparisonStage:
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
-    gather_ms = 250  # nobody waits for a figure
+    linger_ms = 250  # nobody waits for a figure
     nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:

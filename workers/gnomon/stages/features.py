@@ -22,7 +22,7 @@ class FeaturesStage:
     name = "features"
     inputs = (TASK_EVENTS.name,)
     stateful = True
-    gather_ms = 15
+    linger_ms = 15
     nice = 0
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:

@@ -43,7 +43,7 @@ class ShadowStage:
     name = "shadow"
     inputs = (TASK_FEATURES.name,)
     stateful = False
-    gather_ms = 10
+    linger_ms = 10
     nice = 0
 
     def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:

@@ -40,7 +40,7 @@ class VaultStage:
     name = "vault"
     inputs = (COMPARISONS.name,)
     stateful = False
-    gather_ms = 250  # nobody waits for a row
+    linger_ms = 250  # nobody waits for a row
     nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:

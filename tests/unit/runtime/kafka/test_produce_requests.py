@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from gnomon.runtime.kafka.compiled import recordbatch
 from gnomon.runtime.kafka.produce_requests import (
     MAX_BATCH_BYTES,
-    BuiltByAiokafka,
-    ProduceAndAdd,
-    ProduceBatches,
+    AiokafkaRecordBatch,
+    ProduceRequestV7,
+    ProduceRequestV12,
     RecordBatch,
 )
 
-FORMS: list[type[RecordBatch]] = [BuiltByAiokafka]
+FORMS: list[type[RecordBatch]] = [AiokafkaRecordBatch]
 if recordbatch:
     FORMS.append(recordbatch.RecordBatch)
 form = pytest.mark.parametrize("form", FORMS)
@@ -67,7 +67,7 @@ def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -
     for (topic, partition), data in given_batches.items():
         topics.setdefault(topic, []).append((partition, data))
 
-    ours = ProduceBatches("stage-3", 20_000, batches).prepare(VERSIONS)
+    ours = ProduceRequestV7("stage-3", 20_000, batches).prepare(VERSIONS)
     theirs = ProduceRequest("stage-3", -1, 20_000, list(topics.items())).prepare(VERSIONS)
 
     assert sent(ours) == sent(theirs)
@@ -81,7 +81,7 @@ def test_the_request_of_the_second_dialect(given_batches: dict[tuple[str, int], 
     """Read back by the field types of aiokafka."""
     batches = {TopicPartition(*at): bytearray(data) for at, data in given_batches.items()}
 
-    request = ProduceAndAdd("stage-3", 20_000, batches).prepare(VERSIONS)
+    request = ProduceRequestV12("stage-3", 20_000, batches).prepare(VERSIONS)
 
     rest = BytesIO(sent(request)[10:])
     name, acks, timeout_ms, topics, tags = VERSION_12.decode(rest)

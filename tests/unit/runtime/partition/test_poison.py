@@ -1,4 +1,4 @@
-"""Folding around records that raise: any positions, any batch, nothing of them left behind."""
+"""PartitionProcessor around records that raise: any positions, any batch, nothing of them left behind."""
 
 import traceback
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.partition.failure_limit import Breaker
-from gnomon.runtime.partition.poison import describe, fold_around
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
+from gnomon.runtime.partition.poison import describe, fold_without_poison
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Listing:
     """
 
     stateful = True
-    gather_ms = 20
+    linger_ms = 20
     nice = 0
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Listing:
 async def fold(
     values: Sequence[bytes],
     *,
-    breaker: Breaker | None = None,
+    failure_limit: ConsecutiveFailureLimit | None = None,
     written: list[Any] | None = None,
 ) -> tuple[list[int], list[Any], list[int], Listing]:
     stage: Any = Listing()
@@ -79,14 +79,14 @@ async def fold(
         committed.extend(record.offset for record in part)
 
     records = [Record(offset, value) for offset, value in enumerate(values)]
-    state = await fold_around(
+    state = await fold_without_poison(
         stage,
         [],
         records,
         partition=0,
         apply=stage.apply,
         commit=commit,
-        breaker=breaker or Breaker("listing"),
+        failure_limit=failure_limit or ConsecutiveFailureLimit("listing"),
     )
     return state, written, committed, stage
 
@@ -133,18 +133,18 @@ async def test_31_in_a_row_are_bad_records() -> None:
 
 
 async def test_small_batches_are_counted_together() -> None:
-    breaker = Breaker("listing")
+    failure_limit = ConsecutiveFailureLimit("listing")
     for _ in range(3):
-        await fold([b"!"] * 10, breaker=breaker)
+        await fold([b"!"] * 10, failure_limit=failure_limit)
     with pytest.raises(StageBrokenError):
-        await fold([b"!"] * 2, breaker=breaker)
+        await fold([b"!"] * 2, failure_limit=failure_limit)
 
 
 async def test_what_is_folded_in_between_shows_that_the_stage_works() -> None:
-    breaker = Breaker("listing")
+    failure_limit = ConsecutiveFailureLimit("listing")
     for _ in range(4):
-        await fold([b"!"] * 10, breaker=breaker)
-        await fold([b"v"], breaker=breaker)
+        await fold([b"!"] * 10, failure_limit=failure_limit)
+        await fold([b"v"], failure_limit=failure_limit)
 
 
 async def test_an_error_that_is_no_records_fault_is_not_searched_for() -> None:

@@ -25,7 +25,7 @@ def test_a_step_that_does_not_end_grows_old(clock: Clock, step: Step) -> None:
 
     clock.now_s += 7
 
-    assert progress.still_for_s == 7
+    assert progress.since_advance_s == 7
     assert str(progress.stall("features", 3)) == f"features[3]: {step} for 7 s"
 
 
@@ -35,11 +35,11 @@ def test_nothing_to_do_is_no_stall_while_the_broker_says_so(clock: Clock) -> Non
     for _ in range(10):
         clock.now_s += 2
         progress.observe_lag(0)
-    assert progress.still_for_s == 0
+    assert progress.since_advance_s == 0
 
     clock.now_s += 5  # it says nothing any more
 
-    assert progress.still_for_s == 5
+    assert progress.since_advance_s == 5
 
 
 def test_lag_without_an_advance_is_a_stalled_fetch(clock: Clock) -> None:
@@ -67,4 +67,4 @@ def test_an_advance_begins_anew(clock: Clock) -> None:
     progress.advanced()
     clock.now_s += 1
 
-    assert progress.still_for_s == 1
+    assert progress.since_advance_s == 1

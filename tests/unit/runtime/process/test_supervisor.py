@@ -103,10 +103,10 @@ async def test_one_that_found_no_broker_asks_again_soon() -> None:
 
 CHILD = """
 import os, sys, threading
-from gnomon.runtime.process.parent import ParentWatch
+from gnomon.runtime.process.parent import ParentMonitor
 
 told = threading.Event()
-watch = ParentWatch()
+watch = ParentMonitor()
 if sys.argv[1] == "working":
     watch.on_end(told.set)
 print(os.getpid(), flush=True)

@@ -14,17 +14,19 @@ from aiokafka.coordinator.protocol import (
 )
 
 
-class Claim(msgspec.Struct, frozen=True):
+class OwnedPartitions(msgspec.Struct, frozen=True):
     """The partition numbers a member was given, and in which round; 0 if never."""
 
     round: int = 0
     numbers: tuple[int, ...] = ()
 
 
-def share(numbers: Sequence[int], claims: Mapping[str, Claim]) -> dict[str, list[int]]:
+def assign_partitions(
+    numbers: Sequence[int], claims: Mapping[str, OwnedPartitions]
+) -> dict[str, list[int]]:
     """Give each of ``numbers`` to one member, evenly to within one.
 
-    A member keeps what it claims, up to its share. Of two that claim the same, one was away while
+    A member keeps what it claims, up to its assign_partitions. Of two that claim the same, one was away while
     the other was given it, so the later round wins.
 
     Args:
@@ -54,14 +56,14 @@ def share(numbers: Sequence[int], claims: Mapping[str, Claim]) -> dict[str, list
     return {member: sorted(kept) for member, kept in given.items()}
 
 
-class KeepingAssignor:
+class StickyAssignor:
     """aiokafka's interface of an assignor; one for each consumer, as it remembers what that has."""
 
     name = "gnomon-keeping"
     version = 0
 
     def __init__(self) -> None:
-        self._mine = Claim()
+        self._mine = OwnedPartitions()
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """What this member tells the leader."""
@@ -77,12 +79,12 @@ class KeepingAssignor:
         partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
         claims = {member: _claim(metadata.user_data) for member, metadata in members.items()}
         this_round = 1 + max(claim.round for claim in claims.values())
-        shares = share(sorted(set().union(*partitions.values())), claims)
+        shares = assign_partitions(sorted(set().union(*partitions.values())), claims)
         return {
             member: ConsumerProtocolMemberAssignment(
                 self.version,
                 [(topic, [n for n in numbers if n in partitions[topic]]) for topic in topics],
-                msgspec.json.encode(Claim(this_round, tuple(numbers))),
+                msgspec.json.encode(OwnedPartitions(this_round, tuple(numbers))),
             )
             for member, numbers in shares.items()
         }
@@ -92,9 +94,9 @@ class KeepingAssignor:
         self._mine = _claim(assignment.user_data)
 
 
-def _claim(raw: bytes | None) -> Claim:
+def _claim(raw: bytes | None) -> OwnedPartitions:
     """What a member claims: nothing if it cannot be read, so that it is merely given anew."""
     try:
-        return msgspec.json.decode(raw or b"{}", type=Claim)
+        return msgspec.json.decode(raw or b"{}", type=OwnedPartitions)
     except msgspec.DecodeError:
-        return Claim()
+        return OwnedPartitions()

@@ -21,9 +21,9 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
-from gnomon.runtime.kafka.assignor import KeepingAssignor
+from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch, BatchScheduler, BatchSchema
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, Load
+from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
 from gnomon.runtime.kafka.fetched_records import install as give_lean_records
 from gnomon.settings import Settings
 
@@ -48,7 +48,7 @@ SHUTDOWN_S = 5.0
 """How long a part of the consumer may take to end: with Kafka gone it would wait for an answer."""
 
 
-class _LoopThread(driver.AIOKafkaConsumerThread):
+class LoopConsumer(driver.AIOKafkaConsumerThread):
     """Faust's consumer thread without the thread: served by a task of the main loop."""
 
     _serving: asyncio.Task[None] | None = None
@@ -56,7 +56,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.handed_out_to: dict[TP, int] = {}
-        self.load = Load(cast("BatchTransport", self.transport).gather_ms)
+        self.load = FetchPacing(cast("BatchTransport", self.transport).linger_ms)
 
     async def start(self) -> None:
         self._thread_started.set()
@@ -80,7 +80,7 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[KeepingAssignor()],
+            partition_assignment_strategy=[StickyAssignor()],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -156,21 +156,21 @@ class _LoopThread(driver.AIOKafkaConsumerThread):
         """Begin again where the group left off: what was handed out since no longer counts."""
         committed = await super().seek_to_committed()
         self.handed_out_to = {tp: offset for tp, offset in committed.items() if offset}
-        cast("_BatchConsumer", self.consumer).held_none()
+        cast("BatchConsumer", self.consumer).clear_paused()
         return committed
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Faust's stall check compares two clocks and cannot fire; health.py has its own."""
 
 
-class _BatchConsumer(driver.Consumer):
+class BatchConsumer(driver.Consumer):
     """Faust's consumer without offset booking: the transaction commits."""
 
-    reading: _LoopThread
+    reading: LoopConsumer
 
-    def _new_consumer_thread(self) -> _LoopThread:
+    def _new_consumer_thread(self) -> LoopConsumer:
         loop = asyncio.get_running_loop()
-        self.reading = _LoopThread(self, loop=loop, thread_loop=loop, beacon=self.beacon)
+        self.reading = LoopConsumer(self, loop=loop, thread_loop=loop, beacon=self.beacon)
         return self.reading
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
@@ -206,7 +206,7 @@ class _BatchConsumer(driver.Consumer):
             self._buffered_partitions -= tps
             self.resume_partitions(tps)
 
-    def held_none(self) -> None:
+    def clear_paused(self) -> None:
         """After a rebalance, which begins with all of them."""
         self._buffered_partitions.clear()
 
@@ -224,17 +224,17 @@ async def ends(app: faust.App) -> dict[TP, int]:
     Raises:
         KafkaError: The brokers did not say.
     """
-    return await cast(_BatchConsumer, app.consumer).reading.ends()
+    return await cast(BatchConsumer, app.consumer).reading.ends()
 
 
 def hold(app: faust.App, partition: int, held: bool) -> None:  # noqa: FBT001  a callback's only word
     """Fetch no more of a partition of every topic, or go on; the others are not concerned."""
-    cast(_BatchConsumer, app.consumer).hold(partition, held=held)
+    cast(BatchConsumer, app.consumer).hold(partition, held=held)
 
 
-def death(app: faust.App) -> str | None:
+def last_error(app: faust.App) -> str | None:
     """Why Faust has ended by itself, ``None`` while it lives."""
-    consumer = cast(_BatchConsumer, app.consumer)
+    consumer = cast(BatchConsumer, app.consumer)
     reading = consumer.reading
     for service in (app, consumer, reading):
         if service.crashed:
@@ -245,8 +245,8 @@ def death(app: faust.App) -> str | None:
 class BatchTransport(driver.Transport):
     """Kafka by aiokafka on the worker's own loop, in whole batches."""
 
-    Consumer = _BatchConsumer
-    gather_ms = 100
+    Consumer = BatchConsumer
+    linger_ms = 100
 
 
 def create_app(
@@ -254,7 +254,7 @@ def create_app(
     group: str,
     topics: Sequence[str],
     settings: Settings,
-    gather_ms: int,
+    linger_ms: int,
     handle: BatchHandler,
     on_assigned: AssignedHandler,
     on_revoked: PartitionsHandler,
@@ -265,7 +265,7 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
-        gather_ms: How long records wait at the broker for others while there are many, for each
+        linger_ms: How long records wait at the broker for others while there are many, for each
             partition this worker owns.
         handle: Awaited for each batch, one at a time, in the order of arrival.
         on_assigned: Awaited with what this worker owns, before any of it is read.
@@ -298,7 +298,7 @@ def create_app(
         stream_publish_on_commit=False,
     )
     app.transport = BatchTransport(app.conf.broker_consumer, app)
-    app.transport.gather_ms = gather_ms
+    app.transport.linger_ms = linger_ms
     source = app.topic(*topics, schema=BatchSchema(), internal=True)
 
     @app.agent(source, name=f"{group}.batches")

@@ -13,15 +13,15 @@ IDLE_WAIT_MS = 500
 MOST_WAIT_MS = 500
 
 
-class Load:
+class FetchPacing:
     """Records a second of one consumer.
 
     Args:
-        gather_ms: How long records wait for each partition there is.
+        linger_ms: How long records wait for each partition there is.
     """
 
-    def __init__(self, gather_ms: int) -> None:
-        self._gather_ms = gather_ms
+    def __init__(self, linger_ms: int) -> None:
+        self._gather_ms = linger_ms
         self._busy = False
         self._since_s, self._records = 0.0, 0
 

@@ -55,7 +55,7 @@ class RecordBatch(Protocol):
         ...
 
 
-class BuiltByAiokafka:
+class AiokafkaRecordBatch:
     """A ``RecordBatch``: the definition of what ``recordbatch`` does in C."""
 
     __slots__ = ("_builder", "count")
@@ -98,11 +98,11 @@ class BuiltByAiokafka:
 
 def new_batch() -> RecordBatch:
     """An empty one, of up to ``MAX_BATCH_BYTES``."""
-    form: type[RecordBatch] = recordbatch.RecordBatch if recordbatch else BuiltByAiokafka
+    form: type[RecordBatch] = recordbatch.RecordBatch if recordbatch else AiokafkaRecordBatch
     return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol says nothing of it
 
 
-class Message:
+class EncodedRequest:
     """A request in parts, joined once: where aiokafka's connection puts its size before it.
 
     The connection asks for ``size + (header + message)``, and writes that.
@@ -117,12 +117,12 @@ class Message:
         """Bytes, the header among them once it is there."""
         return self._size
 
-    def __radd__(self, before: bytes) -> "Message | memoryview":
+    def __radd__(self, before: bytes) -> "EncodedRequest | memoryview":
         """Take the header; the bytes, when the size follows."""
         if self._headed:
             # What the socket does not take at once is cut off: of bytes that is a copy.
             return memoryview(b"".join((before, *self._parts)))
-        headed = Message([before, *self._parts])
+        headed = EncodedRequest([before, *self._parts])
         headed._headed = True
         return headed
 
@@ -130,10 +130,10 @@ class Message:
 class _Encoded(ProduceRequest_v7):  # type: ignore[misc]  # untyped
     """The request of version 7, which Kafka has taken since 2.1."""
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: EncodedRequest) -> None:
         self._message = message
 
-    def encode(self) -> Message:
+    def encode(self) -> EncodedRequest:
         return self._message
 
 
@@ -146,14 +146,14 @@ class _Encoded12(RequestStruct):  # type: ignore[misc]  # untyped
     RESPONSE_TYPE = ProduceResponse
     SCHEMA = Schema()
 
-    def __init__(self, message: Message) -> None:
+    def __init__(self, message: EncodedRequest) -> None:
         self._message = message
 
-    def encode(self) -> Message:
+    def encode(self) -> EncodedRequest:
         return self._message
 
 
-class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
+class ProduceRequestV7(Request[_Encoded]):  # type: ignore[misc]  # untyped
     """Produce with acknowledgement by all replicas, one batch for each partition.
 
     Args:
@@ -188,10 +188,10 @@ class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
             parts += (_string(topic), struct.pack(">i", len(partitions)))
             for partition, batch in partitions:
                 parts += (struct.pack(">ii", partition, len(batch)), batch)
-        return request_struct_class(Message(parts))
+        return request_struct_class(EncodedRequest(parts))
 
 
-class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
+class ProduceRequestV12(Request[_Encoded12]):  # type: ignore[misc]  # untyped
     """The same, by which the partitions become a part of the transaction (KIP-890).
 
     Args:
@@ -201,7 +201,7 @@ class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
     """
 
     API_KEY: ClassVar[int] = 0
-    __init__ = ProduceBatches.__init__  # aiokafka lets a request have no other base
+    __init__ = ProduceRequestV7.__init__  # aiokafka lets a request have no other base
 
     def build(self, request_struct_class: type[_Encoded12]) -> _Encoded12:
         """The request, in parts.
@@ -219,7 +219,7 @@ class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
             for partition, batch in partitions:
                 parts += (struct.pack(">i", partition), length(len(batch) + 1), batch, _UNTAGGED)
             parts.append(_UNTAGGED)
-        return request_struct_class(Message([*parts, _UNTAGGED]))
+        return request_struct_class(EncodedRequest([*parts, _UNTAGGED]))
 
 
 def _string(text: str) -> bytes:

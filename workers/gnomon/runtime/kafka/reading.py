@@ -63,7 +63,7 @@ async def read_topic(
         finally:
             await consumer.stop()
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
 
 
 async def partitions_of(
@@ -75,9 +75,9 @@ async def partitions_of(
         BrokerUnavailableError: No broker answers.
     """
     try:
-        described = await answered(lambda: _described(brokers, topics), within_s=within_s)
+        described = await retry_transient(lambda: _described(brokers, topics), within_s=within_s)
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     return {
         found["topic"]: [
             TopicPartition(found["topic"], number)
@@ -88,7 +88,7 @@ async def partitions_of(
     }
 
 
-async def answered(ask: Callable[[], Awaitable[T]], *, within_s: float) -> T:
+async def retry_transient(ask: Callable[[], Awaitable[T]], *, within_s: float) -> T:
     """What ``ask`` gives; brokers that are busy, or just starting, are asked again for so long.
 
     Raises:
@@ -136,7 +136,7 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
         await asyncio.sleep(0.5)
 
 
-def no_broker(brokers: str, error: KafkaError) -> BrokerUnavailableError:
+def broker_unavailable(brokers: str, error: KafkaError) -> BrokerUnavailableError:
     """What to tell a person when nobody answers."""
     return BrokerUnavailableError(
         f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"

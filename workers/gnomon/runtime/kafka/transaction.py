@@ -25,15 +25,15 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime.kafka.produce_requests import SEQUENCES, RecordBatch
-from gnomon.runtime.kafka.txn_requests import FeaturesRequest
+from gnomon.runtime.kafka.txn_requests import ApiVersionsRequestV3
 from gnomon.runtime.kafka.txn_versions import (
-    BROKERS_ADD,
     FEATURE,
     REQUEST_TIMEOUT_MS,
-    Dialect,
-    First,
-    Owner,
-    Second,
+    TRANSACTIONS_V2,
+    ProducerIdentity,
+    TransactionProtocol,
+    TransactionV1,
+    TransactionV2,
 )
 
 TRANSACTION_TIMEOUT_MS: Final = 30_000
@@ -74,8 +74,8 @@ class TransactionalProducer:
             client_id=transactional_id,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        self._dialect: Dialect = First()
-        self._owner = Owner(transactional_id, -1, -1)
+        self._protocol: TransactionProtocol = TransactionV1()
+        self._owner = ProducerIdentity(transactional_id, -1, -1)
         self._sequences: dict[TopicPartition, int] = {}
         self._coordinators: dict[int, int] = {}
 
@@ -123,7 +123,7 @@ class TransactionalProducer:
             return
         for topic in {tp.topic for tp in batches}:
             await self.partitions_of(topic)
-        owner, dialect = self._owner, self._dialect
+        owner, dialect = self._owner, self._protocol
         opening = dialect.opening(owner, list(batches), group if offsets else None)
         try:
             if opening:
@@ -184,11 +184,11 @@ class TransactionalProducer:
         if node is None:
             return [kafka.CoordinatorNotAvailableError.errno]
         try:
-            answer = await self._client.send(node, FeaturesRequest())
+            answer = await self._client.send(node, ApiVersionsRequestV3())
         except NotImplementedError:  # so aiokafka says that the broker knows no such request
             return []
-        brokers_add = answer.finalized.get(FEATURE, 0) >= BROKERS_ADD
-        self._dialect = Second() if brokers_add else First()
+        brokers_add = answer.finalized.get(FEATURE, 0) >= TRANSACTIONS_V2
+        self._protocol = TransactionV2() if brokers_add else TransactionV1()
         return [answer.error_code]
 
     async def _init(self) -> Codes:
@@ -197,7 +197,7 @@ class TransactionalProducer:
                 transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS
             )
         )
-        self._owner = Owner(self._id, answer.producer_id, answer.producer_epoch)
+        self._owner = ProducerIdentity(self._id, answer.producer_id, answer.producer_epoch)
         self._sequences.clear()
         return [answer.error_code]
 
@@ -209,8 +209,8 @@ class TransactionalProducer:
         return _codes(await self._coordinator(request, of_group=of_group))
 
     async def _end(self, *, commit: bool) -> Codes:
-        ended = await self._coordinator(self._dialect.end(self._owner, commit=commit))
-        owner = self._owner if ended.error_code else self._dialect.next_owner(self._owner, ended)
+        ended = await self._coordinator(self._protocol.end(self._owner, commit=commit))
+        owner = self._owner if ended.error_code else self._protocol.next_owner(self._owner, ended)
         if owner != self._owner:
             self._owner = owner
             self._sequences.clear()
@@ -251,7 +251,7 @@ class TransactionalProducer:
                 return [kafka.LeaderNotAvailableError.errno]
             nodes[leader][tp] = batch
         asked = [
-            self._client.send(node, self._dialect.produce(self._owner, those))
+            self._client.send(node, self._protocol.produce(self._owner, those))
             for node, those in nodes.items()
         ]
         return [code for answer in await asyncio.gather(*asked) for code in _codes(answer)]

@@ -66,7 +66,7 @@ class _FeaturesStruct(RequestStruct):  # type: ignore[misc]  # untyped
         return ResponseHeader_v0.decode(read_buffer)
 
 
-class FeaturesRequest(Request[_FeaturesStruct]):  # type: ignore[misc]  # untyped
+class ApiVersionsRequestV3(Request[_FeaturesStruct]):  # type: ignore[misc]  # untyped
     """Ask what the cluster has agreed on."""
 
     API_KEY = 18
@@ -160,7 +160,7 @@ class _CommitStruct(RequestStruct):  # type: ignore[misc]  # untyped
     )
 
 
-class CommitRequest(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
+class TxnOffsetCommitRequestV5(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
     """Offsets of a group, as a part of the transaction.
 
     Args:
@@ -218,7 +218,7 @@ class _EndStruct(RequestStruct):  # type: ignore[misc]  # untyped
     )
 
 
-class EndRequest(Request[_EndStruct]):  # type: ignore[misc]  # untyped
+class EndTxnRequestV5(Request[_EndStruct]):  # type: ignore[misc]  # untyped
     """Commit or abort."""
 
     API_KEY = 26

@@ -16,19 +16,19 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka.produce_requests import ProduceAndAdd, ProduceBatches
-from gnomon.runtime.kafka.txn_requests import CommitRequest, EndRequest
+from gnomon.runtime.kafka.produce_requests import ProduceRequestV7, ProduceRequestV12
+from gnomon.runtime.kafka.txn_requests import EndTxnRequestV5, TxnOffsetCommitRequestV5
 
 REQUEST_TIMEOUT_MS: Final = 20_000
 FEATURE: Final = "transaction.version"
-BROKERS_ADD: Final = 2
+TRANSACTIONS_V2: Final = 2
 """Version of the feature from which brokers add to a transaction what is sent in it."""
 
 Built = Mapping[TopicPartition, bytearray]
 Offsets = Mapping[TopicPartition, int]
 
 
-class Owner(NamedTuple):
+class ProducerIdentity(NamedTuple):
     """Who writes: changes with each start, in the second protocol with each transaction."""
 
     transactional_id: str
@@ -36,37 +36,37 @@ class Owner(NamedTuple):
     epoch: int
 
 
-class Dialect(Protocol):
+class TransactionProtocol(Protocol):
     """The requests of one protocol."""
 
     def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+        self, owner: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
         """What to ask the transaction's coordinator first, at once."""
         ...
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
+    def produce(self, owner: ProducerIdentity, batches: Built) -> Any:
         """What to ask the leader of these partitions."""
         ...
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
+    def commit(self, owner: ProducerIdentity, offsets: Offsets, group: str) -> Any:
         """What to ask the group's coordinator."""
         ...
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
+    def end(self, owner: ProducerIdentity, *, commit: bool) -> Any:
         """What to ask the transaction's coordinator last."""
         ...
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
+    def next_owner(self, owner: ProducerIdentity, ended: Any) -> ProducerIdentity:
         """Who writes the next transaction, by the answer to the end of this one."""
         ...
 
 
-class First:
+class TransactionV1:
     """All that a transaction has is added to it by a request of its own."""
 
     def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+        self, owner: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
         """AddPartitionsToTxn and AddOffsetsToTxn."""
         topics: defaultdict[str, list[int]] = defaultdict(list)
@@ -75,49 +75,49 @@ class First:
         adding = [AddPartitionsToTxnRequest(*owner, list(topics.items()))] if tps else []
         return adding if group is None else [*adding, AddOffsetsToTxnRequest(*owner, group)]
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
+    def produce(self, owner: ProducerIdentity, batches: Built) -> Any:
         """Produce 7."""
-        return ProduceBatches(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
+        return ProduceRequestV7(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
+    def commit(self, owner: ProducerIdentity, offsets: Offsets, group: str) -> Any:
         """TxnOffsetCommit 0."""
         name, *who = owner
         topics = {topic: [(p, at, "") for p, at in those] for topic, those in _by_topic(offsets)}
         return TxnOffsetCommitRequest(name, group, *who, list(topics.items()))
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
+    def end(self, owner: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 0."""
         return EndTxnRequest(*owner, commit)
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
+    def next_owner(self, owner: ProducerIdentity, ended: Any) -> ProducerIdentity:
         """The same."""
         return owner
 
 
-class Second:
+class TransactionV2:
     """Brokers add to a transaction what comes in it."""
 
     def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+        self, owner: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
         """Nothing."""
         return ()
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
+    def produce(self, owner: ProducerIdentity, batches: Built) -> Any:
         """Produce 12."""
-        return ProduceAndAdd(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
+        return ProduceRequestV12(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
+    def commit(self, owner: ProducerIdentity, offsets: Offsets, group: str) -> Any:
         """TxnOffsetCommit 5."""
         name, *who = owner
-        return CommitRequest(name, group, (who[0], who[1]), dict(_by_topic(offsets)))
+        return TxnOffsetCommitRequestV5(name, group, (who[0], who[1]), dict(_by_topic(offsets)))
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
+    def end(self, owner: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 5."""
         name, *who = owner
-        return EndRequest(name, (who[0], who[1]), commit=commit)
+        return EndTxnRequestV5(name, (who[0], who[1]), commit=commit)
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
+    def next_owner(self, owner: ProducerIdentity, ended: Any) -> ProducerIdentity:
         """With a new epoch, and at the end of epochs a new id."""
         return owner._replace(producer_id=ended.producer_id, epoch=ended.producer_epoch)
 

@@ -27,7 +27,7 @@ from gnomon.runtime.kafka.produce_requests import MAX_BATCH_BYTES, RecordBatch, 
 from gnomon.runtime.kafka.transaction import TransactionalProducer
 from gnomon.topics import DEAD_LETTERS, MAX_EVENT_BYTES
 
-MAX_DEAD_BYTES = 8_000_000
+MAX_DEAD_LETTER_BYTES = 8_000_000
 """Most of a refused value that is kept: the topic of dead letters takes little more. A topic's
 limit is of compressed bytes, so a record read can be of any size."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
@@ -135,7 +135,7 @@ class TransactionalWriter:
         those = batches[TopicPartition(topic, partition)]
         dead = (
             key and key[:MAX_EVENT_BYTES],
-            record.value and record.value[:MAX_DEAD_BYTES],
+            record.value and record.value[:MAX_DEAD_LETTER_BYTES],
             list(_why(letter, stage=self._stage)),
         )
         if not those or not those[-1].take(*dead):
@@ -162,8 +162,8 @@ def _batched(rows: list[Keyed]) -> list[RecordBatch]:
 
 def _why(letter: DeadLetter, *, stage: str) -> Iterable[tuple[str, bytes]]:
     record, detail = letter.record, letter.detail
-    if record.value is not None and len(record.value) > MAX_DEAD_BYTES:
-        detail = f"{detail}; the first {MAX_DEAD_BYTES} are kept"
+    if record.value is not None and len(record.value) > MAX_DEAD_LETTER_BYTES:
+        detail = f"{detail}; the first {MAX_DEAD_LETTER_BYTES} are kept"
     yield "gnomon-stage", stage.encode()
     yield "gnomon-reason", letter.reason.encode()
     yield "gnomon-detail", detail.encode()

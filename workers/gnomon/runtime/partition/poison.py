@@ -8,7 +8,7 @@ letter with the reason ``stage_error``, and the state is put back once more. A r
 are too large for their topic is found in the same way; its reason is ``output_too_large``.
 
 Dead letters wait to be committed until a record can be folded, or the batch ends: if the stage
-raises on one record after the other, it is the stage that is broken (``breaker``).
+raises on one record after the other, it is the stage that is broken (``failure_limit``).
 
 The record must be left out of every later recovery too, or it would raise there again. The dead
 letter says so: it is in the same transaction as the offset, outlives the record, and is read
@@ -27,21 +27,21 @@ from typing import TypeVar
 
 from gnomon.errors import ConfigurationError, OutputTooLargeError, TransientError
 from gnomon.records import DeadLetter, Outputs, SourceRecord
-from gnomon.runtime.partition.failure_limit import Breaker
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.ports import Stage
 
 State = TypeVar("State")
 
 STAGE_ERROR = "stage_error"
 OUTPUT_TOO_LARGE = "output_too_large"
-LEFT_OUT = frozenset({STAGE_ERROR, OUTPUT_TOO_LARGE})
+QUARANTINE_REASONS = frozenset({STAGE_ERROR, OUTPUT_TOO_LARGE})
 """Reasons of the dead letters made here: whatever has one is no part of the state."""
-NO_RECORDS_FAULT = (TransientError, ConfigurationError, MemoryError)
+NOT_POISON = (TransientError, ConfigurationError, MemoryError)
 """Raised by a stage, these are no reason to look for a record."""
 MAX_DETAIL = 300
 
 
-async def fold_around(
+async def fold_without_poison(
     stage: Stage[State],
     state: State,
     records: Sequence[SourceRecord],
@@ -49,7 +49,7 @@ async def fold_around(
     partition: int,
     apply: Callable[[State, Sequence[SourceRecord]], Awaitable[Outputs]],
     commit: Callable[[Sequence[SourceRecord], Outputs], Awaitable[None]],
-    breaker: Breaker,
+    failure_limit: ConsecutiveFailureLimit,
 ) -> State:
     """Fold ``records`` without those on which ``apply`` raises or whose outputs are too large.
 
@@ -61,7 +61,7 @@ async def fold_around(
         apply: The stage's, or one that tries again while the world is bad.
         commit: Awaited for each part, in order, with all that was given folded or dead; raises
             ``OutputTooLargeError`` when it can never write that.
-        breaker: Told of each record on which ``apply`` raised, and of each part that was folded.
+        failure_limit: Told of each record on which ``apply`` raised, and of each part that was folded.
 
     Returns:
         The state after the last of ``records``.
@@ -82,23 +82,23 @@ async def fold_around(
         part = parts.pop()
         try:
             outputs = await apply(state, part)
-        except NO_RECORDS_FAULT:
+        except NOT_POISON:
             raise
         except Exception as error:  # foreign code: whatever it raises is about these records
-            state = put_back(stage, partition, saved)
+            state = restore_state(stage, partition, saved)
             if len(part) > 1:
                 parts += _halves(part)
                 continue
             detail = describe(error, part[0])
-            breaker.raised(detail)
+            failure_limit.raised(detail)
             dead.append(DeadLetter(part[0], STAGE_ERROR, detail))
             continue
-        breaker.worked()
+        failure_limit.worked()
         await commit_dead()
         try:
             await commit(part, outputs)
         except OutputTooLargeError as error:
-            state = put_back(stage, partition, saved)
+            state = restore_state(stage, partition, saved)
             if len(part) > 1:
                 parts += _halves(part)
             else:
@@ -115,7 +115,7 @@ def _halves(part: Sequence[SourceRecord]) -> list[Sequence[SourceRecord]]:
     return [part[half:], part[:half]]
 
 
-def put_back(stage: Stage[State], partition: int, saved: bytes) -> State:
+def restore_state(stage: Stage[State], partition: int, saved: bytes) -> State:
     """The state that was saved."""
     return stage.restore(partition, saved) if stage.stateful else stage.new_state(partition)
 

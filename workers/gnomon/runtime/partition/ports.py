@@ -10,7 +10,7 @@ State = TypeVar("State")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PartitionRef:
     """Where one partition of a stage lives.
 
     Attributes:
@@ -50,7 +50,7 @@ class Stage(Protocol[State]):
         ...
 
     @property
-    def gather_ms(self) -> int:
+    def linger_ms(self) -> int:
         """How long records wait at the broker to share a transaction, for each partition owned.
 
         Only while many come; see ``gnomon.runtime.kafka.fetch_pacing``.

@@ -10,11 +10,11 @@ from gnomon.errors import OutputTooLargeError, TransientError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka.writer import TransactionalWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.failure_limit import Breaker
-from gnomon.runtime.partition.poison import NO_RECORDS_FAULT, fold_around
-from gnomon.runtime.partition.ports import LagAware, Place, Stage
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
+from gnomon.runtime.partition.poison import NOT_POISON, fold_without_poison
+from gnomon.runtime.partition.ports import LagAware, PartitionRef, Stage
 from gnomon.runtime.partition.progress import Progress
-from gnomon.runtime.partition.recovery import Recovery, offsets_to_go_on_from
+from gnomon.runtime.partition.recovery import Recovery, resume_offsets
 from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ RETRIES_S = (0.1, 1.0)
 """A batch on which the stage raised is tried again after so many seconds before it is searched."""
 
 
-class Folding(Generic[State]):
+class PartitionProcessor(Generic[State]):
     """Knows the state and the offsets it stands for.
 
     Args:
@@ -45,7 +45,7 @@ class Folding(Generic[State]):
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        place: PartitionRef,
         *,
         snapshots: SnapshotStore,
         metrics: Metrics,
@@ -57,7 +57,7 @@ class Folding(Generic[State]):
         self.ends: Mapping[str, int] = {}
         self._stage, self._place, self._snapshots = stage, place, snapshots
         self._metrics, self._progress, self._stopping = metrics, progress, stopping
-        self._clock_s, self._breaker = clock_s, Breaker(stage.name)
+        self._clock_s, self._breaker = clock_s, ConsecutiveFailureLimit(stage.name)
         self._unsaved_s = self._save_s = 0.0
         self._state: State
         self._changed = False
@@ -77,7 +77,7 @@ class Folding(Generic[State]):
         """Find where to go on and rebuild the state there."""
         self._progress.enter("recovering")
         topics = [self._place.prefix + name for name in self._stage.inputs]
-        offsets = await offsets_to_go_on_from(self._place, topics)
+        offsets = await resume_offsets(self._place, topics)
         self._progress.advanced()
         began_s = self._clock_s()
         self._state = await self._rebuild(offsets)
@@ -99,7 +99,7 @@ class Folding(Generic[State]):
         try:
             with self._metrics.time("gnomon_batch_seconds", name):
                 outputs = await self._apply(self._state, records)
-        except NO_RECORDS_FAULT:
+        except NOT_POISON:
             raise
         except Exception as error:  # foreign code: whatever it raises is about these records
             logger.warning("batch.raised", extra={"stage": name, "error": type(error).__name__})
@@ -154,7 +154,7 @@ class Folding(Generic[State]):
             self._place,
             snapshots=self._snapshots,
             advanced=self._progress.advanced,
-            breaker=self._breaker,
+            failure_limit=self._breaker,
         )
         return await recovery.rebuild(offsets)
 
@@ -196,7 +196,7 @@ class Folding(Generic[State]):
             await asyncio.sleep(wait_s)
             try:
                 outputs = await self._apply(self._state, records)
-            except NO_RECORDS_FAULT:
+            except NOT_POISON:
                 raise
             except Exception:  # noqa: S112  told by the caller, and by the dead letter if it stays
                 continue
@@ -205,14 +205,14 @@ class Folding(Generic[State]):
         self._progress.enter("recovering")
         self._state = await self._rebuild(self.offsets)
         self._progress.enter("applying")
-        self._state = await fold_around(
+        self._state = await fold_without_poison(
             self._stage,
             self._state,
             records,
             partition=self._place.partition,
             apply=self._apply,
             commit=commit,
-            breaker=self._breaker,
+            failure_limit=self._breaker,
         )
         await self.save()
 

@@ -65,11 +65,11 @@ class Progress:
             self.advanced()
 
     @property
-    def still_for_s(self) -> float:
+    def since_advance_s(self) -> float:
         """Seconds since the last advance."""
         return self._clock_s() - self._advanced_at_s
 
     def stall(self, stage: str, partition: int) -> Stall:
         """What to tell of it."""
         step = "fetch" if self.step == "idle" else self.step
-        return Stall(stage, partition, step, round(self.still_for_s, 1), self.lag)
+        return Stall(stage, partition, step, round(self.since_advance_s, 1), self.lag)

@@ -8,19 +8,19 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.partition.log_range import read_range
-from gnomon.runtime.partition.poison import LEFT_OUT
+from gnomon.runtime.partition.poison import QUARANTINE_REASONS
 from gnomon.topics import DEAD_LETTERS
 
-CLOCKS_APART_MS = 3_600_000
+MAX_CLOCK_SKEW_MS = 3_600_000
 """How far the clocks of a broker, an agent and a worker may be apart."""
 
-Skips = frozenset[tuple[str, int]]
+RecordIds = frozenset[tuple[str, int]]
 """Full topic name and offset of each record."""
 
 
-async def read_skips(
+async def read_quarantined(
     *, brokers: str, prefix: str, stage: str, partition: int, since_ms: int
-) -> Skips:
+) -> RecordIds:
     """Records of ``partition`` at or after ``since_ms`` that ``stage`` raised on.
 
     Raises:
@@ -32,7 +32,7 @@ async def read_skips(
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
     try:
         await consumer.start()
-        found = await consumer.offsets_for_times({tp: max(0, since_ms - CLOCKS_APART_MS)})
+        found = await consumer.offsets_for_times({tp: max(0, since_ms - MAX_CLOCK_SKEW_MS)})
         end = (await consumer.end_offsets([tp]))[tp]
     except KafkaError as error:
         raise BrokerUnavailableError(f"{tp.topic}[{partition}]: {error!r}") from error
@@ -43,7 +43,7 @@ async def read_skips(
     chunks = read_range(
         brokers=brokers, partition=partition, start={tp.topic: start}, end={tp.topic: end}
     )
-    wanted = {(stage.encode(), reason.encode()) for reason in LEFT_OUT}
+    wanted = {(stage.encode(), reason.encode()) for reason in QUARANTINE_REASONS}
     async with contextlib.aclosing(chunks):
         async for letters in chunks:
             for letter in letters:

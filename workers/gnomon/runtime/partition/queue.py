@@ -9,11 +9,11 @@ from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.batch import Batch
 
-HOLD_AFTER_S = 1.0
+PAUSE_AFTER_S = 1.0
 """All partitions of a worker wait for one whose inbox is full; if it is hung they cannot for long."""
 
 
-class Inbox:
+class PartitionQueue:
     """``offer`` waits while more than ``max_records`` are waiting: the back-pressure.
 
     Args:
@@ -102,7 +102,7 @@ class Inbox:
     async def _has_room(self) -> bool:
         """Wait for room, for a bounded time."""
         try:
-            async with asyncio.timeout(None if self._room.is_set() else HOLD_AFTER_S):
+            async with asyncio.timeout(None if self._room.is_set() else PAUSE_AFTER_S):
                 await self._room.wait()
         except TimeoutError:
             return False

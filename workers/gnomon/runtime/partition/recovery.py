@@ -16,18 +16,18 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.partition.failure_limit import Breaker
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.log_range import read_range
-from gnomon.runtime.partition.poison import LEFT_OUT, NO_RECORDS_FAULT, fold_around
-from gnomon.runtime.partition.ports import Place, Stage
-from gnomon.runtime.partition.quarantine import read_skips
+from gnomon.runtime.partition.poison import NOT_POISON, QUARANTINE_REASONS, fold_without_poison
+from gnomon.runtime.partition.ports import PartitionRef, Stage
+from gnomon.runtime.partition.quarantine import read_quarantined
 from gnomon.runtime.partition.snapshots import SnapshotStore
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
 
-async def offsets_to_go_on_from(place: Place, topics: Sequence[str]) -> dict[str, int]:
+async def resume_offsets(place: PartitionRef, topics: Sequence[str]) -> dict[str, int]:
     """Next offset to read by topic: as the group committed it, or else where the log begins.
 
     Raises:
@@ -71,20 +71,20 @@ class Recovery(Generic[State]):
         place: Which partition, and where its log is.
         snapshots: Where a shorter way may be found.
         advanced: Called after each step.
-        breaker: Told of records on which the stage raises.
+        failure_limit: Told of records on which the stage raises.
     """
 
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        place: PartitionRef,
         *,
         snapshots: SnapshotStore,
         advanced: Callable[[], None],
-        breaker: Breaker,
+        failure_limit: ConsecutiveFailureLimit,
     ) -> None:
         self._stage, self._place = stage, place
-        self._snapshots, self._advanced, self._breaker = snapshots, advanced, breaker
+        self._snapshots, self._advanced, self._breaker = snapshots, advanced, failure_limit
         self._skips: set[tuple[str, int]] | None = None
 
     async def rebuild(self, committed: Mapping[str, int]) -> State:
@@ -108,7 +108,7 @@ class Recovery(Generic[State]):
                 records = await self._without_skipped(chunk)
                 try:
                     await self._stage.apply(state, records)
-                except NO_RECORDS_FAULT:
+                except NOT_POISON:
                     raise
                 except Exception:  # foreign code: whatever it raises is about these records
                     state = await self._around_poison(records, done)
@@ -128,7 +128,7 @@ class Recovery(Generic[State]):
     async def _without_skipped(self, chunk: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
         if self._skips is None:
             self._skips = set(
-                await read_skips(
+                await read_quarantined(
                     brokers=self._place.brokers,
                     prefix=self._place.prefix,
                     stage=self._stage.name,
@@ -151,7 +151,7 @@ class Recovery(Generic[State]):
 
         async def note(part: Sequence[SourceRecord], outputs: Outputs) -> None:
             for letter in outputs.dead:
-                if letter.reason not in LEFT_OUT:
+                if letter.reason not in QUARANTINE_REASONS:
                     continue
                 place = (letter.record.topic, letter.record.offset)
                 self._skips = (self._skips or set()) | {place}
@@ -167,14 +167,14 @@ class Recovery(Generic[State]):
                 )
             self._advanced()
 
-        return await fold_around(
+        return await fold_without_poison(
             self._stage,
             await self.rebuild(before),
             records,
             partition=self._place.partition,
             apply=self._stage.apply,
             commit=note,
-            breaker=self._breaker,
+            failure_limit=self._breaker,
         )
 
     def _from_snapshot(self, committed: Mapping[str, int]) -> tuple[State, Mapping[str, int]]:

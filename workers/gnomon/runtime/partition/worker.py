@@ -18,10 +18,10 @@ from gnomon.errors import FencedError, TransientError
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.kafka.writer import TransactionalWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.ports import Place, Stage
-from gnomon.runtime.partition.processor import Folding
+from gnomon.runtime.partition.ports import PartitionRef, Stage
+from gnomon.runtime.partition.processor import PartitionProcessor
 from gnomon.runtime.partition.progress import Progress
-from gnomon.runtime.partition.queue import Inbox
+from gnomon.runtime.partition.queue import PartitionQueue
 from gnomon.runtime.partition.snapshots import SnapshotStore
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ class PartitionWorker(Generic[State]):
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        place: PartitionRef,
         *,
         snapshots: SnapshotStore,
         snapshot_every_s: float,
@@ -63,8 +63,8 @@ class PartitionWorker(Generic[State]):
         self.progress = Progress(clock_s)
         self._stage, self._clock_s, self._failed = stage, clock_s, failed
         self._snapshot_every_s = snapshot_every_s
-        self._inbox = Inbox(max_records=MAX_QUEUED, hold=hold)
-        self._folding = Folding(
+        self._inbox = PartitionQueue(max_records=MAX_QUEUED, hold=hold)
+        self._folding = PartitionProcessor(
             stage,
             place,
             snapshots=snapshots,
@@ -93,11 +93,11 @@ class PartitionWorker(Generic[State]):
             "step": self.progress.step,
             "queued": self._inbox.records,
             "lag": self.progress.lag,
-            "still_for_s": round(self.progress.still_for_s, 1),
+            "still_for_s": round(self.progress.since_advance_s, 1),
             "offsets": dict(self._folding.offsets),
         }
 
-    def observe_ends(self, ends: Mapping[str, int]) -> None:
+    def observe_end_offsets(self, ends: Mapping[str, int]) -> None:
         """Where the log ends, by full topic name: what is before it and not folded is the lag."""
         self._folding.ends = ends
         if self._folding.offsets:
@@ -113,7 +113,7 @@ class PartitionWorker(Generic[State]):
         """Take over one fetched batch; waits a bounded time while too much is waiting."""
         await self._inbox.offer(batch)
 
-    def forget_pending(self) -> None:
+    def clear_queue(self) -> None:
         """Drop what has not been begun: after a rebalance it is fetched again."""
         self._inbox.forget()
 

@@ -10,7 +10,7 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.progress import Stall
 
 
-class Observed(Protocol):
+class HealthSource(Protocol):
     """What is looked at."""
 
     metrics: Metrics
@@ -32,7 +32,7 @@ class Observed(Protocol):
 class HealthServer:
     """Serves on ``host:port``; port 0 takes a free one, then found in ``port``."""
 
-    def __init__(self, observed: Observed, *, host: str, port: int) -> None:
+    def __init__(self, observed: HealthSource, *, host: str, port: int) -> None:
         self.port = port
         self._observed, self._host = observed, host
         app = web.Application()

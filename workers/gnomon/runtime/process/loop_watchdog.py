@@ -35,7 +35,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="gnomon.watchdog", daemon=True)
 
     def start(self) -> None:
-        """Watch the running loop."""
+        """Watch the running event loop."""
         self._beating = asyncio.create_task(self._beats(), name="gnomon.beats")
         self._thread.start()
 

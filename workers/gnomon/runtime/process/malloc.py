@@ -9,7 +9,7 @@ _MAPPED_FROM_BYTES = 3 << 19
 """Just above a batch as it is written; what is larger is rare, and goes back at once."""
 
 
-def give_memory_back() -> None:
+def tune_malloc() -> None:
     """One arena, and thresholds that stay: glibc raises them to the largest batch it has seen.
 
     Where the C library is another, nothing happens.

@@ -1,6 +1,6 @@
 """A child ends with its parent, however that one ended: its standard input does too.
 
-Watched by a thread from the first moment, as a child spends seconds importing before it has an
+MonitoredWorker by a thread from the first moment, as a child spends seconds importing before it has an
 event loop that could watch.
 """
 
@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 
 
-class ParentWatch:
+class ParentMonitor:
     """Calls what ``on_end`` was given when the parent is gone; before that, ends the process."""
 
     def __init__(self) -> None:

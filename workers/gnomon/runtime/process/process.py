@@ -10,10 +10,10 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonErro
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import Stage
 from gnomon.runtime.process.loop_watchdog import Watchdog
-from gnomon.runtime.process.malloc import give_memory_back
-from gnomon.runtime.process.parent import ParentWatch
+from gnomon.runtime.process.malloc import tune_malloc
+from gnomon.runtime.process.parent import ParentMonitor
 from gnomon.runtime.process.stage_worker import StageWorker
-from gnomon.runtime.process.stall_monitor import GIVE_UP_AFTER
+from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS
 from gnomon.runtime.process.supervisor import EXIT_CONFIGURATION, EXIT_NO_BROKER
 from gnomon.settings import Settings
 
@@ -33,7 +33,7 @@ async def run_stage(
     settings: Settings,
     metrics: Metrics,
     port: int,
-    parent: ParentWatch | None,
+    parent: ParentMonitor | None,
 ) -> int:
     """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if there is one to watch.
 
@@ -41,10 +41,10 @@ async def run_stage(
         0 after a clean stop, 1 when it could not go on, 2 when it never can as configured, 3 when
         no broker answered.
     """
-    give_memory_back()
+    tune_malloc()
     if parent is not None:  # the other stages are beside it
         os.nice(stage.nice)
-    watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
+    watchdog = Watchdog(limit_s=EXIT_AFTER_LIMITS * settings.stall_after_s)
     watchdog.start()
     worker = StageWorker(
         stage,

@@ -18,12 +18,12 @@ from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.kafka.reading import ANSWER_S, require_topics
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.ports import Place, Stage
+from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.progress import Stall
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
 from gnomon.runtime.process.health import HealthServer
-from gnomon.runtime.process.stall_monitor import GIVE_UP_AFTER, Watch
+from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS, StallMonitor
 from gnomon.settings import Settings
 from gnomon.topics import group_of
 
@@ -119,7 +119,7 @@ class StageWorker(Generic[State]):
         stalls = [
             worker.progress.stall(name, number)
             for number, worker in sorted(self._partitions.items())
-            if worker.progress.still_for_s > limit_s
+            if worker.progress.since_advance_s > limit_s
         ]
         if self._joining_since_s is not None:
             joining_s = self._clock_s() - self._joining_since_s
@@ -141,11 +141,11 @@ class StageWorker(Generic[State]):
             **self.stage.status(),
         }
 
-    def observe_ends(self, ends: Mapping[int, Mapping[str, int]]) -> None:
+    def observe_end_offsets(self, ends: Mapping[int, Mapping[str, int]]) -> None:
         """Where the log ends, by partition and full topic name."""
         for number, worker in self._partitions.items():
             if number in ends:
-                worker.observe_ends(ends[number])
+                worker.observe_end_offsets(ends[number])
                 self.metrics.set(
                     "gnomon_lag_records", worker.progress.lag or 0, self.stage.name, str(number)
                 )
@@ -158,15 +158,15 @@ class StageWorker(Generic[State]):
             group=self.group,
             topics=topics,
             settings=self._settings,
-            gather_ms=self.stage.gather_ms,
+            linger_ms=self.stage.linger_ms,
             handle=self._handle,
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,
         )
-        watch = Watch(
+        watch = StallMonitor(
             self,
             ends=lambda: engine.ends(app),
-            death=lambda: engine.death(app),
+            last_error=lambda: engine.last_error(app),
             stall_after_s=self._settings.stall_after_s,
             failed=self.fail,
         )
@@ -206,7 +206,7 @@ class StageWorker(Generic[State]):
         Raises:
             StalledError: It has not started for as long as any stall may last.
         """
-        limit_s = GIVE_UP_AFTER * self._settings.stall_after_s
+        limit_s = EXIT_AFTER_LIMITS * self._settings.stall_after_s
         started = await self._done_before_the_end(app.start(), within_s=limit_s)
         if not started and not self._ended.done():
             raise StalledError(f"{self.stage.name}: the engine does not start")
@@ -257,7 +257,7 @@ class StageWorker(Generic[State]):
         self._joining_since_s = self._clock_s()
         workers = list(self._partitions.values())
         for worker in workers:
-            worker.forget_pending()
+            worker.clear_queue()
         if workers:
             draining = [asyncio.create_task(worker.drain()) for worker in workers]
             _, late = await asyncio.wait(draining, timeout=HAND_OVER_S)
@@ -267,7 +267,7 @@ class StageWorker(Generic[State]):
     def _open(self, number: int) -> PartitionWorker[State]:
         worker = PartitionWorker(
             self.stage,
-            Place(
+            PartitionRef(
                 brokers=self._settings.brokers,
                 group=self.group,
                 prefix=self._settings.topic_prefix,

@@ -15,14 +15,14 @@ from gnomon.runtime.partition.progress import Stall
 logger = logging.getLogger(__name__)
 
 ENDS_WITHIN_S = 10.0
-GIVE_UP_AFTER = 3.0
+EXIT_AFTER_LIMITS = 3.0
 """The process ends when a stall is this many times as old as one that is told."""
 
 
-class Watched(Protocol):
+class MonitoredWorker(Protocol):
     """What is looked at."""
 
-    def observe_ends(self, ends: Mapping[int, Mapping[str, int]]) -> None:
+    def observe_end_offsets(self, ends: Mapping[int, Mapping[str, int]]) -> None:
         """Take note of where the log ends, by partition and full topic name."""
         ...
 
@@ -31,27 +31,27 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class StallMonitor:
     """Asks for the end of the log, looks for stalls, and ends what does not come back.
 
     Args:
         watched: The worker.
         ends: Asks the broker where the log ends.
-        death: Why the engine has ended by itself, ``None`` while it lives.
+        last_error: Why the engine has ended by itself, ``None`` while it lives.
         stall_after_s: When something is a stall.
         failed: Called with what is beyond hope.
     """
 
     def __init__(
         self,
-        watched: Watched,
+        watched: MonitoredWorker,
         *,
         ends: Callable[[], Awaitable[Mapping[TP, int]]],
-        death: Callable[[], str | None],
+        last_error: Callable[[], str | None],
         stall_after_s: float,
         failed: Callable[[BaseException], None],
     ) -> None:
-        self._watched, self._ends, self._death = watched, ends, death
+        self._watched, self._ends, self._death = watched, ends, last_error
         self._stall_after_s, self._failed = stall_after_s, failed
         self._ask_every_s = min(2.0, stall_after_s / 5)
         self._look_every_s = min(1.0, stall_after_s / 5)
@@ -79,7 +79,7 @@ class Watch:
                 by_partition: dict[int, dict[str, int]] = defaultdict(dict)
                 for tp, end in ends.items():
                     by_partition[tp.partition][tp.topic] = end
-                self._watched.observe_ends(by_partition)
+                self._watched.observe_end_offsets(by_partition)
             except (TimeoutError, KafkaError) as error:
                 # Nothing is observed, so what waits for the broker grows old and is a stall.
                 logger.warning("lag.unknown", extra={"reason": repr(error)})
@@ -96,7 +96,7 @@ class Watch:
                     logger.error("worker.stalled", extra=dict(stall.as_dict()))
             told = {(stall.partition, stall.step) for stall in stalls}
             worst = max(stalls, key=lambda stall: stall.for_s, default=None)
-            if worst is not None and worst.for_s > GIVE_UP_AFTER * self._stall_after_s:
+            if worst is not None and worst.for_s > EXIT_AFTER_LIMITS * self._stall_after_s:
                 self._failed(StalledError(str(worst)))
             await asyncio.sleep(self._look_every_s)
 
