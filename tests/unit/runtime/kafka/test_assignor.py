@@ -1,4 +1,4 @@
-"""Partitions are shared evenly, and stay where they are as far as that allows."""
+"""Partitions are spread evenly, and stay with their members as far as that allows."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from gnomon.runtime.kafka.assignor import OwnedPartitions, StickyAssignor, assign_partitions
 
-claims = st.builds(
+owned = st.builds(
     OwnedPartitions,
     round=st.integers(0, 3),
     numbers=st.lists(st.integers(0, 12), unique=True).map(tuple),
 )
 
 
-@given(st.integers(0, 12), st.dictionaries(st.text("abc", max_size=3), claims, min_size=1))
+@given(st.integers(0, 12), st.dictionaries(st.text("abc", max_size=3), owned, min_size=1))
 def test_each_partition_has_one_owner_and_shares_are_even(
     partitions: int, members: dict[str, OwnedPartitions]
 ) -> None:
@@ -64,21 +64,21 @@ def test_each_partition_has_one_owner_and_shares_are_even(
     ],
     ids=["joins", "joins one with all", "same", "last", "third", "was away", "too many"],
 )
-def test_who_has_partitions_keeps_them(
+def test_members_keep_their_partitions(
     members: dict[str, OwnedPartitions], expected: dict[str, list[int]]
 ) -> None:
     assert assign_partitions(range(4), members) == expected
 
 
 def settle(cluster: Any, members: dict[str, StickyAssignor]) -> dict[str, dict[str, list[int]]]:
-    """One rebalance, as a group does it; what each was given by topic."""
-    told = {name: member.metadata(["x", "y"]) for name, member in members.items()}
-    given = next(iter(members.values())).assign(cluster, told)
+    """Run one rebalance as a group does; returns each member's partitions by topic."""
+    reports = {name: member.metadata(["x", "y"]) for name, member in members.items()}
+    assigned = next(iter(members.values())).assign(cluster, reports)
     for name, member in members.items():
         # over the wire and back
-        sent = ConsumerProtocolMemberAssignment.decode(given[name].encode())
+        sent = ConsumerProtocolMemberAssignment.decode(assigned[name].encode())
         member.on_assignment(sent)
-    return {name: dict(given[name].assignment) for name in members}
+    return {name: dict(assigned[name].assignment) for name in members}
 
 
 def test_a_group_that_grows_and_shrinks_moves_no_more_than_it_must() -> None:
@@ -97,7 +97,7 @@ def test_a_group_that_grows_and_shrinks_moves_no_more_than_it_must() -> None:
 
 
 @pytest.mark.parametrize("user_data", [b"", None, b"\xff", b"[1]", b'{"round": "x"}'])
-def test_what_cannot_be_read_claims_nothing(user_data: bytes | None) -> None:
+def test_a_report_that_cannot_be_read_counts_as_owning_nothing(user_data: bytes | None) -> None:
     assignor = StickyAssignor()
 
     assignor.on_assignment(ConsumerProtocolMemberAssignment(0, [("x", [1])], user_data))

@@ -16,7 +16,7 @@ from faust.types import TP
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, FencedError, StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.batch import Batch
-from gnomon.runtime.kafka.reading import ANSWER_S, require_topics
+from gnomon.runtime.kafka.reading import RETRY_S, require_topics
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.progress import Stall
@@ -193,7 +193,7 @@ class StageWorker(Generic[State]):
 
     async def _find(self, topics: Sequence[str]) -> None:
         try:
-            await require_topics(self._settings.brokers, topics, within_s=ANSWER_S)
+            await require_topics(self._settings.brokers, topics, within_s=RETRY_S)
         except BrokerUnavailableError as error:
             if not self._wait_for_broker_s:
                 raise

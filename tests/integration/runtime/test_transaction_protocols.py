@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 async def producers(
     kafka: Kafka, prefix: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator["Producers"]:
-    """Of one transactional id, in one dialect; all are stopped with the test."""
+    """Of one transactional id, with one protocol; all are stopped with the test."""
     if request.param is TransactionV1:
         monkeypatch.setattr(transaction, "TRANSACTIONS_V2", 99)
     found = Producers(kafka.brokers, f"{prefix}stage-0")
