@@ -62,7 +62,7 @@ class ShadowStage:
     def new_state(self, partition: int) -> None:
         """Nothing is kept."""
 
-    def behind(self, partition: int, records: int) -> None:
+    def observe_lag(self, partition: int, records: int) -> None:
         """How many records wait, those of the next batch included."""
         self._waiting[partition] = records
 

@@ -35,7 +35,7 @@ async def test_a_loop_that_runs_is_left_alone(ended: Ended) -> None:
 
     assert not await asyncio.to_thread(ended.wait, 0.6)
 
-    watchdog.dismiss()
+    watchdog.stop()
 
 
 async def test_a_loop_that_is_stuck_ends_with_its_process(

@@ -1,7 +1,7 @@
-"""Snapshots on a file system: a state's bytes and the offsets it stands for.
+"""Snapshots on a file system: the bytes of a state and the offsets up to which it is folded.
 
-A snapshot only shortens recovery: any of them may be lost or refused and the state is folded
-again from the log. Files are written beside and renamed, so a reader never sees half of one.
+A snapshot only shortens recovery. If it is lost or refused, the state is rebuilt from the log. Files
+are written under a temporary name and renamed, so a reader never sees a partial one.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"GNSN\x01"
 KEEP = 2
-"""The last one may be from a moment before its offsets were committed; then the other is used."""
+"""The newest may be unusable: corrupt, or ahead of the committed offsets."""
 UNFINISHED_S = 3600.0
-"""Older than this, a file beside a snapshot is nobody's any more."""
+"""A temporary file older than this belongs to no running process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state as bytes. ``offsets`` has the next offset to fold, by full topic name."""
+    """A serialised state. ``offsets`` has the next offset to process, by full topic name."""
 
     offsets: Mapping[str, int]
     data: bytes
@@ -39,13 +39,13 @@ class _Header(msgspec.Struct):
 
 
 class SnapshotStore:
-    """The snapshots of one stage in one folder, shared by all its workers."""
+    """The snapshots of one stage, in one folder that all its workers share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def save(self, partition: int, snapshot: Snapshot) -> Path:
-        """Write durably; keeps the newest ``KEEP``.
+        """Write a snapshot durably; keeps the newest ``KEEP``.
 
         Raises:
             OSError: The disk is full or not writable.
@@ -60,15 +60,15 @@ class SnapshotStore:
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
-        beside = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
         try:
-            with beside.open("wb") as file:
+            with temporary.open("wb") as file:
                 file.write(MAGIC + len(header).to_bytes(4, "big") + header + snapshot.data)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path)
+            temporary.replace(path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
         for stale in sorted(folder.glob("*.snapshot"), reverse=True)[KEEP:]:
             stale.unlink(missing_ok=True)
@@ -76,7 +76,7 @@ class SnapshotStore:
         return path
 
     def candidates(self, partition: int) -> Iterator[Snapshot]:
-        """Readable snapshots, newest first; others are logged and passed over."""
+        """Yield the readable snapshots, newest first; unreadable ones are logged and skipped."""
         folder = self._folder / str(partition)
         for path in sorted(folder.glob("*.snapshot"), reverse=True):
             try:
@@ -86,7 +86,7 @@ class SnapshotStore:
 
 
 def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
-    """Files of a process that was killed while it wrote; another's that still writes stays."""
+    """Delete temporary files that a killed process left; newer ones may still be written."""
     for path in folder.glob("*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < written_before_s:
