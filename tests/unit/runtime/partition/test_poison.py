@@ -1,4 +1,4 @@
-"""PartitionProcessor around records that raise: any positions, any batch, nothing of them left behind."""
+"""Batches with records on which the stage raises: any positions, any batch, nothing of them left behind."""
 
 import traceback
 from collections.abc import Sequence

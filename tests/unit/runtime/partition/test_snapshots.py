@@ -19,6 +19,18 @@ def test_the_newest_comes_first_and_two_are_kept(tmp_path: Path) -> None:
     assert found[0].data == b"state 100"
 
 
+def test_after_a_reset_of_the_offsets_new_snapshots_are_kept(tmp_path: Path) -> None:
+    """Those from before the reset have higher offsets, which nothing will reach for long."""
+    store = SnapshotStore(tmp_path)
+    for offset in (900, 1000, 5):
+        store.save(0, Snapshot({"events": offset}, b"state %d" % offset))
+
+    assert b"state 5" in [s.data for s in store.candidates(0)]
+    store.save(0, Snapshot({"events": 9}, b"state 9"))
+    assert b"state 9" in [s.data for s in store.candidates(0)]
+    assert len(list(store.candidates(0))) == 2
+
+
 def test_partitions_are_apart(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     store.save(0, Snapshot({"events": 1}, b"zero"))

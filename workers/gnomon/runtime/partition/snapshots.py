@@ -45,7 +45,10 @@ class SnapshotStore:
         self._folder = folder
 
     def save(self, partition: int, snapshot: Snapshot) -> Path:
-        """Write a snapshot durably; keeps the newest ``KEEP``.
+        """Write a snapshot durably; keeps this one and the newest of the others, ``KEEP`` in all.
+
+        The newest is the one written last. After the group's offsets were reset, older snapshots have
+        higher offsets but cannot be used.
 
         Raises:
             OSError: The disk is full or not writable.
@@ -66,13 +69,13 @@ class SnapshotStore:
                 file.write(MAGIC + len(header).to_bytes(4, "big") + header + snapshot.data)
                 file.flush()
                 os.fsync(file.fileno())
+            written_at_s = temporary.stat().st_mtime
             temporary.replace(path)
         except OSError:
             temporary.unlink(missing_ok=True)
             raise
-        for stale in sorted(folder.glob("*.snapshot"), reverse=True)[KEEP:]:
-            stale.unlink(missing_ok=True)
-        _remove_unfinished(folder, written_before_s=path.stat().st_mtime - UNFINISHED_S)
+        _remove_stale(folder, kept=path)
+        _remove_unfinished(folder, written_before_s=written_at_s - UNFINISHED_S)
         return path
 
     def candidates(self, partition: int) -> Iterator[Snapshot]:
@@ -83,6 +86,17 @@ class SnapshotStore:
                 yield _parse(path.read_bytes())
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
+
+
+def _remove_stale(folder: Path, *, kept: Path) -> None:
+    """Delete all snapshots but ``kept`` and those written last; other workers may delete too."""
+    others: list[tuple[int, Path]] = []
+    for path in folder.glob("*.snapshot"):
+        with contextlib.suppress(FileNotFoundError):
+            if path != kept:
+                others.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(others, reverse=True)[KEEP - 1 :]:
+        path.unlink(missing_ok=True)
 
 
 def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:

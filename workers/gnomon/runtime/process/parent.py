@@ -1,7 +1,7 @@
-"""A child ends with its parent, however that one ended: its standard input does too.
+"""Ends a child process with its parent: when the parent ends, the child's standard input does too.
 
-MonitoredWorker by a thread from the first moment, as a child spends seconds importing before it has an
-event loop that could watch.
+A thread reads standard input from the first moment, because a child spends seconds importing modules
+before it has an event loop.
 """
 
 import os
