@@ -90,6 +90,10 @@ class Rig:
             lambda: self.kafka.committed.get(TOPIC, 0) >= offset, what=f"committed {offset}"
         )
 
+    def settled(self, offset: int, failures: int) -> bool:
+        """Whether ``offset`` is committed, or there are more failures than there were."""
+        return self.kafka.committed.get(TOPIC) == offset or len(self.failures) > failures
+
     async def failed(self) -> Exception:
         await eventually(lambda: self.failures, what="a failure")
         return self.failures[-1]
@@ -146,10 +150,7 @@ async def run_to_the_end(here: Rig) -> None:
             await here.feed(worker, at, min(at + BATCH, end))
             at = min(at + BATCH, end)
             await eventually(
-                lambda at=at, failures=failures: (
-                    here.kafka.committed.get(TOPIC) == at or len(here.failures) > failures
-                ),
-                what=f"a commit of {at}, or a failure",
+                partial(here.settled, at, failures), what=f"a commit of {at}, or a failure"
             )
         await worker.stop(within_s=5.0)
         if here.kafka.committed.get(TOPIC) == end:
