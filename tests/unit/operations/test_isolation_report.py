@@ -1,4 +1,4 @@
-"""What reports say of the client's impact: the drill's figures, or that there are none."""
+"""The client's impact in reports: the figures of the last drill, or that there are none."""
 
 import json
 import math
@@ -70,7 +70,7 @@ def test_the_drills_figures_are_in_the_report_and_are_printed(tmp_path: Path) ->
     )
 
 
-def test_without_a_drill_it_is_null_and_said(tmp_path: Path) -> None:
+def test_without_a_drill_it_is_null_and_a_line_says_so(tmp_path: Path) -> None:
     assert in_a_replays_report(tmp_path) is None
     assert ImpactSummary.of(tmp_path).lines == (NOT_MEASURED + HOW,)
 
@@ -98,7 +98,7 @@ def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
         b'{"at_ms": 100000000000000000000, "passed": true, "compared": {}}',
     ],
 )
-def test_a_report_of_no_use_counts_as_none_and_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_report_counts_as_none_and_is_named(tmp_path: Path, content: bytes) -> None:
     path = report_path(tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)

@@ -342,7 +342,7 @@ async def test_a_stateless_stage_saves_nothing(rig: Callable[..., Rig]) -> None:
     assert list(here.store.candidates(0)) == []
 
 
-async def test_a_disk_that_refuses_does_not_stop_the_work(
+async def test_a_snapshot_that_cannot_be_written_does_not_stop_the_work(
     rig: Callable[..., Rig], tmp_path: Path
 ) -> None:
     here = rig(b"v", b"v")

@@ -102,7 +102,7 @@ async def test_a_snapshot_of_the_committed_offsets_needs_no_record(tmp_path: Pat
         (b"not a number", {"in": 5}),  # the stage refuses it
     ],
 )
-async def test_an_unusable_snapshot_is_passed_over_for_the_one_before(
+async def test_an_unusable_snapshot_is_skipped_for_the_one_before(
     tmp_path: Path, data: bytes, offsets: dict[str, int]
 ) -> None:
     rig = Rig(tmp_path, *[b"v"] * 10)
@@ -185,9 +185,7 @@ async def test_a_stage_that_raises_on_every_record_is_broken(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("call", range(4))
-async def test_a_broker_that_goes_is_told_and_the_next_attempt_is_whole(
-    tmp_path: Path, call: int
-) -> None:
+async def test_after_a_broker_error_the_next_attempt_is_complete(tmp_path: Path, call: int) -> None:
     rig = Rig(tmp_path, *[b"v"] * 6)
     rig.kafka.crash_at = call
     with pytest.raises(BrokerUnavailableError):

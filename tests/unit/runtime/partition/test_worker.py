@@ -190,7 +190,7 @@ async def test_a_crash_between_any_two_steps_loses_and_repeats_nothing(
         assert here.kafka.committed == {TOPIC: 7}
 
 
-async def test_a_failure_ends_the_worker_and_is_told_once(rig: Callable[..., Rig]) -> None:
+async def test_a_failure_ends_the_worker_and_is_reported_once(rig: Callable[..., Rig]) -> None:
     here = rig(b"v")
     here.kafka.crash_at = 3  # the first write
     worker = here.start()
@@ -238,7 +238,9 @@ async def test_a_stopped_worker_finishes_its_batch_and_hands_its_state_over(
     stopping = asyncio.create_task(first.stop(within_s=20.0))
     gate.set()
     await stopping
-    assert here.kafka.written["out"] == numbered(0, 1)  # what waited is left to the next
+    assert here.kafka.written["out"] == numbered(
+        0, 1
+    )  # the queued batches are left to the next worker
     del here.kafka.calls[:]
     second = here.start()
     await here.feed(second, 2, 6)
@@ -298,7 +300,7 @@ async def test_batches_that_a_rebalance_dropped_are_processed_when_they_come_aga
     worker.clear_queue()
     gate.set()
 
-    await here.feed(worker, 0, 6)  # the consumer begins where the group had committed
+    await here.feed(worker, 0, 6)  # the consumer starts at the group's committed offset
     await here.committed(6)
 
     assert here.kafka.written["out"] == numbered(*range(6))
@@ -316,7 +318,7 @@ async def test_a_gap_in_what_is_fetched_ends_the_worker(rig: Callable[..., Rig])
     assert here.kafka.written["out"] == numbered(0, 1)
 
 
-async def test_a_full_queue_holds_up_the_consumer_and_then_pauses_the_partition(
+async def test_a_full_queue_blocks_the_consumer_and_then_pauses_the_partition(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_QUEUED", 4)
@@ -355,7 +357,7 @@ async def test_what_is_fetched_before_recovery_is_done_waits_for_it(
     assert here.kafka.written["out"] == numbered(*range(4))[2:]
 
 
-async def test_a_tick_comes_in_time_with_how_long_nothing_came(
+async def test_a_tick_receives_the_time_since_the_last_record(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TICK_EVERY_S", 0.02)
@@ -363,7 +365,7 @@ async def test_a_tick_comes_in_time_with_how_long_nothing_came(
     worker = here.start()
     await here.feed(worker, 0, 1)
     await here.committed(1)
-    assert here.stage.idle_ms == []  # by the worker's clock no time has passed
+    assert here.stage.idle_ms == []  # on the worker's clock no time has passed
 
     here.clock.now_s += 7.0
 
@@ -390,7 +392,7 @@ async def test_a_snapshot_is_written_when_it_is_due(
     assert (snapshot.offsets, snapshot.data) == ({TOPIC: 3}, b"3")
 
 
-async def test_the_status_tells_step_lag_and_offsets(rig: Callable[..., Rig]) -> None:
+async def test_the_status_has_step_lag_and_offsets(rig: Callable[..., Rig]) -> None:
     here = rig(*[b"v"] * 3)
     worker = here.start()
     worker.observe_end_offsets({TOPIC: 10})

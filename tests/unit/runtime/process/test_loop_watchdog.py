@@ -1,4 +1,4 @@
-"""The watchdog ends what cannot end itself."""
+"""The watchdog ends a process that cannot end by itself."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from gnomon.runtime.process.loop_watchdog import Watchdog
 
 
 class Ended:
-    """In place of the end of the process: whether, and with what status."""
+    """Replaces the end of the process: records whether it happened, and with which status."""
 
     def __init__(self) -> None:
         self.status: int | None = None
@@ -45,7 +45,7 @@ async def test_a_loop_that_is_stuck_ends_with_its_process(
     watchdog.start()
     await asyncio.sleep(0)
 
-    ended.wait(5)  # on the loop's own thread: nothing else runs
+    ended.wait(5)  # blocks the thread of the loop
 
     assert ended.status == 1
     assert Path(__file__).name in capfd.readouterr().err  # where it is stuck
