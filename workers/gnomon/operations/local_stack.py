@@ -37,8 +37,8 @@ class LocalStack:
         settings: Of all parts; ``brokers`` is replaced if ``own_broker`` is true.
         own_broker: Whether to start a broker.
         stages: Which stages to run, each in a process of its own.
-        progress: Called with what is being waited for.
-        partitions: Number of partitions of every topic.
+        progress: Told what is being waited for.
+        partitions: Of every topic.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Trains models: reads decisions from the vault, fits, evaluates and registers. All calls block."""
+"""From the vault to the registry: read decisions, fit, evaluate, register. All calls block."""
 
 import logging
 from collections import Counter
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """The decisions of a vault, and how many could not be opened, by reason."""
+    """Decisions of a vault, and how many could not be opened, by reason."""
 
     decisions: list[Comparison]
     unreadable: Counter[str]
 
 
 def warm_up(settings: Settings) -> None:
-    """Make the registry ready: the first access creates its tables, which takes seconds.
+    """Make the registry ready: the first look makes its tables, which takes seconds.
 
     Raises:
         RegistryUnavailableError: The registry does not answer.
@@ -36,12 +36,12 @@ class Trainer:
     """Trains on all of a vault's decisions.
 
     Args:
-        settings: Of vault, key and registry.
-        author: Recorded with each registered version.
-        min_decisions: Least number of decisions with an outcome.
+        settings: Which vault, key and registry.
+        author: Who registers.
+        min_decisions: Fewer with an outcome are refused.
 
     Raises:
-        KeyUnavailableError: There is no key, or it does not open this store.
+        KeyUnavailableError: No key, or one that does not open this store.
     """
 
     def __init__(self, settings: Settings, *, author: str, min_decisions: int = 20) -> None:
@@ -51,11 +51,11 @@ class Trainer:
         self._registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
 
     def stored(self) -> int:
-        """Return the number of decisions in the vault."""
+        """Decisions in the vault, opened or not."""
         return self._store.count() if self._store.exists() else 0
 
     def train(self, *, alias: str = "challenger") -> str:
-        """Fit a version, register it under ``alias``, and return the version.
+        """Fit a version, register it under ``alias``, and return it.
 
         Raises:
             ConfigurationError: There is no store, or too few decisions have an outcome.
@@ -64,10 +64,10 @@ class Trainer:
         return self.register(self.fit(self.open_all().decisions), alias=alias)
 
     def open_all(self) -> Opened:
-        """Open every decision that can be opened.
+        """Every decision that opens.
 
         Raises:
-            ConfigurationError: There is no store, or it has another key.
+            ConfigurationError: There is no store, or its key is another.
         """
         self._store.check()
         check_key(self._keyring, self._store.canary)
@@ -82,7 +82,7 @@ class Trainer:
         return opened
 
     def fit(self, decisions: list[Comparison]) -> Trained:
-        """Fit and evaluate a model.
+        """Fit and evaluate.
 
         Raises:
             ConfigurationError: Too few decisions have an outcome.
@@ -90,7 +90,7 @@ class Trainer:
         return train(decisions, min_decisions=self._min_decisions)
 
     def register(self, trained: Trained, *, alias: str) -> str:
-        """Register a trained model; returns its version.
+        """Register it; the version.
 
         Raises:
             RegistryUnavailableError: The registry does not answer.
@@ -98,5 +98,5 @@ class Trainer:
         return self._registry.register(trained, alias=alias, author=self._author)
 
     def close(self) -> None:
-        """Close the store."""
+        """Let go of the store."""
         self._store.close()
