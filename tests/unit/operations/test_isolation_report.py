@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gnomon.drill.figures import Report, compare, round_of
+from gnomon.drill.report import Report, compare, round_of
 from gnomon.operations.isolation_report import ImpactSummary, report_path
 from gnomon.replay.report import summed_up
 

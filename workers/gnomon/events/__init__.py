@@ -1,8 +1,8 @@
-"""The public contract: every record gnomon reads or writes, as msgspec Structs.
+"""The public contract: every record that gnomon reads or writes, as msgspec Structs.
 
 The JSON Schemas in ``schemas/`` are exported from these classes and never edited by hand.
-``tag`` is the schema's file name. A field added later always has a default; consumers
-ignore fields they do not know. Times are epoch milliseconds (UTC), durations seconds.
+``tag`` is the name of the schema. A field that is added later always has a default; consumers
+ignore unknown fields. Times are epoch milliseconds (UTC), durations are seconds.
 """
 
 import msgspec
@@ -31,12 +31,7 @@ from gnomon.events.features import (
     FeatureVector,
     TaskFeatures,
 )
-from gnomon.events.figures import (
-    Ledger,
-    MetricsEvent,
-    ModelMetrics,
-)
-from gnomon.events.kinds import (
+from gnomon.events.field_types import (
     ContextValue,
     Count,
     EpochMs,
@@ -46,6 +41,11 @@ from gnomon.events.kinds import (
     Sequence,
     Share,
     Traceparent,
+)
+from gnomon.events.metrics import (
+    Ledger,
+    MetricsEvent,
+    ModelMetrics,
 )
 from gnomon.events.models import (
     ModelIntent,
@@ -77,7 +77,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ClientSeen,
     Exposure,
 )
-"""Every record that travels on a topic, in the order of the pipeline."""
+"""Every kind of record on gnomon's topics, in the order of the pipeline."""
 
 __all__ = [
     "EVENTS",

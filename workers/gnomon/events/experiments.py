@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from gnomon.events.kinds import EpochMs, Identifier, ProducerId, Sequence, Share
+from gnomon.events.field_types import EpochMs, Identifier, ProducerId, Sequence, Share
 
 
 class Exposure(

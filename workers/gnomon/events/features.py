@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from gnomon.events.kinds import ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
 
 
 class FeatureVector(msgspec.Struct, frozen=True, kw_only=True, gc=False):
