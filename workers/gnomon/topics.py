@@ -126,6 +126,13 @@ CLIENT_STATS = Topic(
     events=(events.ClientStats, events.ClientSeen),
     cleanup="compact",
 )
+EXPOSURES = Topic(
+    name="exposures",
+    key="unit",
+    about="Which variant an experiment's unit was given, once for each process that met the unit.",
+    events=(events.Exposure,),
+    retention_ms=30 * DAY_MS,
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -139,6 +146,7 @@ TOPICS: tuple[Topic, ...] = (
     CONTROL,
     MODEL_SWITCHES,
     CLIENT_STATS,
+    EXPOSURES,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
 

@@ -111,14 +111,14 @@ class _Screen:
 def _verdict(state: "PipelineState", *, stored: int, settings: Settings, data_dir: str) -> None:
     from gnomon.comparison.achieved import table  # noqa: PLC0415
     from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
-    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
+    from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
 
     print()
     print(table(state.models))
     print(ledger_line(state.ledger))
     print(f"{stored} decisions, each sealed, in {settings.store_url}")
     print(verdict(state.models))
-    print("\n".join(Measured.of(data_dir).lines))
+    print("\n".join(ImpactSummary.of(data_dir).lines))
     print()
     print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")
     print(f"to look at it: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")

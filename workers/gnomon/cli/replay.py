@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Check the file, replay it, and print and write the report."""
-    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
+    from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
     from gnomon.replay.source import read_runs  # noqa: PLC0415
 
     runs = read_runs(options.file, _columns(options))
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
         return 2
     began_s = time.monotonic()
-    measured = Measured.of(settings.data_dir)
+    measured = ImpactSummary.of(settings.data_dir)
     own = _isolated_settings(options, settings)
     try:
         report = asyncio.run(_replay(runs, options, own, measured.impact))

@@ -14,7 +14,8 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from gnomon.models.train import Trained
 
-LEARNERS = ("boosted", "forest")
+LEARNERS = ("mix", "pool", "boosted", "forest", "linear", "xgboost")
+DEFAULT_LEARNER = "mix"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="challenger",
         help="what the new version becomes: challenger, challenger-NAME or champion (challenger)",
     )
-    parser.add_argument("--learner", choices=LEARNERS, default="boosted", help="(boosted)")
+    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.epilog = "example: gnomon train --alias challenger-b --learner forest"
 

@@ -61,9 +61,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
-    from gnomon.runtime.process.parent import ParentWatch  # noqa: PLC0415
+    from gnomon.runtime.process.parent import ParentMonitor  # noqa: PLC0415
 
-    parent = ParentWatch() if options.supervised else None  # before the slow imports
+    parent = ParentMonitor() if options.supervised else None  # before the slow imports
 
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415

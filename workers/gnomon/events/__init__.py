@@ -22,6 +22,9 @@ from gnomon.events.decisions import (
     PredictionShed,
     SealedDecision,
 )
+from gnomon.events.experiments import (
+    Exposure,
+)
 from gnomon.events.features import (
     AgentFeatures,
     Completeness,
@@ -72,6 +75,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelSwitched,
     ClientStats,
     ClientSeen,
+    Exposure,
 )
 """Every kind of record on gnomon's topics, in the order of the pipeline."""
 
@@ -86,6 +90,7 @@ __all__ = [
     "ContextValue",
     "Count",
     "EpochMs",
+    "Exposure",
     "FeatureVector",
     "Identifier",
     "Ledger",

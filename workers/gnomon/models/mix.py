@@ -64,14 +64,21 @@ class Mix(Columnwise):
         return mixed, {POOL: pool, BOOSTED: boosted}
 
     def predict_quantiles(
-        self, columns: Columns, count: int, levels: Sequence[float]
+        self,
+        columns: Columns,
+        count: int,
+        levels: Sequence[float],
+        *,
+        durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """The pool's quantiles of the duration in seconds, scaled as the mix's figure is to its own.
 
-        Shape ``(count, len(levels))``.
+        Shape ``(count, len(levels))``; without ``durations`` the trees predict once more.
         """
-        mixed, parts = self.predict_parts(columns, count)
-        scale = np.log1p(mixed[:, 0]) - np.log1p(parts[POOL][:, 0])
+        if durations is None:
+            durations = self.predict_columns(columns, count)[:, 0]
+        pool = self.pool_.predict_columns(columns, count)[:, 0]
+        scale = np.log1p(durations) - np.log1p(pool)
         quantiles = np.log1p(self.pool_.predict_quantiles(columns, count, levels))
         return np.maximum(np.expm1(quantiles + scale[:, None]), 0.0)
 

@@ -108,7 +108,12 @@ class Pool(Columnwise):
         return predicted
 
     def predict_quantiles(
-        self, columns: Columns, count: int, levels: Sequence[float]
+        self,
+        columns: Columns,
+        count: int,
+        levels: Sequence[float],
+        *,
+        durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
         """Quantiles of the duration in seconds, shape ``(count, len(levels))``.
 

@@ -39,28 +39,16 @@ def parts_of_tasks(parts: Mapping[str, NDArray[np.float64]]) -> list[Parts]:
 
     What is no number is ``None``.
     """
-    rounded = {name: _digits(values) for name, values in parts.items()}
+    names = list(parts)
+    by_task = zip(*(values.tolist() for values in parts.values()), strict=True)
     return [
-        dict(zip(rounded, of_task, strict=True)) for of_task in zip(*rounded.values(), strict=True)
+        {name: [_rounded(x) for x in of_part] for name, of_part in zip(names, of_task, strict=True)}
+        for of_task in by_task
     ]
 
 
-def _digits(values: NDArray[np.float64], digits: int = 5) -> list[list[float | None]]:
-    """Each value to so many significant digits, which is also how they are written in JSON."""
-    finite = np.isfinite(values)
-    held = np.where(finite, values, 0.0)
-    size = np.floor(np.log10(np.maximum(np.abs(held), 1e-300)))
-    shift = np.clip(digits - 1 - size, -15, 15)
-    scale = 10.0 ** np.abs(shift)
-    rounded = np.where(
-        shift >= 0, np.round(held * scale) / scale, np.round(held / scale) * scale
-    ).tolist()
-    if finite.all():
-        return rounded  # type: ignore[no-any-return]
-    return [
-        [x if ok else None for x, ok in zip(row, known, strict=True)]
-        for row, known in zip(rounded, finite.tolist(), strict=True)
-    ]
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 class LoadedModel:
@@ -92,7 +80,15 @@ class LoadedModel:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.type_table = estimator.type_table_ if isinstance(estimator, HasTypeTable) else None
         self._estimator = estimator
-        self._columnwise = self.outputs == (DURATION, SUCCESS)
+        # Asked once: to look for a protocol's methods takes as long as a small part of a call.
+        columnwise = self.outputs == (DURATION, SUCCESS)
+        self._by_columns = (
+            estimator if columnwise and isinstance(estimator, PredictsColumns) else None
+        )
+        self._by_parts = estimator if columnwise and isinstance(estimator, PredictsParts) else None
+        self._by_quantiles = (
+            estimator if columnwise and isinstance(estimator, PredictsQuantiles) else None
+        )
 
     def __repr__(self) -> str:
         return f"LoadedModel(name={self.name!r}, version={self.version!r})"
@@ -117,24 +113,35 @@ class LoadedModel:
         if not tasks:
             return Predictions([])
         stay_in_this_thread()
-        if self._columnwise and isinstance(self._estimator, PredictsParts):
+        if self._by_parts is not None:
             columns = columns_of(tasks, self.inputs)
-            values, parts = self._estimator.predict_parts(columns, len(tasks))
+            values, parts = self._by_parts.predict_parts(columns, len(tasks))
             return Predictions(self._figures(values, len(tasks)), parts_of_tasks(parts))
         return Predictions(self._figures(self._values(tasks), len(tasks)))
 
     def quantiles(
-        self, tasks: Sequence[Task], levels: Sequence[float]
+        self,
+        tasks: Sequence[Task],
+        levels: Sequence[float],
+        *,
+        figures: Sequence[Predicted] | None = None,
     ) -> NDArray[np.float64] | None:
         """Quantiles of each task's duration in seconds, shape ``(len(tasks), len(levels))``.
 
-        ``None`` where the model cannot tell how far durations spread.
+        ``figures`` is what the model has predicted of the tasks, which saves doing it again.
+        ``None`` where the model cannot tell how far durations spread; ``nan`` where it predicted no
+        duration.
         """
-        if not self._columnwise or not isinstance(self._estimator, PredictsQuantiles):
+        if self._by_quantiles is None:
             return None
         stay_in_this_thread()
+        durations = None
+        if figures is not None:
+            durations = np.array([duration_s for duration_s, _ in figures], dtype=np.float64)
         columns = columns_of(tasks, self.inputs)
-        return self._estimator.predict_quantiles(columns, len(tasks), levels)
+        return self._by_quantiles.predict_quantiles(
+            columns, len(tasks), levels, durations=durations
+        )
 
     def _figures(self, values: NDArray[np.float64], count: int) -> list[Predicted]:
         if values.ndim == 1:
@@ -148,8 +155,8 @@ class LoadedModel:
         return list(zip(durations, probabilities, strict=True))
 
     def _values(self, tasks: Sequence[Task]) -> NDArray[np.float64]:
-        if self._columnwise and isinstance(self._estimator, PredictsColumns):
-            return self._estimator.predict_columns(columns_of(tasks, self.inputs), len(tasks))
+        if self._by_columns is not None:
+            return self._by_columns.predict_columns(columns_of(tasks, self.inputs), len(tasks))
         return np.asarray(self._estimator.predict(to_frame(tasks, self.inputs)), np.float64)
 
     def _column(

@@ -47,9 +47,18 @@ class PredictsQuantiles(Protocol):
     """An estimator that knows how far durations spread."""
 
     def predict_quantiles(
-        self, columns: Columns, count: int, levels: Sequence[float]
+        self,
+        columns: Columns,
+        count: int,
+        levels: Sequence[float],
+        *,
+        durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
-        """Quantiles of the duration in seconds, shape ``(count, len(levels))``."""
+        """Quantiles of the duration in seconds, shape ``(count, len(levels))``.
+
+        ``durations`` are the seconds predicted of the same tasks, shape ``(count,)``: an estimator
+        that needs them predicts again without.
+        """
 
 
 @runtime_checkable

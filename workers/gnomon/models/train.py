@@ -102,7 +102,7 @@ def train(
     if not 0.0 < holdout < 1.0:
         raise ValueError(f"holdout must be between 0 and 1, got {holdout}")
     learner = learner or LEARNERS[DEFAULT]()
-    runs = _usable(decisions)
+    runs = usable_runs(decisions)
     needed = max(min_decisions, MIN_DECISIONS)
     if len(runs) < needed:
         raise ConfigurationError(
@@ -112,7 +112,7 @@ def train(
         evaluation = _evaluate(runs, learner, holdout=holdout)
         columns = (*COLUMNS, *context_columns(runs))
         frame = to_frame(runs, columns)
-        estimator = _recalling(learner, runs).fit(frame, *_outcomes(runs))
+        estimator = _recalling(learner, runs).fit(frame, *outcomes_of(runs))
         outputs = tuple(estimator.predict(frame.head(1)))
     return Trained(
         estimator=estimator,
@@ -125,8 +125,8 @@ def train(
     )
 
 
-def _usable(decisions: Sequence[Comparison]) -> list[Comparison]:
-    """Those with a whole outcome, in an order that does not depend on the one given."""
+def usable_runs(decisions: Sequence[Comparison]) -> list[Comparison]:
+    """Return those with a whole outcome, in an order that does not depend on the one given."""
     matched = [
         decision
         for decision in decisions
@@ -138,8 +138,8 @@ def _usable(decisions: Sequence[Comparison]) -> list[Comparison]:
     return sorted(matched, key=lambda run: (run.started_at_ms, run.decision_id))
 
 
-def _outcomes(runs: Sequence[Comparison]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Durations in seconds and successes, each of shape ``(n,)``."""
+def outcomes_of(runs: Sequence[Comparison]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return durations in seconds and successes, each of shape ``(n,)``."""
     durations = np.array([run.outcome.duration_s for run in runs], dtype=np.float64)
     return durations, np.array([run.outcome.succeeded for run in runs], dtype=np.bool_)
 
@@ -149,23 +149,56 @@ def _recalling(learner: Learner, runs: Sequence[Comparison]) -> Learner:
     return learner.with_record(runs) if isinstance(learner, LearnsFromRecord) else learner
 
 
-def _evaluate(runs: Sequence[Comparison], learner: Learner, *, holdout: float) -> Evaluation | None:
-    """Fit on what was finished when the held-out runs began, and judge on these."""
-    later = runs[len(runs) - max(1, round(len(runs) * holdout)) :]
+class HeldOut(NamedTuple):
+    """The last runs, and what was predicted of them by a model that had seen none of them.
+
+    Attributes:
+        runs: Those that the model is judged on.
+        known: The runs it was fitted on; all had ended when the first of ``runs`` began.
+        estimator: The fitted model.
+        predicted: One row for each of ``runs``.
+    """
+
+    runs: Sequence[Comparison]
+    known: Sequence[Comparison]
+    estimator: Estimator
+    predicted: pd.DataFrame
+
+
+def held_out(runs: Sequence[Comparison], learner: Learner, *, share: float) -> HeldOut | None:
+    """Fit on what had ended when the last ``share`` of the runs began, and predict these.
+
+    Args:
+        runs: As ``usable_runs`` returns them.
+        learner: Makes the model.
+        share: Of the runs, above 0 and below 1.
+
+    Returns:
+        ``None`` where fewer than ``MIN_DECISIONS`` had ended by then.
+    """
+    later = runs[len(runs) - max(1, round(len(runs) * share)) :]
     began_ms = later[0].started_at_ms
     known = [run for run in runs if run.outcome.at_ms <= began_ms and run.started_at_ms < began_ms]
     if len(known) < MIN_DECISIONS:
         return None
     columns = (*COLUMNS, *context_columns(known))
-    estimator = _recalling(learner, known).fit(to_frame(known, columns), *_outcomes(known))
-    predicted = estimator.predict(to_frame(later, columns))
+    estimator = _recalling(learner, known).fit(to_frame(known, columns), *outcomes_of(known))
+    return HeldOut(later, known, estimator, estimator.predict(to_frame(later, columns)))
+
+
+def _evaluate(runs: Sequence[Comparison], learner: Learner, *, holdout: float) -> Evaluation | None:
+    """Judge on the last runs, beside the baselines."""
+    found = held_out(runs, learner, share=holdout)
+    if found is None:
+        return None
     rules = {
-        "control": [baselines.control(run) for run in later],
-        "same_type": [baselines.same_type(run) for run in later],
+        "control": [baselines.control(run) for run in found.runs],
+        "same_type": [baselines.same_type(run) for run in found.runs],
     }
-    if isinstance(estimator, HasTypeTable):
-        rules["type"] = estimator.type_table_.predict([run.task_type for run in later])
-    return _judged(later, predicted, rules, n_train=len(known))
+    if isinstance(found.estimator, HasTypeTable):
+        types = [run.task_type for run in found.runs]
+        rules["type"] = found.estimator.type_table_.predict(types)
+    return _judged(found.runs, found.predicted, rules, n_train=len(found.known))
 
 
 def _judged(
@@ -175,7 +208,7 @@ def _judged(
     *,
     n_train: int,
 ) -> Evaluation:
-    actual_s, succeeded = _outcomes(runs)
+    actual_s, succeeded = outcomes_of(runs)
     error_s = np.abs(predicted[DURATION].to_numpy() - actual_s)
     probability = predicted[SUCCESS].to_numpy() if SUCCESS in predicted else None
     beside = {name: _beside(said, actual_s, succeeded, error_s) for name, said in rules.items()}

@@ -3,9 +3,11 @@
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
+from typing import Literal
 
 from gnomon.errors import UnreadableError
-from gnomon.events import Comparison
+from gnomon.events import Comparison, SealedDecision
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.vault import KeyRing, check_key, load_key, open_decision
@@ -45,17 +47,41 @@ class VaultReader:
             ConfigurationError: There is no store, or its key is another.
             StoreUnavailableError: The store does not answer.
         """
+        after_ms = None if ended_since_ms is None else ended_since_ms - 1
+        for sealed in self._sealed(after_ms=after_ms):
+            if ended_before_ms is not None and sealed.ended_at_ms >= ended_before_ms:
+                break
+            if (decision := self._open(sealed)) is not None:
+                yield decision
+        self._log_unreadable()
+
+    def newest(self, most: int) -> Iterator[Comparison]:
+        """Yield the ``most`` decisions that ended last and open, newest first.
+
+        Raises:
+            ConfigurationError: There is no store, or its key is another.
+            StoreUnavailableError: The store does not answer.
+        """
+        opened = (self._open(sealed) for sealed in self._sealed(order="newest"))
+        yield from islice((decision for decision in opened if decision is not None), most)
+        self._log_unreadable()
+
+    def _sealed(
+        self, *, after_ms: int | None = None, order: Literal["oldest", "newest"] = "oldest"
+    ) -> Iterator[SealedDecision]:
         self.unreadable.clear()
         self.store.check()
         check_key(self._keyring, self.store.canary)
-        after_ms = None if ended_since_ms is None else ended_since_ms - 1
-        for sealed in self.store.iter_sealed(after_ms=after_ms):
-            if ended_before_ms is not None and sealed.ended_at_ms >= ended_before_ms:
-                break
-            try:
-                yield open_decision(self._keyring, sealed)
-            except UnreadableError as error:
-                self.unreadable[error.reason] += 1
+        return self.store.iter_sealed(after_ms=after_ms, order=order)
+
+    def _open(self, sealed: SealedDecision) -> Comparison | None:
+        try:
+            return open_decision(self._keyring, sealed)
+        except UnreadableError as error:
+            self.unreadable[error.reason] += 1
+            return None
+
+    def _log_unreadable(self) -> None:
         if self.unreadable:
             logger.warning("vault.unreadable", extra={"by_reason": dict(self.unreadable)})
 
