@@ -1,4 +1,4 @@
-"""Whether a contender's output is right: a sample of agents, held against DuckDB."""
+"""Checks an engine's output: compares that of a sample of agents with DuckDB."""
 
 import json
 import math
@@ -18,7 +18,7 @@ HOUR = (
     "success_rate_1h",
     "code_review_iterations",
 )
-"""The four figures of the rolling hour."""
+"""The four features of the rolling hour."""
 FIGURES = (
     *HOUR,
     "median_execution_time_1h",
@@ -32,7 +32,7 @@ FIGURES = (
     "agent_avg_execution_time",
     "agent_success_rate",
 )
-"""Everything there is in a vector."""
+"""All features of a vector."""
 TOLERANCE = 1e-9
 BEFORE_EACH_START = """
     with finish as (
@@ -75,12 +75,12 @@ BEFORE_EACH_START = """
 """
 
 Figures = tuple[float | None, ...]
-"""``FIGURES`` of one start, or the first of them."""
+"""Values of ``FIGURES`` for one start, or of the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of the starts that were looked at."""
+    """Result of the comparison."""
 
     compared: int
     missing: int
@@ -89,7 +89,7 @@ class Verdict:
 
     @property
     def right(self) -> bool:
-        """Whether there was something to compare, and all of it was as expected."""
+        """Whether there was something to compare, and everything was as expected."""
         return self.compared > 0 and not (self.missing or self.twice or self.wrong)
 
     def __str__(self) -> str:
@@ -99,11 +99,11 @@ class Verdict:
 
 
 def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, Figures]:
-    """What was known before each start, by task.
+    """Compute with DuckDB the features before each start, by task.
 
     Args:
-        events: All of the agents concerned, in the order in which they were published.
-        by_event_time: Count what was read after the start too, if it finished before.
+        events: All events of the sampled agents, in the order in which they were published.
+        by_event_time: Also count tasks that finished before the start and were read after it.
     """
     rows = [_row(at, event) for at, event in enumerate(events)]
     names = ("position", "finished", "agent_id", "task_id", "task_type", "at_ms")
@@ -127,9 +127,9 @@ def _row(position: int, event: Event) -> tuple[object, ...]:
 def compare(
     found: Iterable[tuple[str, Figures]], wanted: Mapping[str, Figures], *, first: int
 ) -> Verdict:
-    """Hold the ``first`` figures of ``found`` against ``wanted``, both by task.
+    """Compare the ``first`` features of ``found`` with ``wanted``, both by task.
 
-    Tasks nobody asked for are left alone.
+    Tasks that are not in ``wanted`` are ignored.
     """
     seen: dict[str, Figures] = {}
     twice = 0
@@ -154,7 +154,7 @@ def _close(one: float | None, other: float | None) -> bool:
 async def vectors(
     brokers: str, topic: str, *, partitions: int, agents: Collection[str]
 ) -> list[tuple[str, Figures]]:
-    """What a contender wrote of ``agents`` to ``topic``, as far as it can be read by now."""
+    """Read the output of an engine for ``agents`` from ``topic``."""
     keys = {agent_id.encode() for agent_id in agents}
     tps = [TopicPartition(topic, p) for p in range(partitions)]
     consumer = AIOKafkaConsumer(
@@ -175,7 +175,7 @@ async def vectors(
 
 
 def figures_of(value: bytes) -> tuple[str, Figures]:
-    """The task and the figures of one record; Flink SQL writes them flat, without the empty."""
+    """Return task and features of one record. Flink SQL writes them flat and without nulls."""
     record = json.loads(value)
     features = record.get("features", record)
     return record["task_id"], tuple(features.get(name) for name in FIGURES)
