@@ -146,7 +146,7 @@ class Bench:
     ) -> None:
         """Run an engine that reads its input and output topics from environment variables."""
         sink = await self.fresh()
-        told = {
+        variables = {
             "BROKERS": self.brokers,
             "SOURCE": f"{prefix}task-events",
             "SINK": f"{sink}task-features",
@@ -158,9 +158,9 @@ class Bench:
         await self._measure(
             name,
             argv,
-            {**told, **env},
+            {**variables, **env},
             given,
-            sink=told["SINK"],
+            sink=variables["SINK"],
             records=given.tasks,
             by_event_time=by_event_time,
             figures=figures,

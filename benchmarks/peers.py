@@ -102,8 +102,8 @@ def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
         if peer.name == "flink":
             env["FLINK_KAFKA_JAR"] = str(_flink_connector())
     except subprocess.CalledProcessError as error:
-        said = str(error.stderr or error.stdout or error).strip().splitlines()
-        raise UnavailableError(said[-1] if said else repr(error)) from error
+        lines = str(error.stderr or error.stdout or error).strip().splitlines()
+        raise UnavailableError(lines[-1] if lines else repr(error)) from error
     except OSError as error:
         raise UnavailableError(str(error)) from error
     return [str(_place(peer) / "bin" / "python"), *peer.argv], env

@@ -26,13 +26,13 @@ def live(state: PipelineState, *, left_s: float, step: str) -> RenderableType:
 def line(state: PipelineState, *, left_s: float, step: str) -> str:
     """Return the state as one line of text."""
     models = [row for row in state.models if row.name not in BASELINES]
-    said = "baselines only"
+    summary = "baselines only"
     if models:
         best = models[-1]
-        said = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
+        summary = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
     return (
         f"{left_s:>4.0f} s left  {state.events_per_s:>4.0f} events/s"
-        f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {said}  {step}"
+        f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {summary}  {step}"
     )
 
 
