@@ -25,6 +25,7 @@ from gnomon.events.features import (
     AgentFeatures,
     Completeness,
     FeatureVector,
+    HourFeatures,
     TaskFeatures,
 )
 from gnomon.events.figures import (
@@ -83,6 +84,7 @@ __all__ = [
     "Count",
     "EpochMs",
     "FeatureVector",
+    "HourFeatures",
     "Identifier",
     "Ledger",
     "MetricsEvent",

@@ -1,4 +1,4 @@
-"""Of what kind the fields of records are: bounds that JSON Schema can say."""
+"""The types of the fields of records, with the bounds that a JSON Schema can state."""
 
 from typing import Annotated
 
@@ -11,9 +11,11 @@ EpochMs = Annotated[
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, description="Seconds.")]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0, description="Between 0 and 1.")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Average = Annotated[float, msgspec.Meta(ge=0.0)]
+"""A mean of counts."""
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ContextValue = str | int | float | bool | None
-"""What an agent may say of a task beforehand: flat, so that a model can use it."""
+"""A value of a task's context: flat, so that a model can use it."""
 ProducerId = Annotated[
     str,
     msgspec.Meta(min_length=1, max_length=64, description="One process of a client; by chance."),
