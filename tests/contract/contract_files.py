@@ -24,6 +24,7 @@ TAGS = (
     "model_metrics.v1",
     "sealed_decision.v1",
     "model_intent.v1",
+    "model_switched.v1",
     "client_stats.v1",
     "client_seen.v1",
 )

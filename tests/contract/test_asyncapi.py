@@ -28,6 +28,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "decisions": ({"sealed_decision.v1"}, "delete", 365 * DAY_MS),
     "dead-letters": ({"dead_letter"}, "delete", 14 * DAY_MS),
     "control": ({"model_intent.v1"}, "compact", None),
+    "model-switches": ({"model_switched.v1"}, "delete", 365 * DAY_MS),
     "client-stats": ({"client_stats.v1", "client_seen.v1"}, "compact", None),
 }  # fmt: skip
 

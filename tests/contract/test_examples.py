@@ -20,7 +20,7 @@ from tests.contract.contract_files import (
 )
 
 from gnomon import codec
-from gnomon.events import EVENTS, AgentFeatures
+from gnomon.events import EVENTS, AgentFeatures, ModelSwitched
 
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     "task_started.v1": codec.decode_task_event,
@@ -36,6 +36,8 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "model_metrics.v1": codec.decode_metrics,
     "sealed_decision.v1": codec.decode_sealed_decision,
     "model_intent.v1": codec.decode_model_intent,
+    # No stage reads model-switches: it is there for audits.
+    "model_switched.v1": msgspec.json.Decoder(ModelSwitched).decode,
     "client_stats.v1": codec.decode_client_event,
     "client_seen.v1": codec.decode_client_event,
 }

@@ -14,7 +14,8 @@ from gnomon.contract.export import event_schemas, render
 KEYWORDS = {
     "$schema", "$id", "$ref", "$defs", "title", "description", "type", "enum", "default",
     "properties", "required", "additionalProperties", "items", "anyOf", "minimum", "maximum",
-    "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "contentEncoding",
+    "exclusiveMinimum", "exclusiveMaximum", "minLength", "maxLength", "minItems", "maxItems",
+    "contentEncoding",
 }  # fmt: skip
 
 

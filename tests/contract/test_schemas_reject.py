@@ -49,6 +49,7 @@ REQUIRED: dict[str, set[str]] = {
         "decision_id", "key_id", "sealed", "status", "started_at_ms", "ended_at_ms",
     },
     "model_intent.v1": {"model", "alias", "version", "at_ms", "author", "action"},
+    "model_switched.v1": {"partition", "offset", "at_ms", "models"},
     "client_stats.v1": {
         "producer_id", "at_ms", "sent", "accepted", "delivered", "failed", "spooled", "replayed",
         "waiting", "dropped_full", "dropped_oversize", "dropped_invalid", "dropped_closed",
@@ -114,6 +115,7 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "prediction.v1": {
         ("started_at_ms",): TIME, ("predictors",): (0, -1), ("duration_s",): NEGATIVE,
         ("success_probability",): SHARE,
+        ("parts", "pool"): ([], [1.0], [1.0, 0.5, 0.5], [-1.0, 0.5], 7.0),
     },
     "prediction_shed.v1": {("started_at_ms",): TIME},
     "comparison.v1": {
@@ -121,6 +123,7 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("features", "success_rate_1h"): SHARE, ("completeness", "hour_seen"): SHARE,
         ("predictions", 1, "duration_s"): NEGATIVE,
         ("predictions", 1, "success_probability"): SHARE,
+        ("predictions", 3, "parts", "pool"): ([], [1.0], [1.0, 0.5, 0.5], [-1.0, 0.5], None),
         ("outcome", "status"): ("pending", "Matched", ""), ("outcome", "at_ms"): TIME,
         ("outcome", "duration_s"): NEGATIVE, ("outcome", "code_review_iterations"): NEGATIVE,
     },
@@ -147,6 +150,9 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("status",): ("pending", ""), ("started_at_ms",): TIME, ("ended_at_ms",): TIME,
     },
     "model_intent.v1": {("at_ms",): TIME, ("action",): ("delete", "")},
+    "model_switched.v1": {
+        ("partition",): NEGATIVE, ("offset",): NEGATIVE, ("at_ms",): TIME,
+    },
     "client_stats.v1": {
         ("producer_id",): PRODUCER, ("at_ms",): TIME,
         **{

@@ -106,7 +106,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     await vault.start()
     for stage in (
         FeaturesStage(settings, metrics=metrics),
-        ShadowStage(nothing_live, metrics=metrics),
+        ShadowStage(nothing_live, metrics=metrics, now_ms=lambda: 0),
         ComparisonStage(settings, metrics=metrics),
         vault,
     ):

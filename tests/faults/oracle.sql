@@ -142,14 +142,22 @@ ASOF LEFT JOIN finish t
 CREATE TABLE agent AS
 SELECT partition, agent_id, max(newest_ms) AS newest_ms FROM event GROUP BY ALL;
 
--- Control, the estimate to beat --------------------------------------------------------------------
+-- Baselines: simple rules, each of which may know nothing --------------------------------------------
+
+CREATE TABLE baseline AS
+SELECT partition, agent_id, task_id, started_at_ms, same_type_avg_execution_time, same_type_success_rate,
+    coalesce(estimate_s, avg_execution_time_1h, agent_avg_execution_time) AS duration_s,
+    coalesce(success_rate_1h, agent_success_rate) AS success_probability
+FROM expected_features;
 
 CREATE TABLE expected_predictions AS
-SELECT partition, agent_id, task_id, 'control' AS model, '0' AS version, started_at_ms,
-    1 AS predictors,
-    coalesce(estimate_s, avg_execution_time_1h, agent_avg_execution_time, 300.0) AS duration_s,
-    coalesce(success_rate_1h, agent_success_rate, 0.5) AS success_probability
-FROM expected_features;
+SELECT partition, agent_id, task_id, model, '0' AS version, started_at_ms, 3 AS predictors,
+    CASE model WHEN 'control' THEN duration_s
+        WHEN 'same-type' THEN coalesce(same_type_avg_execution_time, duration_s) END AS duration_s,
+    CASE model WHEN 'control' THEN success_probability
+        WHEN 'same-type' THEN coalesce(same_type_success_rate, success_probability) END
+        AS success_probability
+FROM baseline CROSS JOIN (VALUES ('control'), ('same-type'), ('type')) AS rule(model);
 
 -- Stage 3 ----------------------------------------------------------------------------------------
 -- A task begins with its first start, unless that is so old that it would have expired. It ends
@@ -185,12 +193,12 @@ SELECT f.* EXCLUDE (started_at_ms), fate.started_at_ms, status,
     CASE status WHEN 'matched' THEN reviews END AS reviews,
     CASE status WHEN 'matched' THEN deployed END AS deployed,
     CASE status WHEN 'matched' THEN error_type END AS error_type,
-    1 AS predictions,
+    3 AS predictions,
     p.duration_s AS control_duration_s,
     p.success_probability AS control_success_probability
 FROM fate
 JOIN expected_features f USING (partition, agent_id, task_id, task_type)
-JOIN expected_predictions p USING (partition, agent_id, task_id)
+JOIN baseline p USING (partition, agent_id, task_id)
 WHERE status <> 'pending';
 
 -- How long a task is remembered, to tell repeats.

@@ -236,9 +236,10 @@ def _check_figures(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
             FROM raw_metrics WHERE key LIKE 'control|0|all|all|p%'
             QUALIFY row_number() OVER (PARTITION BY key ORDER BY "offset" DESC) = 1
         ), expected AS (
-            SELECT partition, count(*) AS n, count(succeeded) AS n_success,
+            SELECT partition, count(duration_s - control_duration_s) AS n,
+                count(control_success_probability) FILTER (succeeded IS NOT NULL) AS n_success,
                 count(*) FILTER ((control_success_probability >= 0.5) = succeeded) AS correct,
-                sum(abs(duration_s - control_duration_s) * 1e6) AS error_us
+                coalesce(sum(abs(duration_s - control_duration_s) * 1e6), 0) AS error_us
             FROM expected_comparisons WHERE status = 'matched' GROUP BY ALL
         )
         SELECT * FROM expected e FULL JOIN found f USING (partition)

@@ -101,6 +101,13 @@ CONTROL = Topic(
     events=(events.ModelIntent,),
     cleanup="compact",
 )
+MODEL_SWITCHES = Topic(
+    name="model-switches",
+    key="partition of task-features",
+    about="Which model versions predict from which offset on.",
+    events=(events.ModelSwitched,),
+    retention_ms=365 * DAY_MS,
+)
 CLIENT_STATS = Topic(
     name="client-stats",
     key="producer_id, and partition where workers speak",
@@ -119,6 +126,7 @@ TOPICS: tuple[Topic, ...] = (
     DECISIONS,
     DEAD_LETTERS,
     CONTROL,
+    MODEL_SWITCHES,
     CLIENT_STATS,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})

@@ -10,8 +10,10 @@ from tests.conftest import Kafka
 from tests.unit.models.runs import runs
 
 from gnomon import codec
+from gnomon.cli import train as cli_train
 from gnomon.cli.main import main
 from gnomon.events import ModelIntent, SealedDecision
+from gnomon.models.learners import DEFAULT, LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.train import Trained
 from gnomon.store import DecisionStore
@@ -124,7 +126,7 @@ def test_a_version_is_trained_from_the_vault(
     assert main(["train", "--min-decisions", "60", "--alias", "challenger-b", "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "boosted")
+    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "mix")
     assert told["evaluation"]["n_eval"] == 12
     assert registry.aliases() == {"challenger-b": told["version"]}
     assert registry.load(told["version"]).predict(runs(1))[0][0] is not None
@@ -153,4 +155,58 @@ async def test_the_control_topic_is_told_first(
     assert isinstance(intent, ModelIntent)
     assert record.key == b"gnomon/champion"
     assert (intent.alias, intent.version, intent.action) == ("champion", version, "promote")
+    assert intent.sha256 == registry.load(version).sha256
     assert registry.aliases() == {"champion": version}
+
+
+@pytest.mark.kafka
+def test_the_registrys_aliases_are_made_again_from_the_control_topic(
+    kafka: Kafka,
+    topics: str,
+    settings: pytest.MonkeyPatch,
+    registry: Registry,
+    trained: Trained,
+) -> None:
+    settings.setenv("GNOMON_BROKERS", kafka.brokers)
+    settings.setenv("GNOMON_TOPIC_PREFIX", topics)
+    one, two = (registry.register(trained, alias=None, author="me") for _ in range(2))
+    for arguments in (["promote", one], ["promote", two], ["rollback"]):
+        assert main(["models", *arguments]) == 0
+    registry.point("champion", two)
+    registry.point("previous", one)
+    assert registry.aliases() == {"champion": two, "previous": one}
+
+    assert main(["models", "sync"]) == 0
+    assert main(["models", "rollback"]) == 2
+
+    assert registry.aliases() == {"champion": one}
+
+
+@pytest.mark.kafka
+def test_a_better_version_becomes_the_challenger_and_the_champion_stays(
+    kafka: Kafka,
+    topics: str,
+    *,
+    settings: pytest.MonkeyPatch,
+    registry: Registry,
+    trained: Trained,
+    tmp_path: Path,
+) -> None:
+    settings.setenv("GNOMON_BROKERS", kafka.brokers)
+    settings.setenv("GNOMON_TOPIC_PREFIX", topics)
+    champion = registry.register(trained, alias=None, author="me")
+    assert main(["models", "promote", champion]) == 0
+    a_vault(tmp_path, decisions=60)
+    learn = ["learn", "--once", "--min-decisions", "50", "--learner", "pool"]
+
+    assert main(learn) == 0
+    first = registry.aliases()
+    assert main(learn) == 0  # nothing is new
+
+    assert first == registry.aliases() == {"champion": champion, "challenger": "2"}
+    assert len(registry.versions()) == 2
+
+
+def test_the_command_knows_every_learner() -> None:
+    assert set(cli_train.LEARNERS) == set(LEARNERS)
+    assert cli_train.DEFAULT_LEARNER == DEFAULT

@@ -15,7 +15,13 @@ from tests.unit.models.runs import runs
 from gnomon.errors import ConfigurationError, ModelRefusedError, RegistryUnavailableError
 from gnomon.models.registry import LiveVersion, Registry
 from gnomon.models.table import to_frame
-from gnomon.models.train import Trained
+from gnomon.models.train import Trained, train
+from gnomon.operations.switching import ModelSwitch
+
+
+def switch(registry: Registry) -> ModelSwitch:
+    """Moves the registry's aliases alone."""
+    return ModelSwitch(registry, None, author="me", now_ms=lambda: 0)
 
 
 def test_a_version_predicts_after_its_registration_as_before(
@@ -53,10 +59,10 @@ def test_champion_and_challengers_are_live_and_nothing_else(
     one, two, three = (registry.register(trained, alias=None, author="me") for _ in range(3))
     assert registry.live() == []
 
-    registry.promote(one, alias="challenger-b")
-    registry.promote(two)
-    registry.promote(three)
-    registry.promote(three, alias="challenger")
+    switch(registry).promote(one, alias="challenger-b")
+    switch(registry).promote(two)
+    switch(registry).promote(three)
+    switch(registry).promote(three, alias="challenger")
 
     assert [(v.version, v.aliases) for v in registry.live()] == [
         (three, ("champion", "challenger")),
@@ -67,15 +73,15 @@ def test_champion_and_challengers_are_live_and_nothing_else(
 def test_a_promotion_can_be_rolled_back_once(registry: Registry, trained: Trained) -> None:
     one, two = (registry.register(trained, alias=None, author="me") for _ in range(2))
 
-    assert registry.promote(one) is None
-    assert registry.promote(two) == one
-    assert registry.promote(two) == two  # again, as after a crash
+    assert switch(registry).promote(one).before is None
+    assert switch(registry).promote(two).before == one
+    assert switch(registry).promote(two).before == two  # again, as after a crash
     assert registry.aliases() == {"champion": two, "previous": one}
-    assert registry.rollback() == one
+    assert switch(registry).rollback().version == one
 
     assert registry.aliases() == {"champion": one}
     with pytest.raises(ConfigurationError, match="no previous"):
-        registry.rollback()
+        switch(registry).rollback()
 
 
 def test_a_version_that_may_not_be_used_is_not_promoted(
@@ -85,9 +91,9 @@ def test_a_version_that_may_not_be_used_is_not_promoted(
     MlflowClient(uri, uri).delete_model_version_tag("gnomon", version, "gnomon.sha256")
 
     with pytest.raises(ModelRefusedError, match="sha256_missing"):
-        registry.promote(version)
+        switch(registry).promote(version)
     with pytest.raises(ModelRefusedError, match="unknown_version"):
-        registry.promote("99")
+        switch(registry).promote("99")
 
     assert registry.aliases() == {}
 
@@ -101,6 +107,30 @@ def test_a_changed_file_is_refused(registry: Registry, trained: Trained, tmp_pat
         registry.load(version)
 
     assert refused.value.reason == "sha256_mismatch"
+
+
+def test_a_version_is_found_by_its_file_whatever_its_number(
+    registry: Registry, trained: Trained
+) -> None:
+    other = registry.register(train(runs(40, seed=3)), author="me")
+    version = registry.register(trained, author="me")
+    sha256 = registry.load(version).sha256
+
+    assert registry.load(other, sha256=sha256).version == version
+    assert registry.load("99", sha256=sha256).sha256 == sha256
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        registry.load(version, sha256="0" * 64)
+
+
+def test_an_alias_on_a_deleted_version_is_not_live(
+    registry: Registry, trained: Trained, uri: str
+) -> None:
+    version = registry.register(trained, author="me")
+    MlflowClient(uri, uri).delete_model_version("gnomon", version)
+
+    assert registry.live() == []
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        registry.load(version)
 
 
 def test_lost_files_are_refused(registry: Registry, trained: Trained, tmp_path: Path) -> None:
@@ -159,7 +189,12 @@ def test_no_server_is_a_registry_that_does_not_answer(monkeypatch: pytest.Monkey
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     registry = Registry(uri="http://127.0.0.1:1", model_name="gnomon")
 
-    for ask in (registry.live, registry.versions, registry.rollback, lambda: registry.load("1")):
+    for ask in (
+        registry.live,
+        registry.versions,
+        switch(registry).rollback,
+        lambda: registry.load("1"),
+    ):
         with pytest.raises(RegistryUnavailableError):
             ask()
 
@@ -186,7 +221,9 @@ def test_another_process_that_writes_holds_nobody_up_for_good(
 ) -> None:
     version = registry.register(trained, author="me")
     promoted: list[str | None] = []
-    promoting = threading.Thread(target=lambda: promoted.append(registry.promote(version)))
+    promoting = threading.Thread(
+        target=lambda: promoted.append(switch(registry).promote(version).before)
+    )
     with closing(sqlite3.connect(tmp_path / "mlflow.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
 

@@ -70,7 +70,7 @@ def sha256_of(folder: Path) -> str:
     ],
     ids=["pickle", "signature"],
 )
-def test_it_is_refused_and_named_while_control_and_good_versions_predict(
+def test_it_is_refused_and_named_while_baselines_and_good_versions_predict(
     pipeline: Pipeline, good: str, tmp_path: Path, case: tuple[str, str, str]
 ) -> None:
     reason, form, column = case
@@ -89,7 +89,8 @@ def test_it_is_refused_and_named_while_control_and_good_versions_predict(
             pass
         assert client.flush(20.0) == 0
     eventually_sync(lambda: task in pipeline.decided(), what="its decision")
-    assert predicted_by(pipeline, task) == {("control", "0"), ("gnomon", good)}
+    rules = {("control", "0"), ("same-type", "0"), ("type", "0")}
+    assert predicted_by(pipeline, task) == rules | {("gnomon", good)}
     metric = f'gnomon_models_refused_total{{reason="{reason}"}} 1.0'
     assert metric in pipeline.get("shadow", "/metrics").body
 

@@ -30,6 +30,9 @@ FIGURES = {
     "accuracy",
     "control_accuracy",
     "within_25",
+    "brier",
+    "against",
+    "strongest",
 }
 
 
@@ -52,6 +55,8 @@ def test_the_report_has_its_fields_and_an_exact_ledger(replayed: Replayed) -> No
     }
     assert [(row["name"], row["version"]) for row in report["models"]] == [
         ("control", "0"),
+        ("same-type", "0"),
+        ("type", "0"),
         ("gnomon", "1"),
         ("gnomon", "2"),
     ]
@@ -74,7 +79,9 @@ def test_every_topic_is_written_whole(replayed: Replayed) -> None:
     }
     assert set(written) == set(TOPICS) | others
     assert {topic: written[topic] for topic in TOPICS} == TOPICS
-    assert written["shadow-predictions"] == sum(row["n"] for row in replayed.report["models"])
+    predictors = [len(decision["predictions"]) for decision in replayed.records("comparisons")]
+    assert written["shadow-predictions"] == sum(predictors)
+    assert min(predictors) == 3
 
 
 def test_figures_are_those_of_the_comparisons(replayed: Replayed) -> None:
@@ -87,13 +94,46 @@ def test_figures_are_those_of_the_comparisons(replayed: Replayed) -> None:
             for said in decision["predictions"]
             if (said["model"], said["version"]) == (row["name"], row["version"])
         ]
-        errors_s = [abs(said["duration_s"] - ended["duration_s"]) for said, ended in made]
-        assert row["n"] == len(made)
-        assert row["mae_s"] == pytest.approx(math.fsum(errors_s) / len(made), abs=1e-5)
-        right = [(said["success_probability"] >= 0.5) == ended["succeeded"] for said, ended in made]
-        assert row["accuracy"] == pytest.approx(sum(right) / len(made))
-        close = [e <= 0.25 * o["duration_s"] for e, (_, o) in zip(errors_s, made, strict=True)]
-        assert row["within_25"] == pytest.approx(sum(close) / len(made))
+        timed = [
+            (abs(said["duration_s"] - ended["duration_s"]), ended["duration_s"])
+            for said, ended in made
+            if said["duration_s"] is not None
+        ]
+        rated = [
+            (said["success_probability"], ended["succeeded"])
+            for said, ended in made
+            if said["success_probability"] is not None
+        ]
+        assert row["n"] == len(timed) == len(rated)
+        assert row["mae_s"] == pytest.approx(math.fsum(e for e, _ in timed) / len(timed), abs=1e-5)
+        right = [(p >= 0.5) == succeeded for p, succeeded in rated]
+        assert row["accuracy"] == pytest.approx(sum(right) / len(rated))
+        assert row["within_25"] == pytest.approx(sum(e <= 0.25 * s for e, s in timed) / len(timed))
+
+
+def test_versions_are_compared_with_every_baseline_and_the_strongest_is_named(
+    replayed: Replayed,
+) -> None:
+    newest = replayed.report["models"][-1]
+    tasks = [
+        (
+            {said["model"]: said["duration_s"] for said in d["predictions"]},
+            d["outcome"]["duration_s"],
+        )
+        for d in replayed.records("comparisons")
+        if newest["version"] in _versions(d)
+    ]
+
+    assert set(newest["against"]) == {"control", "same-type", "type"}
+    for name, beside in newest["against"].items():
+        both = [(said["gnomon"], said[name], y) for said, y in tasks if said[name] is not None]
+        assert beside["n"] == len(both) > 20
+        mae_s, its_s = (math.fsum(abs(row[at] - row[2]) for row in both) for at in (0, 1))
+        assert beside["mae_s"] == pytest.approx(mae_s / len(both))
+        assert beside["baseline_mae_s"] == pytest.approx(its_s / len(both))
+        assert beside["improvement"] == pytest.approx(1 - mae_s / its_s)
+    assert newest["strongest"] in newest["against"]
+    assert "strongest" in replayed.printed
 
 
 def test_a_run_is_predicted_only_by_what_finished_runs_taught(replayed: Replayed) -> None:

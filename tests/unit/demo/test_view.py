@@ -26,7 +26,13 @@ def test_the_ledger_line_shows_the_identity() -> None:
 
 
 def test_minutes_are_never_enough_for_go() -> None:
-    said = verdict([a_version("control", "0", 0.0), a_version("gnomon", "3", 0.42)])
+    said = verdict(
+        [
+            a_version("control", "0", 0.0),
+            a_version("same-type", "0", 0.5),
+            a_version("gnomon", "3", 0.42),
+        ]
+    )
 
     assert said.startswith("verdict: CONTINUE.")
     assert "Version 3 is better than control (42.0 % on 120 tasks)" in said
@@ -36,5 +42,7 @@ def test_a_worse_model_is_called_no_better() -> None:
     assert "no better than control (-10.0 %" in verdict([a_version("gnomon", "1", -0.1)])
 
 
-def test_without_a_model_control_stands() -> None:
-    assert "No model has predicted" in verdict([a_version("control", "0", 0.0)])
+def test_without_a_model_the_baselines_stand() -> None:
+    assert "No model has predicted" in verdict(
+        [a_version("control", "0", 0.0), a_version("same-type", "0", 0.5)]
+    )

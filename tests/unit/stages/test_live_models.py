@@ -1,55 +1,114 @@
-"""Live versions follow the registry, and nothing the registry does stops those already loaded."""
+"""Live versions follow the intents, else the registry; a failure of either stops no prediction."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from tests.support.polling import eventually
 
-from gnomon.errors import ModelRefusedError, RegistryUnavailableError
+from gnomon import codec
+from gnomon.errors import BrokerUnavailableError, ModelRefusedError, RegistryUnavailableError
+from gnomon.events import ModelIntent
 from gnomon.models.predictor import LoadedModel
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.live_models import Hints, LiveModels
+from gnomon.stages.live_models import LiveModels, ReadIntents
 
 NEVER_S = 3600.0
 
 
 @dataclass(frozen=True)
 class Version:
-    """All that is asked of a registered or a loaded one."""
+    """A registered version, and a loaded one."""
 
     version: str
+    sha256: str
+    aliases: tuple[str, ...] = ()
     name: str = "m"
 
 
 @dataclass
 class Registry:
-    """A registry in memory that refuses some versions and can be away."""
+    """A registry in memory: aliases by version; loading can fail by version, or altogether."""
 
-    wanted: list[str]
-    refused: set[str] = field(default_factory=set)
+    wanted: dict[str, str]
+    failures: dict[str, Exception] = field(default_factory=dict)
     away: bool = False
     loads: list[str] = field(default_factory=list)
 
     def live(self) -> Sequence[Version]:
         if self.away:
             raise RegistryUnavailableError("away")
-        return [Version(version) for version in self.wanted]
+        return [
+            Version(version, f"sha-{version}", aliases=(alias,))
+            for alias, version in self.wanted.items()
+        ]
 
-    def load(self, version: str) -> LoadedModel:
+    def load(self, version: str, *, sha256: str | None = None) -> LoadedModel:
         self.loads.append(version)
-        if version in self.refused:
-            raise ModelRefusedError("pickle", "not one of ours")
-        return cast("LoadedModel", Version(version))
+        if self.away:
+            raise RegistryUnavailableError("away")
+        if version in self.failures:
+            raise self.failures[version]
+        return cast("LoadedModel", Version(version, sha256 or f"sha-{version}"))
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record of the control topic."""
+
+    offset: int
+    key: bytes
+    value: bytes | None
+    partition: int = 0
+
+
+class Control:
+    """A control topic in memory, followed by any number of readers."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.away = False
+        self._grown = asyncio.Event()
+
+    def put(self, alias: str, version: str | None, *, model: str = "m") -> None:
+        value = None
+        if version is not None:
+            intent = ModelIntent(
+                model=model,
+                alias=alias,
+                version=version,
+                sha256=f"sha-{version}",
+                at_ms=1,
+                author="ada",
+                action="promote",
+            )
+            value = codec.encode(intent)
+        self.records.append(Record(len(self.records), f"{model}/{alias}".encode(), value))
+        self._grown.set()
+
+    async def read(self, *, follow: bool) -> AsyncIterator[Any]:
+        if self.away:
+            raise BrokerUnavailableError("away")
+        at = 0
+        while True:
+            while at < len(self.records):
+                yield self.records[at]
+                at += 1
+            if not follow:
+                return
+            self._grown.clear()
+            await self._grown.wait()
 
 
 @asynccontextmanager
 async def live_models(
-    registry: Registry, *, poll_s: float = NEVER_S, hints: Hints | None = None
+    registry: Registry, *, poll_s: float = NEVER_S, read_intents: ReadIntents | None = None
 ) -> AsyncIterator[LiveModels]:
-    models = LiveModels(registry, poll_s=poll_s, metrics=Metrics(), hints=hints)
+    models = LiveModels(
+        registry, model="m", poll_s=poll_s, metrics=Metrics(), read_intents=read_intents
+    )
     await models.start()
     try:
         yield models
@@ -62,61 +121,145 @@ def versions(models: LiveModels) -> list[str]:
 
 
 async def test_what_is_live_is_loaded_before_anything_is_predicted() -> None:
-    async with live_models(Registry(["3", "7"])) as models:
+    async with live_models(Registry({"champion": "3", "challenger": "7"})) as models:
         assert versions(models) == ["3", "7"]
 
 
-async def test_a_switch_is_followed_and_nothing_is_loaded_twice() -> None:
-    registry = Registry(["1", "2"])
+async def test_a_switch_in_the_registry_is_followed_and_nothing_is_loaded_twice() -> None:
+    registry = Registry({"champion": "1", "challenger": "2"})
     async with live_models(registry, poll_s=0.01) as models:
-        registry.wanted = ["2", "3"]
+        registry.wanted = {"champion": "2", "challenger": "3"}
 
         await eventually(lambda: versions(models) == ["2", "3"], what="version 3 is live")
 
     assert registry.loads == ["1", "2", "3"]
 
 
-async def test_a_hint_makes_it_look_at_once() -> None:
-    registry, changed = Registry(["1"]), asyncio.Event()
+async def test_an_intent_is_followed_at_once_and_against_the_registry() -> None:
+    registry, control = Registry({"champion": "1"}), Control()
+    async with live_models(registry, read_intents=control.read) as models:
+        assert versions(models) == ["1"]
 
-    async def hints() -> AsyncIterator[object]:
-        await changed.wait()
-        changed.clear()
-        yield "an intent"
-        await asyncio.Event().wait()
-
-    async with live_models(registry, hints=hints) as models:
-        registry.wanted = ["2"]
-        changed.set()
+        control.put("champion", "2")
 
         await eventually(lambda: versions(models) == ["2"], what="version 2 is live")
 
 
+async def test_intents_count_from_the_first_prediction_and_the_last_of_an_alias_wins() -> None:
+    control = Control()
+    for version in ("1", "2", "3"):
+        control.put("champion", version)
+    control.put("challenger-b", "4")
+    control.put("champion", "9", model="another")
+    control.put("previous", "2")
+    async with live_models(Registry({}), read_intents=control.read) as models:
+        assert versions(models) == ["3", "4"]
+
+
+async def test_a_tombstone_takes_an_alias_away() -> None:
+    control = Control()
+    control.put("champion", "1")
+    control.put("challenger", "2")
+    async with live_models(Registry({}), read_intents=control.read) as models:
+        control.put("challenger", None)
+
+        await eventually(lambda: versions(models) == ["1"], what="version 2 has gone")
+
+
+async def test_records_that_are_no_intents_are_passed_over() -> None:
+    control = Control()
+    control.records = [Record(0, b"m/champion", b"no intent"), Record(1, b"", None)]
+    control.put("challenger", "5")
+    async with live_models(Registry({}), read_intents=control.read) as models:
+        assert versions(models) == ["5"]
+
+
 async def test_a_refused_version_is_named_and_the_others_predict() -> None:
-    registry = Registry(["1", "2"], refused={"1"})
+    refusal = ModelRefusedError("pickle", "not one of ours")
+    registry = Registry({"champion": "1", "challenger": "2"}, failures={"1": refusal})
     async with live_models(registry) as models:
         await models.refresh()
 
         assert versions(models) == ["2"]
         assert models.status()["refused"] == {"1": "pickle: not one of ours"}
         assert registry.loads == ["1", "2"]
+        assert models.degraded() == ["version 1 is refused: pickle: not one of ours"]
 
 
-async def test_loaded_versions_outlive_the_registry() -> None:
-    registry = Registry(["1"])
+async def test_a_passing_failure_is_tried_again_while_the_last_version_predicts() -> None:
+    registry = Registry({"champion": "1"})
+    async with live_models(registry, poll_s=0.01) as models:
+        registry.failures["2"] = ModelRefusedError("files_missing", "storage is away")
+        registry.wanted = {"champion": "2"}
+        await eventually(lambda: registry.loads.count("2") > 1, what="it is tried again")
+
+        assert versions(models) == ["1"]
+        assert models.status()["waiting"] == {"2": "files_missing: storage is away"}
+
+        registry.failures.clear()
+        await eventually(lambda: versions(models) == ["2"], what="version 2 is live")
+        assert models.status()["waiting"] == {}
+
+
+async def test_a_version_wanted_again_after_its_refusal_is_tried_anew() -> None:
+    refusal = ModelRefusedError("sklearn_version", "made with another")
+    registry = Registry({"champion": "1"}, failures={"1": refusal})
+    async with live_models(registry) as models:
+        registry.wanted = {}
+        await models.refresh()
+        registry.failures.clear()
+        registry.wanted = {"champion": "1"}
+        await models.refresh()
+
+        assert versions(models) == ["1"]
+
+
+async def test_loaded_versions_outlive_the_registry_and_readiness_says_so() -> None:
+    registry = Registry({"champion": "1"})
     async with live_models(registry) as models:
         registry.away = True
 
         await models.refresh()
 
         assert versions(models) == ["1"]
+        assert models.degraded() == ["registry: away"]
 
 
-async def test_a_registry_that_is_away_at_the_start_leaves_control_alone_until_it_is_back() -> None:
-    registry = Registry(["1"], away=True)
+async def test_a_registry_that_is_away_at_the_start_leaves_baselines_alone_until_it_is_back() -> (
+    None
+):
+    registry = Registry({"champion": "1"}, away=True)
     async with live_models(registry, poll_s=0.01) as models:
         assert versions(models) == []
 
         registry.away = False
 
         await eventually(lambda: versions(models) == ["1"], what="version 1 is live")
+        assert models.degraded() == []
+
+
+async def test_a_control_topic_that_was_away_is_followed_when_it_is_back() -> None:
+    registry, control = Registry({"champion": "1"}), Control()
+    control.away = True
+    control.put("champion", "2")
+    async with live_models(registry, poll_s=0.01, read_intents=control.read) as models:
+        assert versions(models) == ["1"]
+
+        control.away = False
+
+        await eventually(lambda: versions(models) == ["2"], what="version 2 is live")
+
+
+async def test_an_intent_without_sha256_means_the_number_and_is_loaded_once() -> None:
+    control = Control()
+    intent = ModelIntent(
+        model="m", alias="champion", version="3", at_ms=1, author="ada", action="promote"
+    )
+    control.records = [Record(0, b"m/champion", codec.encode(intent))]
+    registry = Registry({})
+    async with live_models(registry, read_intents=control.read) as models:
+        await models.refresh()
+        await models.refresh()
+
+        assert versions(models) == ["3"]
+        assert registry.loads == ["3"]

@@ -27,7 +27,7 @@ class Record:
 
 
 class NoModels:
-    """Nothing is live: control alone predicts."""
+    """Nothing is live: the baselines alone predict."""
 
     live: tuple[()] = ()
 
@@ -51,7 +51,7 @@ def features(number: int) -> bytes:
 
 def a_stage(budget: int) -> ShadowStage:
     models: Any = NoModels()
-    return ShadowStage(models, metrics=Metrics(), shed_lag_records=budget)
+    return ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, shed_lag_records=budget)
 
 
 async def published(stage: ShadowStage, *, waiting: int, tasks: int) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ async def test_the_oldest_tasks_are_passed_over_and_accounted_for() -> None:
 
     assert [(f["kind"], f["task_id"]) for f in found] == [
         ("prediction_shed.v1", f"task-{n}") for n in range(7)
-    ] + [("prediction.v1", f"task-{n}") for n in (7, 8)]
+    ] + [("prediction.v1", f"task-{n}") for n in (7, 7, 7, 8, 8, 8)]
     assert found[0] == {
         "kind": "prediction_shed.v1",
         "agent_id": "agent",

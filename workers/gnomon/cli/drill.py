@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 import time
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,11 @@ from gnomon.drill.figures import RULE
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from gnomon.drill.figures import Report
+    from gnomon.drill.rollback import RollbackReport
+    from gnomon.operations.local_stack import LocalStack
 
 LEAST_SECONDS = 4.0
 ABOUT = (
@@ -24,8 +29,16 @@ ABOUT = (
 )
 
 
+ROLLBACK_ABOUT = (
+    "A broker of its own, all stages, two workers of the shadow stage, and agents that publish tasks:"
+    " the drill promotes a version and rolls it back, and reports the seconds until every partition"
+    " was predicted by the version that was wanted. Exit status 0 if both took at most 5 s and no"
+    " task was missed; else 1."
+)
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon drill isolation``."""
+    """Set up ``gnomon drill isolation`` and ``rollback``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
     isolation = actions.add_parser(
         "isolation",
@@ -39,32 +52,88 @@ def configure(parser: argparse.ArgumentParser) -> None:
     isolation.add_argument(
         "--rate", type=_rate, default=100.0, metavar="R", help="requests a second to each (100)"
     )
-    isolation.add_argument("--json", action="store_true", help="the report as one JSON object")
+    rollback = actions.add_parser(
+        "rollback",
+        help="how long a promotion and a rollback take until every worker follows",
+        description=ROLLBACK_ABOUT,
+        epilog="example: gnomon drill rollback --rate 500",
+    )
+    rollback.add_argument(
+        "--rate", type=_rate, default=200.0, metavar="R", help="tasks a second (200)"
+    )
+    for drill in (isolation, rollback):
+        drill.add_argument("--json", action="store_true", help="the report as one JSON object")
     parser.epilog = "example: gnomon drill isolation"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run it, keep its report in the data folder; 0 when passed, 1 when not.
+    """Run a drill, keep its report in the data folder; 0 when passed, 1 when not.
 
     Raises:
         DrillError: A process of the drill has ended, so that nothing can be said.
+        StackError: A worker has ended, or did not follow within a minute.
     """
-    from gnomon.operations.isolation_report import report_path  # noqa: PLC0415
-
     try:
-        report = asyncio.run(_isolation(options, settings))
+        if options.action == "rollback":
+            return _run_rollback(options, settings)
+        return _run_isolation(options, settings)
     except asyncio.CancelledError:
         return 143
+
+
+def _run_isolation(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.operations.isolation_report import report_path  # noqa: PLC0415
+
+    report = asyncio.run(_isolation(options, settings))
     place = report_path(settings.data_dir)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    _keep(place, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     _show(report, place, as_json=options.json)
     return 0 if report.passed else 1
 
 
+def _run_rollback(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.drill.rollback import encode_report  # noqa: PLC0415  only in gnomon[all]
+
+    report = asyncio.run(_rollback(options, settings))
+    place = Path(settings.data_dir) / "drills" / "rollback" / "report.json"
+    _keep(place, encode_report(report))
+    if options.json:
+        print(msgspec.json.encode(report).decode())
+    else:
+        for move, by_partition in report.switched_s.items():
+            longest = max(by_partition.values())
+            print(f"{move:<9} {longest:6.2f} s until all {len(by_partition)} partitions followed")
+        print(f"predicted {report.predicted} of {report.tasks} tasks, {report.workers} workers")
+        print(f"{'PASS' if report.passed else 'FAIL'}; written: {place}")
+    return 0 if report.passed else 1
+
+
+def _keep(place: Path, report: bytes) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(report)
+
+
 async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report":
     from gnomon.drill.isolation import Isolation, plan  # noqa: PLC0415  only in gnomon[all]
-    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
+
+    async with _own_stack(settings, shadow_workers=1) as stack:
+        planned = plan(seconds=options.seconds, rate_per_s=options.rate)
+        drill = Isolation(stack, plan=planned, progress=_say)
+        return await drill.run(at_ms=time.time_ns() // 1_000_000)
+
+
+async def _rollback(options: argparse.Namespace, settings: Settings) -> "RollbackReport":
+    from gnomon.drill.rollback import RollbackDrill  # noqa: PLC0415  only in gnomon[all]
+
+    async with _own_stack(settings, shadow_workers=2) as stack:
+        drill = RollbackDrill(stack, workers=2, rate_per_s=options.rate, progress=_say)
+        return await drill.run(at_ms=time.time_ns() // 1_000_000)
+
+
+@asynccontextmanager
+async def _own_stack(settings: Settings, *, shadow_workers: int) -> "AsyncIterator[LocalStack]":
+    """Start a broker and workers of the drill's own in a folder that is removed afterwards."""
+    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415  only in gnomon[all]
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()
@@ -72,10 +141,14 @@ async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with tempfile.TemporaryDirectory(prefix="gnomon-drill-") as folder:
         own = Settings.from_env({"GNOMON_DATA_DIR": folder, "GNOMON_LOG_LEVEL": settings.log_level})
-        async with LocalStack(own, own_broker=True, stages=STAGES, progress=_say) as stack:
-            planned = plan(seconds=options.seconds, rate_per_s=options.rate)
-            drill = Isolation(stack, plan=planned, progress=_say)
-            return await drill.run(at_ms=time.time_ns() // 1_000_000)
+        async with LocalStack(
+            own,
+            own_broker=True,
+            stages=STAGES,
+            progress=_say,
+            copies={"shadow": shadow_workers},
+        ) as stack:
+            yield stack
 
 
 def _show(report: "Report", place: Path, *, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 """``gnomon models``: which versions there are, which are live, and who moves them."""
 
 import argparse
-import json
 import re
 import sys
 from datetime import UTC, datetime
@@ -9,22 +8,23 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError
-from gnomon.events import ModelIntent
+from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.models.registry import Registry, VersionInfo
+    from gnomon.operations.switching import ModelSwitch, Moved
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon models list``, ``promote`` and ``rollback``."""
+    """Set up ``gnomon models list``, ``promote``, ``rollback`` and ``sync``."""
     parser.epilog = (
         "examples:\n"
         "  gnomon models list\n"
         "  gnomon models promote 7\n"
         "  gnomon models promote 8 --alias challenger-b\n"
-        "  gnomon models rollback"
+        "  gnomon models rollback\n"
+        "  gnomon models sync"
     )
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     listing = actions.add_parser("list", help="every version, newest first")
@@ -38,11 +38,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="champion, challenger or challenger-NAME (champion)",
     )
     back = actions.add_parser("rollback", help="make the previous champion champion again")
+    syncing = actions.add_parser("sync", help="make the registry's aliases what the intents say")
+    syncing.set_defaults(offline=False)
+    syncing.add_argument("--json", action="store_true", help="one JSON object a line")
     for moving in (promoting, back):
         moving.add_argument(
             "--offline",
             action="store_true",
-            help="move the alias without telling the control topic; workers find it by polling",
+            help="move the registry's alias alone; workers follow it only where the control topic"
+            " has no intent for the alias",
         )
         moving.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -72,9 +76,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
     if options.action == "list":
         return _list(registry, as_json=options.json)
-    if options.action == "promote":
-        return _promote(registry, options, settings)
-    return _rollback(registry, options, settings)
+    if options.action == "sync":
+        return _sync(registry, options, settings)
+    return _move(registry, options, settings)
 
 
 def _list(registry: "Registry", *, as_json: bool) -> int:
@@ -107,54 +111,42 @@ def _figure(value: float | None, form: str) -> str:
     return "-" if value is None else form.format(value)
 
 
-def _promote(registry: "Registry", options: argparse.Namespace, settings: Settings) -> int:
-    registry.load(options.version)  # before anybody is told of a version that may not be used
-    told = _tell(settings, options, alias=options.alias, version=options.version)
-    before = registry.promote(options.version, alias=options.alias)
-    return _moved(options, alias=options.alias, version=options.version, before=before, told=told)
+def _switch(registry: "Registry", options: argparse.Namespace, settings: Settings) -> "ModelSwitch":
+    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
+    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
+
+    log = None if options.offline else ControlTopic(settings)
+    return ModelSwitch(registry, log, author=author(), now_ms=now_ms)
 
 
-def _rollback(registry: "Registry", options: argparse.Namespace, settings: Settings) -> int:
-    aliases = registry.aliases()
-    version = aliases.get("previous")
-    if version is None:
-        raise ConfigurationError(f"{registry.name} has no previous champion to roll back to")
-    told = _tell(settings, options, alias="champion", version=version)
-    version = registry.rollback()
-    before = aliases.get("champion")
-    return _moved(options, alias="champion", version=version, before=before, told=told)
-
-
-def _tell(settings: Settings, options: argparse.Namespace, *, alias: str, version: str) -> bool:
-    """Write the intent, unless this is offline; whether it was written."""
-    if options.offline:
-        return False
-    from gnomon.cli import intents  # noqa: PLC0415
-
-    intent = ModelIntent(
-        model=settings.model_name,
-        alias=alias,
-        version=version,
-        at_ms=intents.now_ms(),
-        author=intents.author(),
-        action=options.action,
-    )
+def _move(registry: "Registry", options: argparse.Namespace, settings: Settings) -> int:
+    switch = _switch(registry, options, settings)
     try:
-        intents.publish(intent, settings)
+        if options.action == "promote":
+            moved = switch.promote(options.version, alias=options.alias)
+        else:
+            moved = switch.rollback()
     except BrokerUnavailableError as error:
         raise BrokerUnavailableError(
             f"nothing was moved: {error}. With --offline the alias alone is moved"
         ) from error
-    return True
-
-
-def _moved(
-    options: argparse.Namespace, *, alias: str, version: str, before: str | None, told: bool
-) -> int:
-    if options.json:
-        print(json.dumps({"alias": alias, "version": version, "before": before, "told": told}))
-        return 0
-    came = f" (was {before})" if before is not None else ""
-    how = "" if told else "; the control topic was not told"
-    print(f"{alias} is version {version}{came}{how}")
+    _show(moved, as_json=options.json)
     return 0
+
+
+def _sync(registry: "Registry", options: argparse.Namespace, settings: Settings) -> int:
+    moved = _switch(registry, options, settings).sync()
+    for each in moved:
+        _show(each, as_json=options.json)
+    if not moved and not options.json:
+        print("the registry's aliases are what the intents say")
+    return 0
+
+
+def _show(moved: "Moved", *, as_json: bool) -> None:
+    if as_json:
+        print(msgspec.json.encode(moved).decode())
+        return
+    came = f" (was {moved.before})" if moved.before is not None else ""
+    how = "" if moved.told else "; the control topic was not told"
+    print(f"{moved.alias} is version {moved.version}{came}{how}")

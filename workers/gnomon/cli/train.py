@@ -9,13 +9,13 @@ import msgspec
 
 from gnomon.cli.models import live_alias
 from gnomon.errors import BrokerUnavailableError
-from gnomon.events import ModelIntent
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.models.train import Trained
 
-LEARNERS = ("boosted", "forest")
+LEARNERS = ("mix", "pool", "boosted", "forest", "linear", "xgboost")
+DEFAULT_LEARNER = "mix"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="challenger",
         help="what the new version becomes: challenger, challenger-NAME or champion (challenger)",
     )
-    parser.add_argument("--learner", choices=LEARNERS, default="boosted", help="(boosted)")
+    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.epilog = "example: gnomon train --alias challenger-b --learner forest"
 
@@ -45,15 +45,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ConfigurationError: There is no store, no key for it, or too few decisions.
         RegistryUnavailableError: The registry does not answer.
     """
-    from gnomon.cli import intents  # noqa: PLC0415
     from gnomon.models.learners import LEARNERS as learners  # noqa: N811, PLC0415
     from gnomon.models.registry import Registry  # noqa: PLC0415
     from gnomon.models.train import train  # noqa: PLC0415
+    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
+    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
     from gnomon.operations.training import Trainer  # noqa: PLC0415
 
-    author = intents.author()
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
-    trainer = Trainer(settings, author=author)
+    trainer = Trainer(settings, author=author())
     try:
         opened = trainer.open_all()
     finally:
@@ -63,20 +63,18 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         learner=learners[options.learner](),
         min_decisions=options.min_decisions,
     )
-    version = registry.register(trained, alias=None, author=author)
-    intent = ModelIntent(
-        model=settings.model_name,
-        alias=options.alias,
-        version=version,
-        at_ms=intents.now_ms(),
-        author=author,
-        action="register",
-    )
+    version = registry.register(trained, alias=None, author=author())
     try:
-        intents.publish(intent, settings)
+        switch = ModelSwitch(registry, ControlTopic(settings), author=author(), now_ms=now_ms)
+        switch.promote(version, alias=options.alias, action="register")
     except BrokerUnavailableError as error:
-        print(f"gnomon train: workers find the version by polling ({error})", file=sys.stderr)
-    registry.promote(version, alias=options.alias)
+        print(
+            f"gnomon train: {error}. The registry's alias alone is moved; when a broker answers:"
+            f" gnomon models promote {version} --alias {options.alias}",
+            file=sys.stderr,
+        )
+        offline = ModelSwitch(registry, None, author=author(), now_ms=now_ms)
+        offline.promote(version, alias=options.alias, action="register")
     unreadable = opened.unreadable.total()
     if options.json:
         print(json.dumps(_as_dict(trained, version, options.alias, unreadable)))

@@ -4,9 +4,14 @@ from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.identity import decision_id
 from gnomon.comparison.merge import merge_ledgers, merge_metrics, metrics_of
 from gnomon.comparison.snapshot import restore, snapshot
+from gnomon.comparison.sources import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
 from gnomon.comparison.state import ComparisonState, fold
 
 __all__ = [
+    "BASELINES",
+    "CONTROL_MODEL",
+    "SAME_TYPE_MODEL",
+    "TYPE_MODEL",
     "ComparisonConfig",
     "ComparisonState",
     "decision_id",

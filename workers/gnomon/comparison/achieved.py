@@ -1,13 +1,13 @@
-"""What model versions achieved beside control on the same tasks, for reports and people."""
+"""What model versions achieved beside the baselines on the same tasks, for reports and people."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
+from gnomon.comparison.against import Against, against_baselines
 from gnomon.comparison.merge import metrics_of
+from gnomon.comparison.sources import BASELINES
 from gnomon.events import Comparison, ModelMetrics
-
-CONTROL = "control"
 
 
 class Achieved(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +15,9 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
 
     ``improvement`` is ``1 - mae_s / control_mae_s`` over the tasks both predicted; ``accuracy``
     is the share of tasks whose success was on the predicted side of one half; ``within_25`` the
-    share of durations predicted to within a quarter.
+    share of durations predicted to within a quarter; ``brier`` the mean squared error of the
+    probability. ``against`` has the figures beside each baseline by its name, where the tasks
+    themselves are known, and ``strongest`` the one that is hardest to beat.
     """
 
     name: str
@@ -27,10 +29,25 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
     accuracy: float | None
     control_accuracy: float | None
     within_25: float | None
+    brier: float | None = None
+    against: dict[str, Against] = {}
+    strongest: str | None = None
+
+    @property
+    def headline(self) -> Against | None:
+        """The figures beside the strongest baseline."""
+        return None if self.strongest is None else self.against.get(self.strongest)
 
 
-def achieved(metrics: ModelMetrics) -> Achieved:
-    """The part of ``metrics`` that a report shows."""
+_NEWEST = "newest"
+
+
+def achieved(
+    metrics: ModelMetrics,
+    against: Mapping[str, Against] | None = None,
+    strongest: str | None = None,
+) -> Achieved:
+    """The part of ``metrics`` that a report shows, with the figures beside the baselines."""
     return Achieved(
         name=metrics.model,
         version=metrics.version,
@@ -41,15 +58,18 @@ def achieved(metrics: ModelMetrics) -> Achieved:
         accuracy=metrics.accuracy,
         control_accuracy=metrics.control_accuracy,
         within_25=metrics.within_25,
+        brier=metrics.brier,
+        against=dict(against or {}),
+        strongest=strongest,
     )
 
 
 def by_version(decisions: Sequence[Comparison]) -> list[Achieved]:
-    """Figures of every version that predicted any of ``decisions``; control first."""
+    """Figures of every version that predicted any of ``decisions``; baselines first."""
     versions = {(p.model, p.version) for d in decisions for p in d.predictions}
     return [
-        achieved(metrics_of(decisions, model=model, version=version))
-        for model, version in sorted(versions, key=_order)
+        _of(decisions, model=model, version=version)
+        for model, version in sorted(versions, key=order)
     ]
 
 
@@ -57,28 +77,42 @@ def of_newest(decisions: Iterable[Comparison], *, name: str) -> Achieved:
     """Figures, under ``name``, of whatever model version was newest at each task."""
     relabelled = []
     for decision in decisions:
-        models = [p for p in decision.predictions if p.model != CONTROL]
-        kept = [p for p in decision.predictions if p.model == CONTROL]
+        models = [p for p in decision.predictions if p.model not in BASELINES]
+        kept = [p for p in decision.predictions if p.model in BASELINES]
         if models:
             newest = max(models, key=lambda p: _number(p.version))
-            kept.append(msgspec.structs.replace(newest, model=name, version="newest"))
+            kept.append(msgspec.structs.replace(newest, model=name, version=_NEWEST))
         relabelled.append(msgspec.structs.replace(decision, predictions=kept))
-    return achieved(metrics_of(relabelled, model=name, version="newest"))
+    return _of(relabelled, model=name, version=_NEWEST)
 
 
-def _order(version: tuple[str, str]) -> tuple[bool, str, tuple[int, str]]:
-    return version[0] != CONTROL, version[0], _number(version[1])
+def _of(decisions: Sequence[Comparison], *, model: str, version: str) -> Achieved:
+    metrics = metrics_of(decisions, model=model, version=version)
+    return achieved(metrics, *against_baselines(decisions, model=model, version=version))
+
+
+def order(version: tuple[str, str]) -> tuple[int, str, tuple[int, str]]:
+    """Sorts names and versions: the baselines in their order, then models by name and number."""
+    name = version[0]
+    first = BASELINES.index(name) if name in BASELINES else len(BASELINES)
+    return first, name, _number(version[1])
 
 
 def _number(version: str) -> tuple[int, str]:
     return (int(version), "") if version.isdigit() else (0, version)
 
 
-_HEAD = ("model", "version", "n", "MAE s", "control s", "better by", "accuracy", "control", "±25 %")
+_HEAD = (
+    *("model", "version", "n", "MAE s", "control s", "better by", "accuracy", "control", "±25 %"),
+    *("strongest", "its s", "better by", "Brier by"),
+)
 
 
 def table(rows: Iterable[Achieved]) -> str:
-    """One line a version, columns aligned; ``-`` where there is no figure."""
+    """One line a version, columns aligned; ``-`` where there is no figure.
+
+    Each is shown beside control and beside the strongest baseline, which is named.
+    """
     cells = [_HEAD, *(_cells(row) for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
     return "\n".join(
@@ -101,6 +135,19 @@ def _cells(row: Achieved) -> tuple[str, ...]:
         _percent(row.accuracy),
         _percent(row.control_accuracy),
         _percent(row.within_25),
+        *_beside_strongest(row),
+    )
+
+
+def _beside_strongest(row: Achieved) -> tuple[str, ...]:
+    found = row.headline
+    if row.strongest is None or found is None:
+        return ("-", "-", "-", "-")
+    return (
+        row.strongest,
+        _seconds(found.baseline_mae_s),
+        _percent(found.improvement),
+        _percent(found.brier_improvement),
     )
 
 

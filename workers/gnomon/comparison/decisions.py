@@ -10,7 +10,7 @@ import msgspec
 
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.sources import Sources
-from gnomon.events import Outcome
+from gnomon.events import Outcome, Parts
 
 Key = tuple[str, str, int]
 """Agent, task and start time: of the starts that are accepted, no two have the same."""
@@ -25,6 +25,7 @@ class Predicted(msgspec.Struct, array_like=True, gc=False, frozen=True):
     source: int
     duration_s: float | None
     success_probability: float | None
+    parts: Parts | None = None
 
 
 class Decision(msgspec.Struct, array_like=True, gc=False):

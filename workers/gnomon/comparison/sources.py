@@ -1,8 +1,14 @@
 """Who predicts: each model version once, so that a prediction need only say its number."""
 
+from typing import Final
+
 from gnomon.events import Prediction
 
-CONTROL_MODEL = "control"
+CONTROL_MODEL: Final = "control"
+SAME_TYPE_MODEL: Final = "same-type"
+TYPE_MODEL: Final = "type"
+BASELINES: Final = (CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL)
+"""Names of the simple rules that predict every task beside the models."""
 
 Source = tuple[str, str, str | None]
 """Model, version and the digest of its file."""

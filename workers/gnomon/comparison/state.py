@@ -112,6 +112,7 @@ def _fold_prediction(decisions: Decisions, record: SourceRecord, outputs: Output
         decisions.sources.number(prediction),
         prediction.duration_s,
         prediction.success_probability,
+        prediction.parts or None,
     )
     decisions.add_prediction(key, predicted, prediction.predictors)
 

@@ -77,7 +77,7 @@ def add_task(
     duration_s, predicted_s = outcome.duration_s, predicted.duration_s
     if duration_s is not None and predicted_s is not None:
         error = _error_us(duration_s, predicted_s)
-        bucket = _bucket_of(error)
+        bucket = bucket_of(error)
         histogram[bucket] = histogram.get(bucket, 0) + 1
         row[N] += 1
         row[ERROR] += error
@@ -123,9 +123,9 @@ def median_error_s(histogram: Histogram) -> float | None:
     for bucket in sorted(histogram):
         below += histogram[bucket]
         if first is None and below > low:
-            first = _middle_s(bucket)
+            first = middle_s(bucket)
         if first is not None and below > high:
-            return (first + _middle_s(bucket)) / 2
+            return (first + middle_s(bucket)) / 2
     return first
 
 
@@ -178,7 +178,8 @@ def row_of(record: ModelMetrics) -> Row:
     return [getattr(record, field) for field in FIELDS]
 
 
-def _middle_s(bucket: int) -> float:
+def middle_s(bucket: int) -> float:
+    """Return the geometric middle of a bucket in seconds; 0 for the smallest."""
     return 0.0 if bucket <= SMALLEST_BUCKET else float(RATIO ** (bucket - 0.5))
 
 
@@ -192,7 +193,7 @@ def _error_us(duration_s: float, predicted_s: float) -> int:
     return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
 
 
-def _bucket_of(absolute_error_us: int) -> int:
+def bucket_of(absolute_error_us: int) -> int:
     """The histogram's bucket of an error."""
     if absolute_error_us < SMALLEST_US:
         return SMALLEST_BUCKET

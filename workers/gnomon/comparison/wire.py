@@ -72,6 +72,7 @@ def comparison_json(
                 duration_s=predicted.duration_s,
                 success_probability=predicted.success_probability,
                 sha256=sha256,
+                parts=predicted.parts or {},
             )
         )
     return _encode(

@@ -15,6 +15,7 @@ from gnomon.topics import (
     DEAD_LETTERS,
     DECISIONS,
     DEFAULT_PARTITIONS,
+    MODEL_SWITCHES,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
     TASK_FEATURES,
@@ -65,7 +66,7 @@ PARTICIPANTS: Final = (
         name="shadow",
         about="Lets every live model version predict each task as it starts.",
         receives=(TASK_FEATURES,),
-        sends=(SHADOW_PREDICTIONS, DEAD_LETTERS),
+        sends=(SHADOW_PREDICTIONS, MODEL_SWITCHES, DEAD_LETTERS),
     ),
     Participant(
         name="comparison",

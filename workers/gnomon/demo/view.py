@@ -6,6 +6,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from gnomon.comparison import BASELINES
 from gnomon.comparison.achieved import Achieved
 from gnomon.demo.watch import Picture
 from gnomon.events import Ledger
@@ -24,12 +25,11 @@ def live(picture: Picture, *, left_s: float, step: str) -> RenderableType:
 
 def line(picture: Picture, *, left_s: float, step: str) -> str:
     """The same in one line."""
-    best = picture.models[-1] if len(picture.models) > 1 else None
-    said = (
-        f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
-        if best is not None
-        else "control only"
-    )
+    models = [row for row in picture.models if row.name not in BASELINES]
+    said = "baselines only"
+    if models:
+        best = models[-1]
+        said = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
     return (
         f"{left_s:>4.0f} s left  {picture.events_per_s:>4.0f} events/s"
         f"  lag {sum(picture.lag.values())}  matched {picture.ledger.matched}  {said}  {step}"
@@ -78,9 +78,9 @@ def percent(value: float | None) -> str:
 
 def verdict(models: Sequence[Achieved]) -> str:
     """What the figures say, and what they cannot say yet."""
-    tried = [m for m in models if m.name != "control" and m.improvement is not None]
+    tried = [m for m in models if m.name not in BASELINES and m.improvement is not None]
     if not tried:
-        return "verdict: CONTINUE. No model has predicted yet; control stands."
+        return "verdict: CONTINUE. No model has predicted yet; the baselines stand."
     newest = tried[-1]
     side = "better" if (newest.improvement or 0) > 0 else "no better"
     return (

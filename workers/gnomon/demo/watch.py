@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
-from gnomon.comparison.achieved import Achieved, achieved
+from gnomon.comparison.achieved import Achieved, achieved, order
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
@@ -56,7 +56,7 @@ class Watch:
             achieved(metrics)
             for metrics in sorted(
                 merge_metrics(self._metrics.values()),
-                key=lambda m: (m.model != "control", m.model, m.version.zfill(6)),
+                key=lambda m: order((m.model, m.version)),
             )
         ]
         return self._picture

@@ -16,6 +16,7 @@ from gnomon.events.decisions import (
     Comparison,
     ModelPrediction,
     Outcome,
+    Parts,
     Prediction,
     PredictionEvent,
     PredictionShed,
@@ -46,6 +47,8 @@ from gnomon.events.kinds import (
 )
 from gnomon.events.models import (
     ModelIntent,
+    ModelSwitched,
+    SwitchedModel,
 )
 from gnomon.events.tasks import (
     TaskCancelled,
@@ -67,6 +70,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelMetrics,
     SealedDecision,
     ModelIntent,
+    ModelSwitched,
     ClientStats,
     ClientSeen,
 )
@@ -91,7 +95,9 @@ __all__ = [
     "ModelIntent",
     "ModelMetrics",
     "ModelPrediction",
+    "ModelSwitched",
     "Outcome",
+    "Parts",
     "Prediction",
     "PredictionEvent",
     "PredictionShed",
@@ -100,6 +106,7 @@ __all__ = [
     "Seconds",
     "Sequence",
     "Share",
+    "SwitchedModel",
     "TaskCancelled",
     "TaskEvent",
     "TaskFeatures",

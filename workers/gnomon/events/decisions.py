@@ -7,6 +7,16 @@ import msgspec
 from gnomon.events.features import Completeness, FeatureVector
 from gnomon.events.kinds import ContextValue, Count, EpochMs, Seconds, Share
 
+Parts = dict[
+    str,
+    Annotated[
+        list[Annotated[float, msgspec.Meta(ge=0.0)] | None],
+        msgspec.Meta(min_length=2, max_length=2),
+    ],
+]
+"""What each part of a model that mixes others predicted, by the part's name: seconds, then the
+probability of success; ``None`` for nothing."""
+
 
 class Prediction(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="prediction.v1"
@@ -14,7 +24,10 @@ class Prediction(
     """One prediction of one model version for one task, made as the task started.
 
     ``predictors`` is how many predictions the task has in all, so that a reader knows when it
-    has seen the last. ``model`` is ``control`` for the estimate to beat, with version ``0``.
+    has seen the last. ``model`` is ``control``, ``same-type`` or ``type`` for the baselines, with
+    version ``0``; what a baseline does not know is ``None``. The ``sha256`` of ``type`` is that of
+    the model file that its table comes from. ``parts`` is what a model that mixes others was made
+    of, ``[duration_s, success_probability]`` by the part's name.
     """
 
     agent_id: str
@@ -26,6 +39,7 @@ class Prediction(
     duration_s: Seconds | None = None
     success_probability: Share | None = None
     sha256: str | None = None
+    parts: Parts = {}
 
 
 class PredictionShed(
@@ -49,6 +63,7 @@ class ModelPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     duration_s: Seconds | None = None
     success_probability: Share | None = None
     sha256: str | None = None
+    parts: Parts = {}
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

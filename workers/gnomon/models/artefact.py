@@ -16,14 +16,21 @@ import yaml
 
 from gnomon.errors import ModelRefusedError
 from gnomon.events import Completeness, FeatureVector, TaskFeatures
-from gnomon.models.estimator import DURATION, SUCCESS
 from gnomon.models.predictor import LoadedModel
+from gnomon.models.protocols import DURATION, SUCCESS
 from gnomon.models.table import CONTEXT, Column, Kind, kind_of
 
 TRUSTED: Final = frozenset(
     {
         "gnomon.models.estimator.Categories",
         "gnomon.models.estimator.TaskModel",
+        "gnomon.models.mix.Mix",
+        "gnomon.models.names.Names",
+        "gnomon.models.pool.Pool",
+        "gnomon.models.type_table.TypeTable",
+        "gnomon.models.xgboosted.Booster",
+        # skops reads it from the header of an empty array, with pickle forbidden.
+        "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }

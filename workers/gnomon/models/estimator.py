@@ -5,7 +5,7 @@ arrays, strings and scikit-learn models, so that skops can store it without pick
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol, Self
 
 import numpy as np
@@ -13,9 +13,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gnomon.models import forests
-
-DURATION: Final = "duration_s"
-SUCCESS: Final = "success_probability"
+from gnomon.models.columnwise import Columnwise, strings_of
+from gnomon.models.protocols import Columns
+from gnomon.models.type_table import TypeTable
 
 _SMOOTHING: Final = 5.0
 """A category's mean counts its own rows plus this many of the overall mean."""
@@ -75,7 +75,7 @@ class Categories:
         return {"names_": self.names_, "means_": self.means_}
 
 
-class TaskModel:
+class TaskModel(Columnwise):
     """Predicts how long a task takes and whether it succeeds.
 
     Durations are learnt as logarithms, so that long tasks do not drown the short.
@@ -84,15 +84,25 @@ class TaskModel:
         duration: Not fitted.
         success: Not fitted; a classifier with ``predict_proba``.
         seed: Of the folds.
+        logarithmic: Whether the models are given the ``arcsinh`` of numbers, which is nearly their
+            logarithm where they are large; trees need no such thing.
 
     Attributes:
         doubles_: Input columns taken as they are; those that were always missing are left out.
         strings_: Input columns taken by their means.
         success_: ``None`` where all runs, or none, had succeeded; then ``rate_`` is predicted.
+        longest_: ``log1p`` of the longest duration that is predicted: ten times that of any run.
+        type_table_: For the baseline ``type``.
     """
 
-    def __init__(self, duration: Model, success: Any, *, seed: int = 0) -> None:
+    logarithmic = False
+    longest_ = np.inf
+
+    def __init__(
+        self, duration: Model, success: Any, *, seed: int = 0, logarithmic: bool = False
+    ) -> None:
         self.duration_, self.success_, self.seed = duration, success, seed
+        self.logarithmic = logarithmic
         self.rate_ = 0.5
 
     def fit(
@@ -108,11 +118,13 @@ class TaskModel:
         self.doubles_ = [name for name in doubles if doubles[name].notna().any()]
         logs = np.log1p(durations)
         targets = np.column_stack([logs, successes])
-        strings = {name: _strings(frame, name) for name in self.strings_}
+        strings = {name: strings_of(frame, name) for name in self.strings_}
         self.categories_ = [Categories().fit(strings[name], targets) for name in self.strings_]
         means = [self._held_out_means(strings[name], targets) for name in self.strings_]
-        rows = np.hstack([frame[self.doubles_].to_numpy(np.float64), *means])
+        rows = np.hstack([self._numbers(frame, len(frame)), *means])
         self.duration_.fit(rows, logs)
+        self.longest_ = float(np.log1p(10.0 * durations.max()))
+        self.type_table_ = TypeTable().fit(strings.get("task_type", []), durations, successes)
         self.rate_ = float(successes.mean())
         if 0.0 < self.rate_ < 1.0:
             self.success_.fit(rows, successes)
@@ -120,37 +132,28 @@ class TaskModel:
             self.success_ = None
         return self
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Columns ``duration_s`` and ``success_probability``, one row for each of ``frame``."""
-        columns: dict[str, Any] = {name: _strings(frame, name) for name in self.strings_}
-        columns |= {name: frame[name].to_numpy(np.float64) for name in self.doubles_}
-        return pd.DataFrame(self.predict_columns(columns, len(frame)), columns=[DURATION, SUCCESS])
-
-    def predict_columns(self, columns: Mapping[str, Any], count: int) -> NDArray[np.float64]:
-        """``predict`` without a frame, which takes longer to make than a small batch to predict.
-
-        Args:
-            columns: As ``table.columns_of`` gives them: numbers, or strings and ``None``.
-            count: Their length.
-
-        Returns:
-            Shape ``(count, 2)``.
-        """
-        rows = np.empty((count, len(self.doubles_)))
-        for index, name in enumerate(self.doubles_):
-            rows[:, index] = columns[name]
+    def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
+        """Seconds and probability of success, shape ``(count, 2)``."""
         means = [
             categories.transform(columns[name])
             for name, categories in zip(self.strings_, self.categories_, strict=True)
         ]
-        rows = np.hstack([rows, *means])
+        rows = np.hstack([self._numbers(columns, count), *means])
         predicted = np.empty((count, 2))
-        predicted[:, 0] = np.maximum(np.expm1(forests.regression(self.duration_, rows)), 0.0)
+        logs = np.minimum(forests.regression(self.duration_, rows), self.longest_)
+        predicted[:, 0] = np.maximum(np.expm1(logs), 0.0)
         if self.success_ is None:
             predicted[:, 1] = self.rate_
         else:
             predicted[:, 1] = forests.probability(self.success_, rows)
         return predicted
+
+    def _numbers(self, columns: Any, count: int) -> NDArray[np.float64]:
+        """The columns that are numbers, shape ``(count, len(doubles_))``."""
+        rows = np.empty((count, len(self.doubles_)))
+        for index, name in enumerate(self.doubles_):
+            rows[:, index] = columns[name]
+        return np.arcsinh(rows) if self.logarithmic else rows
 
     def _held_out_means(
         self, strings: list[Any], targets: NDArray[np.float64]
@@ -164,8 +167,3 @@ class TaskModel:
                 rest = Categories().fit(text[~inside].tolist(), targets[~inside])
                 means[inside] = rest.transform(text[inside])
         return means
-
-
-def _strings(frame: pd.DataFrame, name: str) -> list[Any]:
-    """A column's strings; what is missing is something that no category is called."""
-    return [s if isinstance(s, str) else None for s in frame[name].tolist()]

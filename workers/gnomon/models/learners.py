@@ -1,92 +1,23 @@
-"""Ways to learn: each gives a ``TaskModel`` with other models inside. One thread, one seed."""
+"""Every way to learn, by name."""
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
+from gnomon.models.linear import Linear
+from gnomon.models.mix import MixLearner
+from gnomon.models.pool import PoolLearner
+from gnomon.models.protocols import Learner
+from gnomon.models.trees import Boosted, Forest
+from gnomon.models.xgboosted import XGBoost
 
-from gnomon.models.estimator import TaskModel
+DEFAULT: Final = "mix"
 
-
-class Estimator(Protocol):
-    """What is registered: takes a frame of ``table``'s columns, gives a frame of predictions."""
-
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """One row for each of ``frame``: ``duration_s``, ``success_probability``, or one of them."""
-
-
-class Learner(Protocol):
-    """Makes an estimator from finished runs."""
-
-    @property
-    def name(self) -> str:
-        """Noted beside the registered version."""
-
-    def fit(
-        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
-    ) -> Estimator:
-        """Learn from one row a run; the same rows always give the same estimator."""
-
-
-class Boosted:
-    """Gradient boosting. Durations by least absolute error, which is what is judged."""
-
-    name: Final = "boosted"
-
-    def __init__(self, *, seed: int = 0) -> None:
-        self._seed = seed
-
-    def fit(
-        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
-    ) -> TaskModel:
-        """About 0.4 s for 2,700 rows; a call costs 2 ms and 5 µs a row."""
-        duration = HistGradientBoostingRegressor(
-            loss="absolute_error",
-            learning_rate=0.06,
-            max_iter=120,
-            max_leaf_nodes=15,
-            min_samples_leaf=5,
-            early_stopping=False,
-            random_state=self._seed,
-        )
-        success = HistGradientBoostingClassifier(
-            learning_rate=0.06,
-            max_iter=60,
-            max_leaf_nodes=8,
-            min_samples_leaf=10,
-            max_features=0.5,
-            l2_regularization=5.0,
-            early_stopping=False,
-            random_state=self._seed,
-        )
-        return TaskModel(duration, success, seed=self._seed).fit(frame, durations, successes)
-
-
-class Forest:
-    """Random forests: little to go wrong in."""
-
-    name: Final = "forest"
-
-    def __init__(self, *, seed: int = 0) -> None:
-        self._seed = seed
-
-    def fit(
-        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
-    ) -> TaskModel:
-        """About 0.8 s for 2,700 rows; a call costs 2 ms and 6 µs a row."""
-        of = {"n_estimators": 50, "min_samples_leaf": 3, "max_features": 0.5, "n_jobs": 1}
-        duration = RandomForestRegressor(**of, random_state=self._seed)
-        success = RandomForestClassifier(**of, random_state=self._seed)
-        return TaskModel(duration, success, seed=self._seed).fit(frame, durations, successes)
-
-
-LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {"boosted": Boosted, "forest": Forest}
+LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
+    "mix": MixLearner,
+    "pool": PoolLearner,
+    "boosted": Boosted,
+    "forest": Forest,
+    "linear": Linear,
+    "xgboost": XGBoost,
+}
 """By the name that is noted beside a version."""

@@ -1,17 +1,54 @@
 """A registered version in memory: started tasks in, predictions in the same order out."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.models.estimator import DURATION, SUCCESS, TaskModel
-from gnomon.models.learners import Estimator
+from gnomon.events import Parts
+from gnomon.models.baselines import Predicted
+from gnomon.models.protocols import (
+    DURATION,
+    SUCCESS,
+    Estimator,
+    HasTypeTable,
+    PredictsColumns,
+    PredictsParts,
+    PredictsQuantiles,
+)
 from gnomon.models.table import Column, Task, columns_of, to_frame
 from gnomon.models.threads import stay_in_this_thread
 
-Predicted = tuple[float | None, float | None]
+
+class Predictions(NamedTuple):
+    """What a model predicted of a batch, and what its parts did.
+
+    Attributes:
+        figures: Seconds and probability of success of each task, in the order of the tasks.
+        parts: The same of each part by its name, for each task; ``None`` for a model without parts.
+    """
+
+    figures: list[Predicted]
+    parts: list[Parts] | None = None
+
+
+def parts_of_tasks(parts: Mapping[str, NDArray[np.float64]]) -> list[Parts]:
+    """By task and name, from arrays of shape ``(n, 2)`` by name; five digits are enough.
+
+    What is no number is ``None``.
+    """
+    names = list(parts)
+    by_task = zip(*(values.tolist() for values in parts.values()), strict=True)
+    return [
+        {name: [_rounded(x) for x in of_part] for name, of_part in zip(names, of_task, strict=True)}
+        for of_task in by_task
+    ]
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None
 
 
 class LoadedModel:
@@ -24,6 +61,9 @@ class LoadedModel:
         estimator: Its ``predict`` takes a frame of ``inputs``, gives one column an output.
         inputs: The columns it was trained on.
         outputs: ``duration_s``, ``success_probability`` or both, in the order of its columns.
+
+    Attributes:
+        type_table: What all agents' runs of each type came to; ``None`` if the model has none.
     """
 
     def __init__(
@@ -38,7 +78,17 @@ class LoadedModel:
     ) -> None:
         self.name, self.version, self.sha256 = name, version, sha256
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self.type_table = estimator.type_table_ if isinstance(estimator, HasTypeTable) else None
         self._estimator = estimator
+        # Asked once: to look for a protocol's methods takes as long as a small part of a call.
+        columnwise = self.outputs == (DURATION, SUCCESS)
+        self._by_columns = (
+            estimator if columnwise and isinstance(estimator, PredictsColumns) else None
+        )
+        self._by_parts = estimator if columnwise and isinstance(estimator, PredictsParts) else None
+        self._by_quantiles = (
+            estimator if columnwise and isinstance(estimator, PredictsQuantiles) else None
+        )
 
     def __repr__(self) -> str:
         return f"LoadedModel(name={self.name!r}, version={self.version!r})"
@@ -52,23 +102,61 @@ class LoadedModel:
         Raises:
             ValueError: The model did not give one row a task and one column an output.
         """
+        return self.predict_with_parts(tasks).figures
+
+    def predict_with_parts(self, tasks: Sequence[Task]) -> Predictions:
+        """What ``predict`` gives, and what each part of a model that mixes others predicted.
+
+        Raises:
+            ValueError: As ``predict``.
+        """
         if not tasks:
-            return []
+            return Predictions([])
         stay_in_this_thread()
-        values = self._values(tasks)
+        if self._by_parts is not None:
+            columns = columns_of(tasks, self.inputs)
+            values, parts = self._by_parts.predict_parts(columns, len(tasks))
+            return Predictions(self._figures(values, len(tasks)), parts_of_tasks(parts))
+        return Predictions(self._figures(self._values(tasks), len(tasks)))
+
+    def quantiles(
+        self,
+        tasks: Sequence[Task],
+        levels: Sequence[float],
+        *,
+        figures: Sequence[Predicted] | None = None,
+    ) -> NDArray[np.float64] | None:
+        """Quantiles of each task's duration in seconds, shape ``(len(tasks), len(levels))``.
+
+        ``figures`` is what the model has predicted of the tasks, which saves doing it again.
+        ``None`` where the model cannot tell how far durations spread; ``nan`` where it predicted no
+        duration.
+        """
+        if self._by_quantiles is None:
+            return None
+        stay_in_this_thread()
+        durations = None
+        if figures is not None:
+            durations = np.array([duration_s for duration_s, _ in figures], dtype=np.float64)
+        columns = columns_of(tasks, self.inputs)
+        return self._by_quantiles.predict_quantiles(
+            columns, len(tasks), levels, durations=durations
+        )
+
+    def _figures(self, values: NDArray[np.float64], count: int) -> list[Predicted]:
         if values.ndim == 1:
             values = values[:, None]
-        if values.shape != (len(tasks), len(self.outputs)):
+        if values.shape != (count, len(self.outputs)):
             raise ValueError(
-                f"model gave shape {values.shape}, expected {(len(tasks), len(self.outputs))}"
+                f"model gave shape {values.shape}, expected {(count, len(self.outputs))}"
             )
         durations = self._column(values, DURATION, upper=math.inf)
         probabilities = self._column(values, SUCCESS, upper=1.0)
         return list(zip(durations, probabilities, strict=True))
 
     def _values(self, tasks: Sequence[Task]) -> NDArray[np.float64]:
-        if isinstance(self._estimator, TaskModel) and self.outputs == (DURATION, SUCCESS):
-            return self._estimator.predict_columns(columns_of(tasks, self.inputs), len(tasks))
+        if self._by_columns is not None:
+            return self._by_columns.predict_columns(columns_of(tasks, self.inputs), len(tasks))
         return np.asarray(self._estimator.predict(to_frame(tasks, self.inputs)), np.float64)
 
     def _column(

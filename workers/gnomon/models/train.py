@@ -5,8 +5,9 @@ have been in production; then it is fitted again on all runs.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,9 +16,16 @@ from numpy.typing import NDArray
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison
-from gnomon.models.control import control_prediction
-from gnomon.models.estimator import DURATION, SUCCESS
-from gnomon.models.learners import Boosted, Estimator, Learner
+from gnomon.models import baselines
+from gnomon.models.learners import DEFAULT, LEARNERS
+from gnomon.models.protocols import (
+    DURATION,
+    SUCCESS,
+    Estimator,
+    HasTypeTable,
+    Learner,
+    LearnsFromRecord,
+)
 from gnomon.models.table import COLUMNS, Column, context_columns, to_frame
 from gnomon.models.threads import one_thread
 
@@ -26,23 +34,31 @@ MIN_DECISIONS = 20
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model did on the last runs, beside control on the same ones.
+    """How a model did on the last runs, beside the baselines on the same ones.
 
-    Errors in seconds; ``improvement`` is ``1 - mae_s / control_mae_s``, or ``None`` where control
-    makes no error; ``within_25`` is the share of runs whose duration was missed by at most a
-    quarter of it; ``brier`` the mean squared error of the probability. A model that predicts no
-    success has no figures of it.
+    Errors in seconds; ``improvement`` is 1 less the ratio of the model's error to that of control
+    over the runs for which control knows something, ``same_type_improvement`` and
+    ``type_improvement`` are the same beside the other baselines, and all are ``None`` where the
+    baseline knows nothing or makes no error. ``within_25`` is the share of runs whose duration was
+    missed by at most a quarter of it; ``brier`` the mean squared error of the probability. A model
+    that predicts no success has no figures of it.
     """
 
     n_train: int
     n_eval: int
     mae_s: float
-    control_mae_s: float
+    control_mae_s: float | None
     improvement: float | None
     within_25: float
     accuracy: float | None
-    control_accuracy: float
+    control_accuracy: float | None
     brier: float | None
+    same_type_mae_s: float | None = None
+    same_type_improvement: float | None = None
+    same_type_brier: float | None = None
+    type_mae_s: float | None = None
+    type_improvement: float | None = None
+    type_brier: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +87,7 @@ def train(
     holdout: float = 0.2,
     min_decisions: int = MIN_DECISIONS,
 ) -> Trained:
-    """Fit ``learner`` on the matched ones of ``decisions``; ``Boosted`` if none is given.
+    """Fit ``learner`` on the matched ones of ``decisions``; ``mix`` if none is given.
 
     Args:
         decisions: In any order.
@@ -85,8 +101,8 @@ def train(
     """
     if not 0.0 < holdout < 1.0:
         raise ValueError(f"holdout must be between 0 and 1, got {holdout}")
-    learner = learner or Boosted()
-    runs = _usable(decisions)
+    learner = learner or LEARNERS[DEFAULT]()
+    runs = usable_runs(decisions)
     needed = max(min_decisions, MIN_DECISIONS)
     if len(runs) < needed:
         raise ConfigurationError(
@@ -96,7 +112,7 @@ def train(
         evaluation = _evaluate(runs, learner, holdout=holdout)
         columns = (*COLUMNS, *context_columns(runs))
         frame = to_frame(runs, columns)
-        estimator = learner.fit(frame, *_outcomes(runs))
+        estimator = _recalling(learner, runs).fit(frame, *outcomes_of(runs))
         outputs = tuple(estimator.predict(frame.head(1)))
     return Trained(
         estimator=estimator,
@@ -109,8 +125,8 @@ def train(
     )
 
 
-def _usable(decisions: Sequence[Comparison]) -> list[Comparison]:
-    """Those with a whole outcome, in an order that does not depend on the one given."""
+def usable_runs(decisions: Sequence[Comparison]) -> list[Comparison]:
+    """Return those with a whole outcome, in an order that does not depend on the one given."""
     matched = [
         decision
         for decision in decisions
@@ -122,42 +138,126 @@ def _usable(decisions: Sequence[Comparison]) -> list[Comparison]:
     return sorted(matched, key=lambda run: (run.started_at_ms, run.decision_id))
 
 
-def _outcomes(runs: Sequence[Comparison]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Durations in seconds and successes, each of shape ``(n,)``."""
+def outcomes_of(runs: Sequence[Comparison]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return durations in seconds and successes, each of shape ``(n,)``."""
     durations = np.array([run.outcome.duration_s for run in runs], dtype=np.float64)
     return durations, np.array([run.outcome.succeeded for run in runs], dtype=np.bool_)
 
 
-def _evaluate(runs: Sequence[Comparison], learner: Learner, *, holdout: float) -> Evaluation | None:
-    """Fit on what was finished when the held-out runs began, and judge on these."""
-    later = runs[len(runs) - max(1, round(len(runs) * holdout)) :]
+def _recalling(learner: Learner, runs: Sequence[Comparison]) -> Learner:
+    """``learner``, which knows what was predicted of ``runs`` if it can learn from that."""
+    return learner.with_record(runs) if isinstance(learner, LearnsFromRecord) else learner
+
+
+class HeldOut(NamedTuple):
+    """The last runs, and what was predicted of them by a model that had seen none of them.
+
+    Attributes:
+        runs: Those that the model is judged on.
+        known: The runs it was fitted on; all had ended when the first of ``runs`` began.
+        estimator: The fitted model.
+        predicted: One row for each of ``runs``.
+    """
+
+    runs: Sequence[Comparison]
+    known: Sequence[Comparison]
+    estimator: Estimator
+    predicted: pd.DataFrame
+
+
+def held_out(runs: Sequence[Comparison], learner: Learner, *, share: float) -> HeldOut | None:
+    """Fit on what had ended when the last ``share`` of the runs began, and predict these.
+
+    Args:
+        runs: As ``usable_runs`` returns them.
+        learner: Makes the model.
+        share: Of the runs, above 0 and below 1.
+
+    Returns:
+        ``None`` where fewer than ``MIN_DECISIONS`` had ended by then.
+    """
+    later = runs[len(runs) - max(1, round(len(runs) * share)) :]
     began_ms = later[0].started_at_ms
     known = [run for run in runs if run.outcome.at_ms <= began_ms and run.started_at_ms < began_ms]
     if len(known) < MIN_DECISIONS:
         return None
     columns = (*COLUMNS, *context_columns(known))
-    estimator = learner.fit(to_frame(known, columns), *_outcomes(known))
-    return _judged(later, estimator.predict(to_frame(later, columns)), n_train=len(known))
+    estimator = _recalling(learner, known).fit(to_frame(known, columns), *outcomes_of(known))
+    return HeldOut(later, known, estimator, estimator.predict(to_frame(later, columns)))
 
 
-def _judged(runs: Sequence[Comparison], predicted: pd.DataFrame, *, n_train: int) -> Evaluation:
-    actual_s, succeeded = _outcomes(runs)
-    control = np.array([control_prediction(run) for run in runs])
+def _evaluate(runs: Sequence[Comparison], learner: Learner, *, holdout: float) -> Evaluation | None:
+    """Judge on the last runs, beside the baselines."""
+    found = held_out(runs, learner, share=holdout)
+    if found is None:
+        return None
+    rules = {
+        "control": [baselines.control(run) for run in found.runs],
+        "same_type": [baselines.same_type(run) for run in found.runs],
+    }
+    if isinstance(found.estimator, HasTypeTable):
+        types = [run.task_type for run in found.runs]
+        rules["type"] = found.estimator.type_table_.predict(types)
+    return _judged(found.runs, found.predicted, rules, n_train=len(found.known))
+
+
+def _judged(
+    runs: Sequence[Comparison],
+    predicted: pd.DataFrame,
+    rules: Mapping[str, Sequence[baselines.Predicted]],
+    *,
+    n_train: int,
+) -> Evaluation:
+    actual_s, succeeded = outcomes_of(runs)
     error_s = np.abs(predicted[DURATION].to_numpy() - actual_s)
     probability = predicted[SUCCESS].to_numpy() if SUCCESS in predicted else None
-    mae_s = float(error_s.mean())
-    control_mae_s = float(np.abs(control[:, 0] - actual_s).mean())
+    beside = {name: _beside(said, actual_s, succeeded, error_s) for name, said in rules.items()}
+    control = beside["control"]
     return Evaluation(
         n_train=n_train,
         n_eval=len(runs),
-        mae_s=mae_s,
-        control_mae_s=control_mae_s,
-        improvement=1.0 - mae_s / control_mae_s if control_mae_s > 0.0 else None,
+        mae_s=float(error_s.mean()),
+        control_mae_s=control.mae_s,
+        improvement=control.improvement,
         within_25=float(np.mean(error_s <= 0.25 * actual_s)),
         accuracy=None if probability is None else _accuracy(probability, succeeded),
-        control_accuracy=_accuracy(control[:, 1], succeeded),
+        control_accuracy=control.accuracy,
         brier=None if probability is None else float(np.mean((probability - succeeded) ** 2)),
+        **{
+            f"{name}_{figure}": getattr(of, figure)
+            for name, of in beside.items()
+            if name != "control"
+            for figure in ("mae_s", "improvement", "brier")
+        },
     )
+
+
+class _Beside(NamedTuple):
+    """One baseline's figures over the runs of which it knows something, or ``None``."""
+
+    mae_s: float | None
+    improvement: float | None
+    accuracy: float | None
+    brier: float | None
+
+
+def _beside(
+    said: Sequence[baselines.Predicted],
+    actual_s: NDArray[np.float64],
+    succeeded: NDArray[np.bool_],
+    error_s: NDArray[np.float64],
+) -> _Beside:
+    """The figures of what a baseline ``said``, and how much less the errors ``error_s`` are."""
+    figures = np.array(said, dtype=np.float64)  # None becomes nan
+    timed, rated = ~np.isnan(figures).T
+    mae_s = improvement = accuracy = brier = None
+    if timed.any():
+        mae_s = float(np.abs(figures[timed, 0] - actual_s[timed]).mean())
+        improvement = 1.0 - float(error_s[timed].mean()) / mae_s if mae_s > 0.0 else None
+    if rated.any():
+        accuracy = _accuracy(figures[rated, 1], succeeded[rated])
+        brier = float(np.mean((figures[rated, 1] - succeeded[rated]) ** 2))
+    return _Beside(mae_s, improvement, accuracy, brier)
 
 
 def _accuracy(probability: NDArray[np.float64], succeeded: NDArray[np.bool_]) -> float:

@@ -39,6 +39,7 @@ class LocalStack:
         stages: Which stages to run, each in a process of its own.
         progress: Told what is being waited for.
         partitions: Of every topic.
+        copies: How many workers a stage has, if more than one.
     """
 
     def __init__(
@@ -49,16 +50,23 @@ class LocalStack:
         stages: Sequence[str],
         progress: Callable[[str], None],
         partitions: int = 4,
+        copies: Mapping[str, int] | None = None,
     ) -> None:
         self.settings = settings
         self.last_lines: dict[str, str] = {}
-        self._stages, self._progress, self._partitions = stages, progress, partitions
+        self.partitions = partitions
+        self._progress = progress
+        self._workers = {
+            stage if number == 1 else f"{stage}-{number}": stage
+            for stage in stages
+            for number in range(1, (copies or {}).get(stage, 1) + 1)
+        }
         self._broker = (
             EmbeddedBroker(data_dir=Path(settings.data_dir), progress=progress)
             if own_broker
             else None
         )
-        self._ports = dict(zip(stages, _free_ports(len(stages)), strict=True))
+        self._ports = dict(zip(self._workers, _free_ports(len(self._workers)), strict=True))
         self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[int] | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -116,7 +124,7 @@ class LocalStack:
         await create_topics(
             settings.brokers,
             prefix=settings.topic_prefix,
-            partitions=self._partitions,
+            partitions=self.partitions,
             replication=1,
         )
         await asyncio.to_thread(_ensure_key, settings)
@@ -124,8 +132,16 @@ class LocalStack:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
         self._supervisor = Supervisor(
             {
-                stage: ["-m", "gnomon", "worker", stage, "--supervised", "--port", str(port)]
-                for stage, port in self._ports.items()
+                name: [
+                    "-m",
+                    "gnomon",
+                    "worker",
+                    stage,
+                    "--supervised",
+                    "--port",
+                    f"{self._ports[name]}",
+                ]
+                for name, stage in self._workers.items()
             },
             environ={**os.environ, **settings.as_environ()},
             on_line=self._note,
@@ -142,7 +158,7 @@ class LocalStack:
     async def _all_ready(self, *, timeout_s: float) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
-        waiting = list(self._stages)
+        waiting = list(self._workers)
         while waiting:
             self.check()
             if loop.time() > deadline:

@@ -1,5 +1,6 @@
 """Make a stage from settings: the one place that knows what each needs."""
 
+import time
 from functools import partial
 from typing import Any
 
@@ -33,13 +34,20 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 read_topic,
                 brokers=settings.brokers,
                 topic=settings.topic_prefix + CONTROL.name,
-                follow=True,
-                from_end=True,
             )
             models = LiveModels(
-                registry, poll_s=settings.model_poll_s, metrics=metrics, hints=intents
+                registry,
+                model=settings.model_name,
+                poll_s=settings.model_poll_s,
+                metrics=metrics,
+                read_intents=intents,
             )
-            return ShadowStage(models, metrics=metrics, shed_lag_records=settings.shed_lag_records)
+            return ShadowStage(
+                models,
+                metrics=metrics,
+                now_ms=lambda: time.time_ns() // 1_000_000,
+                shed_lag_records=settings.shed_lag_records,
+            )
         case "comparison":
             from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415
 

@@ -1,15 +1,16 @@
 """The model versions that predict right now, followed without a restart.
 
-The registry's aliases are polled, and a hint (an intent on the control topic) makes the next look
-immediate. A version that is refused is named once and left out; while the registry does not
-answer, the versions already loaded go on.
+The intents on the control topic say which version each alias shall have; an alias without an intent
+follows the registry. A version that may not be used is named once and left out. A version that
+cannot be loaded for now is tried again, and the one that its alias had before goes on meanwhile.
+While the registry does not answer, the versions already loaded go on.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from typing import Final, Protocol
 
 from gnomon.errors import (
     ConfigurationError,
@@ -17,120 +18,207 @@ from gnomon.errors import (
     RegistryUnavailableError,
     TransientError,
 )
+from gnomon.models.intents import Aliased, Intents, Wanted, wanted
 from gnomon.models.predictor import LoadedModel
+from gnomon.records import SourceRecord
 from gnomon.runtime.metrics import Metrics
 
 logger = logging.getLogger(__name__)
 
-
-class LiveVersion(Protocol):
-    """A registered version that should predict."""
-
-    @property
-    def version(self) -> str:
-        """As the registry numbers it."""
-        ...
+PASSING: Final = frozenset({"files_missing", "unknown_version"})
+"""Reasons of a refusal that may pass: storage that was away, a registry that was restored."""
 
 
 class ModelSource(Protocol):
     """Where versions come from; the registry is one. Its calls block."""
 
-    def live(self) -> Sequence[LiveVersion]:
+    def live(self) -> Sequence[Aliased]:
         """Versions that should predict; raises ``RegistryUnavailableError``."""
         ...
 
-    def load(self, version: str) -> LoadedModel:
+    def load(self, version: str, *, sha256: str | None = None) -> LoadedModel:
         """One version; raises ``ModelRefusedError`` or ``RegistryUnavailableError``."""
         ...
 
 
-Hints = Callable[[], AsyncIterator[object]]
-"""Yields something whenever it is worth looking at once; raises ``TransientError`` when lost."""
+class ReadIntents(Protocol):
+    """Reads the control topic from its beginning."""
+
+    def __call__(self, *, follow: bool) -> AsyncIterator[SourceRecord]:
+        """Yield its records, and go on at its end if ``follow``.
+
+        Raises:
+            TransientError: No broker answers.
+            ConfigurationError: There is no control topic.
+        """
+        ...
 
 
 class LiveModels:
-    """Keeps ``live`` as the registry says.
+    """Keeps ``live`` as the intents and the registry say.
 
     Args:
         source: The registry.
-        poll_s: Seconds between looks, and between tries to get hints.
+        model: Name of the registered model.
+        poll_s: Seconds between two looks at the registry, and between tries to load a version.
         metrics: Where to count.
-        hints: Say that something has changed, so that nobody waits for the next look.
+        read_intents: Reads the control topic; ``None`` follows the registry alone.
+
+    Attributes:
+        live: The loaded versions, the champion first. It is replaced, never changed.
     """
 
     def __init__(
-        self, source: ModelSource, *, poll_s: float, metrics: Metrics, hints: Hints | None = None
+        self,
+        source: ModelSource,
+        *,
+        model: str,
+        poll_s: float,
+        metrics: Metrics,
+        read_intents: ReadIntents | None = None,
     ) -> None:
         self.live: Sequence[LoadedModel] = ()
-        self._source, self._poll_s, self._metrics = source, poll_s, metrics
-        self._refused: dict[str, str] = {}
-        self._hint = asyncio.Event()
-        self._hints = hints
+        self._source, self._model, self._poll_s = source, model, poll_s
+        self._metrics, self._read_intents = metrics, read_intents
+        self._intents = Intents(model)
+        self._registered: Sequence[Aliased] = ()
+        self._wanted: Sequence[Wanted] = ()
+        self._by_alias: dict[str, LoadedModel] = {}
+        self._refused: dict[str, tuple[Wanted, str]] = {}
+        self._waiting: dict[str, tuple[Wanted, str]] = {}
+        self._registry_error: str | None = None
+        self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Look once, so that no task is predicted without what is live; then keep looking."""
+        """Load what is live before the first task is predicted; then keep following."""
+        if self._read_intents is not None:
+            with contextlib.suppress(TransientError, ConfigurationError):
+                await self._read_to_end(self._read_intents)
         await self.refresh()
         self._tasks.append(asyncio.create_task(self._watch(), name="gnomon.live_models"))
-        if self._hints is not None:
-            listening = self._listen(self._hints)
-            self._tasks.append(asyncio.create_task(listening, name="gnomon.control"))
+        if self._read_intents is not None:
+            following = self._follow(self._read_intents)
+            self._tasks.append(asyncio.create_task(following, name="gnomon.control"))
 
     async def stop(self) -> None:
-        """Stop looking."""
+        """Stop following."""
         for task in self._tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
     async def refresh(self) -> None:
-        """Load what is live and not loaded; drop what is no longer."""
-        try:
-            wanted = await asyncio.to_thread(self._source.live)
-            loaded = {model.version: model for model in self.live}
-            live = []
-            for version in dict.fromkeys(v.version for v in wanted):
-                model = loaded.get(version) or await self._load(version)
-                if model is not None:
-                    live.append(model)
-        except RegistryUnavailableError as error:
-            logger.warning("registry.unavailable", extra={"reason": str(error)})
-            return
-        if [m.version for m in live] != [m.version for m in self.live]:
-            logger.info("models.live", extra={"versions": [m.version for m in live]})
-        self.live = tuple(live)
-        self._metrics.set("gnomon_models_live", len(live), "shadow")
+        """Load what is wanted and not loaded; drop what is no longer wanted."""
+        await self._ask_registry()
+        self._wanted = wanted(self._intents.by_alias, self._registered)
+        self._forget(self._refused)
+        self._forget(self._waiting)
+        loaded = {model.sha256: model for model in self.live}
+        by_alias: dict[str, LoadedModel] = {}
+        for each in self._wanted:
+            model = _among(loaded.values(), each) or await self._load(each)
+            if model is None and each.identity in self._waiting:
+                model = self._by_alias.get(each.alias)
+            if model is not None:
+                loaded[model.sha256] = by_alias[each.alias] = model
+        self._by_alias = by_alias
+        self._replace(tuple({model.sha256: model for model in by_alias.values()}.values()))
 
     def status(self) -> Mapping[str, object]:
-        """Live versions, and refused ones with the reason."""
+        """Return what is wanted, loaded, refused and waited for, each with its reason."""
         return {
-            "models": [{"name": m.name, "version": m.version} for m in self.live],
-            "refused": dict(self._refused),
+            "models": [
+                {"name": m.name, "version": m.version, "sha256": m.sha256} for m in self.live
+            ],
+            "wanted": [each._asdict() for each in self._wanted],
+            "refused": {each.version: reason for each, reason in self._refused.values()},
+            "waiting": {each.version: reason for each, reason in self._waiting.values()},
+            "registry": "ok" if self._registry_error is None else self._registry_error,
         }
 
-    async def _load(self, version: str) -> LoadedModel | None:
-        if version in self._refused:
+    def degraded(self) -> Sequence[str]:
+        """Return what keeps predictions from being as wanted, a sentence each."""
+        found = [] if self._registry_error is None else [f"registry: {self._registry_error}"]
+        found += [f"version {e.version} is waited for: {why}" for e, why in self._waiting.values()]
+        return found + [f"version {e.version} is refused: {w}" for e, w in self._refused.values()]
+
+    async def _ask_registry(self) -> None:
+        try:
+            self._registered = await asyncio.to_thread(self._source.live)
+        except RegistryUnavailableError as error:
+            if self._registry_error is None:
+                logger.warning("registry.unavailable", extra={"reason": str(error)})
+            self._registry_error = str(error)
+        else:
+            self._registry_error = None
+
+    async def _load(self, each: Wanted) -> LoadedModel | None:
+        if each.identity in self._refused:
             return None
         try:
-            return await asyncio.to_thread(self._source.load, version)
+            model = await asyncio.to_thread(self._source.load, each.version, sha256=each.sha256)
         except ModelRefusedError as error:
-            self._refused[version] = str(error)
-            self._metrics.count("gnomon_models_refused_total", 1, error.reason)
-            logger.error("model.refused", extra={"version": version, "reason": str(error)})  # noqa: TRY400
-            return None
+            kept = self._waiting if error.reason in PASSING else self._refused
+            self._note(kept, each, str(error), error.reason)
+        except RegistryUnavailableError as error:
+            self._note(self._waiting, each, str(error), "unavailable")
+        else:
+            self._waiting.pop(each.identity, None)
+            return model
+        return None
+
+    def _note(
+        self, kept: dict[str, tuple[Wanted, str]], each: Wanted, message: str, reason: str
+    ) -> None:
+        """Remember why a version is not loaded; say so in the log once."""
+        if each.identity not in kept:
+            self._metrics.count("gnomon_models_refused_total", 1, reason)
+            logger.error("model.refused", extra={"version": each.version, "reason": message})
+        kept[each.identity] = each, message
+
+    def _forget(self, kept: dict[str, tuple[Wanted, str]]) -> None:
+        """Drop what is no longer wanted, so that it is tried anew if it is wanted again."""
+        now = {each.identity for each in self._wanted}
+        for identity in [known for known in kept if known not in now]:
+            del kept[identity]
+
+    def _replace(self, live: Sequence[LoadedModel]) -> None:
+        if [m.sha256 for m in live] != [m.sha256 for m in self.live]:
+            logger.info("models.live", extra={"versions": [m.version for m in live]})
+        self.live = live
+        self._metrics.set("gnomon_models_live", len(live), "shadow")
 
     async def _watch(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hint.wait(), self._poll_s)
-            self._hint.clear()
+                await asyncio.wait_for(self._changed.wait(), self._poll_s)
+            self._changed.clear()
             await self.refresh()
 
-    async def _listen(self, hints: Hints) -> None:
+    async def _read_to_end(self, read: ReadIntents) -> None:
+        """Fold the whole topic anew, as what was compacted away is not in it any more."""
+        intents = Intents(self._model)
+        async for record in read(follow=False):
+            intents.apply(record)
+        self._intents = intents
+
+    async def _follow(self, read: ReadIntents) -> None:
         while True:
             try:
-                async for _ in hints():
-                    self._hint.set()
+                await self._read_to_end(read)
+                self._changed.set()
+                async for record in read(follow=True):
+                    if self._intents.apply(record):
+                        self._changed.set()
             except (TransientError, ConfigurationError) as error:
                 logger.debug("control.unavailable", extra={"reason": str(error)})
             await asyncio.sleep(self._poll_s)
+
+
+def _among(models: Iterable[LoadedModel], each: Wanted) -> LoadedModel | None:
+    """Return the loaded model that is wanted; an intent without a SHA-256 means its number."""
+    for model in models:
+        if model.sha256 == each.sha256 or (each.sha256 is None and model.version == each.version):
+            return model
+    return None

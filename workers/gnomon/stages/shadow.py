@@ -1,34 +1,48 @@
-"""Stage 2, shadow: started tasks in; one prediction of each live model version out.
+"""Stage 2, shadow: started tasks in; a prediction of each baseline and each live model version out.
 
-Predictions are made from the features of the start alone. Control, the estimate to beat, always
-runs beside the models, so every task has a prediction from the first minute.
+Predictions are made from the features of the start alone. The baselines, simple rules that a model
+has to beat, always run beside the models, so every task has predictions from the first minute.
 
-A stage too far behind passes its oldest tasks over: nobody, control included, predicts them, and a
+A stage too far behind passes its oldest tasks over: nothing predicts them, no baseline either, and a
 ``PredictionShed`` in place of the predictions keeps the ledger's account.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from gnomon import codec
-from gnomon.events import Prediction, PredictionShed, TaskFeatures
-from gnomon.models.control import control_prediction
-from gnomon.models.predictor import LoadedModel
+from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
+from gnomon.events import (
+    ModelSwitched,
+    Parts,
+    Prediction,
+    PredictionShed,
+    SwitchedModel,
+    TaskFeatures,
+)
+from gnomon.models import baselines
+from gnomon.models.baselines import Predicted
+from gnomon.models.predictor import LoadedModel, Predictions
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels
 from gnomon.stages.shedding import LagBudget
-from gnomon.topics import SHADOW_PREDICTIONS, TASK_FEATURES
+from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
 
 logger = logging.getLogger(__name__)
 
-CONTROL = "control"
-CONTROL_VERSION = "0"
-Predicted = list[tuple[float | None, float | None]]
-"""Duration in seconds and probability of success of each task of a batch."""
-Made = tuple[str, str, str | None, tuple[float | None, float | None]]
-"""Name, version and SHA-256 of a model, and what it said of one task."""
+_NO_PARTS: Parts = {}
+
+
+class Predictor(NamedTuple):
+    """A baseline or a model version, and what it predicts of each task of a batch."""
+
+    model: str
+    version: str
+    sha256: str | None
+    predictions: Predictions
 
 
 class ShadowStage:
@@ -37,6 +51,7 @@ class ShadowStage:
     Args:
         models: The versions.
         metrics: Where to count.
+        now_ms: The clock, epoch milliseconds.
         shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
     """
 
@@ -46,8 +61,16 @@ class ShadowStage:
     gather_ms = 10
     nice = 0
 
-    def __init__(self, models: LiveModels, *, metrics: Metrics, shed_lag_records: int = 0) -> None:
-        self._models, self._metrics = models, metrics
+    def __init__(
+        self,
+        models: LiveModels,
+        *,
+        metrics: Metrics,
+        now_ms: Callable[[], int],
+        shed_lag_records: int = 0,
+    ) -> None:
+        self._models, self._metrics, self._now_ms = models, metrics, now_ms
+        self._switched: dict[int, list[SwitchedModel]] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
 
@@ -60,7 +83,8 @@ class ShadowStage:
         await self._models.stop()
 
     def new_state(self, partition: int) -> None:
-        """Nothing is kept."""
+        """Keep nothing; tell anew which versions predict this partition."""
+        self._switched.pop(partition, None)
 
     def behind(self, partition: int, records: int) -> None:
         """How many records wait, those of the next batch included."""
@@ -81,8 +105,30 @@ class ShadowStage:
         excess = self._budget.excess(partition, self._waiting.get(partition, 0))
         self._shed(tasks[:excess], outputs)
         if kept := tasks[excess:]:
-            await self._predict(kept, outputs)
+            live = self._models.live
+            self._tell_switch(records[0], live, outputs)
+            await self._predict(kept, live, outputs)
         return outputs
+
+    def _tell_switch(
+        self, first: SourceRecord, live: Sequence[LoadedModel], outputs: Outputs
+    ) -> None:
+        """Write which versions predict, if they are others than in the batch before this one."""
+        models = [
+            SwitchedModel(model=model.name, version=model.version, sha256=model.sha256)
+            for model in live
+        ]
+        if self._switched.get(first.partition) == models:
+            return
+        self._switched[first.partition] = models
+        switched = ModelSwitched(
+            partition=first.partition,
+            offset=first.offset,
+            at_ms=self._now_ms(),
+            models=models,
+        )
+        key = str(first.partition).encode()
+        outputs.topic(MODEL_SWITCHES.name).append((key, codec.encode(switched)))
 
     def _shed(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
         for task in tasks:
@@ -95,38 +141,39 @@ class ShadowStage:
         if tasks:
             self._metrics.count("gnomon_predictions_shed_total", len(tasks))
 
-    async def _predict(self, tasks: Sequence[TaskFeatures], outputs: Outputs) -> None:
-        predicted: list[tuple[LoadedModel, Predicted]] = []
-        for model in self._models.live:
-            figures = await asyncio.to_thread(self._try, model, tasks)
-            if figures is not None:
-                predicted.append((model, figures))
-                self._metrics.count("gnomon_predictions_total", len(tasks), model.name)
-        self._metrics.count("gnomon_predictions_total", len(tasks), CONTROL)
+    async def _predict(
+        self, tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel], outputs: Outputs
+    ) -> None:
+        predictors = _baselines(tasks, live)
+        for model in live:
+            predictions = await asyncio.to_thread(self._try, model, tasks)
+            if predictions is not None:
+                predictors.append(Predictor(model.name, model.version, model.sha256, predictions))
+        for predictor in predictors:
+            self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
-        predictors = 1 + len(predicted)
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            made: list[Made] = [(CONTROL, CONTROL_VERSION, None, control_prediction(task))]
-            made += [(m.name, m.version, m.sha256, figures[index]) for m, figures in predicted]
-            for name, version, sha256, (duration_s, probability) in made:
+            for name, version, sha256, (figures, parts) in predictors:
+                duration_s, probability = figures[index]
                 prediction = Prediction(
                     agent_id=task.agent_id,
                     task_id=task.task_id,
                     started_at_ms=task.started_at_ms,
                     model=name,
                     version=version,
-                    predictors=predictors,
+                    predictors=len(predictors),
                     duration_s=duration_s,
                     success_probability=probability,
                     sha256=sha256,
+                    parts=parts[index] if parts else _NO_PARTS,
                 )
                 append((key, encode(prediction)))
 
-    def _try(self, model: LoadedModel, tasks: Sequence[TaskFeatures]) -> Predicted | None:
-        """A model's figures, or ``None``: foreign code that raises costs its own predictions only."""
+    def _try(self, model: LoadedModel, tasks: Sequence[TaskFeatures]) -> Predictions | None:
+        """A model's predictions; ``None`` if it raised: foreign code costs its own predictions only."""
         try:
-            return model.predict(tasks)
+            return model.predict_with_parts(tasks)
         except Exception as error:
             logger.warning(
                 "model.failed",
@@ -148,8 +195,43 @@ class ShadowStage:
         return b""
 
     def restore(self, partition: int, data: bytes) -> None:
-        """Nothing is kept."""
+        """Keep nothing; what was told last may not have been committed."""
+        self._switched.pop(partition, None)
 
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over."""
         return {**self._models.status(), "shedding": self._budget.over}
+
+
+def _baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> list[Predictor]:
+    """What each baseline predicts, in the order of ``BASELINES``."""
+    sha256, of_type = _of_type(tasks, live)
+    figures: dict[str, list[Predicted]] = {
+        CONTROL_MODEL: [baselines.control(task) for task in tasks],
+        SAME_TYPE_MODEL: [baselines.same_type(task) for task in tasks],
+        TYPE_MODEL: of_type,
+    }
+    return [
+        Predictor(
+            name,
+            baselines.VERSION,
+            sha256 if name == TYPE_MODEL else None,
+            Predictions(figures[name]),
+        )
+        for name in BASELINES
+    ]
+
+
+def _of_type(
+    tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]
+) -> tuple[str | None, list[Predicted]]:
+    """What the newest live version that has a table of types tells, and its SHA-256."""
+    with_table = [model for model in live if model.type_table is not None]
+    newest = max(with_table, key=lambda model: _number(model.version), default=None)
+    if newest is None or newest.type_table is None:
+        return None, [baselines.NOTHING] * len(tasks)
+    return newest.sha256, newest.type_table.predict([task.task_type for task in tasks])
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else -1

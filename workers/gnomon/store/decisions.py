@@ -9,6 +9,7 @@ from sqlalchemy import Select, func, select, tuple_
 from gnomon.events import SealedDecision
 from gnomon.store.database import Database, insert_into
 from gnomon.store.keys import CanaryRow, KeyTable
+from gnomon.store.lease import Lease
 from gnomon.store.meta import install, is_installed, require_installed
 from gnomon.store.schema import DECISIONS
 
@@ -141,6 +142,10 @@ class DecisionStore:
             last_ended_at_ms=max((row[4] for row in found), default=None),
             keys=self.keys.count(),
         )
+
+    def lease(self, name: str, *, owner: str) -> Lease:
+        """Return a lease kept in this store, not taken yet."""
+        return Lease(self._database, name, owner=owner)
 
     def close(self) -> None:
         """Close every connection of this process."""

@@ -1,0 +1,313 @@
+"""``gnomon verdict`` as it is typed."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.unit.verdict.build import comparison, control, decided, gathered, model, simulated
+
+from gnomon import codec
+from gnomon.cli import comparisons_log, main
+from gnomon.cli.comparisons_log import gather
+from gnomon.verdict import Decided, VerdictSettings, with_newest_only
+
+Said = pytest.CaptureFixture[str]
+DRILLS = ("isolation", "rollback", "alert")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def written(path: Path, rows: Sequence[Decided]) -> Path:
+    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in rows))
+    return path
+
+
+def held(path: Path, at_ms: int, *, names: Sequence[str] = DRILLS) -> Path:
+    lines = [json.dumps({"drill": name, "at_ms": at_ms, "passed": True}) for name in names]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def shuffle(rows: list[Decided]) -> None:
+    random.Random(1).shuffle(rows)  # noqa: S311  an order, not a secret
+
+
+def judged(path: Path, *further: str, status: int = 3) -> dict[str, Any]:
+    out = path.with_suffix(".out.json")
+    assert main(["verdict", "--comparisons", str(path), "--json", str(out), *further]) == status
+    read: dict[str, Any] = json.loads(out.read_bytes())
+    return read
+
+
+def test_the_form_is_that_of_the_contract(folder: Path) -> None:
+    rows = simulated(ratio=0.6)
+    drills = held(folder / "drills.jsonl", rows[0].started_at_ms)
+    out = judged(written(folder / "c.jsonl", rows), "--drills", str(drills), status=0)
+    (found,) = out["models"]
+    assert (found["name"], found["version"], found["sha256"]) == ("m", "1", "ab" * 32)
+    assert (found["word"], found["blocked_by"]) == ("GO", [])
+    assert 1000 < found["decisions"] <= 1500
+    assert {"improvement", "accuracy", "brier", "decisions", "unresolved", "drills"} <= set(
+        found["criteria"]
+    )
+    assert {"passed", "estimate", "low", "high", "needed"} <= set(found["criteria"]["improvement"])
+    for loss in ("log_loss", "seconds"):
+        assert {"estimate", "low", "high"} <= set(found["against"]["control"][loss])
+    assert out["settings_sha256"] == VerdictSettings().sha256()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "status", "word"), [(0.6, 3, "CONTINUE"), (0.97, 4, "NO-GO"), (1.6, 5, "STOP-HARM")]
+)
+def test_the_exit_status_tells_the_word(
+    folder: Path, capsys: Said, ratio: float, status: int, word: str
+) -> None:
+    out = judged(written(folder / "c.jsonl", simulated(ratio=ratio)), status=status)
+    assert out["models"][0]["word"] == word
+    assert word in capsys.readouterr().out
+
+
+def test_any_order_and_repeats_give_the_same_bytes(folder: Path) -> None:
+    rows = list(simulated(ratio=0.7, hours=26, agents=4))
+    path = written(folder / "c.jsonl", rows)
+    judged(path)
+    first = path.with_suffix(".out.json").read_bytes()
+    again = [*rows, *rows[:100]]
+    shuffle(again)
+    out = judged(written(path, again))
+    assert out["repeats"] == 100
+    second = path.with_suffix(".out.json").read_bytes()
+    assert second.replace(b'"repeats": 100', b'"repeats": 0') == first
+
+
+def test_lines_of_one_decision_that_differ_count_once_in_any_order(folder: Path) -> None:
+    one = decided(1, control(1.0), model(2.0), actual_s=5.0)
+    other = decided(1, control(1.0), model(2.0), actual_s=7.0, hour=3)
+    found = [
+        gather(written(folder / "c.jsonl", rows), VerdictSettings(mature_after_s=0))
+        for rows in ([one, other], [other, one], [one, other, one])
+    ]
+    assert len({each.evidence.encode() for each in found}) == 1
+    assert [each.records for each in found] == [1, 1, 1]
+
+
+def test_what_does_not_fit_into_memory_is_sorted_on_disk(folder: Path) -> None:
+    rows = list(simulated(ratio=0.7, hours=10, agents=5))
+    shuffle(rows)
+    path, settings = written(folder / "c.jsonl", rows), VerdictSettings(mature_after_s=0)
+    for keep_bytes in (3_000, 50_000, 1 << 30):
+        found = gather(path, settings, keep_bytes=keep_bytes)
+        expected = gathered(rows, settings)
+        expected.closed_before_hour = found.evidence.closed_before_hour
+        assert found.evidence.encode() == expected.encode()
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_file(folder: Path) -> None:
+    """Twelve times as many decisions of as many agents: more in the sorts, up to their limit."""
+    rows = simulated(ratio=0.7, hours=30, agents=10)
+    lines = [codec.encode(comparison(row)).decode() for row in rows]
+    path = folder / "c.jsonl"
+    code = (
+        "import resource, sys, pathlib\n"
+        "from gnomon.cli.comparisons_log import gather\n"
+        "from gnomon.verdict import VerdictSettings\n"
+        "gather(pathlib.Path(sys.argv[1]), VerdictSettings(), keep_bytes=1 << 20)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    used = []
+    for times in (3, 36):
+        with path.open("w") as file:
+            for k in range(times):
+                file.writelines(
+                    line.replace('"decision_id":"', f'"decision_id":"{k:x}-') + "\n"
+                    for line in lines
+                )
+        done = subprocess.run(  # noqa: S603  this interpreter
+            [sys.executable, "-c", code, str(path)], capture_output=True, check=True, env=os.environ
+        )
+        used.append(int(done.stdout) * (1 if sys.platform == "darwin" else 1024))
+    assert used[1] - used[0] < 8 << 20 < path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["{", "[]", '{"kind": "prediction.v1"}', "\xff", '{"kind":"comparison.v1","decision_id":"1"}'],
+)
+def test_a_malformed_line_is_named(folder: Path, capsys: Said, line: str) -> None:
+    path = written(folder / "c.jsonl", simulated(ratio=0.7, hours=2, agents=2)[:3])
+    with path.open("a", encoding="latin-1") as file:
+        file.write(f"\n{line}\n")
+    assert main(["verdict", "--comparisons", str(path)]) == 2
+    assert f"{path}, line 5: no comparison.v1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "\n\n"])
+def test_an_empty_file_has_no_model(folder: Path, capsys: Said, text: str) -> None:
+    path = folder / "c.jsonl"
+    path.write_text(text)
+    out = judged(path)
+    assert out["models"] == []
+    assert "no model has predicted" in capsys.readouterr().out
+
+
+def test_a_file_that_is_not_there(folder: Path, capsys: Said) -> None:
+    assert main(["verdict", "--comparisons", str(folder / "none.jsonl")]) == 2
+    assert "none.jsonl: No such file" in capsys.readouterr().err
+
+
+def test_settings_and_their_hash(folder: Path, capsys: Said) -> None:
+    path = written(folder / "c.jsonl", simulated(ratio=0.6))
+    rules = folder / "settings.json"
+    rules.write_text('{"delta": 0.1, "drills": []}')
+    out = judged(path, "--settings", str(rules), status=0)
+    assert out["settings"]["delta"] == 0.1
+    assert out["settings_sha256"] == VerdictSettings(delta=0.1, drills=()).sha256()
+    rules.write_text('{"detla": 0.1}')
+    assert main(["verdict", "--comparisons", str(path), "--settings", str(rules)]) == 2
+    assert "detla" in capsys.readouterr().err
+
+
+def test_drills_of_the_data_folder_count(folder: Path) -> None:
+    rows = simulated(ratio=0.6)
+    path = written(folder / "c.jsonl", rows)
+    for name in DRILLS:
+        place = folder / "data" / "drills" / name / "report.json"
+        place.parent.mkdir(parents=True)
+        report = {"drill": name, "at_ms": rows[0].started_at_ms, "passed": True, "rounds": 3}
+        place.write_text(json.dumps(report, indent=2))
+    assert judged(path, status=0)["models"][0]["word"] == "GO"
+    out = judged(path, "--now", "2030-01-01")
+    assert out["models"][0]["criteria"]["drills"]["missing"] == list(DRILLS)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"drill": "alert"}', '[{"drill": 3}]', "{}\n{}"])
+def test_drills_that_are_none(folder: Path, capsys: Said, text: str) -> None:
+    path = written(folder / "c.jsonl", simulated(ratio=0.6, hours=2, agents=2))
+    drills = folder / "drills.json"
+    drills.write_text(text)
+    assert main(["verdict", "--comparisons", str(path), "--drills", str(drills)]) == 2
+    assert "drills.json: no report of a drill" in capsys.readouterr().err
+
+
+def test_a_verdict_can_be_verified(folder: Path, capsys: Said) -> None:
+    rows = list(simulated(ratio=0.6))
+    drills = held(folder / "drills.jsonl", rows[0].started_at_ms)
+    path = written(folder / "c.jsonl", rows)
+    judged(path, "--drills", str(drills), status=0)
+    out = str(path.with_suffix(".out.json"))
+    shuffle(rows)
+    verify = ["verdict", "--comparisons", str(written(path, rows)), "--verify", out]
+    assert main(verify) == 0
+    assert "the same" in capsys.readouterr().out
+
+    read = json.loads(Path(out).read_text())
+    low = read["models"][0]["criteria"]["improvement"]["low"]
+    read["models"][0]["criteria"]["improvement"]["low"] = 0.99
+    Path(out).write_text(json.dumps(read))
+    assert main(verify) == 1
+    said = capsys.readouterr().out
+    assert f"models[0].criteria.improvement.low is 0.99, recomputed {low}" in said
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda read: read["settings"].update(delta=0.1), "models[0]"),
+        (lambda read: read.update(settings_sha256="0" * 64), "settings_sha256"),
+        (lambda read: read["models"].clear(), "models is 0 entries"),
+        (lambda read: read["models"][0]["against"].pop("control"), "control is only in the recomp"),
+        (lambda read: read["models"][0].update(extra=1), "models[0].extra is only in the file"),
+        (lambda read: read.update(records=7), "records is 7"),
+    ],
+)
+def test_what_was_tampered_with_is_named(
+    folder: Path, capsys: Said, change: Any, named: str
+) -> None:
+    path = written(folder / "c.jsonl", simulated(ratio=0.6))
+    read = judged(path)
+    change(read)
+    out = path.with_suffix(".out.json")
+    out.write_text(json.dumps(read))
+    assert main(["verdict", "--comparisons", str(path), "--verify", str(out)]) == 1
+    assert named in capsys.readouterr().out
+
+
+def test_a_decision_left_out_is_noticed(folder: Path, capsys: Said) -> None:
+    rows = simulated(ratio=0.6)
+    path = written(folder / "c.jsonl", rows)
+    judged(path)
+    written(path, rows[1:])
+    out = str(path.with_suffix(".out.json"))
+    assert main(["verdict", "--comparisons", str(path), "--verify", out]) == 1
+    assert "differs" in capsys.readouterr().out
+
+
+def test_what_cannot_be_verified(folder: Path, capsys: Said) -> None:
+    path = written(folder / "c.jsonl", simulated(ratio=0.6, hours=2, agents=2))
+    out = folder / "out.json"
+    out.write_text('{"models": []}')
+    assert main(["verdict", "--comparisons", str(path), "--verify", str(out)]) == 2
+    assert "no verdict" in capsys.readouterr().err
+
+
+def two_versions(rows: Sequence[Decided]) -> list[Decided]:
+    """Version 10 from the second half on, beside version 9."""
+    found = []
+    for index, row in enumerate(rows):
+        said = row.predictions[1]
+        old = msgspec.structs.replace(said, version="9", sha256="9" * 64, duration_s=1e6)
+        new = msgspec.structs.replace(said, version="10", sha256="1" * 64)
+        both = (new, old) if index >= len(rows) // 2 else (old,)
+        found.append(msgspec.structs.replace(row, predictions=(row.predictions[0], *both)))
+    return found
+
+
+def test_the_newest_version_at_each_task_as_one_model(folder: Path) -> None:
+    rows = two_versions(simulated(ratio=0.6, hours=4))
+    assert with_newest_only(rows[0]).predictions[1].duration_s == 1e6
+    assert with_newest_only(rows[-1]).predictions[1].duration_s != 1e6
+    path = written(folder / "c.jsonl", rows)
+    assert [(m["version"], m["decisions"]) for m in judged(path)["models"]] == [
+        ("9", 195), ("10", 95),
+    ]  # fmt: skip
+    (newest,) = judged(path, "--newest")["models"]
+    assert (newest["name"], newest["version"], newest["decisions"]) == ("m", "newest", 195)
+    assert newest["sha256"] is None
+
+
+def test_one_of_many_models_decides(folder: Path, capsys: Said) -> None:
+    rules = folder / "settings.json"
+    rules.write_text('{"drills": [], "mature_after_s": 0, "min_decisions": 700}')
+    path = written(folder / "c.jsonl", two_versions(simulated(ratio=0.6, hours=60)))
+    use = ["--settings", str(rules)]
+    judged(path, *use, status=0)
+    judged(path, *use, "--model", "m@10", status=0)
+    capsys.readouterr()
+    judged(path, *use, "--model", "m@9", status=5)
+    assert "m      9" in capsys.readouterr().out
+    assert main(["verdict", "--comparisons", str(path), "--model", "x"]) == 2
+    assert "expected one of m@9, m@10" in capsys.readouterr().err
+
+
+def test_names_do_not_command_the_terminal(folder: Path, capsys: Said) -> None:
+    rows = [decided(n, control(1.0), model(1.0, name="\x1b[2Jm", version="\x07")) for n in range(3)]
+    judged(written(folder / "c.jsonl", rows))
+    assert not set("\x1b\x07") & set(capsys.readouterr().out)
+
+
+def test_it_says_how_far_it_is(folder: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparisons_log, "PROGRESS_S", -1.0)
+    judged(written(folder / "c.jsonl", simulated(ratio=0.6)))
+    assert "1,000 lines read, 67 %" in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""Weights of a mix: fitted on the record of what its parts predicted, and on nothing else."""
+
+import random
+
+import msgspec
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from tests.unit.models.runs import runs
+
+from gnomon.events import Comparison, ModelPrediction
+from gnomon.models.learners import LEARNERS
+from gnomon.models.mix import Mix, Recorded, bucket_of, fitted_weights, recorded
+from gnomon.models.table import columns_of
+from gnomon.models.train import train
+
+PRIOR = 0.6
+
+
+def a_record(
+    pool: NDArray[np.float64], boosted: NDArray[np.float64], truth: NDArray[np.float64], bucket: int
+) -> Recorded:
+    return Recorded(pool, boosted, truth, np.full(len(truth), bucket))
+
+
+def drawn(count: int, *, seed: int = 4) -> tuple[NDArray[np.float64], ...]:
+    """Predictions of two that are wrong in different ways, and the truth; shape ``(count, 2)``."""
+    draw = np.random.default_rng(seed)
+    truth = np.column_stack([draw.lognormal(4, 1, count), draw.random(count) < 0.6])
+    chance = np.clip(0.2 + 0.6 * truth[:, 1] + draw.normal(0, 0.2, (2, count)), 0, 1)
+    seconds = truth[:, 0] * draw.lognormal(0, [[0.4], [0.6]], (2, count))
+    one, other = (np.column_stack([s, p]) for s, p in zip(seconds, chance, strict=True))
+    return one, other, truth
+
+
+def test_with_many_runs_the_weights_are_those_of_scipy() -> None:
+    one, other, truth = drawn(4_000)
+
+    weights = fitted_weights(a_record(one, other, truth, 1))
+
+    def log_error(w: float) -> float:
+        mixed = w * one[:, 0] + (1 - w) * other[:, 0]
+        return float(np.abs(np.log1p(mixed) - np.log1p(truth[:, 0])).mean())
+
+    def brier(w: float) -> float:
+        return float(((w * one[:, 1] + (1 - w) * other[:, 1] - truth[:, 1]) ** 2).mean())
+
+    expected = [minimize_scalar(f, bounds=(0, 1), method="bounded").x for f in (log_error, brier)]
+    assert 0.1 < expected[0] < 0.9
+    assert weights[1] == pytest.approx(expected, abs=0.03)
+
+
+def test_nothing_recorded_leaves_the_prior() -> None:
+    assert fitted_weights(recorded(runs(30))).tolist() == [[PRIOR, PRIOR]] * 3
+
+
+@pytest.mark.parametrize("right", ["pool", "boosted"])
+def test_a_few_runs_draw_the_weights_only_part_of_the_way(right: str) -> None:
+    one, other, truth = drawn(10)
+    one, other = (truth, other) if right == "pool" else (one, truth)
+    best = 1.0 if right == "pool" else 0.0
+
+    weights = fitted_weights(a_record(one, other, truth, 2))
+
+    # All runs first, then the bucket's own: twice 10 of 60 of the way that is left.
+    twice = best + (50 / 60) ** 2 * (PRIOR - best)
+    once = best + (50 / 60) * (PRIOR - best)
+    assert weights[2] == pytest.approx([twice, twice], abs=1e-6)
+    assert weights[0] == pytest.approx([once, once], abs=1e-6)
+
+
+def test_each_bucket_has_weights_of_its_own() -> None:
+    one, other, truth = drawn(900)
+    bucket = np.arange(900) % 2 * 2
+    seen = Recorded(
+        np.where(bucket[:, None] == 0, truth, one),
+        np.where(bucket[:, None] == 2, truth, other),
+        truth,
+        bucket,
+    )
+
+    weights = fitted_weights(seen)
+
+    assert (weights[0] > 0.85).all()
+    assert (weights[2] < 0.15).all()
+
+
+def test_parts_that_agree_teach_nothing() -> None:
+    one, _, truth = drawn(300)
+
+    assert fitted_weights(a_record(one, one, truth, 0)).tolist() == [[PRIOR, PRIOR]] * 3
+
+
+def test_buckets_are_none_one_and_more() -> None:
+    assert bucket_of(np.array([0.0, 1.0, 2.0, 20.0, np.nan])).tolist() == [0, 1, 2, 2, 0]
+
+
+def with_parts(run: Comparison, *said: tuple[str, dict[str, list[float | None]]]) -> Comparison:
+    predictions = [
+        ModelPrediction(model="gnomon", version=version, duration_s=1.0, parts=parts)
+        for version, parts in said
+    ]
+    return msgspec.structs.replace(run, predictions=predictions)
+
+
+def test_the_record_is_the_last_version_with_both_parts_whole() -> None:
+    first, second, third, fourth = runs(4)
+    seen = recorded(
+        [
+            with_parts(first, ("1", {"pool": [1.0, 0.1], "boosted": [2.0, 0.2]}), ("2", {})),
+            with_parts(
+                second,
+                ("1", {"pool": [9.0, 0.9], "boosted": [9.0, 0.9]}),
+                ("2", {"pool": [3.0, 0.3], "boosted": [4.0, 0.4]}),
+            ),
+            with_parts(third, ("2", {"pool": [3.0, None], "boosted": [4.0, 0.4]})),
+            with_parts(fourth, ("2", {"pool": [3.0, 0.3], "other": [4.0, 0.4]})),
+        ]
+    )
+
+    assert seen.pool.tolist() == [[1.0, 0.1], [3.0, 0.3]]
+    assert seen.boosted.tolist() == [[2.0, 0.2], [4.0, 0.4]]
+    assert seen.truth.tolist() == [
+        [run.outcome.duration_s, float(run.outcome.succeeded or 0)] for run in (first, second)
+    ]
+
+
+@pytest.mark.parametrize("best", ["pool", "boosted"])
+def test_training_weighs_by_the_record(best: str) -> None:
+    chance = random.Random(6)  # noqa: S311  no secret
+
+    def said(run: Comparison, part: str) -> list[float | None]:
+        right = (run.outcome.duration_s or 0.0, float(run.outcome.succeeded or 0))
+        return list(right) if part == best else [right[0] * chance.choice((0.2, 5.0)), 0.5]
+
+    decisions = [
+        with_parts(run, ("1", {part: said(run, part) for part in ("pool", "boosted")}))
+        for run in runs(120)
+    ]
+
+    estimator = train(decisions).estimator
+
+    assert isinstance(estimator, Mix)
+    assert (estimator.weights_[0] > 0.9).all() == (best == "pool")
+    assert (estimator.weights_[0] < 0.2).all() == (best == "boosted")
+
+
+def test_it_predicts_between_its_parts_and_says_what_they_were() -> None:
+    decisions = runs(120)
+    trained = train(decisions, learner=LEARNERS["mix"]())
+    estimator, later = trained.estimator, runs(30, seed=5)
+    assert isinstance(estimator, Mix)
+    columns = columns_of(later, trained.columns)
+
+    mixed, parts = estimator.predict_parts(columns, len(later))
+
+    assert set(parts) == {"pool", "boosted"}
+    assert mixed == pytest.approx(PRIOR * parts["pool"] + (1 - PRIOR) * parts["boosted"])
+    alone = [
+        train(decisions, learner=LEARNERS[name]()).estimator.predict_columns(columns, len(later))  # type: ignore[attr-defined]
+        for name in ("pool", "boosted")
+    ]
+    assert parts["pool"].tolist() == alone[0].tolist()
+    assert parts["boosted"].tolist() == alone[1].tolist()
+
+
+def test_its_quantiles_are_the_pools_moved_to_its_own_prediction() -> None:
+    trained = train(runs(120))
+    estimator, later = trained.estimator, runs(30, seed=5)
+    assert isinstance(estimator, Mix)
+    columns = columns_of(later, trained.columns)
+    levels = (0.1, 0.5, 0.9)
+
+    found = estimator.predict_quantiles(columns, len(later), levels)
+
+    mixed, parts = estimator.predict_parts(columns, len(later))
+    of_pool = estimator.pool_.predict_quantiles(columns, len(later), levels)
+    factor = (1 + mixed[:, :1]) / (1 + parts["pool"][:, :1])
+    assert found == pytest.approx(np.maximum((1 + of_pool) * factor - 1, 0.0))
+    again = estimator.predict_quantiles(columns, len(later), levels, durations=mixed[:, 0])
+    assert again.tolist() == found.tolist()

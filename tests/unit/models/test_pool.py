@@ -1,0 +1,168 @@
+"""The pool, against its definition written out run by run."""
+
+import math
+import random
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gnomon.models.pool import Pool
+
+INPUTS = (
+    "same_type_runs",
+    "same_type_avg_execution_time",
+    "same_type_success_rate",
+    "agent_avg_execution_time",
+    "agent_success_rate",
+)
+Run = tuple[str, str, float, bool]
+"""Agent, type, seconds and whether it succeeded."""
+
+finished = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from("xyz"), st.floats(0, 1e5), st.booleans()),
+    min_size=1,
+    max_size=150,
+)
+
+
+def fitted(runs: list[Run]) -> Pool:
+    frame = pd.DataFrame(runs, columns=["agent_id", "task_type", "duration_s", "ok"])
+    return Pool().fit(
+        frame, frame["duration_s"].to_numpy(np.float64), frame["ok"].to_numpy(np.bool_)
+    )
+
+
+def a_task(agent: str, of_type: str, **known: float) -> dict[str, Any]:
+    return {"agent_id": agent, "task_type": of_type, **dict.fromkeys(INPUTS, math.nan), **known}
+
+
+def predicted(pool: Pool, *tasks: dict[str, Any]) -> list[tuple[float, float]]:
+    frame = pd.DataFrame(tasks)
+    return list(pool.predict(frame).itertuples(index=False, name=None))
+
+
+def written_out(runs: list[Run], task: dict[str, Any]) -> tuple[float, float]:
+    """The definition: every run with its weight, one by one."""
+    frame = pd.DataFrame(runs, columns=["agent", "type", "s", "ok"])
+    frame["log"] = np.log1p(frame["s"])
+    last = frame.groupby("type").tail(100)
+    centre = last.groupby("type")["log"].mean()
+    relative = frame["log"] - frame["type"].map(centre)
+    speed = {}
+    for agent, rows in relative.groupby(frame["agent"]):
+        of_agent = rows.tail(200)
+        speed[agent] = of_agent.median() * len(of_agent) / (len(of_agent) + 20)
+    mine = speed.get(task["agent_id"], 0.0)
+    pool = [
+        (row.log + mine - speed[row.agent], float(row.ok), 0.04)
+        for row in last.itertuples()
+        if row.type == task["task_type"] and row.agent != task["agent_id"]
+    ]
+    if not math.isnan(task["same_type_avg_execution_time"]):
+        own = math.log1p(task["same_type_avg_execution_time"])
+        pool.append((own, task["same_type_success_rate"], task["same_type_runs"]))
+    if not math.isnan(task["agent_avg_execution_time"]):
+        any_type = math.log1p(task["agent_avg_execution_time"])
+        pool.append((any_type, task["agent_success_rate"], 0.1))
+    overall = (frame["log"] - frame["agent"].map(speed)).median() + mine
+    pool.append((overall, frame["ok"].mean(), 1e-6))
+    total = math.fsum(weight for _, _, weight in pool)
+    below, seconds = 0.0, math.nan
+    for log, _, weight in sorted(pool):
+        below += weight
+        if below >= total / 2 * (1 - 1e-8):
+            seconds = math.expm1(log)
+            break
+    return seconds, math.fsum(rate * weight for _, rate, weight in pool) / total
+
+
+known = st.fixed_dictionaries(
+    {
+        "same_type_runs": st.integers(1, 20).map(float),
+        "same_type_avg_execution_time": st.floats(0, 1e5),
+        "same_type_success_rate": st.floats(0, 1),
+    }
+) | st.just({})
+of_agent = st.fixed_dictionaries(
+    {"agent_avg_execution_time": st.floats(0, 1e5), "agent_success_rate": st.floats(0, 1)}
+) | st.just({})
+
+
+@settings(deadline=None)
+@given(finished, st.sampled_from("abn"), st.sampled_from("xn"), known, of_agent)
+def test_it_is_a_weighted_median_and_a_weighted_rate_of_what_is_known(
+    runs: list[Run], agent: str, of_type: str, own: dict[str, float], any_type: dict[str, float]
+) -> None:
+    task = a_task(agent, of_type, **own, **any_type)
+
+    ((seconds, probability),) = predicted(fitted(runs), task)
+
+    expected_s, expected_probability = written_out(runs, task)
+    assert seconds == pytest.approx(max(expected_s, 0.0), rel=1e-6, abs=1e-6)
+    assert probability == pytest.approx(expected_probability, abs=1e-6)
+
+
+def test_an_agents_repeats_count_for_more_than_others_runs() -> None:
+    pool = fitted([("a", "x", 600.0, False)] * 20 + [("b", "x", 600.0, False)])
+
+    (found,) = predicted(
+        pool,
+        a_task(
+            "b",
+            "x",
+            same_type_runs=3,
+            same_type_avg_execution_time=60.0,
+            same_type_success_rate=1.0,
+        ),
+    )
+
+    assert found == (pytest.approx(60.0), pytest.approx(3 / 3.8, abs=1e-3))
+
+
+def test_others_runs_are_scaled_by_how_fast_the_agent_is() -> None:
+    chance = random.Random(1)  # noqa: S311  no secret
+    cell = [(agent, f"t{n}", slow * (n + 1) * chance.uniform(0.9, 1.1) * 60, True)
+            for n in range(60) for agent, slow in (("slow", 4.0), ("fast", 1.0))]  # fmt: skip
+    only_fast = [("fast", "new", 600.0, True)] * 5
+
+    (found,) = predicted(fitted([*cell, *only_fast]), a_task("slow", "new"))
+
+    # Speeds of 120 runs are shrunk a little: 60 / (60 + 20) of the whole factor of 4.
+    assert found[0] == pytest.approx(600.0 * 4**0.75, rel=0.1)
+
+
+def test_every_row_of_a_batch_is_its_own() -> None:
+    chance = random.Random(2)  # noqa: S311
+    pool = fitted([(chance.choice("abc"), chance.choice("xyz"), chance.expovariate(0.01), chance.random() < 0.5) for _ in range(90)])  # fmt: skip
+    tasks = [a_task(chance.choice("abn"), chance.choice("xyn")) for _ in range(20)]
+
+    assert predicted(pool, *tasks) == [predicted(pool, task)[0] for task in tasks]
+
+
+def test_quantiles_ascend_around_the_prediction_and_cover_what_comes() -> None:
+    """Log-normal repeats of many cells: the middle 80 % hold about that share of new ones."""
+    draw = np.random.default_rng(3)
+    cells = {(a, t): draw.lognormal(5, 1) for a in "abcd" for t in map(str, range(30))}
+    earlier = [
+        (a, t, s * draw.lognormal(0, 0.4), True) for (a, t), s in cells.items() for _ in range(4)
+    ]
+    pool = fitted(earlier)
+    means = pd.DataFrame(earlier).groupby([0, 1])[2].mean()
+    tasks = [
+        a_task(a, t, same_type_runs=4, same_type_avg_execution_time=means[a, t], same_type_success_rate=1.0)
+        for a, t in cells
+    ]  # fmt: skip
+    frame = pd.DataFrame(tasks)
+
+    found = pool.predict_quantiles(
+        {name: frame[name].to_numpy() for name in frame}, len(frame), (0.1, 0.5, 0.9)
+    )
+
+    assert (np.diff(found, axis=1) > 0).all()
+    truth = np.array(list(cells.values())) * draw.lognormal(0, 0.4, (200, len(cells)))
+    covered = ((found[:, 0] <= truth) & (truth <= found[:, 2])).mean()
+    assert covered == pytest.approx(0.8, abs=0.07)

@@ -1,0 +1,110 @@
+"""Comparisons in a file, one a line in any order, as the evidence of a verdict."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from gnomon import codec
+from gnomon.cli.spill import KEEP_BYTES, SpillingSort
+from gnomon.errors import ConfigurationError
+from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
+
+Say = Callable[[str], None]
+PROGRESS_S: Final = 2.0
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Decided).decode
+
+
+class BadComparisonsError(ConfigurationError):
+    """The file cannot be judged. The message has its name and line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What a file holds.
+
+    Attributes:
+        evidence: Of its distinct decisions, with hours closed.
+        watermark_ms: The latest time in it (epoch milliseconds); 0 of an empty file.
+        records: Distinct decisions; ``repeats``: further lines of the same ones.
+    """
+
+    evidence: Evidence
+    watermark_ms: int
+    records: int
+    repeats: int
+
+
+def gather(
+    path: Path,
+    settings: VerdictSettings,
+    *,
+    newest: bool = False,
+    say: Say = lambda _: None,
+    keep_bytes: int = KEEP_BYTES,
+) -> Gathered:
+    """Read the file once; what does not fit into memory is sorted in temporary files.
+
+    Of lines with one ``decision_id`` that differ, one counts, the same in any order.
+
+    Args:
+        path: One ``comparison.v1`` a line; empty lines are passed over.
+        settings: Of the experiment.
+        newest: Judge whatever version of a name was newest at each task as one model.
+        say: Told how far it is, every two seconds.
+        keep_bytes: What each of two sorts may keep in memory.
+
+    Raises:
+        BadComparisonsError: The file cannot be read, or a line is no comparison.
+    """
+    window, watermark_ms, records, lines = WindowBuilder(settings), 0, 0, 0
+    with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_hour:
+        for decided in _read(path, say):
+            by_id.add(decided.decision_id.encode(), _encode(decided))
+            lines += 1
+        last = None
+        for key, row in by_id:
+            if key == last:
+                continue
+            last = key
+            decided = with_newest_only(_decode(row)) if newest else _decode(row)
+            records += 1
+            watermark_ms = max(watermark_ms, decided.newest_ms)
+            window.add(decided)
+            by_hour.add(decided.hour.to_bytes(8, "big"), row)
+        evidence = Evidence(settings=settings, window=window.build())
+        for hour, row in by_hour:
+            if int.from_bytes(hour, "big") > evidence.closed_before_hour:
+                evidence.close_hours(int.from_bytes(hour, "big"))
+            decided = with_newest_only(_decode(row)) if newest else _decode(row)
+            evidence.add(decided, watermark_ms=watermark_ms)
+        evidence.close_hours()
+    return Gathered(evidence, watermark_ms, records, lines - records)
+
+
+def _read(path: Path, say: Say) -> Iterator[Decided]:
+    try:
+        size, read_bytes = path.stat().st_size, 0
+        told_s = time.monotonic()
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                read_bytes += len(line)
+                if not line.isspace():
+                    yield _decided(line, path, number)
+                if number % 1000 == 0 and time.monotonic() - told_s > PROGRESS_S:
+                    told_s = time.monotonic()
+                    say(f"{number:,} lines read, {100 * read_bytes / max(1, size):.0f} %")
+    except OSError as error:
+        raise BadComparisonsError(f"{path}: {error.strerror or error}") from error
+
+
+def _decided(line: bytes, path: Path, number: int) -> Decided:
+    try:
+        return Decided.of(codec.decode_comparison(line))
+    except codec.UNDECODABLE as error:
+        raise BadComparisonsError(f"{path}, line {number}: no comparison.v1: {error}") from error

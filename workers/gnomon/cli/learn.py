@@ -1,0 +1,129 @@
+"""``gnomon learn``: train again whenever there is enough that is new, until stopped."""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import threading
+import uuid
+from typing import TYPE_CHECKING
+
+from gnomon.cli.train import DEFAULT_LEARNER, LEARNERS
+from gnomon.errors import TransientError
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.operations.learning import LearnLoop, Learnt
+
+LOOK_EVERY_S = 10.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = (
+        "Trains a version from the vault's decisions whenever there are enough new ones, registers"
+        " it, and makes it the challenger if it does at least as well as the challenger of now did"
+        " on the same tasks. Never moves the champion. Several may run: one trains at a time."
+    )
+    parser.add_argument(
+        "--every-decisions", type=int, default=200, metavar="N", help="new decisions (200)"
+    )
+    parser.add_argument(
+        "--every-hours",
+        type=float,
+        default=24.0,
+        metavar="M",
+        help="or hours, if any decision is new (24)",
+    )
+    parser.add_argument(
+        "--min-decisions",
+        type=int,
+        default=100,
+        metavar="N",
+        help="wait for this many with an outcome (100)",
+    )
+    parser.add_argument(
+        "--most-decisions",
+        type=int,
+        default=50_000,
+        metavar="N",
+        help="train on the newest N; bounds the memory (50000)",
+    )
+    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
+    parser.add_argument("--once", action="store_true", help="look once, train if it is time, end")
+    parser.epilog = "example: gnomon learn --every-decisions 500"
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Look every ten seconds until SIGTERM or Ctrl-C; 0 when stopped.
+
+    Raises:
+        ConfigurationError: There is no key, or it does not open the store.
+        TransientError: With ``--once``: store, registry or broker do not answer.
+    """
+    from gnomon.operations.intent_log import author, now_ms  # noqa: PLC0415
+    from gnomon.operations.learning import LearnLoop, Schedule  # noqa: PLC0415
+    from gnomon.operations.training import Trainer  # noqa: PLC0415  only in gnomon[train]
+
+    trainer = Trainer(
+        settings,
+        author=author(),
+        min_decisions=options.min_decisions,
+        learner=options.learner,
+    )
+    owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+    loop = LearnLoop(
+        trainer,
+        trainer.store.lease("learn", owner=owner),
+        schedule=Schedule(
+            every_decisions=options.every_decisions,
+            every_hours=options.every_hours,
+            min_decisions=options.min_decisions,
+            most_decisions=options.most_decisions,
+        ),
+        now_ms=now_ms,
+    )
+    try:
+        if options.once:
+            _show(loop.step())
+        else:
+            _run_until_stopped(loop, options)
+    finally:
+        trainer.close()
+    return 0
+
+
+def _run_until_stopped(loop: "LearnLoop", options: argparse.Namespace) -> None:
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    print(
+        f"learning with {options.learner}: after every {options.every_decisions} new decisions, or"
+        f" {options.every_hours:g} h; looking every {LOOK_EVERY_S:.0f} s, Ctrl-C ends it",
+        flush=True,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        while not stopped.is_set():
+            try:
+                if (learnt := loop.step()) is not None:
+                    _show(learnt)
+            except TransientError as error:
+                print(f"gnomon learn: {error}; trying again", flush=True)
+            stopped.wait(LOOK_EVERY_S)
+
+
+def _show(learnt: "Learnt | None") -> None:
+    if learnt is None:
+        print("nothing to learn yet", flush=True)
+        return
+    became = "is the challenger" if learnt.is_challenger else "is registered, not better than the"
+    became += "" if learnt.is_challenger else " challenger"
+    line = f"version {learnt.version} {became}: trained on {learnt.decisions} decisions"
+    found = learnt.selection
+    if found is not None and found.duration_loss is not None:
+        line += (
+            f"; on {found.n} tasks log error {found.duration_loss:.3f} beside"
+            f" {found.current_duration_loss:.3f}, Brier {found.brier:.3f} beside"
+            f" {found.current_brier:.3f}"
+        )
+    print(line, flush=True)

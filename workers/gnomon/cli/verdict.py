@@ -1,0 +1,259 @@
+"""``gnomon verdict``: may a model go? Judged by recorded comparisons, and checked again by anyone."""
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from gnomon.errors import ConfigurationError
+from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
+
+STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
+DIFFERS: Final = 1
+SHOWN_IN_FULL: Final = 3
+ABOUT = """\
+GO         surely better than was registered, and everything else that was asked for holds
+NO-GO      surely not as good as was asked for
+STOP-HARM  surely worse than the reference baseline
+CONTINUE   not known yet, or something else is missing; it is said what
+
+exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM, of several models the best of these;
+             with --verify 0 if it is the same, 1 if it differs;
+             2 for wrong use and files that cannot be read
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.description = ABOUT
+    parser.add_argument(
+        "--comparisons", type=Path, required=True, metavar="FILE.jsonl",
+        help="comparison.v1 records, one a line, in any order; repeats count once",
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="registered settings, as JSON (the defaults)"
+    )
+    parser.add_argument(
+        "--drills", type=Path, action="append", default=[], metavar="FILE",
+        help="reports of drills, as JSON or one a line; may be repeated"
+        " (drills/*/report.json in GNOMON_DATA_DIR)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--now", type=_time, metavar="T",
+        help="when drills are held against, as ISO 8601 (the latest time in FILE.jsonl)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--model", metavar="NAME[@VERSION]", help="show this one, and let it decide the exit status"
+    )
+    parser.add_argument(
+        "--newest", action="store_true",
+        help="judge whatever version of a name was newest at each task as one model",
+    )  # fmt: skip
+    parser.add_argument(
+        "--verify", type=Path, metavar="OUT",
+        help="recompute this verdict with its own settings, and name the first difference",
+    )  # fmt: skip
+    parser.epilog = (
+        "example: gnomon verdict --comparisons topics/comparisons.jsonl --json verdict.json"
+    )
+
+
+def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Judge, show and write; or recompute what was written."""
+    if options.verify is not None:
+        return _verify(options)
+    verdicts = _judge(
+        options.comparisons,
+        _settings(options.settings),
+        drills=_drills(options.drills, settings),
+        now_ms=options.now,
+        newest=options.newest,
+    )
+    if options.json is not None:
+        _write(options.json, verdicts)
+    shown = _chosen(verdicts.models, options.model)
+    _show(verdicts, shown)
+    return min((STATUS[model.word] for model in shown), default=STATUS["CONTINUE"])
+
+
+def _judge(
+    path: Path,
+    rules: "VerdictSettings",
+    *,
+    drills: "list[Drill]",
+    now_ms: int | None,
+    newest: bool,
+) -> "Verdicts":
+    from gnomon.cli.comparisons_log import gather  # noqa: PLC0415
+    from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
+
+    found = gather(path, rules, newest=newest, say=_say)
+    at_ms = found.watermark_ms if now_ms is None else now_ms
+    return Verdicts(
+        models=judge(found.evidence, drills=drills, now_ms=at_ms),
+        settings_sha256=rules.sha256(),
+        settings=rules,
+        window=found.evidence.window,
+        newest=newest,
+        now_ms=at_ms,
+        watermark_ms=found.watermark_ms,
+        records=found.records,
+        repeats=found.repeats,
+        drills=drills,
+    )
+
+
+def _settings(path: Path | None) -> "VerdictSettings":
+    from gnomon.verdict import VerdictSettings, read_settings  # noqa: PLC0415
+
+    if path is None:
+        return VerdictSettings()
+    try:
+        return read_settings(_bytes(path))
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+
+
+def _drills(paths: "list[Path]", settings: Settings) -> "list[Drill]":
+    from gnomon.verdict import Drill  # noqa: PLC0415
+
+    found: list[Drill] = []
+    for path in paths or sorted(Path(settings.data_dir).glob("drills/*/report.json")):
+        data = _bytes(path).strip()
+        try:
+            if data.startswith(b"["):
+                found += msgspec.json.decode(data, type=list[Drill])
+            else:
+                found += _one_or_lines(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{path}: no report of a drill: {error}") from error
+    return sorted(found, key=lambda drill: (drill.at_ms, drill.drill, drill.passed))
+
+
+def _one_or_lines(data: bytes) -> "list[Drill]":
+    from gnomon.verdict import Drill  # noqa: PLC0415
+
+    try:
+        return [msgspec.json.decode(data, type=Drill)]
+    except msgspec.DecodeError:
+        lines = data.splitlines()
+        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):  # noqa: PLR2004
+            raise
+        return msgspec.json.Decoder(Drill).decode_lines(data)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from gnomon.verdict import Verdicts  # noqa: PLC0415
+
+    text = _bytes(options.verify)
+    try:
+        before = msgspec.json.decode(text, type=Verdicts)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{options.verify}: no verdict: {error}") from error
+    rules = before.settings if options.settings is None else _settings(options.settings)
+    again = _judge(
+        options.comparisons,
+        rules,
+        drills=before.drills,
+        now_ms=before.now_ms,
+        newest=before.newest,
+    )
+    difference = first_difference(msgspec.json.decode(text), _plain(again))
+    if difference is None:
+        print(f"the same: {len(again.models)} models, settings {again.settings_sha256}")
+        return 0
+    print(f"{options.verify} differs: {difference}")
+    return DIFFERS
+
+
+def first_difference(written: Any, found: Any, place: str = "") -> str | None:
+    """Where two JSON values first differ, and how; ``None`` if nowhere."""
+    pairs: list[tuple[Any, Any, str]]
+    if isinstance(written, dict) and isinstance(found, dict):
+        for name in [*found, *written]:
+            if name not in written or name not in found:
+                only = "the file" if name in written else "the recomputation"
+                return f"{place}{name} is only in {only}"
+        pairs = [(written[name], found[name], f"{place}{name}") for name in found]
+    elif isinstance(written, list) and isinstance(found, list) and len(written) == len(found):
+        pairs = [
+            (*both, f"{place}[{i}]") for i, both in enumerate(zip(written, found, strict=True))
+        ]
+    else:
+        same = written == found and isinstance(written, bool) == isinstance(found, bool)
+        return None if same else f"{place} is {_short(written)}, recomputed {_short(found)}"
+    differences = (
+        first_difference(one, other, f"{at}." if isinstance(other, dict) else at)
+        for one, other, at in pairs
+    )
+    return next((difference for difference in differences if difference is not None), None)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{len(value)} entries"
+    return msgspec.json.encode(value).decode()
+
+
+def _plain(verdicts: "Verdicts") -> Any:
+    return msgspec.json.decode(msgspec.json.encode(verdicts))
+
+
+def _chosen(models: "Sequence[ModelVerdict]", wanted: str | None) -> "list[ModelVerdict]":
+    if wanted is None:
+        return list(models)
+    found = [m for m in models if wanted in {m.name, f"{m.name}@{m.version}", m.sha256}]
+    if not found:
+        known = ", ".join(f"{m.name}@{m.version}" for m in models) or "none"
+        raise ConfigurationError(f"--model {wanted}: expected one of {known}")
+    return found
+
+
+def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
+    from gnomon.verdict.view import details, summary  # noqa: PLC0415
+
+    print(f"settings {verdicts.settings_sha256}")
+    print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
+    if not shown:
+        print("CONTINUE: no model has predicted any of them")
+        return
+    print(summary(shown, reference=verdicts.settings.reference))
+    for model in shown if len(shown) <= SHOWN_IN_FULL else ():
+        print(f"\n{details(model)}")
+
+
+def _write(path: Path, verdicts: "Verdicts") -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def _time(text: str) -> int:
+    """ISO 8601, in UTC where it says no zone, as epoch milliseconds."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected ISO 8601, got {text!r}") from error
+    return round(at.replace(tzinfo=at.tzinfo or UTC).timestamp() * 1000)

@@ -1,0 +1,5 @@
+"""The model registry in MLflow; the only package that imports mlflow."""
+
+from gnomon.models.registry.registry import LiveVersion, Registry, VersionInfo
+
+__all__ = ["LiveVersion", "Registry", "VersionInfo"]

@@ -1,0 +1,275 @@
+"""Model versions in MLflow: register, find what is live, load with care.
+
+The client has its own URIs and uses none of MLflow's global state. Aliases say what a version is
+for: ``champion``, ``challenger`` and ``challenger-<anything>`` are live; ``previous`` is what a
+rollback returns to. The intents on the control topic are the truth; these aliases follow them.
+"""
+
+import contextlib
+import logging
+import re
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from mlflow.artifacts import download_artifacts
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.tracking import MlflowClient
+
+from gnomon.errors import ConfigurationError, ModelRefusedError
+from gnomon.models.artefact import open_model
+from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
+from gnomon.models.predictor import LoadedModel
+from gnomon.models.registry.answers import ExistsError, MissingError, answer, without_warnings
+from gnomon.models.registry.recording import every_version, metrics_of_run, note, save
+from gnomon.models.registry.sqlite_file import SqliteFile
+from gnomon.models.train import Trained
+
+EXPERIMENT: Final = "gnomon"
+SHA256_TAG: Final = "gnomon.sha256"
+AUTHOR_TAG: Final = "gnomon.author"
+
+for _noisy in ("mlflow", "alembic"):
+    logging.getLogger(_noisy).setLevel(logging.WARNING)
+# Logs a traceback for each error it also raises.
+logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+
+
+class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """A version that should predict."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    sha256: str | None
+
+
+class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version, with the metrics noted when it was trained."""
+
+    name: str
+    version: str
+    aliases: tuple[str, ...]
+    sha256: str | None
+    author: str | None
+    created_at_ms: int
+    metrics: dict[str, float]
+
+
+class Registry:
+    """One registered model and its versions. Connects at first use; safe in threads.
+
+    Every method raises ``RegistryUnavailableError`` when the registry does not answer.
+
+    Args:
+        uri: ``sqlite:///path`` or ``http://…`` of an MLflow server. Beside an SQLite file, in
+            ``mlartifacts``, are the files of its models.
+        model_name: Of the registered model.
+
+    Raises:
+        ConfigurationError: The URI or the name is of another form.
+    """
+
+    def __init__(self, *, uri: str, model_name: str) -> None:
+        if not re.fullmatch(r"[\w.-]{1,200}", model_name):
+            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r}: letters, digits, _ . -")
+        if not uri.startswith(("sqlite:///", "http://", "https://")):
+            raise ConfigurationError("GNOMON_MLFLOW_URI is neither sqlite:///… nor http(s)://…")
+        self.name = model_name
+        self._file = SqliteFile.of(uri) if uri.startswith("sqlite:") else None
+        self._uri = uri if self._file is None else self._file.uri
+        self._connected: MlflowClient | None = None
+
+    def register(self, trained: Trained, *, alias: str | None = CHALLENGER, author: str) -> str:
+        """Store ``trained`` as a new version, with its evaluation, and point ``alias`` at it.
+
+        Returns:
+            The version, as the registry numbers it.
+        """
+        client = self._client()
+        experiment = self._experiment(client)
+        run = answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
+        with tempfile.TemporaryDirectory() as folder:
+            sha256 = save(trained, Path(folder) / "model")
+            answer(
+                lambda: client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
+            )
+        note(client, run, trained)
+        self._ensure_model(client)
+        made = answer(
+            lambda: client.create_model_version(
+                self.name,
+                source=f"{run.info.artifact_uri}/model",
+                run_id=run.info.run_id,
+                tags={SHA256_TAG: sha256, AUTHOR_TAG: author},
+            )
+        )
+        version = str(made.version)
+        if alias is not None:
+            self.point(alias, version)
+        return version
+
+    def live(self) -> list[LiveVersion]:
+        """Versions that should predict: the champion first, then challengers by alias."""
+        client = self._reader()
+        if client is None:
+            return []
+        by_version: dict[str, list[str]] = {}
+        aliased = self.aliases().items()
+        for alias, version in sorted(aliased, key=lambda pair: (pair[0] != CHAMPION, pair[0])):
+            if is_live(alias):
+                by_version.setdefault(version, []).append(alias)
+        found = []
+        for version, aliases in by_version.items():
+            try:
+                sha256 = self._version(client, version).tags.get(SHA256_TAG)
+            except ModelRefusedError:  # deleted since the aliases were read
+                continue
+            found.append(
+                LiveVersion(name=self.name, version=version, aliases=tuple(aliases), sha256=sha256)
+            )
+        return found
+
+    def versions(self) -> list[VersionInfo]:
+        """Every version, newest first."""
+        client = self._reader()
+        if client is None:
+            return []
+        aliases = self.aliases()
+        return [
+            VersionInfo(
+                name=self.name,
+                version=str(found.version),
+                aliases=tuple(sorted(a for a, v in aliases.items() if v == str(found.version))),
+                sha256=found.tags.get(SHA256_TAG),
+                author=found.tags.get(AUTHOR_TAG),
+                created_at_ms=found.creation_timestamp,
+                metrics=metrics_of_run(client, found),
+            )
+            for found in every_version(client, self.name)
+        ]
+
+    def aliases(self) -> Mapping[str, str]:
+        """Which version each alias points at."""
+        client = self._reader()
+        if client is None:
+            return {}
+        try:
+            model = answer(lambda: client.get_registered_model(self.name))
+        except MissingError:
+            return {}
+        return {alias: str(version) for alias, version in model.aliases.items()}
+
+    def load(self, version: str, *, sha256: str | None = None) -> LoadedModel:
+        """Check one version and load it into memory.
+
+        Args:
+            version: Its number.
+            sha256: The model file that is wanted. Where the version has another one, the version
+                that has this one is loaded: a registry that was made again counts anew.
+
+        Raises:
+            ModelRefusedError: It may not be used; ``unknown_version``, ``files_missing``, or a
+                reason of ``artefact.open_model``.
+        """
+        client = self._reader()
+        if client is None:
+            raise ModelRefusedError("unknown_version", f"{self.name} has no version {version!r}")
+        number = self.version_of(version, sha256)
+        expected = sha256 or self._version(client, number).tags.get(SHA256_TAG)
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                source = answer(lambda: client.get_model_version_download_uri(self.name, number))
+                files = answer(
+                    lambda: download_artifacts(
+                        artifact_uri=source, dst_path=folder, tracking_uri=self._uri
+                    )
+                )
+            except MissingError as error:
+                raise ModelRefusedError("files_missing", str(error)) from error
+            return open_model(Path(files), name=self.name, version=number, sha256=expected)
+
+    def version_of(self, version: str, sha256: str | None) -> str:
+        """Return the number of the version whose model file has ``sha256``.
+
+        Args:
+            version: The number it had when it was registered; looked at first.
+            sha256: ``None``: the number alone counts.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``: the registry has no such version.
+        """
+        client = self._client()
+        if sha256 is None:
+            return version
+        try:
+            if self._version(client, version).tags.get(SHA256_TAG) == sha256:
+                return version
+        except ModelRefusedError:
+            pass  # deleted, or numbered anew
+        for found in every_version(client, self.name):
+            if found.tags.get(SHA256_TAG) == sha256:
+                return str(found.version)
+        raise ModelRefusedError(
+            "unknown_version", f"{self.name} has no version {version!r} with SHA-256 {sha256}"
+        )
+
+    def point(self, alias: str, version: str) -> None:
+        """Point ``alias`` at ``version``, unchecked: ``ModelSwitch`` checks and tells first."""
+        client = self._client()
+        answer(lambda: client.set_registered_model_alias(self.name, alias, version))
+
+    def remove_alias(self, alias: str) -> None:
+        """Take ``alias`` away, if it is there."""
+        client = self._client()
+        with contextlib.suppress(MissingError):
+            answer(lambda: client.delete_registered_model_alias(self.name, alias))
+
+    def _reader(self) -> MlflowClient | None:
+        """A client, unless the SQLite file is not there yet: reading alone makes none."""
+        if self._file is not None and not self._file.exists():
+            return None
+        return self._client()
+
+    def _client(self) -> MlflowClient:
+        if self._connected is None:
+            if self._file is None:
+                self._connected = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            else:
+                with self._file.prepared():  # two processes must not make the tables at once
+                    self._connected = answer(self._connect)
+        return self._connected
+
+    def _connect(self) -> MlflowClient:
+        with without_warnings():
+            client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+            client.search_registered_models(max_results=1)
+        return client
+
+    def _experiment(self, client: MlflowClient) -> str:
+        found = answer(lambda: client.get_experiment_by_name(EXPERIMENT))
+        if found is not None:
+            return str(found.experiment_id)
+        place = None if self._file is None else self._file.artifacts
+        try:
+            return str(answer(lambda: client.create_experiment(EXPERIMENT, place)))
+        except ExistsError:  # another process was faster
+            return self._experiment(client)
+
+    def _ensure_model(self, client: MlflowClient) -> None:
+        try:
+            answer(lambda: client.get_registered_model(self.name))
+        except MissingError:
+            try:
+                answer(lambda: client.create_registered_model(self.name))
+            except ExistsError:
+                return
+
+    def _version(self, client: MlflowClient, version: str) -> ModelVersion:
+        try:
+            return answer(lambda: client.get_model_version(self.name, version))
+        except MissingError as error:
+            detail = f"{self.name} has no version {version!r}"
+            raise ModelRefusedError("unknown_version", detail) from error

@@ -1,0 +1,192 @@
+"""Train again and again: when there is enough that is new, and never two processes at once.
+
+A new version is registered each time. It becomes the challenger if it does at least as well as the
+challenger of now did on the same tasks (``models.selection``). The champion is never touched. All of
+this runs in a process of its own: what fails here changes nothing for the workers.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+import msgspec
+
+from gnomon.errors import ConfigurationError
+from gnomon.models.selection import Selection
+
+logger = logging.getLogger(__name__)
+
+LEASE_MS: Final = 120_000
+"""A learner that has died is succeeded after this."""
+
+Reason = Literal["first", "decisions", "hours", "drift"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """When to train again. ``most_decisions`` bounds the memory: the newest ones are read."""
+
+    every_decisions: int = 200
+    every_hours: float = 24.0
+    min_decisions: int = 100
+    most_decisions: int = 50_000
+
+
+class Last(msgspec.Struct, frozen=True, kw_only=True):
+    """The last training: how many decisions the store had, and when it was, epoch milliseconds."""
+
+    stored: int
+    at_ms: int
+
+
+def reason_to_train(
+    schedule: Schedule, last: Last | None, *, stored: int, now_ms: int, drifted: bool
+) -> Reason | None:
+    """Return why it is time to train, or ``None``.
+
+    A store with fewer decisions than last time was emptied or exchanged: that is a first time.
+    """
+    if stored < schedule.min_decisions:
+        return None
+    if last is None or stored < last.stored:
+        return "first"
+    if stored - last.stored >= schedule.every_decisions:
+        return "decisions"
+    if stored == last.stored:
+        return None
+    if drifted:
+        return "drift"
+    return "hours" if now_ms - last.at_ms >= schedule.every_hours * 3_600_000 else None
+
+
+class HeldLease(Protocol):
+    """A lease of the store; ``store.lease.Lease`` is one."""
+
+    def acquire(self, *, now_ms: int, for_ms: int) -> bool:
+        """Take or prolong it; whether this process holds it."""
+        ...
+
+    def release(self, *, now_ms: int, note: str) -> bool:
+        """Give it up and leave a note; whether this process still held it."""
+        ...
+
+    def note(self) -> str:
+        """Return the note of the last holder."""
+        ...
+
+
+class Learning(Protocol):
+    """One training; ``operations.training.Trainer`` does it. All calls block."""
+
+    def stored(self) -> int:
+        """How many decisions the store has."""
+        ...
+
+    def learn(self, most_decisions: int, still_held: Callable[[], bool]) -> "Learnt":
+        """Train, register and select."""
+        ...
+
+
+class Learnt(msgspec.Struct, frozen=True, kw_only=True):
+    """A registered version; ``selection`` is ``None`` where there was no challenger to compare with."""
+
+    version: str
+    decisions: int
+    is_challenger: bool
+    selection: Selection | None
+
+
+class LearnLoop:
+    """Looks, trains when it is time, and goes on.
+
+    Args:
+        learning: One training.
+        lease: Keeps others from training at the same time.
+        schedule: When.
+        now_ms: The clock, epoch milliseconds.
+        drifted: Whether the inputs have drifted since the last training.
+    """
+
+    def __init__(
+        self,
+        learning: Learning,
+        lease: HeldLease,
+        *,
+        schedule: Schedule,
+        now_ms: Callable[[], int],
+        drifted: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._learning, self._lease, self._schedule = learning, lease, schedule
+        self._now_ms, self._drifted = now_ms, drifted
+
+    def step(self) -> Learnt | None:
+        """Train if it is time and no other process does; return what was learnt.
+
+        Raises:
+            TransientError: The store, the registry or the broker does not answer. A repeat is safe.
+            ConfigurationError: There is no store, or its key is another.
+        """
+        stored = self._learning.stored()
+        if stored < self._schedule.min_decisions:
+            return None
+        if not self._lease.acquire(now_ms=self._now_ms(), for_ms=LEASE_MS):
+            return None
+        last = _parsed(self._lease.note())
+        reason = reason_to_train(
+            self._schedule, last, stored=stored, now_ms=self._now_ms(), drifted=self._drifted()
+        )
+        learnt = None
+        if reason is not None:
+            logger.info("learn.begins", extra={"reason": reason, "stored": stored})
+            last = Last(stored=stored, at_ms=self._now_ms())
+            with self._prolonged() as still_held:
+                learnt = self._attempt(still_held)
+        note = "" if last is None else msgspec.json.encode(last).decode()
+        self._lease.release(now_ms=self._now_ms(), note=note)
+        return learnt
+
+    def _attempt(self, still_held: Callable[[], bool]) -> Learnt | None:
+        """Train; too few usable decisions are no failure: more may come."""
+        try:
+            return self._learning.learn(self._schedule.most_decisions, still_held)
+        except NothingToLearnError as error:
+            logger.info("learn.too_few", extra={"reason": str(error)})
+            return None
+
+    @contextmanager
+    def _prolonged(self) -> Iterator[Callable[[], bool]]:
+        """Prolong the lease from a thread of its own for as long as the training takes."""
+        done, lost = threading.Event(), threading.Event()
+
+        def prolong() -> None:
+            while not done.wait(LEASE_MS / 3000):
+                try:
+                    held = self._lease.acquire(now_ms=self._now_ms(), for_ms=LEASE_MS)
+                except Exception as error:  # whatever it is, the lease may run out
+                    logger.warning("learn.lease", extra={"error": type(error).__name__})
+                    held = False
+                if not held:
+                    lost.set()
+                    return
+
+        thread = threading.Thread(target=prolong, name="gnomon.learn.lease", daemon=True)
+        thread.start()
+        try:
+            yield lambda: not lost.is_set()
+        finally:
+            done.set()
+            thread.join()
+
+
+class NothingToLearnError(ConfigurationError):
+    """Too few decisions have an outcome, or another process has begun to learn."""
+
+
+def _parsed(note: str) -> Last | None:
+    try:
+        return msgspec.json.decode(note, type=Last)
+    except msgspec.DecodeError:
+        return None

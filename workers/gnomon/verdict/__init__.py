@@ -1,0 +1,24 @@
+"""Whether a model may go: evidence, bounds that hold at every look, and a word. Pure, no I/O."""
+
+from gnomon.verdict.decided import Decided, with_newest_only
+from gnomon.verdict.evidence import Evidence
+from gnomon.verdict.judge import judge
+from gnomon.verdict.result import Drill, ModelVerdict, Verdicts, Word
+from gnomon.verdict.settings import BASELINES, VerdictSettings, read_settings
+from gnomon.verdict.window import Window, WindowBuilder
+
+__all__ = [
+    "BASELINES",
+    "Decided",
+    "Drill",
+    "Evidence",
+    "ModelVerdict",
+    "VerdictSettings",
+    "Verdicts",
+    "Window",
+    "WindowBuilder",
+    "Word",
+    "judge",
+    "read_settings",
+    "with_newest_only",
+]

@@ -1,0 +1,188 @@
+"""What is known of one model version: counts, and paired losses against each baseline."""
+
+from typing import Final
+
+import msgspec
+
+from gnomon.verdict import losses
+from gnomon.verdict.decided import Decided, Said
+from gnomon.verdict.sums import Sums, add_row
+from gnomon.verdict.window import Window
+
+LOG_LOSS: Final = "log_loss"
+SECONDS: Final = "seconds"
+BRIER: Final = "brier"
+
+
+class Counts(msgspec.Struct):
+    """Tasks that one model version predicted.
+
+    Attributes:
+        decisions: Ended, mature, and with a predicted duration: the decisions that count.
+        immature: Ended, but begun so recently that those which take longer are not known yet.
+        expired: Given up without an end.
+        cancelled: Withdrawn by their agent: nothing can be said of them.
+        answerable: Where a baseline predicted a duration; ``answered``: the model as well.
+        within_25: Decisions whose duration was predicted to within a quarter.
+    """
+
+    decisions: int = 0
+    immature: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    answerable: int = 0
+    answered: int = 0
+    within_25: int = 0
+
+
+class Versus(msgspec.Struct):
+    """A model against one baseline.
+
+    Attributes:
+        sums: By loss.
+        worst: By loss, what would come on top of ``sums``, baseline and model, if the truth of the
+            expired tasks were the worst for the model; ``best`` likewise.
+    """
+
+    sums: dict[str, Sums] = {}
+    worst: dict[str, list[int]] = {}
+    best: dict[str, list[int]] = {}
+
+    def merge(self, other: "Versus") -> None:
+        """Add what another partition has read."""
+        for loss, sums in other.sums.items():
+            self.sums.setdefault(loss, Sums()).merge(sums)
+        for kept, added in ((self.worst, other.worst), (self.best, other.best)):
+            for loss, difference in added.items():
+                add_row(kept.setdefault(loss, [0, 0]), difference)
+
+
+class Challenger(msgspec.Struct):
+    """One model version.
+
+    Attributes:
+        sha256: Of its artefact; ``None`` where the predictions have none.
+        labels: Names and versions under which it predicted.
+        against: By baseline.
+        hits: Success: 1 for each decision as the baseline's loss, 1 for each miss as the model's.
+        first_ms: Earliest and ``last_ms`` latest prediction that counts (epoch milliseconds).
+    """
+
+    sha256: str | None
+    labels: dict[str, tuple[str, str]] = {}
+    counts: Counts = msgspec.field(default_factory=Counts)
+    against: dict[str, Versus] = {}
+    hits: Sums = msgspec.field(default_factory=Sums)
+    first_ms: int | None = None
+    last_ms: int | None = None
+
+    def count(self, decided: Decided, said: Said, baselines: dict[str, Said]) -> None:
+        """Count that ``said`` was predicted, whatever became of the task."""
+        self.labels.setdefault(f"{said.model}@{said.version}", (said.model, said.version))
+        if any(baseline.duration_s is not None for baseline in baselines.values()):
+            self.counts.answerable += 1
+            self.counts.answered += said.duration_s is not None
+        at_ms = decided.started_at_ms
+        self.first_ms = at_ms if self.first_ms is None else min(self.first_ms, at_ms)
+        self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
+
+    def matured(
+        self, decided: Decided, said: Said, baselines: dict[str, Said], window: Window
+    ) -> None:
+        """Score a prediction of a task that ended; what was not predicted is not scored."""
+        actual_s = decided.duration_s
+        if actual_s is not None and said.duration_s is not None:
+            self.counts.decisions += 1
+            if abs(said.duration_s - actual_s) <= 0.25 * actual_s:
+                self.counts.within_25 += 1
+            self._durations(decided, said.duration_s, actual_s, baselines, window)
+        if decided.succeeded is not None and said.success_probability is not None:
+            self._success(decided, said.success_probability, baselines, succeeded=decided.succeeded)
+
+    def censored(
+        self,
+        decided: Decided,
+        said: Said,
+        baselines: dict[str, Said],
+        *,
+        window: Window,
+        delta: float,
+    ) -> None:
+        """Score a prediction of a task without an end as if it had ended at its age.
+
+        Beside that stands what the worst and the best end, that late or later, would change.
+        """
+        self.counts.expired += 1
+        if said.duration_s is None:
+            return
+        age_s = decided.age_s
+        self._durations(decided, said.duration_s, age_s, baselines, window)
+        for name, baseline in baselines.items():
+            if baseline.duration_s is None:
+                continue
+            for loss, position, cap in _axes(name, window):
+                least = position(age_s)
+                place = position(baseline.duration_s), position(said.duration_s)
+                scored = losses.pair(*place, least, cap)
+                weighed = delta if loss == LOG_LOSS else 0.0
+                worst, best = losses.extremes(*place, least, cap=cap, delta=weighed)
+                versus = self.against[name]
+                for changes, to in ((versus.worst, worst), (versus.best, best)):
+                    difference = [to.baseline - scored.baseline, to.model - scored.model]
+                    add_row(changes.setdefault(loss, [0, 0]), difference)
+
+    def all_sums(self) -> list[Sums]:
+        """Every ``Sums`` of this model."""
+        return [self.hits, *(s for versus in self.against.values() for s in versus.sums.values())]
+
+    def merge(self, other: "Challenger") -> None:
+        """Add what another partition has read of the same model."""
+        self.labels.update(other.labels)
+        for name in Counts.__struct_fields__:
+            setattr(self.counts, name, getattr(self.counts, name) + getattr(other.counts, name))
+        self.hits.merge(other.hits)
+        for baseline, versus in other.against.items():
+            self.against.setdefault(baseline, Versus()).merge(versus)
+        firsts = [t for t in (self.first_ms, other.first_ms) if t is not None]
+        lasts = [t for t in (self.last_ms, other.last_ms) if t is not None]
+        self.first_ms, self.last_ms = min(firsts, default=None), max(lasts, default=None)
+
+    def _durations(
+        self,
+        decided: Decided,
+        predicted_s: float,
+        actual_s: float,
+        baselines: dict[str, Said],
+        window: Window,
+    ) -> None:
+        for name, baseline in baselines.items():
+            if baseline.duration_s is None:
+                continue
+            for loss, position, cap in _axes(name, window):
+                place = position(baseline.duration_s), position(predicted_s)
+                self._add(decided, name, loss, losses.pair(*place, position(actual_s), cap))
+
+    def _success(
+        self, decided: Decided, q: float, baselines: dict[str, Said], *, succeeded: bool
+    ) -> None:
+        missed = losses.miss(q, succeeded=succeeded)
+        self.hits.add(decided.agent_id, decided.hour, losses.ONE, missed)
+        loss = losses.brier(q, succeeded=succeeded)
+        for name, baseline in baselines.items():
+            if baseline.success_probability is not None:
+                theirs = losses.brier(baseline.success_probability, succeeded=succeeded)
+                self._add(decided, name, BRIER, losses.Pair(theirs, loss))
+
+    def _add(self, decided: Decided, baseline: str, loss: str, both: losses.Pair) -> None:
+        versus = self.against.setdefault(baseline, Versus())
+        sums = versus.sums.get(loss)
+        if sums is None:
+            sums = versus.sums[loss] = Sums()
+        sums.add(decided.agent_id, decided.hour, both.baseline, both.model)
+
+
+def _axes(baseline: str, window: Window) -> tuple[tuple[str, losses.Axis, int], ...]:
+    return (
+        (LOG_LOSS, losses.on_log_axis, losses.LOG_CAP),
+        (SECONDS, losses.on_seconds_axis, window.clip_us[baseline]),
+    )

@@ -1,0 +1,93 @@
+"""What a verdict needs to know of one decision, and nothing more."""
+
+from typing import Final, Literal, Self
+
+import msgspec
+
+from gnomon.events import Comparison
+from gnomon.verdict.settings import BASELINES
+
+HOUR_MS: Final = 3_600_000
+
+
+class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One prediction: ``None`` where nothing was said."""
+
+    model: str
+    version: str
+    sha256: str | None
+    duration_s: float | None
+    success_probability: float | None
+
+
+class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One decision with its outcome. ``duration_s`` and ``succeeded`` only where it matched."""
+
+    decision_id: str
+    started_at_ms: int
+    agent_id: str
+    status: Literal["matched", "expired", "cancelled"]
+    ended_at_ms: int
+    duration_s: float | None
+    succeeded: bool | None
+    predictions: tuple[Said, ...]
+
+    @classmethod
+    def of(cls, comparison: Comparison) -> Self:
+        """The part of ``comparison`` that is judged."""
+        outcome = comparison.outcome
+        return cls(
+            comparison.decision_id,
+            comparison.started_at_ms,
+            comparison.agent_id,
+            outcome.status,
+            outcome.at_ms,
+            outcome.duration_s,
+            outcome.succeeded,
+            tuple(
+                Said(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
+                for p in comparison.predictions
+            ),
+        )
+
+    @property
+    def hour(self) -> int:
+        """The hour in which it was predicted, counted from 1970."""
+        return self.started_at_ms // HOUR_MS
+
+    @property
+    def newest_ms(self) -> int:
+        """The latest time it tells of (epoch milliseconds)."""
+        return max(self.started_at_ms, self.ended_at_ms)
+
+    @property
+    def age_s(self) -> float:
+        """From its prediction to its end, or to when it was given up."""
+        return max(0, self.ended_at_ms - self.started_at_ms) / 1000
+
+
+NEWEST: Final = "newest"
+
+
+def with_newest_only(decided: Decided) -> Decided:
+    """The decision with one prediction for each model name: that of its greatest version.
+
+    It is given the version ``newest`` and no SHA-256, so that what is judged is not one artefact
+    but the habit of replacing it.
+    """
+    newest: dict[str, Said] = {}
+    kept = []
+    for said in decided.predictions:
+        if said.model in BASELINES:
+            kept.append(said)
+        elif said.model not in newest or version_order(newest[said.model].version) < version_order(
+            said.version
+        ):
+            newest[said.model] = said
+    kept += [msgspec.structs.replace(said, version=NEWEST, sha256=None) for said in newest.values()]
+    return msgspec.structs.replace(decided, predictions=tuple(kept))
+
+
+def version_order(version: str) -> tuple[int, str]:
+    """Versions that are numbers in their order, after those that are not."""
+    return (int(version), "") if version.isascii() and version.isdecimal() else (-1, version)

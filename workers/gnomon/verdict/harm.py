@@ -1,0 +1,68 @@
+"""Agents that a model surely harms, among many that are looked at, at any time."""
+
+import math
+from collections.abc import Mapping
+from statistics import NormalDist
+from typing import Final
+
+from gnomon.verdict.result import Harmed
+from gnomon.verdict.sequence import Plan
+from gnomon.verdict.sums import BB, BC, CC, B, C, T
+
+MOST_LOG: Final = 690.0
+"""Of an e-value, so that it is a finite number."""
+
+
+def e_value(row: list[int], plan: Plan) -> float:
+    """Evidence that the model's loss exceeds the baseline's on average, over one agent's blocks.
+
+    It is the half-normal mixture of Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform,
+    nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021), with the
+    variance estimated: where no harm is done it exceeds x at any time with probability 1 / x.
+
+    Args:
+        row: Of ``Sums.agents``.
+        plan: Its ``rho`` tunes the mixture.
+    """
+    t = row[T]
+    if t < 2:  # noqa: PLR2004  one block does not vary
+        return 1.0
+    total = float(row[C] - row[B])
+    squares = row[BB] - 2 * row[BC] + row[CC]
+    variance = (t * squares - (row[C] - row[B]) ** 2) / (t * (t - 1))
+    if not variance > 0:
+        return math.exp(MOST_LOG) if total > 0 else 1.0
+    precision = plan.rho**-2
+    w = t + precision
+    s = total / math.sqrt(variance)
+    side = max(NormalDist().cdf(s / math.sqrt(w)), 1e-300)
+    log = math.log(2 * side) + 0.5 * math.log(precision / w) + s * s / (2 * w)
+    return math.exp(min(log, MOST_LOG))
+
+
+def e_bh(e_values: Mapping[str, float], alpha: float) -> list[str]:
+    """Names whose hypotheses are rejected with a false discovery rate of at most ``alpha``.
+
+    Wang and Ramdas, "False discovery rate control with e-values", JRSS B 84 (2022): valid whatever
+    the dependence between them. The greatest comes first.
+    """
+    ranked = sorted(e_values, key=lambda name: (-e_values[name], name))
+    rejected = 0
+    for rank, name in enumerate(ranked, start=1):
+        if e_values[name] >= len(ranked) / (rank * alpha):
+            rejected = rank
+    return ranked[:rejected]
+
+
+def harmed(agents: Mapping[str, list[int]], plan: Plan, *, min_blocks: int) -> list[Harmed]:
+    """The agents that are surely worse off, of those with ``min_blocks`` blocks or more."""
+    judged = {agent: e_value(row, plan) for agent, row in agents.items() if row[T] >= min_blocks}
+    return [
+        Harmed(
+            agent_id=agent,
+            blocks=agents[agent][T],
+            improvement=1 - agents[agent][C] / agents[agent][B] if agents[agent][B] else None,
+            e_value=judged[agent],
+        )
+        for agent in e_bh(judged, plan.alpha)
+    ]

@@ -1,0 +1,78 @@
+"""Losses as whole numbers, so that their sums are exact in any order.
+
+A duration's loss is a distance on an axis: ln(1 + seconds) for the log loss, seconds for the other.
+Beyond a cap it grows no more. Where a task never ended, only an end before which it cannot be is
+known, and the loss is a range.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+ONE: Final = 10**9
+"""A log loss, a Brier score or a count of 1."""
+LOG_CAP: Final = round(math.log(10) * ONE)
+"""Being wrong by a factor of ten or more is all the same."""
+FAR: Final = 10**15
+"""Beyond every cap from any prediction that is a number: what infinity is taken for."""
+
+
+Axis = Callable[[float], int]
+"""Seconds to a position on the axis on which a loss is a distance."""
+
+
+class Pair(NamedTuple):
+    """Losses of a baseline and of a model on the same task, in the same unit."""
+
+    baseline: int
+    model: int
+
+
+def on_log_axis(seconds: float) -> int:
+    """ln(1 + ``seconds``) in units of 1e-9; a prediction of infinity or no number is ``FAR``."""
+    return round(math.log1p(seconds) * ONE) if math.isfinite(seconds) else FAR
+
+
+def on_seconds_axis(seconds: float) -> int:
+    """``seconds`` in microseconds, at most ``FAR``."""
+    return round(seconds * 1e6) if seconds < FAR / 1e6 else FAR
+
+
+def distance(predicted: int, actual: int, cap: int) -> int:
+    """The loss of one prediction."""
+    return min(abs(predicted - actual), cap)
+
+
+def pair(baseline: int, model: int, actual: int, cap: int) -> Pair:
+    """The losses of two predictions; all positions are on the same axis."""
+    return Pair(distance(baseline, actual, cap), distance(model, actual, cap))
+
+
+def extremes(baseline: int, model: int, least: int, *, cap: int, delta: float) -> tuple[Pair, Pair]:
+    """The worst and the best that can come for the model if the truth is ``least`` or more.
+
+    What counts is ``(1 - delta) * baseline - model``. In the truth it is linear between the points
+    where one of the losses turns, and constant beyond the last: it is enough to look at those.
+    """
+    turns = (
+        turn
+        for said in (baseline, model)
+        for turn in (said - cap, said, said + cap)
+        if turn > least
+    )
+    pairs = [pair(baseline, model, actual, cap) for actual in (least, *turns)]
+    return _least(pairs, delta), _least(pairs, delta, sign=-1)
+
+
+def brier(probability: float, *, succeeded: bool) -> int:
+    """Squared error of a predicted probability of success, in units of 1e-9."""
+    return round((probability - succeeded) ** 2 * ONE)
+
+
+def miss(probability: float, *, succeeded: bool) -> int:
+    """``ONE`` if the task's success was not on the predicted side of one half, else 0."""
+    return 0 if (probability >= 0.5) == succeeded else ONE  # noqa: PLR2004  the side of a half
+
+
+def _least(pairs: Sequence[Pair], delta: float, sign: int = 1) -> Pair:
+    return min(pairs, key=lambda p: (sign * ((1 - delta) * p.baseline - p.model), p))

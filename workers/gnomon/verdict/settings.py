@@ -1,0 +1,97 @@
+"""The rule by which models are judged, fixed and hashed before the first prediction counts."""
+
+from hashlib import sha256
+from typing import Annotated, Final
+
+import msgspec
+
+BASELINES: Final[tuple[str, ...]] = ("control", "same-type", "type")
+"""Names under which simple rules predict; every other name is a model to be judged."""
+
+OpenShare = Annotated[float, msgspec.Meta(gt=0.0, lt=1.0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything a verdict depends on besides the decisions and the drills.
+
+    Another value of any field gives another hash, and so another experiment.
+
+    Attributes:
+        delta: How much better than ``reference`` a model's log loss has to be; 0.2 is 20 %.
+        alpha: Probability of a false passing, however often one looks. Each bound is one-sided.
+        t_star: Number of agent-hour blocks at which the bounds are tightest.
+        reference: The baseline that ``delta`` refers to.
+        sure_against_every: Whether a model must surely be better than every baseline, in log loss,
+            seconds and Brier score. Else that holds for ``reference``, and of the others the
+            estimates must be over 0 and none of them surely below.
+        min_decisions: More than this many matured decisions are needed.
+        min_active_hours: Below this many hours with a decision nothing is bounded.
+        min_blocks: Below this many agent-hour blocks nothing is bounded.
+        accuracy: The share of tasks whose success must surely be on the predicted side.
+        max_unresolved: Greatest share of predicted tasks that expired without an end.
+        min_answered: Least share of the predictions in which the model gave a duration, among
+            those where a baseline did.
+        window_decisions: The training window is the first so many decisions of each baseline.
+        clip_quantile: The quantile of a baseline's absolute errors in the training window at which
+            seconds are clipped, for it and for the model compared with it.
+        clip_s: These clips by baseline in place of the window's, in seconds.
+        mature_quantile: The quantile of the durations in the training window at which a task
+            is mature.
+        mature_after_s: This age in place of the window's, in seconds; 0 counts every ended task.
+        drills: Names of the drills that must have passed.
+        drill_days: For how many days a passed drill counts.
+        registered_at_ms: Predictions made before this do not count (epoch milliseconds).
+    """
+
+    delta: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.2
+    alpha: Annotated[float, msgspec.Meta(gt=0.0, lt=0.5)] = 0.05
+    t_star: Positive = 300
+    reference: str = "control"
+    sure_against_every: bool = False
+    min_decisions: Annotated[int, msgspec.Meta(ge=0)] = 1000
+    min_active_hours: Annotated[int, msgspec.Meta(ge=3)] = 24
+    min_blocks: Annotated[int, msgspec.Meta(ge=3)] = 30
+    accuracy: OpenShare = 0.75
+    max_unresolved: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.05
+    min_answered: Annotated[float, msgspec.Meta(ge=0.0, le=1.0)] = 0.95
+    window_decisions: Positive = 200
+    clip_quantile: OpenShare = 0.99
+    clip_s: dict[str, Annotated[float, msgspec.Meta(gt=0.0)]] = {}
+    mature_quantile: OpenShare = 0.99
+    mature_after_s: Annotated[float, msgspec.Meta(ge=0.0)] | None = None
+    drills: tuple[str, ...] = ("isolation", "rollback", "alert")
+    drill_days: Positive = 30
+    registered_at_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what the bounds of single fields cannot say.
+
+        Raises:
+            ValueError: ``reference`` or a key of ``clip_s`` is no baseline.
+        """
+        for name in (self.reference, *self.clip_s):
+            if name not in BASELINES:
+                raise ValueError(f"{name!r} is no baseline: expected {', '.join(BASELINES)}")
+
+    def canonical(self) -> bytes:
+        """The settings as JSON with sorted keys and without spaces: equal settings, equal bytes."""
+        # Decoded once, 30 and 30.0 are the same number and are written in the same way.
+        read = msgspec.json.decode(msgspec.json.encode(self), type=VerdictSettings)
+        return msgspec.json.encode(read, order="sorted")
+
+    def sha256(self) -> str:
+        """SHA-256 of ``canonical()``, 64 hexadecimal digits."""
+        return sha256(self.canonical()).hexdigest()
+
+
+def read_settings(data: bytes) -> VerdictSettings:
+    """Settings from JSON; a field that is not there has its default.
+
+    Raises:
+        ValueError: It is no JSON object, or a field is unknown or out of bounds.
+    """
+    try:
+        return msgspec.json.decode(data, type=VerdictSettings)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(str(error)) from error
