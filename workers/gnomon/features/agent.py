@@ -11,12 +11,10 @@ from array import array
 from bisect import bisect_right, insort
 from typing import Literal, Self
 
-from msgspec.structs import asdict
-
 from gnomon.events import FeatureVector, TaskCancelled, TaskFinished, TaskStarted
 from gnomon.features.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
-from gnomon.features.history import History, summary
+from gnomon.features.history import NO_RUNS, History, RunsSummary, summary
 from gnomon.features.tasks import EndedTasks, TasksInFlight, task_key
 from gnomon.features.window import NS, Window, pack_flags
 
@@ -78,19 +76,12 @@ class Agent:
             return None
         after_ms = max(t - HOUR_MS, retained_from_ms)
         self.window.select(after_ms, t)
-        hour = self.window.features(self.in_flight.count(after_ms - _FLIGHT_LONGER_MS, t))
         last_ms = self._last_finish_ms(t, retained_from_ms)
-        same_type = summary(self.history.by_type.get(event.task_type))
-        overall = summary(self.history.overall)
-        vector = FeatureVector(
-            **asdict(hour),
-            seconds_since_last_finish=None if last_ms is None else (t - last_ms) / 1000,
-            same_type_runs=same_type.n,
-            same_type_avg_execution_time=same_type.mean_s,
-            same_type_success_rate=same_type.success_rate,
-            agent_runs=overall.n,
-            agent_avg_execution_time=overall.mean_s,
-            agent_success_rate=overall.success_rate,
+        vector = self._features(
+            in_flight=self.in_flight.count(after_ms - _FLIGHT_LONGER_MS, t),
+            since_finish_s=None if last_ms is None else (t - last_ms) / 1000,
+            same_type=summary(self.history.by_type.get(event.task_type)),
+            overall=summary(self.history.overall),
         )
         self.in_flight.add(key, t, in_flight_from_ms)
         return StartFeatures(vector, self._late_between(after_ms, t))
@@ -131,7 +122,7 @@ class Agent:
         after_ms = as_of_ms - HOUR_MS
         self.window.select(after_ms, as_of_ms)
         return CurrentFeatures(
-            self.window.features(self.in_flight.count(as_of_ms - FLIGHT_MS, as_of_ms)),
+            self._features(in_flight=self.in_flight.count(as_of_ms - FLIGHT_MS, as_of_ms)),
             self._last_finish_ms(as_of_ms, -1),
             self._late_between(after_ms, as_of_ms),
         )
@@ -201,6 +192,33 @@ class Agent:
             sys.intern(task_type): _column("q", runs) for task_type, runs in columns.by_type
         }
         return agent
+
+    def _features(
+        self,
+        *,
+        in_flight: int,
+        since_finish_s: float | None = None,
+        same_type: RunsSummary = NO_RUNS,
+        overall: RunsSummary = NO_RUNS,
+    ) -> FeatureVector:
+        """Compute every feature; those of the hour are over the selected part of the window."""
+        window = self.window
+        return FeatureVector(
+            tasks_completed_1h=window.stop - window.first,
+            avg_execution_time_1h=window.mean_duration_s(),
+            success_rate_1h=window.success_rate(),
+            code_review_iterations=window.mean_reviews(),
+            median_execution_time_1h=window.median_duration_s(),
+            deployment_success_rate_1h=window.deployment_success_rate(),
+            tasks_in_flight=in_flight,
+            seconds_since_last_finish=since_finish_s,
+            same_type_runs=same_type.n,
+            same_type_avg_execution_time=same_type.mean_s,
+            same_type_success_rate=same_type.success_rate,
+            agent_runs=overall.n,
+            agent_avg_execution_time=overall.mean_s,
+            agent_success_rate=overall.success_rate,
+        )
 
     def _advance(self, time_ms: int, appended_ms: int, retention_ms: int) -> int:
         """Advance the agent's clocks; single finishes are remembered after the returned time."""

@@ -23,7 +23,7 @@ class CurrentFeatures(msgspec.Struct, frozen=True, gc=False):
     """What is known of an agent at an instant.
 
     Attributes:
-        hour: As of the instant.
+        hour: As of the instant; only the fields of ``HourFeatures`` are set.
         last_finished_at_ms: Newest finish time, epoch ms; ``None`` before the first finish.
         late_dropped: Finishes of the hour that came too late to be in ``hour``.
     """

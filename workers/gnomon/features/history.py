@@ -27,7 +27,7 @@ class RunsSummary(msgspec.Struct, frozen=True, gc=False):
     success_rate: float | None = None
 
 
-_NO_RUNS: Final = RunsSummary()
+NO_RUNS: Final = RunsSummary()
 
 
 def new_runs() -> "array[int]":
@@ -39,7 +39,7 @@ def summary(runs: "array[int] | None") -> RunsSummary:
     """Summarise an array of runs; ``None`` stands for no runs."""
     n = 0 if runs is None else len(runs) - 1
     if runs is None or not n:
-        return _NO_RUNS
+        return NO_RUNS
     return RunsSummary(n, (runs[0] >> _SHIFT) / (n * NS), (runs[0] & _SUCCEEDED) / n)
 
 

@@ -1,14 +1,15 @@
 """Builds the records of task-features and agent-features from an agent's features."""
 
+from operator import attrgetter
 from typing import Final
 
-from msgspec.structs import asdict
-
-from gnomon.events import AgentFeatures, Completeness, TaskFeatures, TaskStarted
+from gnomon.events import AgentFeatures, Completeness, HourFeatures, TaskFeatures, TaskStarted
 from gnomon.features.agent_memory import CurrentFeatures, StartFeatures
 from gnomon.features.config import HOUR_MS
 
 _COMPLETE: Final = Completeness(hour_seen=1.0, late_dropped=0)
+_HOUR: Final = HourFeatures.__struct_fields__
+_hour_values: Final = attrgetter(*_HOUR)
 
 
 def _completeness(covered_ms: int, late_dropped: int) -> Completeness:
@@ -40,7 +41,7 @@ def agent_features(
     return AgentFeatures(
         agent_id=agent_id,
         as_of_ms=as_of_ms,
-        **asdict(known.hour),
+        **dict(zip(_HOUR, _hour_values(known.hour), strict=True)),
         last_finished_at_ms=known.last_finished_at_ms,
         completeness=_completeness(covered_ms, known.late_dropped),
     )

@@ -9,8 +9,6 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import Final
 
-from gnomon.events import HourFeatures
-
 NS: Final = 1_000_000_000
 _RANK_ABOVE = 24
 """Up to this many finishes, sorting them for each median is as cheap as keeping them sorted."""
@@ -157,23 +155,30 @@ class Window:
         self._counts -= counts
         self._reviews -= reviews
 
-    def features(self, tasks_in_flight: int) -> HourFeatures:
-        """Compute the features of the selected finishes; each mean is rounded once."""
+    def mean_duration_s(self) -> float | None:
+        """Mean duration of the selected finishes, rounded once; ``None`` if there are none."""
         n = self.stop - self.first
-        if not n:
-            return HourFeatures(tasks_in_flight=tasks_in_flight)
-        counts = self._counts
-        reviewed = counts >> _REVIEWED & _FIELD
-        deployed = counts >> _DEPLOYED & _FIELD
-        return HourFeatures(
-            tasks_completed_1h=n,
-            avg_execution_time_1h=self._total_ns / (n * NS),
-            success_rate_1h=(counts & _FIELD) / n,
-            code_review_iterations=self._reviews / reviewed if reviewed else None,
-            median_execution_time_1h=self._median_ns2(n) / (2 * NS),
-            deployment_success_rate_1h=(counts >> _DEPLOYED_WELL) / deployed if deployed else None,
-            tasks_in_flight=tasks_in_flight,
-        )
+        return self._total_ns / (n * NS) if n else None
+
+    def median_duration_s(self) -> float | None:
+        """Median duration of the selected finishes; ``None`` if there are none."""
+        n = self.stop - self.first
+        return self._median_ns2(n) / (2 * NS) if n else None
+
+    def success_rate(self) -> float | None:
+        """Share of the selected finishes that succeeded; ``None`` if there are none."""
+        n = self.stop - self.first
+        return (self._counts & _FIELD) / n if n else None
+
+    def mean_reviews(self) -> float | None:
+        """Mean code review iterations of those that give them; ``None`` if none does."""
+        reviewed = self._counts >> _REVIEWED & _FIELD
+        return self._reviews / reviewed if reviewed else None
+
+    def deployment_success_rate(self) -> float | None:
+        """Share of the deployments that succeeded; ``None`` if there are none."""
+        deployed = self._counts >> _DEPLOYED & _FIELD
+        return (self._counts >> _DEPLOYED_WELL) / deployed if deployed else None
 
     def _median_ns2(self, n: int) -> int:
         """Twice the median in ns, so that the mean of the middle two is a whole number."""
