@@ -9,9 +9,11 @@ tick can change a value.
 import sys
 from array import array
 from bisect import bisect_right, insort
-from typing import Literal, Self
+from typing import Self
 
 from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
+from gnomon.features import columns as stored
+from gnomon.features.columns import to_bytes
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
 from gnomon.features.figures import Columns, Known, Now
 from gnomon.features.history import History, averages
@@ -153,16 +155,16 @@ class Agent:
             self.shown,
             self.due_minute,
             self.room,
-            times=_bytes(window.times),
-            durations=_bytes(window.durations),
-            marks=_bytes(window.marks),
-            late=_bytes(self.late) if self.late else b"",
-            ended_keys=_bytes(self.ended.keys),
-            ended_whens=_bytes(self.ended.whens),
-            flight_keys=_bytes(array("q", [key for key, _ in flights])),
-            flight_times=_bytes(array("q", [started_ms for _, started_ms in flights])),
-            overall=_bytes(history.overall),
-            by_type=[(task_type, _bytes(ring)) for task_type, ring in history.by_type.items()],
+            times=to_bytes(window.times),
+            durations=to_bytes(window.durations),
+            marks=to_bytes(window.marks),
+            late=to_bytes(self.late) if self.late else b"",
+            ended_keys=to_bytes(self.ended.keys),
+            ended_whens=to_bytes(self.ended.whens),
+            flight_keys=to_bytes(array("q", [key for key, _ in flights])),
+            flight_times=to_bytes(array("q", [started_ms for _, started_ms in flights])),
+            overall=to_bytes(history.overall),
+            by_type=[(task_type, to_bytes(ring)) for task_type, ring in history.by_type.items()],
         )
 
     @classmethod
@@ -172,23 +174,29 @@ class Agent:
         agent.forgotten_finish_ms, agent.room = columns.forgotten_finish_ms, columns.room
         agent.shown, agent.due_minute = columns.shown, columns.due_minute
         window, ended = agent.window, agent.ended
-        window.times = _column("q", columns.times)
-        window.durations = _column("q", columns.durations)
-        window.marks = _column("i", columns.marks)
-        agent.late = _column("q", columns.late) if columns.late else None
-        ended.keys = _column("q", columns.ended_keys)
-        ended.whens = _column("q", columns.ended_whens)
+        window.times = stored.times(columns.times)
+        window.durations = stored.to_array("q", columns.durations)
+        window.marks = stored.to_array("i", columns.marks)
+        stored.check_within(window.durations, stored.DURATIONS_END_NS)
+        stored.check_within(window.marks, 1 << 31)
+        agent.late = stored.times(columns.late) if columns.late else None
+        ended.keys = stored.to_array("q", columns.ended_keys)
+        ended.whens = stored.to_array("q", columns.ended_whens)
+        stored.check_ascending(ended.keys, strictly=True)
+        stored.check_within(ended.whens, 2 * stored.TIMES_END_MS)
         if not len(window.times) == len(window.durations) == len(window.marks):
             raise ValueError("columns of a window of different lengths")
         if len(ended.keys) != len(ended.whens):
             raise ValueError("columns of ended tasks of different lengths")
-        flight_times = _column("q", columns.flight_times)
-        started = zip(_column("q", columns.flight_keys), flight_times, strict=True)
-        agent.flights.started = dict(started)
+        flight_keys = stored.to_array("q", columns.flight_keys)
+        flight_times = stored.to_array("q", columns.flight_times)
+        stored.check_ascending(flight_keys, strictly=True)
+        stored.check_within(flight_times, stored.TIMES_END_MS)
+        agent.flights.started = dict(zip(flight_keys, flight_times, strict=True))
         agent.flights.times = array("q", sorted(flight_times))
-        agent.history.overall = _column("q", columns.overall)
+        agent.history.overall = stored.ring(columns.overall)
         agent.history.by_type = {
-            sys.intern(task_type): _column("q", ring) for task_type, ring in columns.by_type
+            sys.intern(task_type): stored.ring(data) for task_type, data in columns.by_type
         }
         return agent
 
@@ -239,17 +247,3 @@ def _newest(times: "array[int]", until_ms: int) -> int:
         return last
     at = bisect_right(times, until_ms)
     return times[at - 1] if at else -1
-
-
-def _bytes(column: "array[int]") -> bytes:
-    if sys.byteorder == "big":
-        column = column[:]
-        column.byteswap()
-    return column.tobytes()
-
-
-def _column(typecode: Literal["i", "q"], data: bytes) -> "array[int]":
-    column = array(typecode, data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

@@ -1,8 +1,11 @@
 """What is asked of an agent's memory, and how it answers."""
 
-from typing import NamedTuple, Protocol, Self
+from typing import Annotated, NamedTuple, Protocol, Self
+
+import msgspec
 
 from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
+from gnomon.features.columns import TIMES_END_MS
 
 Averages = tuple[int, float | None, float | None]
 """Runs, mean duration in seconds, success rate; ``None`` where there is no run."""
@@ -31,6 +34,13 @@ Now = tuple[
 ]
 
 
+# What an agent can have written: with other numbers the compiled form's sums could overflow.
+_Time = Annotated[int, msgspec.Meta(ge=0, lt=TIMES_END_MS)]
+_TimeOrNone = Annotated[int, msgspec.Meta(ge=-1, lt=TIMES_END_MS)]
+_Timestamp = Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
 class Columns(NamedTuple):
     """One agent as numbers and columns of little-endian integers, 64 bits each, ``marks`` 32.
 
@@ -38,12 +48,12 @@ class Columns(NamedTuple):
     their order. A ring is the sum of its runs and then the runs in order of arrival.
     """
 
-    newest_ms: int
-    appended_ms: int
-    forgotten_finish_ms: int
-    shown: int
-    due_minute: int
-    room: int
+    newest_ms: _Time
+    appended_ms: _Timestamp
+    forgotten_finish_ms: _TimeOrNone
+    shown: _Count
+    due_minute: Annotated[int, msgspec.Meta(ge=-1, lt=2**53)]
+    room: _Count
     times: bytes
     durations: bytes
     marks: bytes

@@ -166,6 +166,7 @@ cdef class Agent:
     cdef void land(self, int64_t key) noexcept
     cdef int64_t flights_between(self, int64_t after_ms, int64_t until_ms) noexcept
     cdef int remember(self, str task_type, int64_t run) except -1
+    cdef int read_late(self, bytes times) except -1
     cdef int read_window(self, bytes times, bytes durations, bytes marks) except -1
     cdef int read_ended(self, bytes keys, bytes whens) except -1
     cdef int read_flights(self, bytes keys, bytes starts) except -1

@@ -15,6 +15,11 @@ from libc.string cimport memcpy, memmove
 
 from sys import intern
 
+from gnomon.features.columns import (
+    DURATIONS_END_NS as _DURATIONS_END,
+    RUNS_END as _RUNS_END,
+    TIMES_END_MS as _TIMES_END,
+)
 from gnomon.features.config import FLIGHT_MS as _FLIGHT_MS, HOUR_MS as _HOUR_MS
 from gnomon.features.figures import Columns
 from gnomon.features.history import MAX_TYPES as _MAX_TYPES, RUNS as _RUNS
@@ -23,6 +28,10 @@ cdef int64_t FLIGHT_MS = _FLIGHT_MS
 cdef int64_t HOUR_MS = _HOUR_MS
 cdef int64_t FLIGHT_LONGER_MS = _FLIGHT_MS - _HOUR_MS
 cdef Py_ssize_t MAX_TYPES = _MAX_TYPES
+# What a number in a snapshot is below: sums and differences of such numbers cannot overflow.
+cdef int64_t TIMES_END = _TIMES_END
+cdef int64_t DURATIONS_END = _DURATIONS_END
+cdef int64_t RUNS_END = _RUNS_END
 cdef enum:
     RUNS = 20
     ROOM = 24
@@ -199,7 +208,11 @@ cdef class _Runs:
 
 
 cdef _Runs runs_of(bytes data):
-    """What ``_Runs.written`` wrote."""
+    """What ``_Runs.written`` wrote.
+
+    Raises:
+        ValueError: The bytes are no ring of runs.
+    """
     cdef _Runs runs = _Runs()
     cdef Longs longs
     cdef Py_ssize_t i
@@ -207,6 +220,7 @@ cdef _Runs runs_of(bytes data):
     try:
         if not 1 <= longs.n <= RUNS + 1:
             raise ValueError("a ring of runs of an impossible length")
+        check_within(longs.at + 1, longs.n - 1, RUNS_END)
         for i in range(1, longs.n):
             runs.add(longs.at[i])
         if runs.sum != longs.at[0]:
@@ -235,6 +249,24 @@ cdef int read_longs(Longs* longs, bytes data) except -1:
             raise MemoryError
         memcpy(longs.at, PyBytes_AS_STRING(data), size)
         longs.n = longs.room = size // sizeof(int64_t)
+    return 0
+
+
+cdef int check_within(const int64_t* at, Py_ssize_t n, int64_t end) except -1:
+    """``columns.check_within``."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not 0 <= at[i] < end:
+            raise ValueError("a column has a number outside its bounds")
+    return 0
+
+
+cdef int check_ascending(const int64_t* at, Py_ssize_t n, bint strictly) except -1:
+    """``columns.check_ascending``."""
+    cdef Py_ssize_t i
+    for i in range(n - 1):
+        if at[i] > at[i + 1] or (strictly and at[i] == at[i + 1]):
+            raise ValueError("a column is not in ascending order")
     return 0
 
 
@@ -754,12 +786,18 @@ cdef class Agent:
         agent.shown, agent.due_minute = columns.shown, columns.due_minute
         agent.ended_room_at = columns.room
         agent.read_window(columns.times, columns.durations, columns.marks)
-        read_longs(&agent.late, columns.late)
+        agent.read_late(columns.late)
         agent.read_ended(columns.ended_keys, columns.ended_whens)
         agent.read_flights(columns.flight_keys, columns.flight_times)
         agent.overall = runs_of(columns.overall)
         agent.by_type = {intern(name): runs_of(ring) for name, ring in columns.by_type}
         return agent
+
+    cdef int read_late(self, bytes times) except -1:
+        read_longs(&self.late, times)
+        check_within(self.late.at, self.late.n, TIMES_END)
+        check_ascending(self.late.at, self.late.n, False)
+        return 0
 
     cdef int read_window(self, bytes times, bytes durations, bytes marks) except -1:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(marks) // sizeof(int32_t), i
@@ -772,6 +810,12 @@ cdef class Agent:
             raise ValueError("columns of a window of different lengths")
         if not n:
             return 0
+        check_within(<const int64_t*>PyBytes_AS_STRING(times), n, TIMES_END)
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(times), n, False)
+        check_within(<const int64_t*>PyBytes_AS_STRING(durations), n, DURATIONS_END)
+        for i in range(n):
+            if (<const int32_t*>PyBytes_AS_STRING(marks))[i] < 0:
+                raise ValueError("a column has a number outside its bounds")
         self.finishes = <Finish*>realloc(NULL, n * sizeof(Finish))
         if self.finishes == NULL:
             raise MemoryError
@@ -788,6 +832,10 @@ cdef class Agent:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
         if PyBytes_GET_SIZE(whens) != PyBytes_GET_SIZE(keys):
             raise ValueError("columns of ended tasks of different lengths")
+        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
+            raise ValueError("a column is no whole number of integers")
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
+        check_within(<const int64_t*>PyBytes_AS_STRING(whens), n, 2 * TIMES_END)
         for i in range(n):
             self.end_at(
                 i,
@@ -802,6 +850,10 @@ cdef class Agent:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
         if PyBytes_GET_SIZE(starts) != PyBytes_GET_SIZE(keys):
             raise ValueError("columns of tasks in flight of different lengths")
+        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
+            raise ValueError("a column is no whole number of integers")
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
+        check_within(<const int64_t*>PyBytes_AS_STRING(starts), n, TIMES_END)
         for i in range(n):
             self.fly(
                 (<const int64_t*>PyBytes_AS_STRING(keys))[i],
@@ -814,6 +866,8 @@ cdef class Agent:
 cdef void drop(Longs* longs, int64_t until) noexcept:
     """Drop all that are at most ``until``."""
     cdef Py_ssize_t count = above(longs.at, longs.n, until)
+    if not count:
+        return
     longs.n -= count
     memmove(longs.at, longs.at + count, longs.n * sizeof(int64_t))
 

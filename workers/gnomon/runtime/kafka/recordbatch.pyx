@@ -156,7 +156,7 @@ cdef class RecordBatch:
     cdef bytearray _data
     cdef int64_t _first_ms, _last_ms
 
-    def __init__(self, Py_ssize_t most):
+    def __cinit__(self, Py_ssize_t most):
         self._most, self._n, self.count = most, HEADER, 0
         self._data = bytearray(HEADER)
 
@@ -315,7 +315,10 @@ cdef tuple headers_of(Cursor* from_):
         size = varint(from_)
         if size < 0 or size > from_.end - from_.at:
             raise CorruptRecordException(f"Invalid header key size {size}")
-        name = PyUnicode_DecodeUTF8(from_.at, size, NULL)
+        try:
+            name = PyUnicode_DecodeUTF8(from_.at, size, NULL)
+        except UnicodeDecodeError as error:
+            raise CorruptRecordException("a header's name is not UTF-8") from error
         from_.at += size
         pass_data(from_, &data, &data_n)
         found.append((name, None if data == NULL else data[:data_n]))
@@ -339,7 +342,7 @@ cdef class Reader:
     cdef Py_ssize_t _at
     cdef int64_t _start
 
-    def __init__(self, frame, str topic, int partition, int64_t start):
+    def __cinit__(self, frame, str topic, int partition, int64_t start):
         PyObject_GetBuffer(frame, &self._frame, PyBUF_SIMPLE)
         self._held = True
         self._owner = frame
@@ -393,8 +396,9 @@ cdef tuple next_of(Cursor* cursor, Record* record, int64_t base, int64_t first_m
     cdef const char* begin = cursor.at
     cdef tuple headers
     varint(cursor)  # attributes, of which there are none
-    record.timestamp_ms = first_ms + varint(cursor)
-    record.offset = base + varint(cursor)
+    # Sums wrap, as aiokafka's do: a batch that is damaged may hold any number.
+    record.timestamp_ms = <int64_t>(<uint64_t>first_ms + <uint64_t>varint(cursor))
+    record.offset = <int64_t>(<uint64_t>base + <uint64_t>varint(cursor))
     pass_data(cursor, &record.key, &record.key_n)
     pass_data(cursor, &record.value, &record.value_n)
     headers = headers_of(cursor)
