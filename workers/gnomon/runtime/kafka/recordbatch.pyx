@@ -26,16 +26,32 @@ cdef extern from *:
     #include <string.h>
     #if defined(__x86_64__) && defined(__GNUC__)
     #include <nmmintrin.h>
+    #define GNOMON_CRC_TARGET "sse4.2"
     #define gnomon_has_crc() __builtin_cpu_supports("sse4.2")
-    __attribute__((target("sse4.2")))
+    #define gnomon_crc_word(crc, word) _mm_crc32_u64(crc, word)
+    #define gnomon_crc_byte(crc, byte) _mm_crc32_u8((uint32_t)(crc), byte)
+    #elif defined(__aarch64__) && defined(__linux__) && defined(__GNUC__)
+    #include <arm_acle.h>
+    #include <sys/auxv.h>
+    #ifdef __clang__
+    #define GNOMON_CRC_TARGET "crc"
+    #else
+    #define GNOMON_CRC_TARGET "+crc"
+    #endif
+    #define gnomon_has_crc() (getauxval(AT_HWCAP) >> 7 & 1) /* HWCAP_CRC32 */
+    #define gnomon_crc_word(crc, word) __crc32cd((uint32_t)(crc), word)
+    #define gnomon_crc_byte(crc, byte) __crc32cb((uint32_t)(crc), byte)
+    #endif
+    #ifdef GNOMON_CRC_TARGET
+    __attribute__((target(GNOMON_CRC_TARGET)))
     static uint32_t gnomon_crc32c(const char *at, Py_ssize_t n) {
         uint64_t crc = 0xFFFFFFFF, word;
         for (; n >= 8; n -= 8, at += 8) {
             memcpy(&word, at, 8);
-            crc = _mm_crc32_u64(crc, word);
+            crc = gnomon_crc_word(crc, word);
         }
         for (; n > 0; n--, at++)
-            crc = _mm_crc32_u8((uint32_t)crc, (unsigned char)*at);
+            crc = gnomon_crc_byte(crc, (unsigned char)*at);
         return ~(uint32_t)crc;
     }
     #else
