@@ -9,10 +9,12 @@ changes a feature.
 import sys
 from array import array
 from bisect import bisect_right, insort
-from typing import Literal, Self
+from typing import Self
 
 from gnomon.events import FeatureVector, TaskCancelled, TaskFinished, TaskStarted
+from gnomon.features import columns as stored
 from gnomon.features.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
+from gnomon.features.columns import to_bytes
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
 from gnomon.features.history import NO_RUNS, History, RunsSummary, summary
 from gnomon.features.tasks import EndedTasks, TasksInFlight, task_key
@@ -154,16 +156,16 @@ class Agent:
             self.published_count,
             self.due_minute,
             self.prune_at,
-            times=_bytes(window.times),
-            durations=_bytes(window.durations),
-            flags=_bytes(window.flags),
-            late_times=_bytes(self.late_times) if self.late_times else b"",
-            ended_keys=_bytes(self.ended.keys),
-            ended_codes=_bytes(self.ended.codes),
-            flight_keys=_bytes(array("q", [key for key, _ in in_flight])),
-            flight_times=_bytes(array("q", [started_ms for _, started_ms in in_flight])),
-            overall=_bytes(history.overall),
-            by_type=[(task_type, _bytes(runs)) for task_type, runs in history.by_type.items()],
+            times=to_bytes(window.times),
+            durations=to_bytes(window.durations),
+            flags=to_bytes(window.flags),
+            late_times=to_bytes(self.late_times) if self.late_times else b"",
+            ended_keys=to_bytes(self.ended.keys),
+            ended_codes=to_bytes(self.ended.codes),
+            flight_keys=to_bytes(array("q", [key for key, _ in in_flight])),
+            flight_times=to_bytes(array("q", [started_ms for _, started_ms in in_flight])),
+            overall=to_bytes(history.overall),
+            by_type=[(task_type, to_bytes(runs)) for task_type, runs in history.by_type.items()],
         )
 
     @classmethod
@@ -173,23 +175,29 @@ class Agent:
         agent.forgotten_finish_ms, agent.prune_at = columns.forgotten_finish_ms, columns.prune_at
         agent.published_count, agent.due_minute = columns.published_count, columns.due_minute
         window, ended = agent.window, agent.ended
-        window.times = _column("q", columns.times)
-        window.durations = _column("q", columns.durations)
-        window.flags = _column("i", columns.flags)
-        agent.late_times = _column("q", columns.late_times) if columns.late_times else None
-        ended.keys = _column("q", columns.ended_keys)
-        ended.codes = _column("q", columns.ended_codes)
+        window.times = stored.times(columns.times)
+        window.durations = stored.to_array("q", columns.durations)
+        window.flags = stored.to_array("i", columns.flags)
+        stored.check_within(window.durations, stored.DURATIONS_END_NS)
+        stored.check_within(window.flags, 1 << 31)
+        agent.late_times = stored.times(columns.late_times) if columns.late_times else None
+        ended.keys = stored.to_array("q", columns.ended_keys)
+        ended.codes = stored.to_array("q", columns.ended_codes)
+        stored.check_ascending(ended.keys, strictly=True)
+        stored.check_within(ended.codes, 2 * stored.TIMES_END_MS)
         if not len(window.times) == len(window.durations) == len(window.flags):
             raise ValueError("columns of a window of different lengths")
         if len(ended.keys) != len(ended.codes):
             raise ValueError("columns of ended tasks of different lengths")
-        flight_times = _column("q", columns.flight_times)
-        started = zip(_column("q", columns.flight_keys), flight_times, strict=True)
-        agent.in_flight.started = dict(started)
+        flight_keys = stored.to_array("q", columns.flight_keys)
+        flight_times = stored.to_array("q", columns.flight_times)
+        stored.check_ascending(flight_keys, strictly=True)
+        stored.check_within(flight_times, stored.TIMES_END_MS)
+        agent.in_flight.started = dict(zip(flight_keys, flight_times, strict=True))
         agent.in_flight.times = array("q", sorted(flight_times))
-        agent.history.overall = _column("q", columns.overall)
+        agent.history.overall = stored.runs(columns.overall)
         agent.history.by_type = {
-            sys.intern(task_type): _column("q", runs) for task_type, runs in columns.by_type
+            sys.intern(task_type): stored.runs(data) for task_type, data in columns.by_type
         }
         return agent
 
@@ -267,17 +275,3 @@ def _newest(times: "array[int]", until_ms: int) -> int:
         return last
     at = bisect_right(times, until_ms)
     return times[at - 1] if at else -1
-
-
-def _bytes(column: "array[int]") -> bytes:
-    if sys.byteorder == "big":
-        column = column[:]
-        column.byteswap()
-    return column.tobytes()
-
-
-def _column(typecode: Literal["i", "q"], data: bytes) -> "array[int]":
-    column = array(typecode, data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

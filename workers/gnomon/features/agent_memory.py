@@ -1,10 +1,11 @@
 """The interface of an agent's memory, which exists in Python and compiled."""
 
-from typing import NamedTuple, Protocol, Self
+from typing import Annotated, NamedTuple, Protocol, Self
 
 import msgspec
 
 from gnomon.events import FeatureVector, HourFeatures, TaskCancelled, TaskFinished, TaskStarted
+from gnomon.features.columns import TIMES_END_MS
 
 
 class StartFeatures(msgspec.Struct, frozen=True, gc=False):
@@ -33,6 +34,13 @@ class CurrentFeatures(msgspec.Struct, frozen=True, gc=False):
     late_dropped: int
 
 
+# The bounds of what an agent can have written: beyond them the compiled sums could overflow.
+_Time = Annotated[int, msgspec.Meta(ge=0, lt=TIMES_END_MS)]
+_TimeOrNone = Annotated[int, msgspec.Meta(ge=-1, lt=TIMES_END_MS)]
+_Timestamp = Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63 - 1)]
+_Count = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
 class AgentColumns(NamedTuple):
     """One agent in a snapshot: numbers, and columns of little-endian integers.
 
@@ -41,12 +49,12 @@ class AgentColumns(NamedTuple):
     ``overall`` and ``by_type`` are in order of arrival, behind their sum.
     """
 
-    newest_ms: int
-    appended_ms: int
-    forgotten_finish_ms: int
-    published_count: int
-    due_minute: int
-    prune_at: int
+    newest_ms: _Time
+    appended_ms: _Timestamp
+    forgotten_finish_ms: _TimeOrNone
+    published_count: _Count
+    due_minute: Annotated[int, msgspec.Meta(ge=-1, lt=2**53)]
+    prune_at: _Count
     times: bytes
     durations: bytes
     flags: bytes

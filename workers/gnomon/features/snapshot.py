@@ -9,12 +9,13 @@ restoring. Version 2 is the same without producers.
 import zlib
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from gnomon.errors import GnomonError
 from gnomon.features.agent_memory import AgentColumns, AgentMemory
+from gnomon.features.columns import TIMES_END_MS
 from gnomon.features.producers import Producers
 from gnomon.features.received import Received, ReceivedColumns
 from gnomon.features.state import FeaturesState
@@ -31,8 +32,8 @@ class SnapshotError(GnomonError, ValueError):
 
 
 class _Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    covered_from_ms: int
-    appended_ms: int
+    covered_from_ms: Annotated[int, msgspec.Meta(ge=-1, lt=TIMES_END_MS)]
+    appended_ms: Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63 - 1)]
     agents: int
     older: int = 0
     newer: int = 0

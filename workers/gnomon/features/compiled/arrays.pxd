@@ -104,6 +104,8 @@ cdef inline void remove_sorted(Int64Array* array, int64_t value) noexcept:
 cdef inline void drop_until(Int64Array* array, int64_t until) noexcept:
     """Drop all items that are at most ``until``."""
     cdef Py_ssize_t count = count_until(array.items, array.n, until)
+    if not count:
+        return
     array.n -= count
     memmove(array.items, array.items + count, array.n * sizeof(int64_t))
 
@@ -125,6 +127,24 @@ cdef inline int read_int64s(Int64Array* array, bytes column) except -1:
             raise MemoryError
         memcpy(array.items, PyBytes_AS_STRING(column), size)
         array.n = array.capacity = size // <Py_ssize_t>sizeof(int64_t)
+    return 0
+
+
+cdef inline int check_within(const int64_t* items, Py_ssize_t n, int64_t end) except -1:
+    """``columns.check_within``."""
+    cdef Py_ssize_t i
+    for i in range(n):
+        if not 0 <= items[i] < end:
+            raise ValueError("a column has a number outside its bounds")
+    return 0
+
+
+cdef inline int check_ascending(const int64_t* items, Py_ssize_t n, bint strictly) except -1:
+    """``columns.check_ascending``."""
+    cdef Py_ssize_t i
+    for i in range(n - 1):
+        if items[i] > items[i + 1] or (strictly and items[i] == items[i + 1]):
+            raise ValueError("a column is not in ascending order")
     return 0
 
 

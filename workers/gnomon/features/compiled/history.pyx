@@ -7,10 +7,13 @@ from libc.stdlib cimport free, realloc
 from libc.string cimport memmove
 
 from gnomon.features.compiled.arrays cimport (
-    NS, Int64Array, int64_bytes, int128, ratio, read_int64s,
+    NS, Int64Array, check_within, int64_bytes, int128, ratio, read_int64s,
 )
 
+from gnomon.features.columns import RUNS_END as _RUNS_END
 from gnomon.features.history import RUNS as _RUNS
+
+cdef int64_t RUNS_END = _RUNS_END
 
 if _RUNS != RUNS:
     raise ImportError("the module was compiled for another number of runs")
@@ -58,7 +61,11 @@ cdef class Runs:
 
 
 cdef Runs runs_of(bytes column):
-    """The runs that ``Runs.column`` exported."""
+    """The runs that ``Runs.column`` exported.
+
+    Raises:
+        ValueError: The column cannot have been exported.
+    """
     cdef Runs runs = Runs()
     cdef Int64Array values
     cdef Py_ssize_t i
@@ -66,6 +73,7 @@ cdef Runs runs_of(bytes column):
     try:
         if not 1 <= values.n <= RUNS + 1:
             raise ValueError(f"{values.n - 1} runs are not between 0 and {RUNS}")
+        check_within(values.items + 1, values.n - 1, RUNS_END)
         for i in range(1, values.n):
             runs.add(values.items[i])
         if runs.sum != values.items[0]:

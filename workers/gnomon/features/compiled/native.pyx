@@ -13,7 +13,8 @@ from libc.stdint cimport int32_t, int64_t
 from libc.stdlib cimport free, realloc
 
 from gnomon.features.compiled.arrays cimport (
-    count_between, count_until, drop_until, insert_sorted, int64_bytes, last_until, read_int64s,
+    check_ascending, check_within, count_between, count_until, drop_until, insert_sorted,
+    int64_bytes, last_until, read_int64s,
 )
 from gnomon.features.compiled.history cimport RUN_SHIFT, Runs, RunsSummary, runs_of
 from gnomon.features.compiled.tasks cimport (
@@ -33,6 +34,10 @@ from gnomon.features.agent_memory import (
     CurrentFeatures as CurrentObject,
     StartFeatures as StartObject,
 )
+from gnomon.features.columns import (
+    DURATIONS_END_NS as _DURATIONS_END_NS,
+    TIMES_END_MS as _TIMES_END_MS,
+)
 from gnomon.features.config import FLIGHT_MS as _FLIGHT_MS, HOUR_MS as _HOUR_MS
 from gnomon.features.history import MAX_TYPES as _MAX_TYPES
 
@@ -40,6 +45,9 @@ cdef int64_t FLIGHT_MS = _FLIGHT_MS
 cdef int64_t HOUR_MS = _HOUR_MS
 cdef int64_t FLIGHT_LONGER_MS = _FLIGHT_MS - _HOUR_MS
 cdef Py_ssize_t MAX_TYPES = _MAX_TYPES
+# Bounds of the numbers in a snapshot: their sums and differences cannot overflow.
+cdef int64_t TIMES_END_MS = _TIMES_END_MS
+cdef int64_t DURATIONS_END_NS = _DURATIONS_END_NS
 cdef enum:
     PRUNE_AT = 24
 
@@ -319,12 +327,18 @@ cdef class Agent:
         agent.published_count, agent.due_minute = columns.published_count, columns.due_minute
         agent.prune_at = columns.prune_at
         agent.read_window(columns.times, columns.durations, columns.flags)
-        read_int64s(&agent.late_times, columns.late_times)
+        agent.read_late_times(columns.late_times)
         agent.read_ended(columns.ended_keys, columns.ended_codes)
         agent.read_in_flight(columns.flight_keys, columns.flight_times)
         agent.overall = runs_of(columns.overall)
         agent.by_type = {intern(name): runs_of(runs) for name, runs in columns.by_type}
         return agent
+
+    cdef int read_late_times(self, bytes times) except -1:
+        read_int64s(&self.late_times, times)
+        check_within(self.late_times.items, self.late_times.n, TIMES_END_MS)
+        check_ascending(self.late_times.items, self.late_times.n, False)
+        return 0
 
     cdef int read_window(self, bytes times, bytes durations, bytes flags) except -1:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(flags) // sizeof(int32_t), i
@@ -337,6 +351,12 @@ cdef class Agent:
             raise ValueError("columns of a window of different lengths")
         if not n:
             return 0
+        check_within(<const int64_t*>PyBytes_AS_STRING(times), n, TIMES_END_MS)
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(times), n, False)
+        check_within(<const int64_t*>PyBytes_AS_STRING(durations), n, DURATIONS_END_NS)
+        for i in range(n):
+            if (<const int32_t*>PyBytes_AS_STRING(flags))[i] < 0:
+                raise ValueError("a column has a number outside its bounds")
         self.window.finishes = <Finish*>realloc(NULL, n * sizeof(Finish))
         if self.window.finishes == NULL:
             raise MemoryError
@@ -353,6 +373,10 @@ cdef class Agent:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
         if PyBytes_GET_SIZE(codes) != PyBytes_GET_SIZE(keys):
             raise ValueError("columns of ended tasks of different lengths")
+        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
+            raise ValueError("a column is no whole number of integers")
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
+        check_within(<const int64_t*>PyBytes_AS_STRING(codes), n, 2 * TIMES_END_MS)
         for i in range(n):
             insert_ended(
                 &self.ended,
@@ -368,6 +392,10 @@ cdef class Agent:
         cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
         if PyBytes_GET_SIZE(starts) != PyBytes_GET_SIZE(keys):
             raise ValueError("columns of tasks in flight of different lengths")
+        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
+            raise ValueError("a column is no whole number of integers")
+        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
+        check_within(<const int64_t*>PyBytes_AS_STRING(starts), n, TIMES_END_MS)
         for i in range(n):
             add_in_flight(
                 &self.in_flight,
