@@ -21,8 +21,10 @@ MODULES = (
     "gnomon.features.compiled.records",
     "gnomon.features.compiled.rows",
     "gnomon.features.compiled.names",
-    "gnomon.features.compiled.native",
     "gnomon.features.compiled.jsontext",
+    "gnomon.features.compiled.vector",
+    "gnomon.features.compiled.history",
+    "gnomon.features.compiled.native",
     "gnomon.features.compiled.eventjson",
     "gnomon.features.compiled.packedevents",
     "gnomon.features.compiled.batch",
@@ -50,8 +52,16 @@ class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs no
         build_data["infer_tag"] = True
 
 
-def compile_native(root: Path) -> Sequence[Path]:
-    """Compile ``MODULES``; they land beside their sources, all or none.
+def compile_native(
+    root: Path, *, target: Path | None = None, flags: Sequence[str] = ()
+) -> Sequence[Path]:
+    """Compile ``MODULES``, all or none.
+
+    Args:
+        root: The checkout.
+        target: The source root that the modules are put into; by default the checkout's own, beside
+            their sources.
+        flags: More flags for the compiler and the linker, such as ``-fsanitize=address``.
 
     Raises:
         Exception: Cython's or the compiler's own.
@@ -59,7 +69,7 @@ def compile_native(root: Path) -> Sequence[Path]:
     if sys.byteorder != "little" or sys.maxsize < 1 << 32:
         raise NotImplementedError("made for little-endian machines of 64 bits")
     # Contracted to one rounding, a product and a sum would differ from Python's.
-    flags = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
+    usual = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _copy_sources(root / ROOT, folder)
@@ -67,7 +77,8 @@ def compile_native(root: Path) -> Sequence[Path]:
             Extension(
                 module,
                 [str(folder / f"{module.replace('.', '/')}.pyx")],
-                extra_compile_args=flags,
+                extra_compile_args=[*usual, *flags],
+                extra_link_args=[*flags],
             )
             for module in MODULES
         ]
@@ -77,7 +88,7 @@ def compile_native(root: Path) -> Sequence[Path]:
         command.ensure_finalized()
         command.run()
         built = [Path(command.get_ext_fullpath(extension.name)) for extension in extensions]
-        return [_put(path, root / ROOT / path.relative_to(name)) for path in built]
+        return [_put(path, (target or root / ROOT) / path.relative_to(name)) for path in built]
 
 
 def _copy_sources(root: Path, folder: Path) -> None:

@@ -5,7 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
-from gnomon.features import memory
+from gnomon.features import implementation
 from gnomon.features.agent import Agent
 from gnomon.features.state import FeaturesState
 
@@ -13,8 +13,8 @@ from gnomon.features.state import FeaturesState
 @pytest.fixture(scope="package", autouse=True, params=["compiled", "python"])
 def form(request: pytest.FixtureRequest) -> Iterator[str]:
     """The form that a state uses by default."""
-    if request.param == "compiled" and not memory.COMPILED:
+    if request.param == "compiled" and not implementation.COMPILED:
         pytest.skip("gnomon.features.compiled.native was not compiled here: pip install says why")
-    used = Agent if request.param == "python" else memory.Agent
+    used = Agent if request.param == "python" else implementation.Agent
     with patch.object(FeaturesState.__init__, "__defaults__", (used,)):
         yield request.param

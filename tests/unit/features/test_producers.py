@@ -26,12 +26,12 @@ def event(sent: Sent) -> TaskEvent:
 
 def take(known: Producers, log: Sequence[Sent], *, at_ms: int = APPENDED) -> list[int]:
     events = [event(sent) for sent in log]
-    return list(known.take([Record(b"", timestamp=at_ms)] * len(log), events))
+    return list(known.mark_read([Record(b"", timestamp=at_ms)] * len(log), events))
 
 
 def seen(known: Producers) -> dict[str, tuple[int, int, int]]:
     """Received, repeated and last, by producer, as they are told."""
-    told = [codec.decode_client_event(value or b"") for _, value in known.told(0)]
+    told = [codec.decode_client_event(value or b"") for _, value in known.report(0)]
     return {
         s.producer_id: (s.received, s.repeated, s.last_seq)
         for s in told
@@ -175,7 +175,7 @@ def test_of_too_many_the_oldest_are_forgotten(
     *, others: int, repeats: list[int], at_once: bool
 ) -> None:
     log: list[Sent] = [("p", 5), *((f"q{n}", 0) for n in range(others))]
-    with patch.object(producers, "MOST", 10):
+    with patch.object(producers, "MAX_PRODUCERS", 10):
         known = Producers()
         for batch in [log] if at_once else [[sent] for sent in log]:
             take(known, batch)
@@ -203,11 +203,11 @@ def test_what_is_forgotten_does_not_depend_on_batches(
         at_ms += later_ms
         records.append(Record(b"", timestamp=at_ms))
         events.append(event((name, seq)))
-    with patch.object(producers, "MOST", 4):
-        expected = whole.producers.take(records, events)
+    with patch.object(producers, "MAX_PRODUCERS", 4):
+        expected = whole.producers.mark_read(records, events)
         got, at = [], 0
         for size in [*sizes, len(log)]:
-            taken = parts.producers.take(records[at : at + size], events[at : at + size])
+            taken = parts.producers.mark_read(records[at : at + size], events[at : at + size])
             got += [at + i for i in taken]
             at += size
     assert got == list(expected)
@@ -217,12 +217,12 @@ def test_what_is_forgotten_does_not_depend_on_batches(
 def test_what_changed_is_told_once() -> None:
     known = Producers()
     take(known, [("p", 0), ("q", 7), (None, 3), ("p", None)])
-    rows = known.told(2)
+    rows = known.report(2)
     assert [key for key, _ in rows] == [b"p/2", b"q/2"]
     assert codec.decode_client_event(rows[1][1] or b"") == ClientSeen(
         producer_id="q", partition=2, received=1, repeated=0, last_seq=7, as_of_ms=APPENDED
     )
-    assert known.told(2) == []
+    assert known.report(2) == []
     take(known, [("q", 7)], at_ms=APPENDED + 5)
     assert seen(known) == {"q": (1, 1, 7)}
 
@@ -230,7 +230,7 @@ def test_what_changed_is_told_once() -> None:
 def test_what_was_not_told_before_a_snapshot_is_told_after_it() -> None:
     state = FeaturesState()
     take(state.producers, [("p", 0), ("q", 0)])
-    state.producers.told(0)
+    state.producers.report(0)
     take(state.producers, [("q", 1)])
     assert seen(restore(snapshot(state)).producers) == {"q": (2, 0, 1)}
 

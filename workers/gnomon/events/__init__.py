@@ -29,6 +29,7 @@ from gnomon.events.features import (
     AgentFeatures,
     Completeness,
     FeatureVector,
+    HourFeatures,
     TaskFeatures,
 )
 from gnomon.events.field_types import (
@@ -92,6 +93,7 @@ __all__ = [
     "EpochMs",
     "Exposure",
     "FeatureVector",
+    "HourFeatures",
     "Identifier",
     "Ledger",
     "MetricsEvent",

@@ -11,6 +11,8 @@ EpochMs = Annotated[
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, description="Seconds.")]
 Share = Annotated[float, msgspec.Meta(ge=0.0, le=1.0, description="Between 0 and 1.")]
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Average = Annotated[float, msgspec.Meta(ge=0.0)]
+"""A mean of counts."""
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ContextValue = str | int | float | bool | None
 """Value of one entry of ``context`` or ``outcome``: flat, so that a model can use it."""

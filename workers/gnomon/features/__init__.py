@@ -1,4 +1,4 @@
-"""Rolling features: windows, histories and the fold over task events. Pure, no I/O."""
+"""Rolling features of agents: a pure fold over task events, without I/O."""
 
 from gnomon.features.config import FeaturesConfig
 from gnomon.features.decay import tick

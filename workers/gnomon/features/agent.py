@@ -1,24 +1,26 @@
-"""One agent's memory in Python: the definition of what ``native`` does in C.
+"""One agent's memory in Python: the definition that ``compiled/native.pyx`` follows in C.
 
-What counts is decided by event time against the agent's own newest event time, never by what
-happens to be in memory still: ``kept_from_ms`` below is where individual finishes are forgotten,
-whether or not they have been dropped yet. So neither the split into batches, nor a snapshot, nor a
-tick can change a value.
+Whether a finish counts is decided by its event time and the agent's newest event time, never by
+whether it happens to be in memory still: single finishes count as forgotten at or before
+``retained_from_ms``, dropped or not. So neither the split into batches, nor a snapshot, nor a tick
+changes a feature.
 """
 
 import sys
 from array import array
 from bisect import bisect_right, insort
-from typing import Literal, Self
+from typing import Self
 
-from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
+from gnomon.events import FeatureVector, TaskCancelled, TaskFinished, TaskStarted
+from gnomon.features import columns as stored
+from gnomon.features.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
+from gnomon.features.columns import to_bytes
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
-from gnomon.features.figures import Columns, Known, Now
-from gnomon.features.history import History, averages
-from gnomon.features.tasks import Ended, Flights, task_key
-from gnomon.features.window import NS, Window, mark
+from gnomon.features.history import NO_RUNS, History, RunsSummary, summary
+from gnomon.features.tasks import EndedTasks, TasksInFlight, task_key
+from gnomon.features.window import NS, Window, pack_flags
 
-_ROOM = 24
+_PRUNE_AT = 24
 _FLIGHT_LONGER_MS = FLIGHT_MS - HOUR_MS
 
 
@@ -26,27 +28,27 @@ class Agent:
     """An ``AgentMemory``.
 
     Attributes:
-        window: Its finishes, late ones left out.
-        late: Finish times of those that came too late for the window, ascending.
-        forgotten_finish_ms: Newest finish time that is no longer in ``window`` or ``late``; -1 if
-            there is none.
-        history: Its last runs.
-        flights: Its tasks in flight.
-        ended: Its tasks that ended lately.
-        room: Ended tasks at which to drop what is forgotten.
+        window: Finishes that are not late.
+        late_times: Finish times of those that came too late for the window, ascending.
+        forgotten_finish_ms: Newest finish time that is no longer in ``window`` or ``late_times``;
+            -1 if there is none.
+        history: The last runs.
+        in_flight: The tasks in flight.
+        ended: The tasks whose end is remembered.
+        prune_at: Number of ended tasks at which to drop what is forgotten.
     """
 
     __slots__ = (
         "appended_ms",
         "due_minute",
         "ended",
-        "flights",
         "forgotten_finish_ms",
         "history",
-        "late",
+        "in_flight",
+        "late_times",
         "newest_ms",
-        "room",
-        "shown",
+        "prune_at",
+        "published_count",
         "window",
     )
 
@@ -54,184 +56,218 @@ class Agent:
         self.newest_ms = newest_ms
         self.appended_ms = appended_ms
         self.window = Window()
-        self.late: array[int] | None = None
+        self.late_times: array[int] | None = None
         self.forgotten_finish_ms = -1
         self.history = History()
-        self.flights = Flights()
-        self.ended = Ended()
-        self.shown = 0
+        self.in_flight = TasksInFlight()
+        self.ended = EndedTasks()
+        self.published_count = 0
         self.due_minute = -1
-        self.room = _ROOM
+        self.prune_at = _PRUNE_AT
 
-    def start(self, event: TaskStarted, appended_ms: int, kept_ms: int) -> Known | None:
-        """Put a task in flight; what was known before it, or ``None`` if it is a repeat."""
+    def start(
+        self, event: TaskStarted, appended_ms: int, retention_ms: int
+    ) -> StartFeatures | None:
+        """Put a task in flight; its features before it, or ``None`` if the start is a repeat."""
         t, key = event.started_at_ms, task_key(event.task_id)
-        kept_from_ms = self._advance(t, appended_ms, kept_ms)
-        flights_from_ms = kept_from_ms - _FLIGHT_LONGER_MS
-        if self.flights.holds(key, flights_from_ms) or self.ended.holds(key, kept_from_ms):
+        retained_from_ms = self._advance(t, appended_ms, retention_ms)
+        in_flight_from_ms = retained_from_ms - _FLIGHT_LONGER_MS
+        if self.in_flight.contains(key, in_flight_from_ms):
             return None
-        after_ms = max(t - HOUR_MS, kept_from_ms)
-        self.window.show(after_ms, t)
-        last_ms = self._last_finish_ms(t, kept_from_ms)
-        known = (
-            *self.window.figures(),
-            self.flights.count(after_ms - _FLIGHT_LONGER_MS, t),
-            None if last_ms is None else (t - last_ms) / 1000,
-            *averages(self.history.by_type.get(event.task_type)),
-            *averages(self.history.overall),
-            self._late_between(after_ms, t),
+        if self.ended.contains(key, retained_from_ms):
+            return None
+        after_ms = max(t - HOUR_MS, retained_from_ms)
+        self.window.select(after_ms, t)
+        last_ms = self._last_finish_ms(t, retained_from_ms)
+        vector = self._features(
+            in_flight=self.in_flight.count(after_ms - _FLIGHT_LONGER_MS, t),
+            since_finish_s=None if last_ms is None else (t - last_ms) / 1000,
+            same_type=summary(self.history.by_type.get(event.task_type)),
+            overall=summary(self.history.overall),
         )
-        self.flights.add(key, t, flights_from_ms)
-        return known
+        self.in_flight.add(key, t, in_flight_from_ms)
+        return StartFeatures(vector, self._late_between(after_ms, t))
 
-    def finish(self, event: TaskFinished, appended_ms: int, kept_ms: int) -> None:
-        """Count one finish, unless one of the same task is remembered."""
+    def finish(self, event: TaskFinished, appended_ms: int, retention_ms: int) -> None:
+        """Count one finish, unless a finish of the same task is remembered."""
         key, time_ms = task_key(event.task_id), event.finished_at_ms
-        kept_from_ms = self._advance(time_ms, appended_ms, kept_ms)
-        if not self.ended.finish(key, time_ms, kept_from_ms):
+        retained_from_ms = self._advance(time_ms, appended_ms, retention_ms)
+        if not self.ended.finish(key, time_ms, retained_from_ms):
             return
         duration_ns = int(event.duration_s * NS + 0.5)
         succeeded = event.succeeded
-        self.flights.remove(key)
+        self.in_flight.remove(key)
         self.history.add(event.task_type, duration_ns, succeeded)
-        if time_ms >= kept_from_ms + HOUR_MS:
-            marked = mark(succeeded, event.code_review_iterations, event.deployment_succeeded)
-            self.window.add(time_ms, duration_ns, marked)
-        elif time_ms > kept_from_ms:
-            if self.late is None:
-                self.late = array("q")
-            insort(self.late, time_ms)
+        if time_ms >= retained_from_ms + HOUR_MS:
+            flags = pack_flags(succeeded, event.code_review_iterations, event.deployment_succeeded)
+            self.window.add(time_ms, duration_ns, flags)
+        elif time_ms > retained_from_ms:
+            if self.late_times is None:
+                self.late_times = array("q")
+            insort(self.late_times, time_ms)
         elif time_ms > self.forgotten_finish_ms:
             self.forgotten_finish_ms = time_ms
-        if len(self.ended.keys) >= self.room:
-            self._forget(kept_from_ms)
+        if len(self.ended.keys) >= self.prune_at:
+            self._forget(retained_from_ms)
 
-    def cancel(self, event: TaskCancelled, appended_ms: int, kept_ms: int) -> None:
+    def cancel(self, event: TaskCancelled, appended_ms: int, retention_ms: int) -> None:
         """Take a task out of flight and remember that it has ended."""
         key = task_key(event.task_id)
-        kept_from_ms = self._advance(event.cancelled_at_ms, appended_ms, kept_ms)
-        self.flights.remove(key)
-        self.ended.cancel(key, event.cancelled_at_ms, kept_from_ms)
-        if len(self.ended.keys) >= self.room:
-            self._forget(kept_from_ms)
+        retained_from_ms = self._advance(event.cancelled_at_ms, appended_ms, retention_ms)
+        self.in_flight.remove(key)
+        self.ended.cancel(key, event.cancelled_at_ms, retained_from_ms)
+        if len(self.ended.keys) >= self.prune_at:
+            self._forget(retained_from_ms)
 
-    def now(self, as_of_ms: int) -> Now:
-        """What is known at an instant not before the newest event time."""
+    def current(self, as_of_ms: int) -> CurrentFeatures:
+        """Compute the features at an instant not before the newest event time."""
         after_ms = as_of_ms - HOUR_MS
-        self.window.show(after_ms, as_of_ms)
-        return (
-            *self.window.figures(),
-            self.flights.count(as_of_ms - FLIGHT_MS, as_of_ms),
+        self.window.select(after_ms, as_of_ms)
+        return CurrentFeatures(
+            self._features(in_flight=self.in_flight.count(as_of_ms - FLIGHT_MS, as_of_ms)),
             self._last_finish_ms(as_of_ms, -1),
             self._late_between(after_ms, as_of_ms),
         )
 
-    def counts(self, as_of_ms: int) -> int:
-        """Finishes in the hour plus tasks in flight."""
+    def current_count(self, as_of_ms: int) -> int:
+        """Count the finishes in the hour and the tasks in flight."""
         window = self.window
-        window.show(as_of_ms - HOUR_MS, as_of_ms)
-        return window.stop - window.first + self.flights.count(as_of_ms - FLIGHT_MS, as_of_ms)
+        window.select(as_of_ms - HOUR_MS, as_of_ms)
+        return window.stop - window.first + self.in_flight.count(as_of_ms - FLIGHT_MS, as_of_ms)
 
     def decays_at_ms(self, as_of_ms: int) -> int:
-        """When ``counts`` will next change if nothing more comes; -1 if it is zero."""
-        window, times = self.window, self.flights.times
-        window.show(as_of_ms - HOUR_MS, as_of_ms)
+        """When ``current_count`` will next decrease without a further event; -1 if it is zero."""
+        window, times = self.window, self.in_flight.times
+        window.select(as_of_ms - HOUR_MS, as_of_ms)
         oldest = bisect_right(times, as_of_ms - FLIGHT_MS)
         ends = [window.times[window.first] + HOUR_MS] if window.stop > window.first else []
         if oldest < len(times):
             ends.append(times[oldest] + FLIGHT_MS)
         return min(ends, default=-1)
 
-    def columns(self) -> Columns:
-        """Write it down."""
+    def columns(self) -> AgentColumns:
+        """Export the memory for a snapshot."""
         window, history = self.window, self.history
-        flights = sorted(self.flights.started.items())
-        return Columns(
+        in_flight = sorted(self.in_flight.started.items())
+        return AgentColumns(
             self.newest_ms,
             self.appended_ms,
             self.forgotten_finish_ms,
-            self.shown,
+            self.published_count,
             self.due_minute,
-            self.room,
-            times=_bytes(window.times),
-            durations=_bytes(window.durations),
-            marks=_bytes(window.marks),
-            late=_bytes(self.late) if self.late else b"",
-            ended_keys=_bytes(self.ended.keys),
-            ended_whens=_bytes(self.ended.whens),
-            flight_keys=_bytes(array("q", [key for key, _ in flights])),
-            flight_times=_bytes(array("q", [started_ms for _, started_ms in flights])),
-            overall=_bytes(history.overall),
-            by_type=[(task_type, _bytes(ring)) for task_type, ring in history.by_type.items()],
+            self.prune_at,
+            times=to_bytes(window.times),
+            durations=to_bytes(window.durations),
+            flags=to_bytes(window.flags),
+            late_times=to_bytes(self.late_times) if self.late_times else b"",
+            ended_keys=to_bytes(self.ended.keys),
+            ended_codes=to_bytes(self.ended.codes),
+            flight_keys=to_bytes(array("q", [key for key, _ in in_flight])),
+            flight_times=to_bytes(array("q", [started_ms for _, started_ms in in_flight])),
+            overall=to_bytes(history.overall),
+            by_type=[(task_type, to_bytes(runs)) for task_type, runs in history.by_type.items()],
         )
 
     @classmethod
-    def restored(cls, columns: Columns) -> Self:
-        """What ``columns`` wrote down; ``ValueError`` if they do not fit one another."""
+    def restored(cls, columns: AgentColumns) -> Self:
+        """Build the memory that ``columns`` exported; ``ValueError`` if their lengths differ."""
         agent = cls(columns.newest_ms, columns.appended_ms)
-        agent.forgotten_finish_ms, agent.room = columns.forgotten_finish_ms, columns.room
-        agent.shown, agent.due_minute = columns.shown, columns.due_minute
+        agent.forgotten_finish_ms, agent.prune_at = columns.forgotten_finish_ms, columns.prune_at
+        agent.published_count, agent.due_minute = columns.published_count, columns.due_minute
         window, ended = agent.window, agent.ended
-        window.times = _column("q", columns.times)
-        window.durations = _column("q", columns.durations)
-        window.marks = _column("i", columns.marks)
-        agent.late = _column("q", columns.late) if columns.late else None
-        ended.keys = _column("q", columns.ended_keys)
-        ended.whens = _column("q", columns.ended_whens)
-        if not len(window.times) == len(window.durations) == len(window.marks):
+        window.times = stored.times(columns.times)
+        window.durations = stored.to_array("q", columns.durations)
+        window.flags = stored.to_array("i", columns.flags)
+        stored.check_within(window.durations, stored.DURATIONS_END_NS)
+        stored.check_within(window.flags, 1 << 31)
+        agent.late_times = stored.times(columns.late_times) if columns.late_times else None
+        ended.keys = stored.to_array("q", columns.ended_keys)
+        ended.codes = stored.to_array("q", columns.ended_codes)
+        stored.check_ascending(ended.keys, strictly=True)
+        stored.check_within(ended.codes, 2 * stored.TIMES_END_MS)
+        if not len(window.times) == len(window.durations) == len(window.flags):
             raise ValueError("columns of a window of different lengths")
-        if len(ended.keys) != len(ended.whens):
+        if len(ended.keys) != len(ended.codes):
             raise ValueError("columns of ended tasks of different lengths")
-        flight_times = _column("q", columns.flight_times)
-        started = zip(_column("q", columns.flight_keys), flight_times, strict=True)
-        agent.flights.started = dict(started)
-        agent.flights.times = array("q", sorted(flight_times))
-        agent.history.overall = _column("q", columns.overall)
+        flight_keys = stored.to_array("q", columns.flight_keys)
+        flight_times = stored.to_array("q", columns.flight_times)
+        stored.check_ascending(flight_keys, strictly=True)
+        stored.check_within(flight_times, stored.TIMES_END_MS)
+        agent.in_flight.started = dict(zip(flight_keys, flight_times, strict=True))
+        agent.in_flight.times = array("q", sorted(flight_times))
+        agent.history.overall = stored.runs(columns.overall)
         agent.history.by_type = {
-            sys.intern(task_type): _column("q", ring) for task_type, ring in columns.by_type
+            sys.intern(task_type): stored.runs(data) for task_type, data in columns.by_type
         }
         return agent
 
-    def _advance(self, time_ms: int, appended_ms: int, kept_ms: int) -> int:
-        """Move the agent's clocks on; individual finishes are known after what is returned."""
+    def _features(
+        self,
+        *,
+        in_flight: int,
+        since_finish_s: float | None = None,
+        same_type: RunsSummary = NO_RUNS,
+        overall: RunsSummary = NO_RUNS,
+    ) -> FeatureVector:
+        """Compute every feature; those of the hour are over the selected part of the window."""
+        window = self.window
+        return FeatureVector(
+            tasks_completed_1h=window.stop - window.first,
+            avg_execution_time_1h=window.mean_duration_s(),
+            success_rate_1h=window.success_rate(),
+            code_review_iterations=window.mean_reviews(),
+            median_execution_time_1h=window.median_duration_s(),
+            deployment_success_rate_1h=window.deployment_success_rate(),
+            tasks_in_flight=in_flight,
+            seconds_since_last_finish=since_finish_s,
+            same_type_runs=same_type.n,
+            same_type_avg_execution_time=same_type.mean_s,
+            same_type_success_rate=same_type.success_rate,
+            agent_runs=overall.n,
+            agent_avg_execution_time=overall.mean_s,
+            agent_success_rate=overall.success_rate,
+        )
+
+    def _advance(self, time_ms: int, appended_ms: int, retention_ms: int) -> int:
+        """Advance the agent's clocks; single finishes are remembered after the returned time."""
         self.appended_ms = appended_ms
         self.newest_ms = max(self.newest_ms, time_ms)
-        return self.newest_ms - kept_ms
+        return self.newest_ms - retention_ms
 
-    def _last_finish_ms(self, until_ms: int, kept_from_ms: int) -> int | None:
-        """The newest finish known at or before ``until_ms``, late ones too.
+    def _last_finish_ms(self, until_ms: int, retained_from_ms: int) -> int | None:
+        """The newest finish time at or before ``until_ms``, late finishes included.
 
-        Of the finishes at or before ``kept_from_ms`` only the newest is known.
+        Of the finishes at or before ``retained_from_ms`` only the newest is remembered.
         """
         newest = _newest(self.window.times, until_ms)
-        if self.late is not None:
-            newest = max(newest, _newest(self.late, until_ms))
-        if newest <= kept_from_ms:
-            newest = max(self.forgotten_finish_ms, _newest(self.window.times, kept_from_ms))
-            if self.late is not None:
-                newest = max(newest, _newest(self.late, kept_from_ms))
+        if self.late_times is not None:
+            newest = max(newest, _newest(self.late_times, until_ms))
+        if newest <= retained_from_ms:
+            newest = max(self.forgotten_finish_ms, _newest(self.window.times, retained_from_ms))
+            if self.late_times is not None:
+                newest = max(newest, _newest(self.late_times, retained_from_ms))
         return newest if 0 <= newest <= until_ms else None
 
     def _late_between(self, after_ms: int, until_ms: int) -> int:
-        """How many finishes of ``(after_ms, until_ms]`` came too late."""
-        late = self.late
+        """Count the late finishes in ``(after_ms, until_ms]``."""
+        late = self.late_times
         if late is None:
             return 0
         return max(0, bisect_right(late, until_ms) - bisect_right(late, after_ms))
 
-    def _forget(self, kept_from_ms: int) -> None:
-        """Drop what is at or before ``kept_from_ms``; half as much again may then come in."""
-        newest = self.window.forget(kept_from_ms)
-        if self.late is not None:
-            newest = max(newest, _newest(self.late, kept_from_ms))
-            self.late = self.late[bisect_right(self.late, kept_from_ms) :] or None
+    def _forget(self, retained_from_ms: int) -> None:
+        """Drop what is at or before ``retained_from_ms``; prune again at half as many ends more."""
+        newest = self.window.forget(retained_from_ms)
+        if self.late_times is not None:
+            newest = max(newest, _newest(self.late_times, retained_from_ms))
+            self.late_times = self.late_times[bisect_right(self.late_times, retained_from_ms) :] or None
         self.forgotten_finish_ms = max(self.forgotten_finish_ms, newest)
-        self.ended.forget(kept_from_ms)
-        self.room = max(_ROOM, len(self.ended.keys) * 3 // 2)
+        self.ended.forget(retained_from_ms)
+        self.prune_at = max(_PRUNE_AT, len(self.ended.keys) * 3 // 2)
 
 
 def _newest(times: "array[int]", until_ms: int) -> int:
-    """The last of ``times`` that is at most ``until_ms``, else -1."""
+    """The last of the ascending ``times`` that is at most ``until_ms``, else -1."""
     if not times:
         return -1
     last = times[-1]
@@ -239,17 +275,3 @@ def _newest(times: "array[int]", until_ms: int) -> int:
         return last
     at = bisect_right(times, until_ms)
     return times[at - 1] if at else -1
-
-
-def _bytes(column: "array[int]") -> bytes:
-    if sys.byteorder == "big":
-        column = column[:]
-        column.byteswap()
-    return column.tobytes()
-
-
-def _column(typecode: Literal["i", "q"], data: bytes) -> "array[int]":
-    column = array(typecode, data)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column

@@ -1,4 +1,4 @@
-"""What the fold behind stage 1 needs to know, and the spans that are part of the contract."""
+"""Settings of the features fold, and the time spans that are part of the contract."""
 
 from dataclasses import dataclass
 from typing import Final, Self
@@ -10,12 +10,12 @@ HOUR_MS: Final = 3_600_000
 FLIGHT_MS: Final = 86_400_000
 """A task that started longer ago than this is no longer counted as in flight."""
 MEMORY_MS: Final = 30 * 86_400_000
-"""An agent that nothing was read of for so long, in the broker's append time, is forgotten."""
+"""An agent is forgotten when none of its events was read for this long, by append time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeaturesConfig:
-    """How much disorder the fold allows.
+    """How much disorder of event times the fold allows.
 
     Attributes:
         max_lateness_ms: How far behind its agent's newest event time a finish may be and still
@@ -28,7 +28,7 @@ class FeaturesConfig:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Take the two spans from the settings of the process."""
+        """Read both spans from the settings of the process."""
         return cls(
             max_lateness_ms=round(settings.max_lateness_s * 1000),
             max_clock_ahead_ms=round(settings.max_clock_ahead_s * 1000),

@@ -1,15 +1,17 @@
-"""Stage 1 as a fold: task events in log order in, feature vectors out.
+"""The features stage as a fold: task events in log order in, feature records out.
 
-Every start that is no repeat leads to one ``TaskFeatures``, from what was read of its agent before
-it. At the end of the batch every agent it touched leads to one ``AgentFeatures``. A finish counts
-once; one that is late (older than the agent's newest event time less the allowed lateness) stays
-out of the window and is counted, and still enters the last runs, which are in order of arrival.
-A start whose end has been read already is taken for a repeat. A cancelled task that finishes all
-the same counts as finished. Repeats change nothing but the agent's newest event time.
+Each start that is no repeat gives one ``TaskFeatures``, computed from what was read of its agent
+before. At the end of a batch, each agent with an event in it gives one ``AgentFeatures``.
 
-What says which client process it comes from, and has been read before, is passed over entirely:
-that is told for longer than the ends of tasks are, and by the record, not by the task. What an
-operator sends again is not: it may be what no stage could process the first time.
+A finish counts once. A finish is late if it is older than the agent's newest event time less the
+allowed lateness: it stays out of the window and is counted as late, but it enters the last runs,
+which are in order of arrival. A start is taken for a repeat if the end of its task has been read.
+A cancelled task that finishes nevertheless counts as finished. A repeat changes only the agent's
+newest event time.
+
+A record whose ``producer_id`` and ``seq`` were read before is skipped entirely: the numbers
+identify the record, not the task, and are remembered for longer than the ends of tasks. A record
+that an operator redrove is not skipped: perhaps no stage could process it the first time.
 """
 
 import importlib
@@ -18,18 +20,18 @@ from typing import NamedTuple
 
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
-from gnomon.features import memory
+from gnomon.features import implementation
+from gnomon.features.agent_memory import AgentMemory
 from gnomon.features.config import HOUR_MS, MEMORY_MS, FeaturesConfig
 from gnomon.features.decay import publish
-from gnomon.features.figures import AgentMemory
 from gnomon.features.state import FeaturesState
 from gnomon.features.vector import task_features
 from gnomon.records import REDRIVEN, DeadLetter, Keyed, Outputs, SourceRecord
 from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
 
-Taken = tuple[list[Keyed], list[Keyed]]
+Rows = tuple[Sequence[Keyed], Sequence[Keyed]]
 """Records for task-features and for agent-features."""
-Take = Callable[
+FoldEvents = Callable[
     [
         FeaturesState,
         Sequence[SourceRecord],
@@ -37,57 +39,57 @@ Take = Callable[
         FeaturesConfig,
         list[DeadLetter],
     ],
-    Taken,
+    Rows,
 ]
 
 
-class Loop(NamedTuple):
-    """What is done for every event there is, in Python or in C."""
+class Loops(NamedTuple):
+    """The two loops over the events of a batch, in Python or compiled."""
 
     decode: codec.DecodeAll
-    take: Take
+    fold_events: FoldEvents
 
 
 def fold(
     state: FeaturesState, records: Sequence[SourceRecord], *, config: FeaturesConfig
 ) -> Outputs:
-    """Take one batch of one partition into ``state``.
+    """Fold one batch of one partition into ``state``.
 
     Args:
         state: Changed in place.
-        records: Of topic task-events, in log order.
+        records: Records of topic task-events, in log order.
         config: The disorder allowed.
 
     Returns:
-        Records for task-features and agent-features, and those refused with the reasons of
-        ``codec.refusal`` or ``clock_ahead``. A refused record changes nothing but, if it can be
-        decoded, what is known to have been read of its producer.
+        Records for task-features and agent-features, and dead letters with the reasons of
+        ``codec.refusal`` or ``clock_ahead``. A refused record changes no agent; if it can be
+        decoded, it counts as read of its producer.
     """
-    loop = _compiled if _compiled and state.memory is memory.Agent else _PYTHON
-    records, events, refused = codec.read_task_events(records, loop.decode)
+    loops = _compiled if _compiled and state.memory is implementation.Agent else _PYTHON
+    records, events, refused = codec.read_task_events(records, loops.decode)
     outputs = Outputs(dead=[DeadLetter(r, error.reason, error.detail) for r, error in refused])
-    repeats = state.producers.take(records, events)
+    repeats = state.producers.mark_read(records, events)
     if repeats:
         records, events = _without(records, events, repeats)
-    vectors, shown = loop.take(state, records, events, config, outputs.dead)
-    written = {TASK_FEATURES.name: vectors, AGENT_FEATURES.name: shown}
-    outputs.by_topic = {name: rows for name, rows in written.items() if rows}
+    tasks, agents = loops.fold_events(state, records, events, config, outputs.dead)
+    rows_of = {TASK_FEATURES.name: tasks, AGENT_FEATURES.name: agents}
+    outputs.by_topic = {name: rows for name, rows in rows_of.items() if rows}
     return outputs
 
 
-def _take(
+def _fold_events(
     state: FeaturesState,
     records: Sequence[SourceRecord],
     events: Sequence[TaskEvent],
     config: FeaturesConfig,
     dead: list[DeadLetter],
-) -> Taken:
-    """Take in events that are no repeats of records: the definition of what ``batch`` does in C."""
-    vectors: list[Keyed] = []
+) -> Rows:
+    """Fold the events of records that are no repeats; ``compiled/batch.pyx`` does it in C."""
+    tasks: list[Keyed] = []
     touched: dict[str, AgentMemory] = {}
-    kept_ms, max_ahead_ms = HOUR_MS + config.max_lateness_ms, config.max_clock_ahead_ms
+    retention_ms, max_ahead_ms = HOUR_MS + config.max_lateness_ms, config.max_clock_ahead_ms
     agents, appended_ms = state.agents, state.appended_ms
-    # Written for speed, without a call where a comparison does: it runs for every event there is.
+    # Inlined for speed, because this loop runs for every event.
     for record, event in zip(records, events, strict=True):
         if isinstance(event, TaskStarted):
             at_ms = event.started_at_ms
@@ -105,19 +107,19 @@ def _take(
         agent_id = event.agent_id
         agent = agents.get(agent_id)
         if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:
-            agent = state.begin(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
+            agent = state.add_new(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
         touched[agent_id] = agent
         if isinstance(event, TaskStarted):
-            known = agent.start(event, appended_ms, kept_ms)
+            known = agent.start(event, appended_ms, retention_ms)
             if known is not None:
-                since_ms = max(state.seen_from_ms, agent.newest_ms - kept_ms)
-                vector = task_features(event, known, covered_ms=at_ms - since_ms)
-                vectors.append((agent_id.encode(), codec.encode(vector)))
+                covered_from_ms = max(state.covered_from_ms, agent.newest_ms - retention_ms)
+                vector = task_features(event, known, covered_ms=at_ms - covered_from_ms)
+                tasks.append((agent_id.encode(), codec.encode(vector)))
         elif isinstance(event, TaskFinished):
-            agent.finish(event, appended_ms, kept_ms)
+            agent.finish(event, appended_ms, retention_ms)
         else:
-            agent.cancel(event, appended_ms, kept_ms)
-    return vectors, [
+            agent.cancel(event, appended_ms, retention_ms)
+    return tasks, [
         publish(state, agent_id, agent, as_of_ms=agent.newest_ms)
         for agent_id, agent in touched.items()
     ]
@@ -126,22 +128,22 @@ def _take(
 def _without(
     records: Sequence[SourceRecord], events: Sequence[TaskEvent], repeats: Sequence[int]
 ) -> tuple[Sequence[SourceRecord], Sequence[TaskEvent]]:
-    """What is left of the batch without its repeats; those sent again on purpose stay."""
+    """The batch without its repeats; records that were redriven stay."""
     dropped = {at for at in repeats if all(name != REDRIVEN for name, _ in records[at].headers)}
     kept = [at for at in range(len(records)) if at not in dropped]
     return [records[at] for at in kept], [events[at] for at in kept]
 
 
-def _loop() -> Loop | None:
-    if not memory.COMPILED:
+def _compiled_loops() -> Loops | None:
+    if not implementation.COMPILED:
         return None
     try:
         events = importlib.import_module("gnomon.features.compiled.packedevents")
         batch = importlib.import_module("gnomon.features.compiled.batch")
     except ImportError:
         return None
-    return Loop(events.decode, batch.take)
+    return Loops(events.decode, batch.fold_events)
 
 
-_PYTHON = Loop(codec.decode_all, _take)
-_compiled = _loop()
+_PYTHON = Loops(codec.decode_all, _fold_events)
+_compiled = _compiled_loops()

@@ -1,10 +1,11 @@
-"""Which client processes one partition has heard of, and what it has read of each.
+"""The client processes (producers) of one partition, and which of their events have been read.
 
-A record whose producer and ``seq`` have been read before is the same record once more. A producer
-is forgotten when nothing was read of it for one to two spans of ``KEPT_MS`` of append time, or,
-sooner, when ``MOST`` others were heard after it and as many again: two generations are kept, and
-whoever is heard moves into the newer. All of this is a function of the log alone, if its append
-times ascend: neither where a batch ends nor when a tick comes makes a difference.
+A record whose ``producer_id`` and ``seq`` were read before is a repeat of that record. Producers
+are kept in two generations; reading an event of a producer moves it into the newer one. A new
+generation begins with each span of ``KEPT_MS`` of append time, and when the newer one holds
+``MAX_PRODUCERS``; the older one is then forgotten. So a producer is forgotten after one to two spans
+without an event, or earlier when many others were read after it. Provided that append times ascend,
+the state is a function of the log alone: neither the split into batches nor the ticks matter.
 """
 
 from collections import defaultdict
@@ -18,103 +19,105 @@ from gnomon.features.received import Received
 from gnomon.records import Keyed, SourceRecord
 
 KEPT_MS: Final = 7 * 86_400_000
-"""As long as task-events keeps its records: a spool may be replayed days later."""
-MOST: Final = 10_000
-"""Producers in one generation of one partition."""
+"""The retention of task-events, because a spool may be replayed days later."""
+MAX_PRODUCERS: Final = 10_000
+"""The most producers in one generation of one partition."""
 
 
 class Producers:
     """All producers of one partition.
 
     Attributes:
-        newer: Those heard in this generation.
-        older: Those last heard in the one before.
+        newer: Producers with an event in the newer generation.
+        older: Producers whose last event is in the older generation.
         span: Number of the span of ``KEPT_MS`` that the newer generation belongs to.
-        heard_ms: Append time of the newest record that said who sent it.
+        appended_ms: Append time of the newest record that names its producer.
         repeated: Repeats read since the log began.
     """
 
-    __slots__ = ("heard_ms", "newer", "older", "repeated", "span")
+    __slots__ = ("appended_ms", "newer", "older", "repeated", "span")
 
     def __init__(self) -> None:
         self.newer: dict[str, Received] = {}
         self.older: dict[str, Received] = {}
         self.span = -1
-        self.heard_ms = 0
+        self.appended_ms = 0
         self.repeated = 0
 
     def __len__(self) -> int:
-        """How many are known."""
+        """The number of producers that are remembered."""
         return len(self.newer) + len(self.older)
 
-    def take(self, records: Sequence[SourceRecord], events: Sequence[TaskEvent]) -> Sequence[int]:
-        """Note one batch, in the order of the log.
+    def mark_read(
+        self, records: Sequence[SourceRecord], events: Sequence[TaskEvent]
+    ) -> Sequence[int]:
+        """Mark the events of one batch as read.
 
         Args:
-            records: Where ``events`` were read.
-            events: Those without a ``producer_id`` or ``seq`` are passed over.
+            records: The records of ``events``, in log order.
+            events: Events without a ``producer_id`` or ``seq`` are ignored.
 
         Returns:
-            The indexes of the records that had been read before, ascending.
+            The indexes of the repeats, ascending.
         """
         groups = _seqs_by_producer(events)
         if not groups:
             return ()
         newest_ms = _newest_ms(records, events)
-        if newest_ms // KEPT_MS > self.span or len(self.newer) + len(groups) > MOST:
-            return self._take_singly(records, events)
-        self.heard_ms = newest_ms
+        if newest_ms // KEPT_MS > self.span or len(self.newer) + len(groups) > MAX_PRODUCERS:
+            return self._mark_one_by_one(records, events)
+        self.appended_ms = newest_ms
         repeats: dict[str, Sequence[int]] = {}
         for producer_id, seqs in groups.items():
             known = self.newer.get(producer_id) or self._join(producer_id)
-            if positions := known.take(seqs):
+            if positions := known.mark(seqs):
                 repeats[producer_id] = positions
         return self._counted(list(_indexes(events, repeats)) if repeats else ())
 
-    def told(self, partition: int) -> list[Keyed]:
-        """Write down what changed since this was last called."""
+    def report(self, partition: int) -> list[Keyed]:
+        """Make the records of the producers of whom more was read since the last call."""
         rows: list[Keyed] = []
         for producer_id, known in chain(self.older.items(), self.newer.items()):
             events = known.received + known.repeated
-            if events != known.told:
-                known.told = events
+            if events != known.reported:
+                known.reported = events
                 seen = ClientSeen(
                     producer_id=producer_id,
                     partition=partition,
                     received=known.received,
                     repeated=known.repeated,
                     last_seq=known.last,
-                    as_of_ms=self.heard_ms,
+                    as_of_ms=self.appended_ms,
                 )
                 rows.append((f"{producer_id}/{partition}".encode(), codec.encode(seen)))
         return rows
 
-    def _take_singly(
+    def _mark_one_by_one(
         self, records: Sequence[SourceRecord], events: Sequence[TaskEvent]
     ) -> Sequence[int]:
-        """``take`` where a generation may end between two records."""
+        """``mark_read`` for a batch within which a generation may end."""
         repeats = []
         for at, (record, event) in enumerate(zip(records, events, strict=True)):
             producer_id, seq = event.producer_id, event.seq
             if producer_id is None or seq is None:
                 continue
-            self.heard_ms = record.timestamp
+            self.appended_ms = record.timestamp
             span = record.timestamp // KEPT_MS
             if span > self.span:
-                self._begin(older=self.newer if span == self.span + 1 else {})
+                self._begin_generation(older=self.newer if span == self.span + 1 else {})
                 self.span = span
-            if producer_id not in self.newer and len(self.newer) >= MOST:
-                self._begin(older=self.newer)
+            if producer_id not in self.newer and len(self.newer) >= MAX_PRODUCERS:
+                self._begin_generation(older=self.newer)
             known = self.newer.get(producer_id) or self._join(producer_id)
-            if known.take([seq]):
+            if known.mark([seq]):
                 repeats.append(at)
         return self._counted(repeats)
 
-    def _begin(self, *, older: dict[str, Received]) -> None:
+    def _begin_generation(self, *, older: dict[str, Received]) -> None:
         self.newer, self.older = {}, older
 
     def _join(self, producer_id: str) -> Received:
-        """Take a producer into the newer generation."""
+        """Move a producer into the newer generation; add it if it is not remembered."""
         known = self.older.pop(producer_id, None)
         if known is None:
             known = Received()
@@ -127,7 +130,10 @@ class Producers:
 
 
 def _seqs_by_producer(events: Sequence[TaskEvent]) -> Mapping[str, list[int]]:
-    """In the order of the log, of those events that have both; in C, where they were read there."""
+    """The ``seq`` of each event that names its producer, in log order, by producer.
+
+    Compiled events group themselves.
+    """
     packed: Callable[[], dict[str, list[int]]] | None = getattr(events, "seqs_by_producer", None)
     if packed is not None:
         return packed()
@@ -141,7 +147,7 @@ def _seqs_by_producer(events: Sequence[TaskEvent]) -> Mapping[str, list[int]]:
 
 
 def _newest_ms(records: Sequence[SourceRecord], events: Sequence[TaskEvent]) -> int:
-    """Append time of the last record that says who sent it; there is one."""
+    """Append time of the last record that names its producer; there is one."""
     return next(
         record.timestamp
         for record, event in zip(reversed(records), reversed(events), strict=True)
@@ -150,7 +156,7 @@ def _newest_ms(records: Sequence[SourceRecord], events: Sequence[TaskEvent]) -> 
 
 
 def _indexes(events: Sequence[TaskEvent], repeats: Mapping[str, Sequence[int]]) -> Iterator[int]:
-    """Where in the batch the given positions of each producer's own events are."""
+    """Indexes in the batch of the given positions among each producer's events."""
     wanted = {producer_id: set(positions) for producer_id, positions in repeats.items()}
     passed = dict.fromkeys(wanted, 0)
     for at, event in enumerate(events):

@@ -1,16 +1,16 @@
 """Which events of one producer have been read in one partition: exact where it can matter.
 
-A producer's events come in the order of ``seq``, with gaps, for the others went to other
-partitions. What comes out of order comes either a little late, or much later from a spool, in
-order again. So two things are remembered:
+A producer's events arrive in the order of ``seq``, with gaps, because other events went to other
+partitions. Events out of order arrive either a little late, or much later from a spool, in order
+again. So two things are remembered:
 
-* one bit for each ``seq`` of the last ``WINDOW`` up to the largest;
-* the ``HOLES`` largest gaps of at least ``HOLE``, however old, and what is left of them while they
-  are filled from below: nothing of them has been read.
+* one bit for each of the last ``WINDOW`` numbers up to the largest ``seq``;
+* the ``MAX_GAPS`` largest gaps of at least ``MIN_GAP`` numbers, however old, none of which has been
+  read. A gap shrinks while it is filled from below.
 
-A ``seq`` in neither cannot be told: it was read long ago, or fell into a small gap long ago. It is
-taken for new, so that nothing is dropped on a guess, but not counted as received, so that what is
-missing is never understated.
+For a ``seq`` outside both it is unknown whether it was read: it was read long ago, or is part of a
+small old gap. It is processed as new, so that no event is dropped by mistake, but not counted as
+received, so that the number of missing events is never understated.
 """
 
 from array import array
@@ -23,106 +23,108 @@ from typing import Final, Self
 import msgspec
 
 WINDOW: Final = 65_536
-HOLE: Final = 1_024
-HOLES: Final = 32
+MIN_GAP: Final = 1_024
+MAX_GAPS: Final = 32
 _SETTLE: Final = 512
 _MASK: Final = (1 << WINDOW) - 1
 _ONE: Final = ord("1")
 
 
 class ReceivedColumns(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """``Received`` as it is written down: ``bits`` little-endian, holes as start and stop."""
+    """``Received`` in a snapshot: ``bits`` little-endian, gaps as start and stop."""
 
     received: int
     repeated: int
-    told: int
+    reported: int
     last: int
     bits: bytes
-    holes: list[tuple[int, int]]
+    gaps: list[tuple[int, int]]
 
 
 class Received:
     """The events read of one producer.
 
     Attributes:
-        received: How many, each counted once; at most the truth.
-        repeated: How many more came that had been read before.
+        received: The number of distinct events; never more than the true number.
+        repeated: The number of repeats.
         last: The largest ``seq``; -1 before the first.
-        told: For the owner: how many events the last report stands for.
+        reported: The number of events and repeats at the last report, kept for the caller.
     """
 
-    __slots__ = ("_bits", "_holes", "_pending", "_settled", "last", "received", "repeated", "told")
+    __slots__ = (
+        "_bits", "_gaps", "_pending", "_settled", "last", "received", "repeated", "reported",
+    )  # fmt: skip
 
     def __init__(self) -> None:
-        self.received = self.repeated = self.told = 0
+        self.received = self.repeated = self.reported = 0
         self.last = self._settled = -1
-        # Bit i is set if ``_settled - i`` was read. Those after ``_settled`` wait in ``_pending``:
-        # shifting a long integer for each batch would cost more than the rest.
+        # Bit i is set if ``_settled - i`` was read. Numbers after ``_settled`` are in ``_pending``,
+        # because shifting a long integer for each batch would cost more than everything else.
         self._bits = 0
         self._pending = array("q")
-        self._holes: list[tuple[int, int]] = []
+        self._gaps: list[tuple[int, int]] = []
 
-    def take(self, seqs: list[int]) -> Sequence[int]:
-        """Note what was read, in the order of the log.
+    def mark(self, seqs: list[int]) -> Sequence[int]:
+        """Mark events as read.
 
         Args:
-            seqs: At least one.
+            seqs: At least one number, in log order.
 
         Returns:
-            The positions in ``seqs`` of those that were read before.
+            The positions in ``seqs`` of the repeats.
         """
         before = self.last
         if seqs[0] > before and (len(seqs) == 1 or all(map(lt, seqs, islice(seqs, 1, None)))):
             last = self.last = seqs[-1]
             self.received += len(seqs)
-            if last - before - len(seqs) >= HOLE:
-                self._find_holes((before, *seqs))
+            if last - before - len(seqs) >= MIN_GAP:
+                self._find_gaps((before, *seqs))
             pending = self._pending
             pending.fromlist(seqs)
             if len(pending) >= _SETTLE:
                 self._settle()
             return ()
-        return [at for at, seq in enumerate(seqs) if not self._note(seq)]
+        return [at for at, seq in enumerate(seqs) if not self._mark_one(seq)]
 
     def columns(self) -> ReceivedColumns:
-        """Write it down; what it answers does not change."""
+        """Export the state for a snapshot; later results do not change."""
         self._settle()
         bits = self._bits.to_bytes((self._bits.bit_length() + 7) // 8, "little")
         return ReceivedColumns(
-            self.received, self.repeated, self.told, self.last, bits, list(self._holes)
+            self.received, self.repeated, self.reported, self.last, bits, list(self._gaps)
         )
 
     @classmethod
     def restored(cls, columns: ReceivedColumns) -> Self:
-        """What ``columns`` wrote down."""
+        """Build the object that ``columns`` exported."""
         received = cls()
         received.received, received.repeated = columns.received, columns.repeated
-        received.told = columns.told
+        received.reported = columns.reported
         received.last = received._settled = columns.last
         received._bits = int.from_bytes(columns.bits, "little")
-        received._holes = columns.holes
+        received._gaps = columns.gaps
         return received
 
-    def _note(self, seq: int) -> bool:
-        """Note one; False if it was read before."""
+    def _mark_one(self, seq: int) -> bool:
+        """Mark one event as read; False if it is a repeat."""
         if seq > self.last:
-            self.take([seq])
+            self.mark([seq])
             return True
         self._settle()
         back = self.last - seq
-        in_hole = self._take_from_hole(seq)
+        in_gap = self._take_from_gap(seq)
         if back < WINDOW:
-            if not in_hole and self._bits >> back & 1:
+            if not in_gap and self._bits >> back & 1:
                 self.repeated += 1
                 return False
             self._bits |= 1 << back
             self.received += 1
-        elif in_hole:
+        elif in_gap:
             self.received += 1
         return True
 
     def _settle(self) -> None:
-        """Take ``_pending``, which ascends, into the bits."""
+        """Move ``_pending``, which ascends, into the bits."""
         pending, before, last = self._pending, self._settled, self.last
         if not pending:
             return
@@ -137,31 +139,31 @@ class Received:
         self._settled = last
         self._pending = array("q")
 
-    def _find_holes(self, ascending: Iterable[int]) -> None:
+    def _find_gaps(self, ascending: Iterable[int]) -> None:
         for before, seq in pairwise(ascending):
-            if seq - before > HOLE:
-                self._open(before + 1, seq)
+            if seq - before > MIN_GAP:
+                self._add_gap(before + 1, seq)
 
-    def _open(self, start: int, stop: int) -> None:
-        """Remember that nothing of ``[start, stop)`` was read; beyond ``HOLES`` the smallest goes."""
-        holes = self._holes
-        holes.insert(bisect_right(holes, (start, stop)), (start, stop))
-        if len(holes) > HOLES:
-            holes.remove(min(holes, key=_size))
+    def _add_gap(self, start: int, stop: int) -> None:
+        """Add the gap ``[start, stop)``; beyond ``MAX_GAPS`` the smallest gap is dropped."""
+        gaps = self._gaps
+        gaps.insert(bisect_right(gaps, (start, stop)), (start, stop))
+        if len(gaps) > MAX_GAPS:
+            gaps.remove(min(gaps, key=_size))
 
-    def _take_from_hole(self, seq: int) -> bool:
-        """Whether ``seq`` lies in a hole; the rest stays one, that below ``seq`` if it is large."""
-        holes = self._holes
-        at = bisect_right(holes, (seq, WINDOW << 64)) - 1
-        if at < 0 or seq >= holes[at][1]:
+    def _take_from_gap(self, seq: int) -> bool:
+        """Whether ``seq`` is in a gap; the rest of it stays a gap, below ``seq`` only if large."""
+        gaps = self._gaps
+        at = bisect_right(gaps, (seq, WINDOW << 64)) - 1
+        if at < 0 or seq >= gaps[at][1]:
             return False
-        start, stop = holes.pop(at)
-        if seq - start >= HOLE:
-            self._open(start, seq)
+        start, stop = gaps.pop(at)
+        if seq - start >= MIN_GAP:
+            self._add_gap(start, seq)
         if seq + 1 < stop:
-            self._open(seq + 1, stop)
+            self._add_gap(seq + 1, stop)
         return True
 
 
-def _size(hole: tuple[int, int]) -> int:
-    return hole[1] - hole[0]
+def _size(gap: tuple[int, int]) -> int:
+    return gap[1] - gap[0]

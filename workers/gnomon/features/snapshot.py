@@ -1,20 +1,21 @@
 """A partition's state as bytes, and back.
 
-``magic · version · CRC-32 · head · agents · producers``; the head, each agent and each producer are
-msgpack behind their length in four bytes, so that no second copy of a large state is ever made.
-What follows from the rest (sums, order of durations, the watch) is built anew. Version 2 is the
-same without producers.
+The format is ``magic · version · CRC-32 · head · agents · producers``. The head, each agent and
+each producer are msgpack behind their length in four bytes, so that no second copy of a large state
+is ever made. What can be derived (sums, sorted durations, scheduled checks) is computed on
+restoring. Version 2 is the same without producers.
 """
 
 import zlib
 from collections.abc import Iterator
 from itertools import chain, islice
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from gnomon.errors import GnomonError
-from gnomon.features.figures import AgentMemory, Columns
+from gnomon.features.agent_memory import AgentColumns, AgentMemory
+from gnomon.features.columns import TIMES_END_MS
 from gnomon.features.producers import Producers
 from gnomon.features.received import Received, ReceivedColumns
 from gnomon.features.state import FeaturesState
@@ -27,38 +28,38 @@ _LENGTH: Final = 4
 
 
 class SnapshotError(GnomonError, ValueError):
-    """These bytes are no snapshot that this release can read. Fold the log instead."""
+    """The bytes are no snapshot that this release can read; fold the log instead."""
 
 
 class _Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    seen_from_ms: int
-    appended_ms: int
+    covered_from_ms: Annotated[int, msgspec.Meta(ge=-1, lt=TIMES_END_MS)]
+    appended_ms: Annotated[int, msgspec.Meta(ge=-(2**63), lt=2**63 - 1)]
     agents: int
     older: int = 0
     newer: int = 0
     span: int = -1
-    heard_ms: int = 0
+    producers_appended_ms: int = 0
     repeated: int = 0
 
 
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
 _decode_head: Final = msgspec.msgpack.Decoder(_Head).decode
-_decode_agent: Final = msgspec.msgpack.Decoder(tuple[str, Columns]).decode
+_decode_agent: Final = msgspec.msgpack.Decoder(tuple[str, AgentColumns]).decode
 _decode_producer: Final = msgspec.msgpack.Decoder(tuple[str, ReceivedColumns]).decode
 
 
 def snapshot(state: FeaturesState) -> bytes:
-    """Write ``state`` down. It is not changed."""
+    """Serialise ``state``, which is not changed."""
     data = bytearray(_MAGIC + _VERSION.to_bytes(2, "little") + bytes(4))
     producers = state.producers
     head = _Head(
-        state.seen_from_ms,
+        state.covered_from_ms,
         state.appended_ms,
         len(state.agents),
         len(producers.older),
         len(producers.newer),
         producers.span,
-        producers.heard_ms,
+        producers.appended_ms,
         producers.repeated,
     )
     _append(data, head)
@@ -74,10 +75,11 @@ def snapshot(state: FeaturesState) -> bytes:
 def restore(
     data: bytes, memory: type[AgentMemory] | None = None, *, partition: int = 0
 ) -> FeaturesState:
-    """Build the state that ``snapshot`` wrote down of ``partition``.
+    """Build the state of ``partition`` that ``snapshot`` serialised.
 
     Raises:
-        SnapshotError: Cut short, damaged, of another kind or version, or of no use here.
+        SnapshotError: The bytes are truncated, damaged, of another kind or version, or
+            inconsistent.
     """
     if data[: len(_MAGIC)] != _MAGIC or len(data) < _HEAD:
         raise SnapshotError("not a snapshot of features")
@@ -94,20 +96,20 @@ def restore(
         head = _decode_head(next(parts, b""))
         for part in islice(parts, head.agents):
             agent_id, columns = _decode_agent(part)
-            state.put(agent_id, state.memory.restored(columns))
+            state.add(agent_id, state.memory.restored(columns))
         _put_producers(state.producers, head, parts)
     except (msgspec.DecodeError, ValueError) as error:
         raise SnapshotError(f"the snapshot cannot be read: {error}") from error
     if len(state.agents) != head.agents:
         raise SnapshotError(f"{len(state.agents)} agents where there should be {head.agents}")
     if len(state.producers) != head.older + head.newer:
-        raise SnapshotError("the snapshot has another number of producers than it says")
-    state.seen_from_ms, state.appended_ms = head.seen_from_ms, head.appended_ms
+        raise SnapshotError("the number of producers differs from the number in the head")
+    state.covered_from_ms, state.appended_ms = head.covered_from_ms, head.appended_ms
     return state
 
 
 def _put_producers(producers: Producers, head: _Head, parts: Iterator[memoryview]) -> None:
-    producers.span, producers.heard_ms = head.span, head.heard_ms
+    producers.span, producers.appended_ms = head.span, head.producers_appended_ms
     producers.repeated = head.repeated
     for at, part in enumerate(parts):
         producer_id, columns = _decode_producer(part)

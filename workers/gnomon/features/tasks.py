@@ -1,6 +1,6 @@
-"""Which of one agent's tasks are in flight, and which have ended: what a repeat is told by.
+"""One agent's tasks that are in flight or have ended: repeated events are recognised by them.
 
-Task ids are kept as 63-bit residues, a quarter of the memory of strings.
+Task ids are kept as 63-bit residues, which take a quarter of the memory of strings.
 """
 
 from array import array
@@ -8,20 +8,20 @@ from bisect import bisect_left, bisect_right, insort
 from typing import Final
 
 _PRIME: Final = (1 << 63) - 25
-_ROOM = 16
+_PRUNE_AT = 16
 
 
 def task_key(task_id: str) -> int:
     """Map a task id to 63 bits, the same in every process.
 
-    The residue modulo a prime of the id as one long integer: half the time of a hash. Two of one
-    agent's ids share a key only if that prime divides their difference, a chance below 2**-50
-    for ids that were not made for it.
+    The key is the residue, modulo a prime, of the id's bytes as one integer: it takes half the
+    time of a hash. Two ids share a key only if the prime divides their difference, which has a
+    chance below 2**-50 for ids that were not chosen for it.
     """
     return int.from_bytes(task_id.encode() + b"\x01", "little") % _PRIME
 
 
-class Flights:
+class TasksInFlight:
     """Started tasks whose end has not been read.
 
     Attributes:
@@ -35,15 +35,15 @@ class Flights:
         self.started: dict[int, int] = {}
         self.times = array("q")
 
-    def holds(self, key: int, after_ms: int) -> bool:
-        """Whether a task in flight is known that started after ``after_ms``."""
+    def contains(self, key: int, after_ms: int) -> bool:
+        """Whether the task is in flight and started after ``after_ms``."""
         started_ms = self.started.get(key)
         return started_ms is not None and started_ms > after_ms
 
     def add(self, key: int, started_ms: int, after_ms: int) -> None:
-        """Put a task in flight; those that started by ``after_ms`` may be forgotten."""
+        """Put a task in flight; tasks that started by ``after_ms`` may be dropped."""
         times = self.times
-        if len(times) >= _ROOM and times[len(times) >> 1] <= after_ms:
+        if len(times) >= _PRUNE_AT and times[len(times) >> 1] <= after_ms:
             self.started = {k: t for k, t in self.started.items() if t > after_ms}
             times = self.times = times[bisect_right(times, after_ms) :]
         self.remove(key)
@@ -57,7 +57,7 @@ class Flights:
             del self.times[bisect_left(self.times, started_ms)]
 
     def count(self, after_ms: int, until_ms: int) -> int:
-        """How many started in ``(after_ms, until_ms]``."""
+        """Count the tasks in flight that started in ``(after_ms, until_ms]``."""
         times = self.times
         if not times:
             return 0
@@ -66,61 +66,61 @@ class Flights:
         return stop - first if stop > first else 0
 
 
-class Ended:
-    """Tasks that finished or were cancelled lately.
+class EndedTasks:
+    """Tasks that finished or were cancelled and are still remembered.
 
     Attributes:
         keys: Task keys, ascending.
-        whens: ``end time in ms << 1 | finished``, beside ``keys``.
+        codes: ``end time in ms << 1 | finished``, in the order of ``keys``.
     """
 
-    __slots__ = ("keys", "whens")
+    __slots__ = ("codes", "keys")
 
     def __init__(self) -> None:
         self.keys = array("q")
-        self.whens = array("q")
+        self.codes = array("q")
 
-    def holds(self, key: int, after_ms: int) -> bool:
+    def contains(self, key: int, after_ms: int) -> bool:
         """Whether the task is known to have ended after ``after_ms``."""
         at = bisect_left(self.keys, key)
-        return at < len(self.keys) and self.keys[at] == key and self.whens[at] >> 1 > after_ms
+        return at < len(self.keys) and self.keys[at] == key and self.codes[at] >> 1 > after_ms
 
     def finish(self, key: int, time_ms: int, after_ms: int) -> bool:
-        """Note a finish; False if one of the same task, later than ``after_ms``, is known.
+        """Add a finish; False if a finish of the task after ``after_ms`` is remembered.
 
-        A finish that is itself not after ``after_ms`` is not remembered.
+        A finish at or before ``after_ms`` is not remembered.
         """
         keys = self.keys
         at = bisect_left(keys, key)
         if at < len(keys) and keys[at] == key:
-            when = self.whens[at]
-            if when & 1 and when >> 1 > after_ms:
+            code = self.codes[at]
+            if code & 1 and code >> 1 > after_ms:
                 return False
             if time_ms > after_ms:
-                self.whens[at] = time_ms << 1 | 1
+                self.codes[at] = time_ms << 1 | 1
         elif time_ms > after_ms:
             keys.insert(at, key)
-            self.whens.insert(at, time_ms << 1 | 1)
+            self.codes.insert(at, time_ms << 1 | 1)
         return True
 
     def cancel(self, key: int, time_ms: int, after_ms: int) -> None:
-        """Note a cancellation, unless an end of the task after ``after_ms`` is known."""
-        if time_ms <= after_ms or self.holds(key, after_ms):
+        """Add a cancellation, unless an end of the task after ``after_ms`` is remembered."""
+        if time_ms <= after_ms or self.contains(key, after_ms):
             return
         keys = self.keys
         at = bisect_left(keys, key)
         if at < len(keys) and keys[at] == key:
-            self.whens[at] = time_ms << 1
+            self.codes[at] = time_ms << 1
         else:
             keys.insert(at, key)
-            self.whens.insert(at, time_ms << 1)
+            self.codes.insert(at, time_ms << 1)
 
     def forget(self, until_ms: int) -> None:
         """Drop every end at or before ``until_ms``."""
         kept = [
-            (key, when)
-            for key, when in zip(self.keys, self.whens, strict=True)
-            if when >> 1 > until_ms
+            (key, code)
+            for key, code in zip(self.keys, self.codes, strict=True)
+            if code >> 1 > until_ms
         ]
         self.keys = array("q", [key for key, _ in kept])
-        self.whens = array("q", [when for _, when in kept])
+        self.codes = array("q", [code for _, code in kept])

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gnomon.events import Comparison, ContextValue, TaskFeatures
+from gnomon.events import Comparison, ContextValue, FeatureVector, HourFeatures, TaskFeatures
 
 Kind = Literal["double", "string"]
 Task = TaskFeatures | Comparison
@@ -38,24 +38,8 @@ MAX_CONTEXT_COLUMNS: Final = 32
 MIN_CONTEXT_SHARE: Final = 0.05
 """A context name carried by a smaller share of the training rows gets no column."""
 
-_HOURLY: Final = (
-    "tasks_completed_1h",
-    "avg_execution_time_1h",
-    "success_rate_1h",
-    "code_review_iterations",
-    "median_execution_time_1h",
-    "deployment_success_rate_1h",
-    "tasks_in_flight",
-)
-_LASTING: Final = (
-    "seconds_since_last_finish",
-    "same_type_runs",
-    "same_type_avg_execution_time",
-    "same_type_success_rate",
-    "agent_runs",
-    "agent_avg_execution_time",
-    "agent_success_rate",
-)
+_HOURLY: Final = HourFeatures.__struct_fields__
+_LASTING: Final = FeatureVector.__struct_fields__[len(_HOURLY) :]
 _DOUBLES: Final = {name: at for at, name in enumerate((*_HOURLY, *_LASTING, "estimate_s"))}
 _STRINGS: Final = {"agent_id": attrgetter("agent_id"), "task_type": attrgetter("task_type")}
 

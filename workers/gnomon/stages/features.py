@@ -7,7 +7,15 @@ refuses records that are no valid task events: no other stage makes dead letters
 import logging
 from collections.abc import Mapping, Sequence
 
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, restore, snapshot, tick
+from gnomon.features import (
+    FeaturesConfig,
+    FeaturesState,
+    fold,
+    implementation,
+    restore,
+    snapshot,
+    tick,
+)
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
@@ -31,7 +39,7 @@ class FeaturesStage:
 
     async def start(self) -> None:
         """Warn if the fold is not compiled, which takes several times as long."""
-        if not memory.COMPILED:
+        if not implementation.COMPILED:
             logger.warning("features.not_compiled", extra={"see": "docs/operations.md"})
 
     async def stop(self) -> None:
@@ -64,4 +72,4 @@ class FeaturesStage:
 
     def status(self) -> Mapping[str, object]:
         """Return whether the fold is compiled or Python."""
-        return {"memory": "compiled" if memory.COMPILED else "python"}
+        return {"memory": "compiled" if implementation.COMPILED else "python"}

@@ -22,15 +22,15 @@ from tests.unit.features.support import (
 
 from gnomon import codec
 from gnomon.events import ContextValue, TaskEvent, TaskStarted
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, snapshot
+from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot
 from gnomon.features.agent import Agent
-from gnomon.features.figures import AgentMemory
+from gnomon.features.agent_memory import AgentMemory
 
 pytestmark = pytest.mark.skipif(
-    not memory.COMPILED,
+    not implementation.COMPILED,
     reason="gnomon.features.compiled.batch was not compiled here: pip install says why",
 )
-FORMS: list[type[AgentMemory]] = [Agent, memory.Agent]
+FORMS: list[type[AgentMemory]] = [Agent, implementation.Agent]
 texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=256) | st.text(
     st.characters(max_codepoint=127), min_size=1, max_size=256
 )
@@ -91,7 +91,7 @@ def _doubles() -> list[float]:
 def _estimates(values: Sequence[float]) -> object:
     """How the compiled loop writes them."""
     log = [started(f"t{i}", T0, estimate_s=value) for i, value in enumerate(values)]
-    state = FeaturesState(memory.Agent)
+    state = FeaturesState(implementation.Agent)
     outputs = fold(state, [Record(codec.encode(e)) for e in log], config=FeaturesConfig())
     rows = [value or b"" for _, value in outputs.by_topic["task-features"]]
     return [row.partition(b'"estimate_s":')[2].partition(b",")[0] for row in rows]
@@ -123,11 +123,11 @@ def test_clocks_ahead_and_agents_forgotten_within_a_batch(
 def test_pythons_loop_does_the_same_with_compiled_agents(log: list[TaskEvent]) -> None:
     """As where only the agents are compiled, by an older version."""
     appended = [T0 + 10 * DAY] * len(log)
-    expected = _written(memory.Agent, log, appended)
+    expected = _written(implementation.Agent, log, appended)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(fold.__globals__, "_compiled", None)
-        got = _written(memory.Agent, log, appended)
+        got = _written(implementation.Agent, log, appended)
 
     assert got == expected
 
@@ -147,6 +147,6 @@ def test_a_batch_of_many_agents_and_all_kinds_of_events() -> None:
 def test_what_is_no_task_event_is_not_taken_for_one() -> None:
     """The loop reads fields where they lie, which must not be in another class's object."""
     with pytest.raises(TypeError, match="Record is no task event"):
-        fold.__globals__["_compiled"].take(
-            FeaturesState(memory.Agent), [Record(b"")], [Record(b"")], FeaturesConfig(), []
+        fold.__globals__["_compiled"].fold_events(
+            FeaturesState(implementation.Agent), [Record(b"")], [Record(b"")], FeaturesConfig(), []
         )

@@ -14,17 +14,17 @@ from tests.unit.features.support import Record
 
 from gnomon import codec
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
-from gnomon.features import memory
+from gnomon.features import implementation
 from gnomon.topics import MAX_EVENT_BYTES
 
 UNKNOWN = -1
 pytestmark = pytest.mark.skipif(
-    not memory.COMPILED,
+    not implementation.COMPILED,
     reason="gnomon.features.compiled.eventjson was not compiled here: pip install says why",
 )
 
 
-packedevents: Any = memory.COMPILED and importlib.import_module(
+packedevents: Any = implementation.COMPILED and importlib.import_module(
     "gnomon.features.compiled.packedevents"
 )
 T0 = 1_760_000_000_000

@@ -16,16 +16,24 @@ from tests.unit.features.support import (
 )
 
 from gnomon.events import TaskEvent
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, restore, snapshot, tick
+from gnomon.features import (
+    FeaturesConfig,
+    FeaturesState,
+    fold,
+    implementation,
+    restore,
+    snapshot,
+    tick,
+)
 from gnomon.features.agent import Agent
-from gnomon.features.figures import AgentMemory, Columns
+from gnomon.features.agent_memory import AgentColumns, AgentMemory
 from gnomon.records import Outputs
 
 pytestmark = pytest.mark.skipif(
-    not memory.COMPILED,
+    not implementation.COMPILED,
     reason="gnomon.features.compiled.native was not compiled here: pip install says why",
 )
-FORMS: list[type[AgentMemory]] = [Agent, memory.Agent]
+FORMS: list[type[AgentMemory]] = [Agent, implementation.Agent]
 
 
 def _fold(form: type[AgentMemory], log: list[TaskEvent], config: FeaturesConfig) -> list[object]:
@@ -104,10 +112,10 @@ def test_each_goes_on_from_the_others_snapshot(
     ("column", "data"),
     [
         ("times", b"\0" * 7),
-        ("marks", b""),
-        ("ended_whens", b"\0" * 16),
+        ("flags", b""),
+        ("ended_codes", b"\0" * 16),
         ("flight_times", b""),
-        ("late", b"\0" * 9),
+        ("late_times", b"\0" * 9),
         ("overall", b"\0" * 3),
     ],
 )
@@ -120,4 +128,4 @@ def test_columns_that_do_not_fit_are_refused(
     agent.start(started("u", T0 + 9), T0, DAY)
 
     with pytest.raises(ValueError, match=r"column|integers|length|multiple|shorter"):
-        form.restored(Columns(**agent.columns()._asdict() | {column: data}))
+        form.restored(AgentColumns(**agent.columns()._asdict() | {column: data}))

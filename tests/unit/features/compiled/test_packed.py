@@ -11,14 +11,14 @@ from tests.unit.features.support import T0, events, finished, random_log, starte
 
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskStarted
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory, snapshot
+from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot
 from gnomon.records import Keyed
 from gnomon.runtime.kafka.compiled import recordbatch
 from gnomon.runtime.kafka.produce_requests import MAX_BATCH_BYTES
 from gnomon.topics import MAX_EVENT_BYTES
 
 pytestmark = pytest.mark.skipif(
-    not (memory.COMPILED and recordbatch),
+    not (implementation.COMPILED and recordbatch),
     reason="gnomon was not compiled here: pip install says why",
 )
 FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
@@ -85,7 +85,7 @@ def test_records_of_two_partitions_are_a_list(more: dict[str, Any]) -> None:
 def test_records_and_a_list_are_a_list() -> None:
     rows: list[Part] = [(b"k", b"v", ()), (None, None, (("h", None),))]
     records, alone = packed(rows), packed(rows)
-    expected = facts(records) + facts(records)
+    expected = facts(records) + facts(alone)
 
     records += list(alone)
     behind: list[Any] = list(alone)
@@ -95,7 +95,7 @@ def test_records_and_a_list_are_a_list() -> None:
 
 
 def _folded(records: Any) -> object:
-    state = FeaturesState(memory.Agent)
+    state = FeaturesState(implementation.Agent)
     outputs = fold(state, records, config=FeaturesConfig())
     dead = [(letter.reason, letter.detail, facts([letter.record])) for letter in outputs.dead]
     return outputs.by_topic, dead, snapshot(state)
@@ -145,7 +145,7 @@ def test_repeats_among_packed_records() -> None:
 
 
 def _rows(log: Sequence[TaskEvent]) -> Any:
-    state = FeaturesState(memory.Agent)
+    state = FeaturesState(implementation.Agent)
     records = packed(_values(log))
     return fold(state, records, config=FeaturesConfig()).by_topic["task-features"]
 

@@ -1,8 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The loop of ``fold.py`` over one batch, on ``native``'s agents: the same bytes, written in C.
+"""The loop of ``fold.py`` over one batch, with compiled agents: it writes the same bytes.
 
-Events are read where ``packedevents`` has them, and what a task or an agent is told becomes JSON
-without having been an object.
+Events are read from the memory of ``packedevents``, and features become JSON without an object.
 """
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
@@ -10,9 +9,12 @@ from libc.stdint cimport int64_t
 
 from gnomon.features.compiled.jsontext cimport SPARE, put, put_any, put_double, put_string, put_whole
 from gnomon.features.compiled.names cimport Slice, name_of
-from gnomon.features.compiled.native cimport Agent, Hour, Known, mark_of, task_key
+from gnomon.features.compiled.native cimport Agent, CurrentFeatures, StartFeatures
 from gnomon.features.compiled.packedevents cimport FINISHED, STARTED, Event, Events, events_of
 from gnomon.features.compiled.rows cimport PackedRows, Text, reserve
+from gnomon.features.compiled.tasks cimport task_key
+from gnomon.features.compiled.vector cimport put_hour, put_vector
+from gnomon.features.compiled.window cimport pack_flags
 
 from gnomon import codec
 from gnomon.features.config import HOUR_MS as _HOUR_MS, MEMORY_MS as _MEMORY_MS
@@ -22,24 +24,24 @@ from gnomon.records import DeadLetter
 cdef int64_t HOUR_MS = _HOUR_MS
 cdef int64_t MEMORY_MS = _MEMORY_MS
 cdef int64_t MINUTE_MS = _MINUTE_MS
-cdef int64_t _batches = 0  # since the process began, so that an agent knows its last one
+cdef int64_t _batches = 0  # since the process began; an agent keeps the number of its last batch
 
 
-def take(state, records, events, config, list dead):
-    """``fold._take``."""
+def fold_events(state, records, events, config, list dead):
+    """``fold._fold_events``."""
     global _batches
     cdef Events packed = events_of(records, events)
     cdef dict agents = state.agents, touched = {}
-    cdef PackedRows vectors = PackedRows(), shown = PackedRows()
-    cdef int64_t kept_ms = HOUR_MS + <int64_t>config.max_lateness_ms
+    cdef PackedRows tasks = PackedRows(), rows = PackedRows()
+    cdef int64_t retention_ms = HOUR_MS + <int64_t>config.max_lateness_ms
     cdef int64_t max_ahead_ms = config.max_clock_ahead_ms
-    cdef int64_t appended_ms = state.appended_ms, seen_from_ms = state.seen_from_ms
+    cdef int64_t appended_ms = state.appended_ms, covered_from_ms = state.covered_from_ms
     cdef int64_t at_ms
     cdef Py_ssize_t at
     cdef const Event* event
     cdef Agent agent
     cdef str agent_id
-    cdef Known known
+    cdef StartFeatures known
     _batches += 1
     for at in range(packed.n):
         event = &packed.items[at]
@@ -53,22 +55,22 @@ def take(state, records, events, config, list dead):
         agent_id = name_of(&event.agent_id)
         agent = agents.get(agent_id)
         if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:
-            agent = state.begin(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
-            seen_from_ms = state.seen_from_ms
+            agent = state.add_new(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
+            covered_from_ms = state.covered_from_ms
         if agent.batch != _batches:
             agent.batch = _batches
             touched[agent_id] = agent
         if event.kind == FINISHED:
-            finish(agent, event, appended_ms, kept_ms)
+            finish(agent, event, appended_ms, retention_ms)
         elif event.kind == STARTED:
-            if start(agent, event, appended_ms, kept_ms, &known):
-                covered_ms = at_ms - max(seen_from_ms, agent.newest_ms - kept_ms)
-                put_task(vectors, event, &known, covered_ms)
+            if start(agent, event, appended_ms, retention_ms, &known):
+                covered_ms = at_ms - max(covered_from_ms, agent.newest_ms - retention_ms)
+                put_task(tasks, event, &known, covered_ms)
         else:
-            agent.cancel_task(key_of(event), at_ms, appended_ms, kept_ms)
+            agent.cancel_task(key_of(event), at_ms, appended_ms, retention_ms)
     for name, one in touched.items():
-        put_agent(shown, state, name, <Agent>one, seen_from_ms)
-    return vectors, shown
+        put_agent(rows, state, name, <Agent>one, covered_from_ms)
+    return tasks, rows
 
 
 cdef inline int64_t key_of(const Event* event) noexcept:
@@ -76,33 +78,32 @@ cdef inline int64_t key_of(const Event* event) noexcept:
 
 
 cdef inline bint start(
-    Agent agent, const Event* event, int64_t appended_ms, int64_t kept_ms, Known* known
+    Agent agent, const Event* event, int64_t appended_ms, int64_t retention_ms, StartFeatures* known
 ) except -1:
-    return agent.begin_task(
-        key_of(event), name_of(&event.task_type), event.at_ms, appended_ms, kept_ms, known
+    return agent.start_task(
+        key_of(event), name_of(&event.task_type), event.at_ms, appended_ms, retention_ms, known
     )
 
 
 cdef inline int finish(
-    Agent agent, const Event* event, int64_t appended_ms, int64_t kept_ms
+    Agent agent, const Event* event, int64_t appended_ms, int64_t retention_ms
 ) except -1:
     return agent.finish_task(
         key_of(event),
         name_of(&event.task_type),
         event.at_ms,
         event.duration_s,
-        mark_of(event.succeeded, event.reviews, event.deployed),
+        pack_flags(event.succeeded, event.reviews, event.deployed),
         appended_ms,
-        kept_ms,
+        retention_ms,
     )
 
 
 cdef int put_task(
-    PackedRows rows, const Event* event, const Known* known, int64_t covered_ms
+    PackedRows rows, const Event* event, const StartFeatures* known, int64_t covered_ms
 ) except -1:
-    """``vector.task_features`` as it is written."""
+    """The row of ``vector.task_features``."""
     cdef Text* text = &rows.text
-    cdef const Hour* hour = &known.hour
     rows.begin(event.agent_id.at, event.agent_id.n)
     reserve(text, SPARE)
     put(text, b'{"kind":"task_features.v1","agent_id":')
@@ -113,24 +114,9 @@ cdef int put_task(
     put_string(text, &event.task_type)
     put(text, b',"started_at_ms":')
     put_whole(text, event.at_ms)
-    put(text, b',"features":{"tasks_completed_1h":')
-    put_hour(text, hour)
-    put(text, b',"seconds_since_last_finish":')
-    put_double(text, known.since_finish_s)
-    put(text, b',"same_type_runs":')
-    put_whole(text, known.same.n)
-    put(text, b',"same_type_avg_execution_time":')
-    put_double(text, known.same.mean_s)
-    put(text, b',"same_type_success_rate":')
-    put_double(text, known.same.success_rate)
-    put(text, b',"agent_runs":')
-    put_whole(text, known.overall.n)
-    put(text, b',"agent_avg_execution_time":')
-    put_double(text, known.overall.mean_s)
-    put(text, b',"agent_success_rate":')
-    put_double(text, known.overall.success_rate)
-    put(text, b"}")
-    put_completeness(text, covered_ms, hour.late)
+    put(text, b',"features":')
+    put_vector(text, &known.vector)
+    put_completeness(text, covered_ms, known.late_dropped)
     put(text, b',"estimate_s":')
     put_double(text, event.estimate_s)
     put(text, b',"context":')
@@ -150,18 +136,18 @@ cdef int put_task(
 
 
 cdef int put_agent(
-    PackedRows rows, object state, str agent_id, Agent agent, int64_t seen_from_ms
+    PackedRows rows, object state, str agent_id, Agent agent, int64_t covered_from_ms
 ) except -1:
-    """``decay.publish`` as of the agent's newest event time."""
+    """The row of ``decay.publish`` as of the agent's newest event time."""
     cdef Text* text = &rows.text
-    cdef Hour hour
+    cdef CurrentFeatures known
     cdef Slice name
-    cdef int64_t as_of_ms = agent.newest_ms, last_ms, decays_ms
-    agent.hour(as_of_ms, &hour, &last_ms)
-    agent.shown = hour.n + hour.in_flight
+    cdef int64_t as_of_ms = agent.newest_ms, decays_ms
+    agent.current_features(as_of_ms, &known)
+    agent.published_count = <int64_t>(known.hour.tasks_completed_1h + known.hour.tasks_in_flight)
     decays_ms = agent.decay_ms(as_of_ms)
     if decays_ms >= 0 and (agent.due_minute < 0 or decays_ms // MINUTE_MS < agent.due_minute):
-        state.watch(agent_id, agent, decays_ms)
+        state.schedule_decay(agent_id, agent, decays_ms)
     name.at = PyUnicode_AsUTF8AndSize(agent_id, &name.n)
     rows.begin(name.at, name.n)
     reserve(text, SPARE)
@@ -169,33 +155,16 @@ cdef int put_agent(
     put_string(text, &name)
     put(text, b',"as_of_ms":')
     put_whole(text, as_of_ms)
-    put(text, b',"tasks_completed_1h":')
-    put_hour(text, &hour)
+    put_hour(text, &known.hour)
     put(text, b',"last_finished_at_ms":')
-    if last_ms < 0:
+    if known.last_finished_at_ms < 0:
         put(text, b"null")
     else:
-        put_whole(text, last_ms)
-    put_completeness(text, as_of_ms - seen_from_ms, hour.late)
+        put_whole(text, known.last_finished_at_ms)
+    put_completeness(text, as_of_ms - covered_from_ms, known.late_dropped)
     put(text, b"}")
     rows.end()
     return 0
-
-
-cdef void put_hour(Text* text, const Hour* hour) noexcept:
-    put_whole(text, hour.n)
-    put(text, b',"avg_execution_time_1h":')
-    put_double(text, hour.mean_s)
-    put(text, b',"success_rate_1h":')
-    put_double(text, hour.success_rate)
-    put(text, b',"code_review_iterations":')
-    put_double(text, hour.reviews)
-    put(text, b',"median_execution_time_1h":')
-    put_double(text, hour.median_s)
-    put(text, b',"deployment_success_rate_1h":')
-    put_double(text, hour.deployed_rate)
-    put(text, b',"tasks_in_flight":')
-    put_whole(text, hour.in_flight)
 
 
 cdef void put_completeness(Text* text, int64_t covered_ms, int64_t late) noexcept:

@@ -7,8 +7,8 @@ from gnomon.features.compiled.names cimport Slice
 from gnomon.features.compiled.rows cimport Text
 
 cdef enum:
-    # Room behind a string: the numbers and names up to the next one take less than half of it.
-    SPARE = 2048
+    # Room that is left behind each string, for the numbers and keys up to the next string.
+    SPARE = 4096
 
 
 cdef inline void put(Text* text, const char* literal) noexcept:

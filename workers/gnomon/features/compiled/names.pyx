@@ -41,14 +41,16 @@ cdef str name_of(const Slice* name):
     """The string of these bytes, which are UTF-8."""
     cdef Kept* kept
     cdef str found
+    cdef const char* at
+    cdef Py_ssize_t n
     if name.n > LONGEST:
         return PyUnicode_DecodeUTF8(name.at, name.n, NULL)
     kept = &KEPT[mixed(name.at, name.n) & (PLACES - 1)]
     if kept.name != NULL and kept.n == name.n and not memcmp(kept.at, name.at, name.n):
         return <str><object>kept.name
     found = PyUnicode_DecodeUTF8(name.at, name.n, NULL)
+    at = PyUnicode_AsUTF8AndSize(found, &n)
     Py_XDECREF(kept.name)
     Py_INCREF(found)
-    kept.name = <PyObject*>found
-    kept.at = PyUnicode_AsUTF8AndSize(found, &kept.n)
+    kept.name, kept.at, kept.n = <PyObject*>found, at, n
     return found

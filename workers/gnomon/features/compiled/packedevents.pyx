@@ -15,8 +15,8 @@ from libc.string cimport memset
 
 from gnomon.features.compiled.eventjson cimport usual
 from gnomon.features.compiled.names cimport Slice, name_of
-from gnomon.features.compiled.native cimport UNKNOWN
 from gnomon.features.compiled.records cimport PackedRecords, Record
+from gnomon.features.compiled.window cimport UNKNOWN
 
 import msgspec
 

@@ -91,6 +91,8 @@ cdef class PackedRecords:
         return 0
 
     cdef int _append(self, PackedRecords other) except -1:
+        if not other.n:
+            return 0
         if self.n + other.n > self._room:
             self._reserve(2 * (self.n + other.n))
         memcpy(self.items + self.n, other.items, other.n * sizeof(Record))

@@ -71,11 +71,11 @@ cdef class PackedRows:
 cdef int reserve(Text* text, Py_ssize_t more) except -1:
     """Make room for ``more`` bytes."""
     cdef void* moved
+    cdef Py_ssize_t room = 2 * (text.n + more)
     if text.n + more <= text.room:
         return 0
-    text.room = 2 * (text.n + more)
-    moved = realloc(text.at, text.room)
+    moved = realloc(text.at, room)
     if moved == NULL:
         raise MemoryError
-    text.at = <char*>moved
+    text.at, text.room = <char*>moved, room
     return 0

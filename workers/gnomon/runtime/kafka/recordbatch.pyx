@@ -26,16 +26,32 @@ cdef extern from *:
     #include <string.h>
     #if defined(__x86_64__) && defined(__GNUC__)
     #include <nmmintrin.h>
+    #define GNOMON_CRC_TARGET "sse4.2"
     #define gnomon_has_crc() __builtin_cpu_supports("sse4.2")
-    __attribute__((target("sse4.2")))
+    #define gnomon_crc_word(crc, word) _mm_crc32_u64(crc, word)
+    #define gnomon_crc_byte(crc, byte) _mm_crc32_u8((uint32_t)(crc), byte)
+    #elif defined(__aarch64__) && defined(__linux__) && defined(__GNUC__)
+    #include <arm_acle.h>
+    #include <sys/auxv.h>
+    #ifdef __clang__
+    #define GNOMON_CRC_TARGET "crc"
+    #else
+    #define GNOMON_CRC_TARGET "+crc"
+    #endif
+    #define gnomon_has_crc() (getauxval(AT_HWCAP) >> 7 & 1) /* HWCAP_CRC32 */
+    #define gnomon_crc_word(crc, word) __crc32cd((uint32_t)(crc), word)
+    #define gnomon_crc_byte(crc, byte) __crc32cb((uint32_t)(crc), byte)
+    #endif
+    #ifdef GNOMON_CRC_TARGET
+    __attribute__((target(GNOMON_CRC_TARGET)))
     static uint32_t gnomon_crc32c(const char *at, Py_ssize_t n) {
         uint64_t crc = 0xFFFFFFFF, word;
         for (; n >= 8; n -= 8, at += 8) {
             memcpy(&word, at, 8);
-            crc = _mm_crc32_u64(crc, word);
+            crc = gnomon_crc_word(crc, word);
         }
         for (; n > 0; n--, at++)
-            crc = _mm_crc32_u8((uint32_t)crc, (unsigned char)*at);
+            crc = gnomon_crc_byte(crc, (unsigned char)*at);
         return ~(uint32_t)crc;
     }
     #else
@@ -156,7 +172,7 @@ cdef class RecordBatch:
     cdef bytearray _data
     cdef int64_t _first_ms, _last_ms
 
-    def __init__(self, Py_ssize_t most):
+    def __cinit__(self, Py_ssize_t most):
         self._most, self._n, self.count = most, HEADER, 0
         self._data = bytearray(HEADER)
 
@@ -315,7 +331,10 @@ cdef tuple headers_of(Cursor* from_):
         size = varint(from_)
         if size < 0 or size > from_.end - from_.at:
             raise CorruptRecordException(f"Invalid header key size {size}")
-        name = PyUnicode_DecodeUTF8(from_.at, size, NULL)
+        try:
+            name = PyUnicode_DecodeUTF8(from_.at, size, NULL)
+        except UnicodeDecodeError as error:
+            raise CorruptRecordException("a header's name is not UTF-8") from error
         from_.at += size
         pass_data(from_, &data, &data_n)
         found.append((name, None if data == NULL else data[:data_n]))
@@ -339,7 +358,7 @@ cdef class Reader:
     cdef Py_ssize_t _at
     cdef int64_t _start
 
-    def __init__(self, frame, str topic, int partition, int64_t start):
+    def __cinit__(self, frame, str topic, int partition, int64_t start):
         PyObject_GetBuffer(frame, &self._frame, PyBUF_SIMPLE)
         self._held = True
         self._owner = frame
@@ -393,8 +412,9 @@ cdef tuple next_of(Cursor* cursor, Record* record, int64_t base, int64_t first_m
     cdef const char* begin = cursor.at
     cdef tuple headers
     varint(cursor)  # attributes, of which there are none
-    record.timestamp_ms = first_ms + varint(cursor)
-    record.offset = base + varint(cursor)
+    # Sums wrap, as aiokafka's do: a batch that is damaged may hold any number.
+    record.timestamp_ms = <int64_t>(<uint64_t>first_ms + <uint64_t>varint(cursor))
+    record.offset = <int64_t>(<uint64_t>base + <uint64_t>varint(cursor))
     pass_data(cursor, &record.key, &record.key_n)
     pass_data(cursor, &record.value, &record.value_n)
     headers = headers_of(cursor)

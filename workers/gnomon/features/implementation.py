@@ -1,13 +1,13 @@
-"""Which memory of an agent is used: the compiled one where it could be built, else Python's.
+"""The choice of implementation of an agent's memory: compiled where it was built, else Python.
 
-Both answer the same to the last bit and read one another's snapshots.
+Both give the same features to the last bit and read each other's snapshots.
 """
 
 import importlib
 import os
 
 from gnomon.features.agent import Agent as PythonAgent
-from gnomon.features.figures import AgentMemory
+from gnomon.features.agent_memory import AgentMemory
 
 
 def _chosen() -> type[AgentMemory]:
