@@ -1,4 +1,4 @@
-"""``gnomon broker`` and ``gnomon topics`` as a person runs them."""
+"""Tests of ``gnomon broker`` and ``gnomon topics`` as a person runs them."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def running_broker(directory: Path, *options: str) -> Iterator["subprocess.Popen
 
 
 def ends_in_order(directory: Path) -> bool:
-    """Whether nothing runs there any more and Kafka has said that it closed its files."""
+    """Return whether no broker runs there any more and Kafka has logged that it closed its files."""
     eventually_sync(
         lambda: not processes_that_mention(str(directory)), timeout_s=15, what="all have ended"
     )

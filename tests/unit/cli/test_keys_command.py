@@ -1,4 +1,4 @@
-"""``gnomon keys`` as it is typed."""
+"""Tests of ``gnomon keys`` as it is typed."""
 
 import stat
 from pathlib import Path

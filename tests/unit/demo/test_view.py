@@ -1,4 +1,4 @@
-"""What the demo says in the end, and what it must not claim."""
+"""Tests of the text at the end of the demo, and of what it must not claim."""
 
 from gnomon.comparison.achieved import Achieved
 from gnomon.demo.view import ledger_line, verdict
