@@ -64,7 +64,7 @@ def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> 
     assert process.returncode == 0
     assert check.returncode == 0, check.stdout + check.stderr
     assert f"export GNOMON_BROKERS={brokers}" in said
-    assert "topics: 10 created" in said
+    assert "topics: 12 created" in said
     assert ends_in_order(tmp_path)
 
 
