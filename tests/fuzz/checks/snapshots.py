@@ -77,7 +77,9 @@ def _later(agent_id: str, newest_ms: int) -> list[TaskEvent]:
     return log
 
 
-def _fold(state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000) -> object:
+def _fold(
+    state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000
+) -> object:
     batch = [Record(codec.encode(event), timestamp=at_ms) for event in log]
     outputs = fold(state, batch, config=FeaturesConfig())
     return {topic: [*rows] for topic, rows in outputs.by_topic.items()}, len(outputs.dead)
