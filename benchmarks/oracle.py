@@ -74,7 +74,7 @@ BEFORE_EACH_START = """
       on t.agent_id = s.agent_id and t.task_type = s.task_type and s.position > t.position
 """
 
-Figures = tuple[float | None, ...]
+FeatureValues = tuple[float | None, ...]
 """Values of ``FIGURES`` for one start, or of the first of them."""
 
 
@@ -98,7 +98,7 @@ class Verdict:
         return f"missing {self.missing}, twice {self.twice}, wrong {self.wrong}"
 
 
-def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, Figures]:
+def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, FeatureValues]:
     """Compute with DuckDB the features before each start, by task.
 
     Args:
@@ -125,13 +125,13 @@ def _row(position: int, event: Event) -> tuple[object, ...]:
 
 
 def compare(
-    found: Iterable[tuple[str, Figures]], wanted: Mapping[str, Figures], *, first: int
+    found: Iterable[tuple[str, FeatureValues]], wanted: Mapping[str, FeatureValues], *, first: int
 ) -> Verdict:
     """Compare the ``first`` features of ``found`` with ``wanted``, both by task.
 
     Tasks that are not in ``wanted`` are ignored.
     """
-    seen: dict[str, Figures] = {}
+    seen: dict[str, FeatureValues] = {}
     twice = 0
     for task_id, figures in found:
         twice += task_id in seen
@@ -141,7 +141,7 @@ def compare(
     return Verdict(len(both), len(wanted.keys() - seen.keys()), twice, wrong)
 
 
-def _same(one: Figures, other: Figures) -> bool:
+def _same(one: FeatureValues, other: FeatureValues) -> bool:
     return len(one) == len(other) and all(map(_close, one, other))
 
 
@@ -153,7 +153,7 @@ def _close(one: float | None, other: float | None) -> bool:
 
 async def vectors(
     brokers: str, topic: str, *, partitions: int, agents: Collection[str]
-) -> list[tuple[str, Figures]]:
+) -> list[tuple[str, FeatureValues]]:
     """Read the output of an engine for ``agents`` from ``topic``."""
     keys = {agent_id.encode() for agent_id in agents}
     tps = [TopicPartition(topic, p) for p in range(partitions)]
@@ -165,7 +165,7 @@ async def vectors(
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         await consumer.seek_to_beginning(*tps)
-        found: list[tuple[str, Figures]] = []
+        found: list[tuple[str, FeatureValues]] = []
         while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
             for records in (await consumer.getmany(timeout_ms=500, max_records=10_000)).values():
                 found += [figures_of(r.value) for r in records if r.key in keys]
@@ -174,7 +174,7 @@ async def vectors(
         await consumer.stop()
 
 
-def figures_of(value: bytes) -> tuple[str, Figures]:
+def figures_of(value: bytes) -> tuple[str, FeatureValues]:
     """Return task and features of one record. Flink SQL writes them flat and without nulls."""
     record = json.loads(value)
     features = record.get("features", record)

@@ -96,9 +96,9 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     unfit = gnomon("topics", "check", "--partitions", "8", *where)
 
     assert missing.returncode == 1
-    assert missing.stdout.count("is missing") == 10
+    assert missing.stdout.count("is missing") == 12
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
-    assert len(created.stdout.splitlines()) == 10
+    assert len(created.stdout.splitlines()) == 12
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
     assert f"{prefix}control" in listed.stdout
     assert (fit.returncode, unfit.returncode) == (0, 1)

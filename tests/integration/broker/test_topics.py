@@ -24,6 +24,7 @@ NAMES = {
     "control",
     "client-stats",
     "exposures",
+    "model-switches",
 }
 
 
