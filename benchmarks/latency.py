@@ -1,11 +1,11 @@
 """From a start event handed to the producer until its prediction can be read, at a steady rate.
 
-``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest and
-control, and publishes starts, and a finish for each a while later. The moment of a start is when it
+``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest (or
+another learner) and the baselines, and publishes starts, and a finish for each a while later. The moment of a start is when it
 is handed to ``send`` of a bare aiokafka producer (``acks=all``, idempotent, no linger); with
 ``--client`` it is handed to ``gnomon.Client``, which gathers events for up to 20 ms by design. A
-prediction is there when a consumer with ``read_committed`` has it in its hand: of a task's two, the
-later one counts.
+prediction is there when a consumer with ``read_committed`` has it in its hand: of a task's four, the
+last one counts.
 """
 
 import argparse
@@ -43,21 +43,21 @@ with four on two cores, the broker is what everything waits for."""
 AGAIN_S = 10.0
 """The warm-up of a second turn, on a broker that is warm."""
 FINISH_AFTER_S = 1.0
-READ = (("", "shadow-predictions", 2), ("features_", "task-features", 1))
+READ = (("", "shadow-predictions", 4), ("features_", "task-features", 1))
 """What the figures' names begin with, the topic, and how many records a task has there: predictions
-are control's and the forest's."""
+are those of three baselines and the model."""
 
 Send = Callable[[TaskEvent], Awaitable[None]]
 
 
-def register_forest(folder: Path) -> None:
-    """Register a random forest, trained on made-up decisions, as the challenger."""
+def register_model(folder: Path, learner: str = "forest") -> None:
+    """Register a model, trained on made-up decisions, as the challenger."""
     from gnomon.models.learners import LEARNERS
     from gnomon.models.registry import Registry
     from gnomon.models.train import train
 
     registry = Registry(uri=f"sqlite:///{folder / 'mlflow.db'}", model_name="gnomon")
-    trained = train(decisions(2000), learner=LEARNERS["forest"]())
+    trained = train(decisions(2000), learner=LEARNERS[learner]())
     registry.register(trained, alias="challenger", author="bench")
 
 
@@ -286,12 +286,13 @@ def main() -> int:
     parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--halfway", action="store_true", help="the way to the features as well")
+    parser.add_argument("--learner", default="forest", help="of the model (forest)")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     end_in_order_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)
-        register_forest(folder)
+        register_model(folder, options.learner)
         broker = EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024, long_running=True)
         with broker:
             bench = Bench(broker, folder)

@@ -124,7 +124,7 @@ def test_a_version_is_trained_from_the_vault(
     assert main(["train", "--min-decisions", "60", "--alias", "challenger-b", "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "boosted")
+    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "mix")
     assert told["evaluation"]["n_eval"] == 12
     assert registry.aliases() == {"challenger-b": told["version"]}
     assert registry.load(told["version"]).predict(runs(1))[0][0] is not None

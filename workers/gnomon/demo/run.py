@@ -80,7 +80,7 @@ class Demo:
             if not behind and 0 < picture.ledger.predictions == stored:
                 break
             await asyncio.sleep(POLL_S)
-        return watch.picture()
+        return await watch.last_picture()
 
     async def _start_fleet(self, seconds: float) -> asyncio.subprocess.Process:
         settings = self._stack.settings

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
-from gnomon.comparison.achieved import Achieved, achieved, order
+from gnomon.comparison.achieved import Achieved, achieved, by_version, order
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.runtime.overview import overview
 from gnomon.runtime.reading import read_topic
 from gnomon.runtime.stack import LocalStack
-from gnomon.topics import COMPARISON_METRICS
+from gnomon.topics import COMPARISON_METRICS, COMPARISONS
 
 LOOK_EVERY_S = 2.0
 
@@ -60,6 +60,21 @@ class Watch:
             )
         ]
         return self._picture
+
+    async def last_picture(self) -> Picture:
+        """What is known at the end, with every version beside each baseline, decision by decision."""
+        picture = self.picture()
+        settings = self._stack.settings
+        decisions = [
+            codec.decode_comparison(record.value or b"")
+            async for record in read_topic(
+                brokers=settings.brokers,
+                topic=settings.topic_prefix + COMPARISONS.name,
+                follow=False,
+            )
+        ]
+        picture.models = await asyncio.to_thread(by_version, decisions)
+        return picture
 
     async def _follow(self) -> None:
         settings = self._stack.settings
