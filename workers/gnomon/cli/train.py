@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gnomon.models.train import Trained
 
 LEARNERS = ("mix", "pool", "boosted", "forest", "linear", "xgboost")
+DEFAULT_LEARNER = "mix"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="challenger",
         help="what the new version becomes: challenger, challenger-NAME or champion (challenger)",
     )
-    parser.add_argument("--learner", choices=LEARNERS, default="mix", help="(mix)")
+    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.epilog = "example: gnomon train --alias challenger-b --learner forest"
 
