@@ -62,7 +62,7 @@ async def contend(bench: Bench, options: argparse.Namespace) -> None:
 def measure(options: argparse.Namespace, broker: EmbeddedBroker, folder: Path) -> dict[str, object]:
     """Run all measurements; return the content of the results file."""
     bench = Bench(broker, folder)
-    latency.register_forest(folder)
+    latency.register_model(folder)
     found: dict[str, float] = {}
     more: dict[str, object] = {}
     try:

@@ -1,7 +1,7 @@
 """Measures the time from publishing a start until its prediction can be read, at a steady rate.
 
-``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest and
-the baselines. It publishes starts, and a finish for each a while later. The time begins when a
+``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest
+(or another learner) and the baselines. It publishes starts, and a finish for each a while later. The time begins when a
 start is passed to ``send`` of an aiokafka producer (``acks=all``, idempotent, no linger). With
 ``--client`` it is passed to ``gnomon.Client`` instead, which collects events for up to 20 ms. The
 time ends when a ``read_committed`` consumer has received the last prediction of the task.
@@ -43,20 +43,22 @@ of a stage has its own. With four partitions on two cores, the broker would be t
 AGAIN_S = 10.0
 """Warm-up time of a second turn, on a broker that has run already."""
 FINISH_AFTER_S = 1.0
-READ = (("", "shadow-predictions", 2), ("features_", "task-features", 1))
-"""Prefix of the names of the results, topic, and number of records for each task."""
+READ = (("", "shadow-predictions", 4), ("features_", "task-features", 1))
+"""Prefix of the names of the results, topic, and number of records for each task: predictions are
+those of three baselines and the model.
+"""
 
 Send = Callable[[TaskEvent], Awaitable[None]]
 
 
-def register_forest(folder: Path) -> None:
-    """Train a random forest on synthetic decisions and register it as the challenger."""
+def register_model(folder: Path, learner: str = "forest") -> None:
+    """Train a model on synthetic decisions and register it as the challenger."""
     from gnomon.models.learners import LEARNERS
     from gnomon.models.registry import Registry
     from gnomon.models.train import train
 
     registry = Registry(uri=f"sqlite:///{folder / 'mlflow.db'}", model_name="gnomon")
-    trained = train(decisions(2000), learner=LEARNERS["forest"]())
+    trained = train(decisions(2000), learner=LEARNERS[learner]())
     registry.register(trained, alias="challenger", author="bench")
 
 
@@ -285,12 +287,13 @@ def main() -> int:
     parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--halfway", action="store_true", help="the way to the features as well")
+    parser.add_argument("--learner", default="forest", help="of the model (forest)")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     end_in_order_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)
-        register_forest(folder)
+        register_model(folder, options.learner)
         broker = EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024, long_running=True)
         with broker:
             bench = Bench(broker, folder)

@@ -11,6 +11,7 @@ from gnomon.events import (
     FeatureVector,
     Ledger,
     ModelMetrics,
+    Parts,
     Prediction,
     PredictionEvent,
     PredictionShed,
@@ -112,6 +113,7 @@ def predicted(
     duration_s: float | None = 1.0,
     probability: float | None = 0.75,
     sha256: str | None = None,
+    parts: Parts | None = None,
 ) -> Record:
     return prediction_record(
         Prediction(
@@ -124,6 +126,7 @@ def predicted(
             duration_s=duration_s,
             success_probability=probability,
             sha256=sha256,
+            parts=parts or {},
         )
     )
 

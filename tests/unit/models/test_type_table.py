@@ -28,10 +28,8 @@ def test_it_is_the_median_and_the_success_rate_of_the_last_hundred_runs(
         (found,) = table.predict([name])
         if name in last.groups:
             of = last.get_group(name)
-            assert found == (
-                pytest.approx(of["duration_s"].median()),
-                pytest.approx(of["ok"].mean()),
-            )
+            expected = (of["duration_s"].median(), of["ok"].mean())
+            assert found == pytest.approx(expected)
         else:
             assert found == (None, None)
 

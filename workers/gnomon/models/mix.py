@@ -80,7 +80,8 @@ class Mix(Columnwise):
         pool = self.pool_.predict_columns(columns, count)[:, 0]
         scale = np.log1p(durations) - np.log1p(pool)
         quantiles = np.log1p(self.pool_.predict_quantiles(columns, count, levels))
-        return np.maximum(np.expm1(quantiles + scale[:, None]), 0.0)
+        scaled: NDArray[np.float64] = np.expm1(quantiles + scale[:, None])
+        return np.maximum(scaled, 0.0)
 
 
 class Recorded(NamedTuple):

@@ -37,4 +37,6 @@ def repeat_spread(
             found.append(np.log1p(own) - np.log1p(np.maximum(others, 0.0)))
     if not found:
         return np.zeros(1)
-    return np.quantile(np.concatenate(found), (np.arange(POINTS) + 0.5) / POINTS)
+    levels = (np.arange(POINTS) + 0.5) / POINTS
+    spread: NDArray[np.float64] = np.quantile(np.concatenate(found), levels)
+    return spread

@@ -12,7 +12,7 @@ from gnomon.models.estimator import TaskModel
 
 _PARAMS: Final = {
     "max_depth": 4,
-    "learning_rate": 0.06,
+    "learning_rate": 0.1,
     "min_child_weight": 5,
     "subsample": 0.8,
     "colsample_bytree": 0.8,
