@@ -19,6 +19,7 @@ COMMAND_NAMES = (
     "gateway",
     "train",
     "models",
+    "verdict",
     "keys",
     "vault",
     "replay",
