@@ -4,9 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from benchmarks.verdict import WORLDS, World, blocks, factor, simulate, table
+from benchmarks.verdict import WORLDS, Run, World, blocks, factor, simulate, table
 
 from gnomon.verdict import VerdictSettings
+from gnomon.verdict.sums import Sums
 
 BY_NAME = {world.name: world for world in WORLDS}
 FALSE = [world for world in WORLDS if world.improvement == 0.2 and world.most < 1]
@@ -64,3 +65,13 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     )
     assert one == again
     assert table([one, other]).count("| shocks on tasks, sd 0.2 |") == 2
+
+
+def test_its_sums_are_those_of_the_verdict() -> None:
+    losses = blocks(shorter(BY_NAME["shocks on tasks, sd 0.2"], 30), np.random.default_rng(1), 0.8)
+    run, sums = Run(losses), Sums()
+    for hour, agents in enumerate(losses.tolist()):
+        for agent, (b, c) in enumerate(agents):
+            sums.add(str(agent), hour, b, c)
+        sums.close_hours()
+        assert run.after(hour + 1, agents=True) == sums
