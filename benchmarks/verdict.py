@@ -20,7 +20,7 @@ import math
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,7 +29,8 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from gnomon.verdict.sequence import Plan, Series, bounds
+from gnomon.verdict.sequence import Plan, bounds
+from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
 from gnomon.verdict.sums import Hours, Sums, T
 
@@ -82,21 +83,20 @@ class Found:
     holds: bool
 
 
-FALSE = {"most": ALPHA}
 WORLDS = (
-    World("independent", **FALSE),
-    World("independent, sigma 1.5", sigma=1.5, **FALSE),
-    World("shocks on tasks, sd 0.2", shock=0.2, **FALSE),
+    World("independent", most=ALPHA),
+    World("independent, sigma 1.5", sigma=1.5, most=ALPHA),
+    World("shocks on tasks, sd 0.2", shock=0.2, most=ALPHA),
     World("shocks on tasks, sd 0.4", shock=0.4, most=0.10),
     World("shocks on tasks, sd 0.4, lag 0.5", shock=0.4, lag=0.5, most=0.10),
-    World("shocks on the model, sd 0.2", shock=0.2, on="model", **FALSE),
+    World("shocks on the model, sd 0.2", shock=0.2, on="model", most=ALPHA),
     World("shocks on the model, sd 0.4", shock=0.4, on="model", most=0.10),
-    World("shocks on its errors' size, sd 0.2", shock=0.2, on="factor", **FALSE),
+    World("shocks on its errors' size, sd 0.2", shock=0.2, on="factor", most=ALPHA),
     World("shocks on its errors' size, sd 0.2, lag 0.5", shock=0.2, on="factor", lag=0.5),
     World("shocks on its errors' size, sd 0.4", shock=0.4, on="factor", most=0.10),
     World("agents differ, sd 0.3, as to these agents", skill=0.3),
-    World("agents differ, sd 0.3, as to agents like these", skill=0.3, future=True, **FALSE),
-    World("the same, and shocks on tasks, sd 0.2", skill=0.3, shock=0.2, future=True, **FALSE),
+    World("agents differ, sd 0.3, as to agents like these", skill=0.3, future=True, most=ALPHA),
+    World("the same, and shocks on tasks, sd 0.2", skill=0.3, shock=0.2, future=True, most=ALPHA),
     World("30 %: independent", 0.3, hours=24, least=0.95),
     World("30 %: shocks on tasks, sd 0.2", 0.3, shock=0.2, hours=24, least=0.95),
     World("30 %: shocks on tasks, sd 0.4", 0.3, shock=0.4, hours=24, least=0.70),
@@ -256,7 +256,7 @@ def table(found: Sequence[Found]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few runs, and shorter")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -272,7 +272,7 @@ def main() -> int:
     runs = 100 if options.quick else options.runs
     hours = 96 if options.quick else options.hours
     worlds = [
-        World(**{**asdict(w), "hours": min(hours, w.hours) if hours and not w.least else w.hours})
+        replace(w, hours=min(hours, w.hours)) if hours and not w.least else w
         for w in WORLDS
         if options.only in w.name
     ]

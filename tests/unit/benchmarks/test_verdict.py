@@ -1,5 +1,6 @@
 """How often the verdict errs, in small: fixed seeds, through the code that judges."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -15,7 +16,7 @@ POWER = [world for world in WORLDS if world.improvement == 0.3 and world.least]
 
 
 def shorter(world: World, hours: int) -> World:
-    return World(**{**{f: getattr(world, f) for f in World.__dataclass_fields__}, "hours": hours})
+    return dataclasses.replace(world, hours=hours)
 
 
 @pytest.mark.parametrize("world", FALSE, ids=lambda world: world.name)
@@ -44,14 +45,7 @@ def test_agents_unlike_each_other_are_not_taken_for_all_agents() -> None:
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_truth_of_each_world_is_what_it_says(world: World) -> None:
-    many = World(
-        **{
-            **{f: getattr(world, f) for f in World.__dataclass_fields__},
-            "hours": 1500,
-            "agents": 100,
-            "tasks": 1,
-        }
-    )
+    many = dataclasses.replace(world, hours=1500, agents=100, tasks=1)
     scale = factor(world)
     drawn = [blocks(many, np.random.default_rng(seed), scale).sum((0, 1)) for seed in range(3)]
     baseline, model = np.sum(drawn, 0)

@@ -1,15 +1,13 @@
 """The report as one self-contained page: no script, nothing to load, readable on paper."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from html import escape
 from typing import Final
 
 import msgspec
 
-from gnomon.verdict import svg
-from gnomon.verdict.decided import HOUR_MS
-from gnomon.verdict.pictures import CELLS, RESIDUALS, Pictures, edge_s
+from gnomon.verdict import charts, svg
+from gnomon.verdict.pictures import Pictures
 from gnomon.verdict.result import Criterion, ModelVerdict, Verdicts
 from gnomon.verdict.view import percent
 
@@ -111,7 +109,7 @@ def _model(model: ModelVerdict, drawn: Pictures | None, verdicts: Verdicts) -> s
             ("baseline", "loss", "better by", "these agents", "agents like these", "expired tasks"),
             losses,
         ),
-        _forest(model),
+        charts.forest(model),
     ]
     if harm:
         parts += [
@@ -120,126 +118,17 @@ def _model(model: ModelVerdict, drawn: Pictures | None, verdicts: Verdicts) -> s
         ]
     if drawn is not None:
         parts += [
-            _evidence(drawn, verdicts.settings.delta),
-            _durations(drawn),
-            _residuals(drawn, verdicts.settings.reference),
-            _reliability(drawn),
+            charts.evidence(drawn, verdicts.settings.delta),
+            charts.durations(drawn),
+            charts.residuals(drawn, verdicts.settings.reference),
+            charts.reliability(drawn),
         ]
     return "\n".join([*parts, "</section>"])
 
 
-def _evidence(drawn: Pictures, delta: float) -> str:
-    looks = [look for look in drawn.looks if look.found.estimate is not None]
-    if not looks:
-        return ""
-    first, last = looks[0].hour, max(looks[-1].hour, looks[0].hour + 1)
-    marks = [first + (last - first) * k / 4 for k in range(5)]
-    picture = svg.Picture(
-        svg.numbered(first, last, marks, "hour of prediction, UTC", _hour),
-        svg.percents(-0.5, 1.0, ""),
-        "Improvement of log loss over time, with bounds",
-    )
-    bounded = [
-        (look.hour, look.found.low, look.found.high)
-        for look in looks
-        if look.found.low is not None and look.found.high is not None
-    ]
-    if bounded:
-        picture.band(bounded, svg.BLUE)
-    picture.line([(first, 0), (last, 0)], svg.GREY)
-    picture.line([(first, delta), (last, delta)], svg.GREEN, dashed=True)
-    picture.line([(look.hour, look.found.estimate or 0.0) for look in looks], svg.BLUE)
-    return _drawn(
-        picture,
-        f"Improvement of log loss against zero and {percent(delta)} (dashed), as it was known after each"
-        " hour; shaded from the time when it is bounded.",
-    )
-
-
-def _forest(model: ModelVerdict) -> str:
-    rows = [
-        (f"{baseline}, {loss}", found)
-        for baseline, by_loss in model.against.items()
-        for loss, found in by_loss.items()
-        if found.estimate is not None
-    ]
-    if not rows:
-        return ""
-    picture = svg.Picture(
-        svg.percents(-1.0, 1.0, "better by"),
-        svg.Axis(-0.5, len(rows) - 0.5, [(i, name) for i, (name, _) in enumerate(rows)], ""),
-        "Improvement against each baseline, with bounds",
-        height=70 + 24 * len(rows),
-        left=150,
-    )
-    picture.line([(0, -0.5), (0, len(rows) - 0.5)], svg.GREY)
-    for place, (_, found) in enumerate(rows):
-        others = found.agents_like_these
-        if others.low is not None and others.high is not None:
-            picture.line([(others.low, place), (others.high, place)], svg.GREY, dashed=True)
-        if found.low is not None and found.high is not None:
-            picture.line([(found.low, place), (found.high, place)], svg.BLUE)
-        picture.dot(found.estimate or 0.0, place, svg.BLUE)
-    return _drawn(
-        picture, "Better by, against each baseline: these agents, and agents like these (dashed)."
-    )
-
-
-def _durations(drawn: Pictures) -> str:
-    most = max(drawn.durations.values(), default=0)
-    if not most:
-        return ""
-    marks = range(0, CELLS + 1, 4)
-    axis = svg.numbered(0, CELLS, marks, "actual, seconds", lambda cell: f"{edge_s(cell):g}")
-    said = svg.numbered(0, CELLS, marks, "predicted, s", lambda cell: f"{edge_s(cell):g}")
-    picture = svg.Picture(axis, said, "Predicted beside actual durations", height=380)
-    for (actual, predicted), count in sorted(drawn.durations.items()):
-        place = (actual, predicted, actual + 1, predicted + 1)
-        picture.box(place, svg.BLUE, opacity=0.15 + 0.85 * count / most)
-    picture.line([(0, 0), (CELLS, CELLS)], svg.GREY)
-    return _drawn(picture, f"Predicted beside actual; the darkest cell has {most} decisions.")
-
-
-def _residuals(drawn: Pictures, reference: str) -> str:
-    ours, theirs = ([n / max(1, sum(each)) for n in each] for each in drawn.residuals)
-    top = max(*ours, *theirs)
-    if not top:
-        return ""
-    middle = RESIDUALS // 2
-    marks = range(middle % 8, RESIDUALS, 8)
-    picture = svg.Picture(
-        svg.numbered(-0.5, RESIDUALS - 0.5, marks, "ln((predicted + 1) / (actual + 1))",
-                     lambda place: f"{(place - middle) / 8:g}"),
-        svg.percents(0.0, top * 1.05, ""),
-        "Residuals",
-    )  # fmt: skip
-    for place, share in enumerate(ours):
-        picture.box((place - 0.45, 0, place + 0.45, share), svg.BLUE, opacity=0.7)
-    picture.line(list(enumerate(theirs)), svg.GREY)
-    return _drawn(picture, f"Residuals in logarithms: the model (bars) and {reference} (line).")
-
-
-def _reliability(drawn: Pictures) -> str:
-    tenths = [(n, total / n, hits / n) for n, total, hits in drawn.reliability if n]
-    if not tenths:
-        return ""
-    most = max(n for n, *_ in tenths)
-    picture = svg.Picture(
-        svg.percents(0.0, 1.0, "predicted probability of success"),
-        svg.percents(0.0, 1.0, ""),
-        "Reliability of the probability of success",
-    )
-    picture.line([(0, 0), (1, 1)], svg.GREY)
-    for n, said, came in tenths:
-        picture.dot(said, came, svg.BLUE, 2 + 7 * (n / most) ** 0.5)
-    return _drawn(
-        picture, "Predicted probability and what came, by tenths; areas are numbers of decisions."
-    )
-
-
 def _appendix(verdicts: Verdicts) -> str:
     held = [
-        (escape(drill.drill), _moment(drill.at_ms), "passed" if drill.passed else "failed")
+        (escape(drill.drill), charts.moment(drill.at_ms), "passed" if drill.passed else "failed")
         for drill in verdicts.drills
     ]
     settings = msgspec.json.format(verdicts.settings.canonical(), indent=2).decode()
@@ -247,7 +136,7 @@ def _appendix(verdicts: Verdicts) -> str:
         [
             "<section><h2>How it was judged</h2>",
             f"<p>{verdicts.records} distinct decisions and {verdicts.repeats} repeats, up to"
-            f" {_moment(verdicts.watermark_ms)}. Drills are held against {_moment(verdicts.now_ms)}.</p>",
+            f" {charts.moment(verdicts.watermark_ms)}. Drills are held against {charts.moment(verdicts.now_ms)}.</p>",
             f"<p>Settings <code>{verdicts.settings_sha256}</code></p><pre>{escape(settings)}</pre>",
             f"<p>Training window: tasks are mature after {verdicts.window.mature_after_ms / 1000:g} s;"
             " seconds are clipped at "
@@ -278,17 +167,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def _drawn(picture: svg.Picture, caption: str) -> str:
-    return f"<figure>{picture.svg()}<figcaption>{escape(caption)}</figcaption></figure>"
-
-
 def _number(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.2f}"
-
-
-def _hour(hour: float) -> str:
-    return _moment(round(hour) * HOUR_MS)[:13] + " h"
-
-
-def _moment(at_ms: int) -> str:
-    return f"{datetime.fromtimestamp(at_ms / 1000, tz=UTC):%Y-%m-%d %H:%M} UTC"

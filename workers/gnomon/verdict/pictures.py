@@ -9,7 +9,8 @@ from gnomon.verdict.checks import is_enough
 from gnomon.verdict.decided import Decided
 from gnomon.verdict.evidence import Evidence, by_key
 from gnomon.verdict.result import Bounded
-from gnomon.verdict.sequence import Plan, Series, improvement
+from gnomon.verdict.sequence import Plan, improvement
+from gnomon.verdict.series import Series
 from gnomon.verdict.sums import T
 
 CELLS: Final = 28
