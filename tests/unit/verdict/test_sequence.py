@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gnomon.verdict import VerdictSettings
-from gnomon.verdict.sequence import Form, Plan, Series, blocks_needed, bounds, few, improvement
+from gnomon.verdict.sequence import Plan, blocks_needed, bounds, improvement
+from gnomon.verdict.series import Form, Series, few
 from gnomon.verdict.sums import Sums
 
 Array = NDArray[np.float64]

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger
 from gnomon.verdict.result import Criterion
-from gnomon.verdict.sequence import Interval, Plan, Series, blocks_needed, bounds, improvement
+from gnomon.verdict.sequence import Interval, Plan, blocks_needed, bounds, improvement
+from gnomon.verdict.series import Series
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 from gnomon.verdict.sums import Sums, T
 

@@ -36,7 +36,7 @@ def details(model: ModelVerdict) -> str:
         + (f", blocked by {', '.join(model.blocked_by)}" if model.blocked_by else ""),
         _aligned(rows, frozenset({0, 2, 4, 5})),
         f"expired {model.expired}  cancelled {model.cancelled}  immature {model.immature}"
-        f"  within 25 % {_percent(model.within_25)}",
+        f"  within 25 % {percent(model.within_25)}",
     ]
     if model.decides_in_hours is not None:
         lines.append(f"decides in about {model.decides_in_hours} more active hours, as things look")
@@ -46,11 +46,11 @@ def details(model: ModelVerdict) -> str:
         found = losses.get(LOG_LOSS)
         if found is not None and model.expired:
             lines.append(
-                f"expired tasks, against {baseline}: {_percent(found.worst)} at worst,"
-                f" {_percent(found.best)} at best"
+                f"expired tasks, against {baseline}: {percent(found.worst)} at worst,"
+                f" {percent(found.best)} at best"
             )
     lines += [
-        f"HARM: agent {plain(each.agent_id)}, {_percent(each.improvement)}"
+        f"HARM: agent {plain(each.agent_id)}, {percent(each.improvement)}"
         f" over {each.blocks} blocks, e-value {each.e_value:.3g}"
         for each in model.harm
     ]
@@ -77,7 +77,7 @@ def _head(model: ModelVerdict) -> tuple[str, ...]:
 def _these(found: Compared | None) -> str:
     if found is None:
         return "-"
-    return f"{_percent(found.estimate)} {_bounds(found.low, found.high)}"
+    return f"{percent(found.estimate)} {_bounds(found.low, found.high)}"
 
 
 def _like_these(found: Compared | None) -> str:
@@ -88,7 +88,7 @@ def _like_these(found: Compared | None) -> str:
 
 def _criterion(name: str, each: Criterion) -> tuple[str, ...]:
     def shown(value: float | None) -> str:
-        return f"{value:.0f}" if name in _COUNTS and value is not None else _percent(value)
+        return f"{value:.0f}" if name in _COUNTS and value is not None else percent(value)
 
     bounded = each.low is not None or each.high is not None
     missing = f"missing: {', '.join(each.missing)}" if each.missing else ""
@@ -104,10 +104,11 @@ def _criterion(name: str, each: Criterion) -> tuple[str, ...]:
 def _bounds(low: float | None, high: float | None) -> str:
     if low is None and high is None:
         return "[not bounded yet]"
-    return f"[{_percent(low)}, {_percent(high)}]"
+    return f"[{percent(low)}, {percent(high)}]"
 
 
-def _percent(value: float | None) -> str:
+def percent(value: float | None) -> str:
+    """A share as per cent; ``-`` where there is none."""
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
