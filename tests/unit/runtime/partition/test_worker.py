@@ -254,13 +254,17 @@ async def test_a_stopped_worker_finishes_its_batch_and_hands_its_state_over(
 
 async def test_a_worker_that_hangs_is_cancelled(rig: Callable[..., Rig]) -> None:
     here = rig(b"v")
-    here.kafka.gate = asyncio.Event().wait
+    gate = asyncio.Event()
+    here.kafka.gate = gate.wait
     worker = here.start()
     await here.feed(worker, 0, 1)
     await eventually(lambda: "write" in here.kafka.calls, what="it writes")
 
     async with asyncio.timeout(5):
         await worker.stop(within_s=0.05)
+    gate.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
 
     assert here.kafka.written["out"] == []
     assert here.failures == []
