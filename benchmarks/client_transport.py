@@ -78,9 +78,10 @@ def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
 
 def busy(client: str, brokers: str) -> dict[str, float]:
     """The agent's own call while a thread moves 10,000 events a second."""
-    from gnomon.client.delivery.buffer import Buffer, Record
-    from gnomon.client.delivery.log_limits import Reporter
+    from gnomon.client.delivery.buffer import Buffer
+    from gnomon.client.delivery.reporter import Reporter
     from gnomon.client.delivery.sender import Sender, kafka
+    from gnomon.client.records import Record
 
     buffer = Buffer(max_events=200_000, max_bytes=1 << 28)
     record = Record(b"a", VALUE)
@@ -89,7 +90,7 @@ def busy(client: str, brokers: str) -> dict[str, float]:
     if client == "aiokafka":
         aiokafka_in_a_thread(brokers, buffer)
     elif client == "gnomon":
-        buffer.wake = lambda: sender.nudge(lambda: None)
+        buffer.wake = lambda: sender.wake(lambda: None)
 
     for _ in paced(1.0):
         buffer.offer(record)

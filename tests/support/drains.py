@@ -4,16 +4,18 @@ from collections.abc import Callable, Sequence
 
 from tests.support.producers import MemoryProducer
 
-from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.drain import Drain
 from gnomon.client.delivery.identity import Identity
-from gnomon.client.delivery.log_limits import Limiter, Reporter
-from gnomon.client.delivery.native import Bell
+from gnomon.client.delivery.overflow import Overflow
 from gnomon.client.delivery.ports import Outcomes, Producer, Spool
-from gnomon.client.spool.overflow import Overflow
+from gnomon.client.delivery.reporter import Reporter
+from gnomon.client.process.log_limits import Limiter
+from gnomon.client.process.native import WakeEvent
+from gnomon.client.records import Record
 
 
-class Clock(Bell):
+class Clock(WakeEvent):
     """Time passes only while somebody waits."""
 
     def __init__(self) -> None:
@@ -59,13 +61,13 @@ class World:
         identity = Identity()
         overflow = None
         if self.spool is not None:
-            overflow = Overflow(self.spool, self.buffer, own=identity.producer_id)
+            overflow = Overflow(self.spool, self.buffer, producer_id=identity.producer_id)
         self.drain = Drain(
             self.buffer,
             connect=connect or self.connect,
             reporter=Reporter(self.buffer, limiter=Limiter(lambda: 0.0)),
             identity=identity,
-            breathe=self.clock.wait,
+            yield_interpreter=self.clock.wait,
             overflow=overflow,
             clock_s=lambda: self.clock.now_s,
         )
@@ -92,9 +94,9 @@ class World:
         """Stop it; return how long that took, in seconds of its clock."""
         began_s = self.clock.now_s
         self.drain.stop_at_s = began_s + timeout_s
-        while not self.drain.is_through():
+        while not self.drain.is_done():
             self.step()
-        while not self.drain.leave():
+        while not self.drain.save_rest():
             pass
         self.check()
         return self.clock.now_s - began_s

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from gnomon.client.delivery import connections
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.ports import Fault, Handle, Report
+from gnomon.client.delivery.ports import DeliveryCallback, Fault, Handle
+from gnomon.client.records import Record
 
 _PURGED: Final = Fault(None)
 
@@ -36,10 +36,10 @@ class MemoryHandle:
         self.stuck_s = 0.0
         self.in_flight = self.closed = 0
         self.purges: list[bool] = []
-        self._waiting: list[tuple[str, Record, Report]] = []
-        self._purged: list[Report] = []
+        self._waiting: list[tuple[str, Record, DeliveryCallback]] = []
+        self._purged: list[DeliveryCallback] = []
 
-    def send(self, topic: str, record: Record, report: Report) -> bool:
+    def send(self, topic: str, record: Record, report: DeliveryCallback) -> bool:
         self._waiting.append((topic, record, report))
         return True
 
@@ -103,5 +103,5 @@ def background_threads() -> int:
         frame = top
         while frame.f_back is not None and frame.f_code.co_name != "_run":
             frame = frame.f_back
-        found += frame.f_code.co_filename.endswith("gnomon/client/delivery/background.py")
+        found += frame.f_code.co_filename.endswith("gnomon/client/process/background.py")
     return found

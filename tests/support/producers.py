@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from gnomon import codec
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Outcomes, Producer, UnavailableError
+from gnomon.client.records import Record
 from gnomon.events import TaskEvent
 
 
@@ -28,11 +28,11 @@ class MemoryProducer:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.told: list[tuple[str, Record]] = []
+        self.untracked_records: list[tuple[str, Record]] = []
         self.batches: list[int] = []
         self.hangs = self.breaks = self.broken = False
         self.refuses: Callable[[Record], bool] = lambda _record: False
-        self.loses = self.closed = self.recalls = self.telling = 0
+        self.loses = self.closed = self.recalls = self.untracked = 0
         self.in_flight = 2
         self.trouble: str | None = None
         self.room = 100_000
@@ -45,8 +45,8 @@ class MemoryProducer:
         self._waiting.append((ticket, record))
         return True
 
-    def tell(self, topic: str, record: Record) -> None:
-        self.told.append((topic, record))
+    def produce_untracked(self, topic: str, record: Record) -> None:
+        self.untracked_records.append((topic, record))
 
     def poll(self, timeout_s: float) -> Outcomes:
         again, self._purged = self._purged, []
@@ -76,7 +76,7 @@ class MemoryProducer:
         self._purged += [ticket for ticket, _ in self._waiting[self.in_flight :]]
         del self._waiting[self.in_flight :]
 
-    def word(self) -> str | None:
+    def last_error(self) -> str | None:
         return self.trouble
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """Records for a spool of files, and what is done with one in tests."""
 
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Spool
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 MIB = 1 << 20
@@ -28,7 +28,6 @@ def drain(spool: Spool, max_events: int = 7) -> list[Record]:
 
 def die(spool: FileSpool) -> None:
     """What the kernel does when a process is killed: its files are closed, no more."""
-    for files in (spool._mine, spool._dead):
-        if files is not None:
-            files.release()
+    for files in spool._all_files():
+        files.release()
     spool._begin()

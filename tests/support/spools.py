@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.ports import Position
+from gnomon.client.records import Position, Record
 
 
 class ListSpool:
@@ -11,7 +10,7 @@ class ListSpool:
 
     def __init__(self, *, max_events: int) -> None:
         self.max_events = max_events
-        self.trouble: str | None = None
+        self.last_error: str | None = None
         self.synced = 0
         self._waiting: list[tuple[int, Record]] = []
         self._written = 0

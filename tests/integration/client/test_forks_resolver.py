@@ -6,7 +6,7 @@ from tests.support.scripts import run
 LOOK_UP_ALL_THE_TIME = """
 import os, signal, socket, sys, threading, time
 from gnomon import Client
-from gnomon.client.delivery.native import resolver_is_free
+from gnomon.client.process.native import resolver_is_free
 client = Client(sys.argv[1], agent_id="a")
 stop = threading.Event()
 def look_up():

@@ -7,7 +7,7 @@ import pytest
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon.client import Client, MemoryClient
-from gnomon.client.delivery import log_limits, process_hooks
+from gnomon.client.process import hooks, log_limits
 from gnomon.events import TaskEvent
 
 
@@ -69,7 +69,7 @@ def published(any_client: Client, memory: MemoryProducer) -> Callable[[], list[T
 def _nothing_left_running() -> Iterator[None]:
     """Every client of a test is closed by the test: no thread outlives it."""
     yield
-    left = list(process_hooks._working)
+    left = list(hooks._to_close)
     for one in left:
         one.begin_close()
         one.end_close(1.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.scripts import IN_MEMORY, run
 
 from gnomon.client import Client, MemoryClient
-from gnomon.client.delivery import log_limits
+from gnomon.client.process import log_limits
 
 ARGUMENTS = [
     "brokers",

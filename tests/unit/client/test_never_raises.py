@@ -67,7 +67,7 @@ anything = st.one_of(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anything, min_size=13, max_size=13))
 def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
-    with client.task(
+    with client.task(  # type: ignore[call-arg]
         values[0],
         agent_id=values[1],
         task_id=values[2],
@@ -311,7 +311,7 @@ def any_state(request: pytest.FixtureRequest, memory: Any) -> Iterator[Client]:
         if request.param == "closed":
             made.close()
         if request.param == "full":
-            made._outlet.buffer.idle = False  # nobody comes to take anything
+            made._intake.buffer.idle = False  # nobody comes to take anything
             made.start("fills it")
         yield made
 

@@ -40,7 +40,7 @@ class InMemory:
     def values(self, topic: str) -> Sequence[bytes]:
         records = self.producer.records
         if topic == "client-stats":
-            records = [record for _, record in self.producer.told]
+            records = [record for _, record in self.producer.untracked_records]
         return [record.value for record in records]
 
 

@@ -112,7 +112,7 @@ def test_an_end_that_is_small_is_not_encoded_in_the_agents_call(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large: list[bool] = []
-    monkeypatch.setattr(client._outlet, "offer_large", lambda *_, start: large.append(start))
+    monkeypatch.setattr(client._intake, "offer_large", lambda *_, start: large.append(start))
     with client.task("small") as task:
         for number in range(1_000):
             task.set(progress=number)

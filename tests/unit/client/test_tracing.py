@@ -289,7 +289,7 @@ def test_what_is_no_function_is_counted_and_left_as_it_is(
 
 
 def test_an_unknown_argument_of_the_decorator_is_counted(client: Client, ended: Ended) -> None:
-    decorate: Any = client.traced("x", team="blue")
+    decorate: Any = client.traced("x", team="blue")  # type: ignore[call-overload]  # misspelt
     assert decorate(lambda: 3)() == 3
 
     assert ended() == [("x", True, None)]

@@ -32,8 +32,8 @@ def finished(context: dict[str, Any], outcome: dict[str, Any]) -> TaskFinished:
 
 @pytest.fixture
 def unhurried(any_client: Client) -> Client:
-    """Nobody comes for its events before they are asked for."""
-    any_client._outlet.buffer.idle = False
+    """Nothing takes its events from the buffer before the test does."""
+    any_client._intake.buffer.idle = False
     return any_client
 
 
@@ -51,7 +51,7 @@ def test_a_mapping_is_sent_as_it_was_in_the_call(
     assert unhurried.emit(finished(before, {}))
     for mapping in (of_start, of_end, outcome):
         mapping["late"] = late
-    unhurried._outlet._wake()
+    unhurried._intake._wake()
 
     assert published() == [started(before), finished(before, before), finished(before, {})]
     assert unhurried.stats().failed == 0
@@ -61,12 +61,12 @@ def test_an_event_that_became_impossible_has_failed_and_holds_up_nobody(
     client: Client, memory: Any
 ) -> None:
     """Events are frozen; who changes one all the same loses that one."""
-    client._outlet.buffer.idle = False
+    client._intake.buffer.idle = False
     events = [started({}, task_id) for task_id in ("first", "spoilt", "last")]
     for event in events:
         assert client.emit(event)
     msgspec.structs.force_setattr(events[1], "task_type", object())
-    client._outlet._wake()
+    client._intake._wake()
 
     assert client.flush(5) == 1
     assert [event.task_id for event in memory.events] == ["first", "last"]

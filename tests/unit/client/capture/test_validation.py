@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from gnomon import codec
 from gnomon.client import MemoryClient
-from gnomon.client.capture.validation import (
+from gnomon.client.capture.sizes import (
     SURELY_SMALL,
-    flat,
     size_of_cancel,
     size_of_end,
     size_of_start,
 )
+from gnomon.client.capture.validation import flat
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 LINK = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

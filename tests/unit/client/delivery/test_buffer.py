@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.client import MemoryClient
-from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.buffer import Buffer
+from gnomon.client.records import Record
 from gnomon.events import TaskFinished, TaskStarted
 
 STARTED = TaskStarted(agent_id="a", task_id="t", task_type="x", started_at_ms=1)
@@ -171,7 +172,7 @@ def test_many_threads_at_once_lose_and_exceed_nothing() -> None:
 @pytest.mark.parametrize("what", ["a start", "an end"])
 def test_many_threads_that_emit_lose_and_exceed_nothing(what: str) -> None:
     client = MemoryClient(max_events=200, max_bytes=65_536)
-    buffer = client._outlet.buffer
+    buffer = client._intake.buffer
     event = STARTED if what == "a start" else FINISHED
     accepted = [0, 0, 0, 0]
     most_waited, most_bytes, taken = 0, 0, 0
@@ -217,7 +218,7 @@ def test_the_garbage_collector_does_not_follow_plain_events_that_wait() -> None:
         assert client.emit(event)
     gc.collect()
 
-    assert not any(map(gc.is_tracked, client._outlet.buffer.queue))
+    assert not any(map(gc.is_tracked, client._intake.buffer.queue))
 
 
 def test_an_unencoded_event_counts_as_reckoned_and_then_with_the_size_it_has() -> None:
@@ -265,4 +266,4 @@ def test_an_event_that_cannot_be_encoded_has_failed_and_the_next_one_goes() -> N
     assert buffer.take(max_events=2, max_bytes=1_000) == [made]
     stats = buffer.stats()
     assert (stats.accepted, stats.failed, stats.in_flight, stats.buffered) == (3, 2, 1, 0)
-    assert (stats.buffered_bytes, buffer.pending, buffer.spoilt) == (30, 1, 2)
+    assert (stats.buffered_bytes, buffer.pending, buffer.encode_failures) == (30, 1, 2)

@@ -4,9 +4,9 @@ import pytest
 from tests.support.handles import MemoryHandle, Opened
 
 from gnomon.client.delivery import connections
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.connections import Handles, Share
+from gnomon.client.delivery.connections import HandlePool, SharedProducer
 from gnomon.client.delivery.ports import Fault, Outcomes
+from gnomon.client.records import Record
 
 RECORD = Record(b"a", b"{}")
 NOTHING = Outcomes([], [], [])
@@ -20,9 +20,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     return made
 
 
-def two_of_a_handle(opened: Opened) -> tuple[Share, Share, MemoryHandle]:
-    both = Handles()
-    one, two = both.share(("a:1",), "one"), both.share(("a:1",), "two")
+def two_of_a_handle(opened: Opened) -> tuple[SharedProducer, SharedProducer, MemoryHandle]:
+    both = HandlePool()
+    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
     return one, two, opened.in_memory[0]
 
 
@@ -115,8 +115,8 @@ def test_a_fault_of_the_handle_is_everybodys(opened: Opened) -> None:
     handle.faults = [Fault("_TRANSPORT"), Fault("_FATAL", lasting=True)]
     one.poll(0.0)
 
-    assert (one.word(), one.word(), one.broken) == ("_FATAL", None, True)
-    assert (two.word(), two.broken) == ("_FATAL", True)
+    assert (one.last_error(), one.last_error(), one.broken) == ("_FATAL", None, True)
+    assert (two.last_error(), two.broken) == ("_FATAL", True)
 
 
 def test_a_fault_of_a_record_is_its_own(opened: Opened) -> None:
@@ -126,18 +126,18 @@ def test_a_fault_of_a_record_is_its_own(opened: Opened) -> None:
 
     assert two.poll(0.0) == NOTHING
     assert one.poll(0.0) == Outcomes([], [1], [])
-    assert (one.word(), one.broken) == ("_UNKNOWN_TOPIC", True)
-    assert (two.word(), two.broken) == (None, False)
+    assert (one.last_error(), one.broken) == ("_UNKNOWN_TOPIC", True)
+    assert (two.last_error(), two.broken) == (None, False)
 
 
 def test_who_comes_after_one_found_it_of_no_use_gets_another(opened: Opened) -> None:
-    both = Handles()
-    one, two = both.share(("a:1",), "one"), both.share(("a:1",), "two")
+    both = HandlePool()
+    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
     opened.in_memory[0].missing.add("one")
     one.send(1, RECORD)
     one.poll(0.0)
     one.close()
-    again, third = both.share(("a:1",), "one"), both.share(("a:1",), "three")
+    again, third = both.producer(("a:1",), "one"), both.producer(("a:1",), "three")
     for share in (two, again, third):
         share.send(2, RECORD)
         assert share.poll(0.0).delivered == [2]
@@ -150,12 +150,12 @@ def test_who_comes_after_one_found_it_of_no_use_gets_another(opened: Opened) -> 
 def test_what_is_told_is_counted_until_it_is_stored(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.hanging.add("stats")
-    one.tell("stats", RECORD)
-    assert (one.telling, two.telling) == (1, 0)
+    one.produce_untracked("stats", RECORD)
+    assert (one.untracked, two.untracked) == (1, 0)
     two.poll(0.0)
-    assert one.telling == 1
+    assert one.untracked == 1
     handle.hanging.clear()
     two.poll(0.0)
 
-    assert one.telling == 0
+    assert one.untracked == 0
     assert handle.values("stats") == [b"{}"]

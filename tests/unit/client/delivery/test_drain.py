@@ -79,7 +79,7 @@ def test_who_hurries_does_not_wait_for_the_next_try() -> None:
     world.offer(1)
     world.run(30.0)
     connections.left = [world.broker]
-    world.drain.hurry()
+    world.drain.expedite()
     world.run(0.1)
 
     assert world.stored == [0]

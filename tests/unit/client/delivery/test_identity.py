@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon import codec
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.identity import MOST_BYTES, Identity, producer_of, splice
+from gnomon.client.records import Record
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 words = st.text(min_size=1, max_size=20)

@@ -13,9 +13,9 @@ from tests.support.polling import eventually_sync
 
 from gnomon import Client, codec
 from gnomon.client.config import ClientConfig, arguments_from_env
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.identity import producer_of, splice
 from gnomon.client.delivery.sealing import Sealer
+from gnomon.client.records import Record
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.sealing import OpeningKey, Place, SealingKey
 

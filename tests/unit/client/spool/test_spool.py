@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.support.spooled import MIB, die, drain, read, some
 
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Spool
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 
@@ -179,7 +179,7 @@ def test_what_a_dead_process_left_comes_before_our_own_and_the_oldest_first(tmp_
         for number in range(12):
             dead = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=200)
             # None of them looks for the others: each begins as if alone.
-            dead._look_again_s = float("inf")
+            dead._dead._next_look_s = float("inf")
             values = some(5, first=100 * number)
             dead.append(values)
             expected += values
@@ -225,7 +225,7 @@ def test_a_full_folder_refuses_the_newest(tmp_path: Path) -> None:
     assert spool.append(some(1, size=1)) == 0
     assert bytes_of(tmp_path) == 10_000
     assert spool.counts().refused == 101
-    assert spool.trouble is None
+    assert spool.last_error is None
 
     position, _ = spool.read(25)[-1]  # the first segment: a quarter of the folder
     spool.settle(position)

@@ -267,7 +267,7 @@ def test_an_outage_takes_no_memory_beyond_the_bound() -> None:
         f"""
         import time
         from gnomon import Client
-        from gnomon.client.delivery.log_limits import logger
+        from gnomon.client.process.log_limits import logger
         logger.setLevel("ERROR")
         def resident():
             with open("/proc/self/statm") as file:
@@ -312,7 +312,7 @@ def test_importing_gnomon_is_light_and_kafka_is_loaded_in_the_background() -> No
         f"""
         import sys, time
         from gnomon import Client
-        from gnomon.client.delivery.log_limits import logger
+        from gnomon.client.process.log_limits import logger
         logger.setLevel("ERROR")
         loaded = [name for name in {HEAVY!r} if name in sys.modules]
         assert loaded in ([], ["asyncio"]), loaded

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.format import decode, decode_position, encode, encode_position
 
 GOLDEN_RECORD = bytes.fromhex(

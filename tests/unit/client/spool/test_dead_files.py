@@ -16,12 +16,12 @@ import pytest
 from tests.support.polling import eventually_sync
 from tests.support.spooled import MIB, drain
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 WRITER = """
 import sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 folder, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -163,7 +163,7 @@ def test_many_processes_share_a_folder_and_each_record_is_read_once(tmp_path: Pa
 def test_a_forked_child_leaves_its_parents_files_alone(tmp_path: Path) -> None:
     body = """
 import os, pathlib, sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 folder = pathlib.Path(sys.argv[1])
@@ -205,7 +205,7 @@ def test_a_forked_child_that_lives_on_does_not_keep_its_dead_parents_files(tmp_p
     """It would if it kept the lock open that it inherited."""
     body = """
 import os, signal, sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 spool = FileSpool(sys.argv[1], max_bytes=1 << 20)
 spool.append([Record(b"parent", b"0")])

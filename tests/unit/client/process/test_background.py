@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.support.polling import eventually_sync
 
-from gnomon.client.delivery.background import Hub
-from gnomon.client.delivery.waiting import wait_until
+from gnomon.client.process.background import BackgroundThread, wait_until
 
 
 class Counting:
@@ -17,7 +16,7 @@ class Counting:
     def __init__(
         self, turns: int, *, wait_s: float = 0.0, work: Callable[[], object] = bool
     ) -> None:
-        self.wanted, self.due_s = False, float("-inf")
+        self.is_requested, self.due_s = False, float("-inf")
         self.turns = self.given_up = 0
         self.threads: set[int] = set()
         self._most, self._wait_s, self._work = turns, wait_s, work
@@ -28,13 +27,13 @@ class Counting:
         self._work()
         return None if self.turns >= self._most else self._wait_s
 
-    def give_up(self) -> None:
+    def abandon(self) -> None:
         self.given_up += 1
 
 
 def test_whoever_comes_while_the_thread_ends_has_a_thread() -> None:
     """Each is through after one turn, so the thread ends again and again."""
-    hub = Hub()
+    hub = BackgroundThread()
     members = [[Counting(1) for _ in range(2_000)] for _ in range(3)]
 
     def come(those: list[Counting]) -> None:
@@ -54,7 +53,7 @@ def test_whoever_comes_while_the_thread_ends_has_a_thread() -> None:
 
 
 def test_all_that_are_there_at_a_time_have_one_thread() -> None:
-    hub = Hub()
+    hub = BackgroundThread()
     members = [Counting(50, wait_s=0.002) for _ in range(5)]
     for one in members:
         hub.add(one)
@@ -69,9 +68,9 @@ def test_where_no_thread_can_be_started_nobody_waits_for_one(
     def no_thread(_run: Callable[[], None]) -> None:
         raise RuntimeError("can't start new thread")
 
-    hub, member, later = Hub(), Counting(1), Counting(1)
+    hub, member, later = BackgroundThread(), Counting(1), Counting(1)
     with monkeypatch.context() as patched:
-        patched.setattr("gnomon.client.delivery.background.start_thread", no_thread)
+        patched.setattr("gnomon.client.process.background.start_thread", no_thread)
         hub.add(member)
     assert (member.turns, member.given_up) == (0, 1)
     hub.add(later)
@@ -83,7 +82,7 @@ def test_one_that_raises_whatever_it_is_does_not_end_the_others() -> None:
     def leave() -> None:
         raise SystemExit
 
-    hub, bad, good = Hub(), Counting(9, work=leave), Counting(20, wait_s=0.001)
+    hub, bad, good = BackgroundThread(), Counting(9, work=leave), Counting(20, wait_s=0.001)
     hub.add(good)
     hub.add(bad)
 
@@ -92,12 +91,12 @@ def test_one_that_raises_whatever_it_is_does_not_end_the_others() -> None:
 
 
 def test_one_has_a_turn_when_it_is_due_or_wanted_and_not_before() -> None:
-    hub, busy, patient = Hub(), Counting(200, wait_s=0.001), Counting(2, wait_s=60.0)
+    hub, busy, patient = BackgroundThread(), Counting(200, wait_s=0.001), Counting(2, wait_s=60.0)
     hub.add(patient)
     hub.add(busy)
     eventually_sync(lambda: busy.turns == 200, what="the busy one is through")
     assert patient.turns == 1
-    hub.want(patient)
+    hub.request_turn(patient)
 
     eventually_sync(lambda: patient.turns == 2, timeout_s=5.0, what="it has its turn")
 
@@ -111,7 +110,7 @@ def test_no_thread_waits_for_itself() -> None:
         wait_until(lambda: False, timeout_s=5.0)
         took_s.append(time.monotonic() - began_s)
 
-    from gnomon.client.delivery.background import of_process  # noqa: PLC0415  the one that ``wait_until`` knows
+    from gnomon.client.process.background import of_process  # noqa: PLC0415  the one that ``wait_until`` knows
 
     of_process().add(Counting(1, work=wait))
 

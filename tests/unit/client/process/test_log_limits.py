@@ -9,9 +9,11 @@ import pytest
 from tests.support.polling import eventually_sync
 
 from gnomon.client import Client
-from gnomon.client.delivery.buffer import Buffer, Record
-from gnomon.client.delivery.log_limits import Limiter, Reporter, say
+from gnomon.client.delivery.buffer import Buffer
+from gnomon.client.delivery.reporter import Reporter
 from gnomon.client.delivery.sealing import Sealer
+from gnomon.client.process.log_limits import Limiter, warn
+from gnomon.client.records import Record
 
 
 class Raising(logging.Handler):
@@ -55,7 +57,7 @@ def test_whoever_speaks_it_is_one_line_in_the_process(
 ) -> None:
     Client("nonsense")
     Client.from_env({"GNOMON_BROKERS": "one:9092", "GNOMON_SPOOL_BYTES": "much"})
-    Reporter(Buffer(max_events=1, max_bytes=100)).trouble("no answer")
+    Reporter(Buffer(max_events=1, max_bytes=100)).warn("no answer")
     Sealer(str(tmp_path / "missing")).seal([Record(b"k", b'{"context":{"a":1}}')])
 
     (record,) = caplog.records
@@ -69,9 +71,9 @@ def test_what_a_sealer_could_not_say_it_says_when_it_may(
     sealer, record = Sealer(""), Record(b"k", b'{"context":{"a":1}}')
     now_s = [0.0]
     monkeypatch.setattr(
-        "gnomon.client.delivery.log_limits.PROCESS_LIMITER", Limiter(lambda: now_s[0])
+        "gnomon.client.process.log_limits.PROCESS_LIMITER", Limiter(lambda: now_s[0])
     )
-    assert say("something else")
+    assert warn("something else")
     sealer.seal([record])
     assert "never sent in clear" not in caplog.text
 
@@ -107,8 +109,8 @@ def test_events_that_were_spoilt_are_spoken_of(caplog: pytest.LogCaptureFixture)
         raise TypeError
 
     buffer.offer_later((100, fail))
-    reporter.look()
+    reporter.check()
     assert not caplog.records
     buffer.take(max_events=1, max_bytes=100)
-    reporter.look()
+    reporter.check()
     assert "changed after it was given" in caplog.text
