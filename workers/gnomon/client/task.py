@@ -13,10 +13,10 @@ from gnomon.client.capture.leniency import NoKeywords
 from gnomon.client.capture.outcome import SizeFallbacks, add_times
 from gnomon.client.capture.sink import TaskSink
 from gnomon.client.capture.sizes import END_SIZE, START_SIZE, SURELY_SMALL
-from gnomon.client.capture.task_arguments import are_usable, checked_estimate, refuse_context
+from gnomon.client.capture.task_arguments import are_usable, refuse_context
 from gnomon.client.capture.task_outcome import ALREADY_ENDED, TaskOutcome
 from gnomon.client.capture.validation import LONGEST_ID, LONGEST_REASON, flat
-from gnomon.client.values import plain_text
+from gnomon.client.values import plain_text, seconds
 from gnomon.events import ContextValue
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -98,7 +98,9 @@ class Task(TaskOutcome):
             if refused:
                 refuse_context(refused, sink.refuse)
         if estimate_s is not None:
-            estimate_s = checked_estimate(estimate_s, sink.refuse)
+            estimate_s = seconds(estimate_s)
+            if estimate_s is None:
+                sink.refuse("estimate_s must be a finite number of seconds")
         if link is None and "opentelemetry.trace" in _MODULES:
             link = tracing.current_traceparent()
         at_ns = time_ns()

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from gnomon.client.capture.validation import is_identifier, is_time
-from gnomon.client.values import seconds
 
 Refuse = Callable[[str], None]
 
@@ -12,14 +11,6 @@ def refuse_context(items: int, refuse: Refuse) -> None:
     """Count so many items of a context that cannot be sent."""
     for _ in range(items):
         refuse("context must be flat: strings, finite numbers, bools")
-
-
-def checked_estimate(estimate_s: object, refuse: Refuse) -> float | None:
-    """Return ``estimate_s`` if it is a finite number of 0 or more."""
-    estimate = seconds(estimate_s)
-    if estimate is None:
-        refuse("estimate_s must be a finite number of seconds")
-    return estimate
 
 
 def are_usable(task_id: object, started_at_ms: object, refuse: Refuse) -> bool:
