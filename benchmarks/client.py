@@ -1,4 +1,4 @@
-"""What a call of the client costs an agent, beside an empty call and beside others' calls.
+"""The cost of a client call for an agent, compared with an empty call and other libraries.
 
 ``python -m benchmarks.client [--quick]``: every row is a process of its own that does its call and
 an empty call by turns: paced (one call a wake-up, 2,000/s: an agent's caches are cold), then
@@ -46,12 +46,12 @@ RESULTS = Path(__file__).parent / "results"
 JOB = str(JOBS / "call_cost.py")
 CALLS, QUICK_CALLS = 12_000, 1_000
 QUICK_SHARE = 50
-"""What a quick run does of ``Row.bulk``: one part in so many."""
+"""A quick run does one part in so many of ``Row.bulk``."""
 MILLION = 1_000_000
 
 
 def _states(row: Row, *backends: str) -> tuple[Row, ...]:
-    """``row`` in each of these states; what is delivered is measured where it can arrive."""
+    """Return ``row`` in each of these states; deliveries are measured only if they can arrive."""
     return tuple(
         replace(row, backend=backend, bulk=row.bulk if backend == UP else 0) for backend in backends
     )
@@ -104,7 +104,7 @@ ROWS = (
 
 
 class _Taking(BaseHTTPRequestHandler):
-    """Reads whatever is posted and is content with it."""
+    """Reads every request and answers 200."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer in two packets would wait for the sender's delayed acknowledgement
@@ -118,19 +118,19 @@ class _Taking(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A sender that has measured enough ends in the midst of what it says."""
+        """Ignore errors: a measured process may end in the middle of a request."""
 
 
 @contextmanager
 def behind(row: Row) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The address of what is behind ``row``, and what brings it into the row's state."""
+    """Yield the address of the backend of ``row``, and a call that brings it into the row's state."""
     if row.backend == REFUSED or not row.speaks:
         yield f"127.0.0.1:{free_ports(1)}", lambda: None
     elif row.speaks == "kafka":
@@ -145,7 +145,7 @@ def behind(row: Row) -> Iterator[tuple[str, Callable[[], None]]]:
 
 @dataclass(slots=True)
 class _Job:
-    """A process that measures one row, ``said`` the last line of it."""
+    """A process that measures one row."""
 
     process: "subprocess.Popen[str]"
     errors: IO[str]

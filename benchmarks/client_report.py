@@ -1,4 +1,4 @@
-"""What ``benchmarks.client`` found, as tables and verdicts.
+"""Tables and verdicts of the results of ``benchmarks.client``.
 
 Costs are multiples of the empty call's of the same process, which met the same noise; only these
 are compared. The targets are an event's: a ``with task`` is two events, so they hold for half of

@@ -35,7 +35,7 @@ CLIENTS = ("aiokafka", "gnomon")
 
 
 class LogLines(logging.Handler):
-    """Counts."""
+    """Counts log lines."""
 
     count = 0
 
@@ -54,7 +54,7 @@ def paced(seconds: float, every_s: float = 0.001) -> Iterator[None]:
 
 
 def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
-    """As a telemetry client would: an event loop of its own, whole batches, idempotent."""
+    """aiokafka as a telemetry client would use it: own event loop, whole batches, idempotent."""
     from aiokafka import AIOKafkaProducer
 
     async def main() -> None:
@@ -170,7 +170,7 @@ def gnomon_outage(brokers: str, pid: int, how: str) -> dict[str, float]:
 
 
 def one(row: str, client: str, brokers: str, pid: int) -> dict[str, float]:
-    """What one row's process measures."""
+    """Measure one row in this process."""
     lines = LogLines()
     logging.basicConfig(level=logging.WARNING, handlers=[lines])
     if row == "busy":

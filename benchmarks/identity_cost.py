@@ -1,4 +1,4 @@
-"""What it costs the features stage that events say which process they come from.
+"""The cost of producer identities for the features stage.
 
 ``python -m benchmarks.identity_cost`` folds 200,000 events in batches and prints, for each number
 of processes and batch size, the median processor time of a batch an event, and what of it goes
@@ -53,7 +53,7 @@ def events(count: int, *, processes: int, named: bool) -> Sequence[SourceRecord]
 
 
 def measure(records: Sequence[SourceRecord], batch: int) -> tuple[float, float]:
-    """Nanoseconds an event: of the fold, and of that what knowing the producers takes."""
+    """Return ns an event of the fold, and the part of it that the identities take."""
     take, spent, whole = Producers.take, [], []
 
     def timed(known: Producers, *given: Sequence[object]) -> Sequence[int]:

@@ -1,4 +1,4 @@
-"""A client's drain with all that is around it, and a clock of its own."""
+"""A client's drain with its buffer, broker and spool, and a clock that the test moves."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,7 @@ from gnomon.client.records import Record
 
 
 class Clock(WakeEvent):
-    """Time passes only while somebody waits."""
+    """A clock that moves only while a caller waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Clock(WakeEvent):
 
 
 class Timed(MemoryProducer):
-    """Listening takes the time it is given, if there is nothing to hear."""
+    """A producer whose ``poll`` takes its whole timeout if it has nothing to report."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class Timed(MemoryProducer):
 
 
 class World:
-    """A drain with all that is around it, and a clock of its own."""
+    """A drain with its buffer, broker and spool, and a clock that the test moves."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class World:
         self.check()
 
     def end(self, timeout_s: float = 60.0) -> float:
-        """Stop it; return how long that took, in seconds of its clock."""
+        """Stop the drain; return how long that took, in seconds of its clock."""
         began_s = self.clock.now_s
         self.drain.stop_at_s = began_s + timeout_s
         while not self.drain.is_done():
@@ -102,7 +102,7 @@ class World:
         return self.clock.now_s - began_s
 
     def check(self) -> None:
-        """Nothing is ever unaccounted for."""
+        """Check that every accepted event is counted in exactly one state."""
         stats = self.buffer.stats()
         assert stats.accepted == (
             stats.delivered + stats.failed + stats.spooled + stats.buffered + stats.in_flight

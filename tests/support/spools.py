@@ -1,4 +1,4 @@
-"""A spool in memory, with room for so many events."""
+"""A spool in memory, with room for a number of events."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from gnomon.client.records import Position, Record
 
 
 class ListSpool:
-    """What waits, oldest first; ``synced`` counts how often it was to outlive the machine."""
+    """Keeps the waiting events, oldest first; ``synced`` counts the calls of ``sync``."""
 
     def __init__(self, *, max_events: int) -> None:
         self.max_events = max_events

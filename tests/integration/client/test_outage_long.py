@@ -1,4 +1,4 @@
-"""A broker that is stopped: for longer than the library's own patience, and until the process ends."""
+"""A broker that is stopped for longer than the library's time limit, or until the process ends."""
 
 import time
 from pathlib import Path
@@ -71,7 +71,7 @@ ended.append(time.monotonic())
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["", OpeningKey.generate().public.line()], ids=["clear", "sealed"])
 def test_a_full_buffer_is_in_the_spool_when_the_process_has_ended(key: str, tmp_path: Path) -> None:
-    """What there is no time to seal is there without its payload."""
+    """Events that there was no time to seal are sent without their payload."""
     spool = str(tmp_path / "spool")
     with MockKafka() as broker:
         broker.stop()

@@ -1,4 +1,4 @@
-"""The path of an event in ``docs/architecture.md`` names functions of the code, and an event passes them."""
+"""The path of one event in ``docs/architecture.md`` is the one that an event takes."""
 
 import re
 import sys
@@ -20,7 +20,7 @@ HOP = re.compile(r"^\| \d \| `(\w+)\.(\w+)` \| `([\w/]+)\.py` \|", re.MULTILINE)
 
 
 def documented_codes() -> list[CodeType]:
-    """The code of each function in the table of hops, in its order."""
+    """Return the code of each function in the table of hops, in its order."""
     found = []
     for kind, name, path in HOP.findall(DOCUMENT.read_text()):
         module = import_module("gnomon.client." + path.replace("/", "."))
@@ -31,7 +31,7 @@ def documented_codes() -> list[CodeType]:
 def test_an_event_passes_the_documented_functions_in_their_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All but the last: Kafka's own handle is replaced by one in memory."""
+    """The last hop is left out: the handle of librdkafka is replaced by one in memory."""
     codes = documented_codes()
     passed: list[CodeType] = []
 

@@ -1,4 +1,4 @@
-"""What an agent does to an event after it has given it changes nothing of what is sent."""
+"""Changes that an agent makes to an event after the call do not change the sent event."""
 
 from collections.abc import Callable
 from typing import Any
@@ -57,10 +57,10 @@ def test_a_mapping_is_sent_as_it_was_in_the_call(
     assert unhurried.stats().failed == 0
 
 
-def test_an_event_that_became_impossible_has_failed_and_holds_up_nobody(
+def test_an_event_that_can_no_longer_be_encoded_fails_and_delays_no_other(
     client: Client, memory: Any
 ) -> None:
-    """Events are frozen; who changes one all the same loses that one."""
+    """Events are frozen; an agent that changes one all the same loses that event."""
     client._intake.buffer.idle = False
     events = [started({}, task_id) for task_id in ("first", "spoilt", "last")]
     for event in events:

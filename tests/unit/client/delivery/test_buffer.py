@@ -1,4 +1,4 @@
-"""The buffer: bounded, in order, and its figures add up whatever happens to the events."""
+"""The buffer is bounded and keeps the order, and its counts add up whatever happens to events."""
 
 import gc
 import sys
@@ -116,7 +116,7 @@ def test_starts_are_shed_by_bytes_too() -> None:
 
 @pytest.fixture
 def _impatient_threads() -> Iterator[None]:
-    """Threads change at every opportunity."""
+    """Let threads switch at every opportunity."""
     interval_s = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
@@ -224,7 +224,7 @@ def test_the_garbage_collector_does_not_track_waiting_events_without_mappings() 
     assert list(map(gc.is_tracked, client._intake.buffer.queue)) == [False, False, True]
 
 
-def test_an_unencoded_event_counts_as_reckoned_and_then_with_the_size_it_has() -> None:
+def test_an_unencoded_event_counts_with_its_estimate_and_then_with_its_size() -> None:
     buffer = Buffer(max_events=10, max_bytes=1_000)
     made = record(1, size=30)
 

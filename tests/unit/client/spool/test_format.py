@@ -1,4 +1,4 @@
-"""The spool's bytes: as written down, and robust against every damage of one byte or the end."""
+"""The spool's format is as documented, and damage costs only the record it is in."""
 
 import zlib
 from bisect import bisect_right
@@ -29,12 +29,12 @@ def found(data: bytes) -> list[Record]:
     return [record for _, record in decode(data).records]
 
 
-def test_a_record_is_the_bytes_written_down() -> None:
+def test_a_record_has_the_documented_bytes() -> None:
     assert encode(Record(b"router", b'{"a":1}')) == GOLDEN_RECORD
     assert decode(GOLDEN_RECORD).records == [(29, Record(b"router", b'{"a":1}'))]
 
 
-def test_a_position_is_the_bytes_written_down() -> None:
+def test_a_position_has_the_documented_bytes() -> None:
     assert encode_position(3, 0x1234) == GOLDEN_POSITION
     assert decode_position(GOLDEN_POSITION) == (3, 0x1234)
 
@@ -45,7 +45,7 @@ def test_the_checksum_is_that_of_zlib_over_what_follows_it() -> None:
 
 
 @given(st.lists(records, max_size=8), st.integers(0, 1 << 40))
-def test_what_goes_in_comes_out_with_the_offset_of_its_end(
+def test_records_are_decoded_with_the_offsets_of_their_ends(
     given_: list[Record], begins_at: int
 ) -> None:
     decoded = decode(b"".join(map(encode, given_)), begins_at=begins_at)
@@ -72,7 +72,7 @@ def test_a_flipped_byte_costs_its_record_alone(flip: int) -> None:
         assert found(bytes(damaged)) == SEVEN[:hit] + SEVEN[hit + 1 :], place
 
 
-def test_a_cut_costs_what_is_cut_and_is_no_damage() -> None:
+def test_a_cut_costs_the_records_behind_it_and_is_no_damage() -> None:
     data = b"".join(map(encode, SEVEN))
     for length in range(len(data)):
         decoded = decode(data[:length])
@@ -126,7 +126,7 @@ def test_a_segment_read_in_parts_has_the_records_written_to_it(
 
 
 @given(st.binary(max_size=200))
-def test_no_bytes_make_it_raise(data: bytes) -> None:
+def test_no_bytes_make_decoding_raise(data: bytes) -> None:
     decode(data)
     decode(b"\xffgs\x01" + data)
     decode_position(data)
