@@ -79,8 +79,9 @@ def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
 def busy(client: str, brokers: str) -> dict[str, float]:
     """The agent's own call while a thread moves 10,000 events a second."""
     from gnomon.client.delivery.buffer import Buffer
+    from gnomon.client.delivery.connections import kafka
     from gnomon.client.delivery.reporter import Reporter
-    from gnomon.client.delivery.sender import Sender, kafka
+    from gnomon.client.delivery.sender import Sender
     from gnomon.client.records import Record
 
     buffer = Buffer(max_events=200_000, max_bytes=1 << 28)

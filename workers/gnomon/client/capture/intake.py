@@ -9,9 +9,10 @@ from gnomon.client.capture.emitter import Emitter
 from gnomon.client.capture.validation import is_identifier
 from gnomon.client.config import ClientConfig
 from gnomon.client.delivery.buffer import Buffer
+from gnomon.client.delivery.connections import kafka
 from gnomon.client.delivery.ports import Spool
 from gnomon.client.delivery.reporter import Reporter
-from gnomon.client.delivery.sender import NullSender, Sender, kafka
+from gnomon.client.delivery.sender import NullSender, Sender
 from gnomon.client.process import hooks
 from gnomon.client.stats import Stats
 

@@ -120,6 +120,12 @@ class Buffer(Admission):
         """How many events the broker refused for good, or could not be encoded."""
         return self._failed
 
+    @property
+    def is_half_full(self) -> bool:
+        """Whether half of one of the limits is used."""
+        size = self._size_limit - self.space
+        return self.pending * 2 >= self.max_events or size * 2 >= self.max_bytes
+
     def stats(self) -> Stats:
         """Return the counts of one instant."""
         pending, in_flight, size = (

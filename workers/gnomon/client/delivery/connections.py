@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from gnomon.client.delivery.ports import DeliveryCallback, Fault, Handle, Outcomes
+from gnomon.client.delivery.ports import Connect, DeliveryCallback, Fault, Handle, Outcomes
 from gnomon.client.process.native import start_thread
 from gnomon.client.records import Record
 
@@ -206,9 +206,9 @@ _pools: Final = [HandlePool()]
 """The last one is this process's. The ones a child inherits are kept and never used."""
 
 
-def pool_of_process() -> HandlePool:
-    """Return this process's pool of handles."""
-    return _pools[-1]
+def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
+    """Return a ``Connect`` for events of ``topic``, by the process's handle for ``brokers``."""
+    return lambda: _pools[-1].producer(brokers, topic)
 
 
 def _after_fork_in_child() -> None:

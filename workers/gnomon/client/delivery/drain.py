@@ -8,8 +8,8 @@ from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.identity import Identity
 from gnomon.client.delivery.in_flight import InFlight, Seal
 from gnomon.client.delivery.overflow import Overflow
-from gnomon.client.delivery.pacing import TICK_S, Backoff, Pace
-from gnomon.client.delivery.ports import Outcomes, Producer, UnavailableError
+from gnomon.client.delivery.pacing import TICK_S, UNREACHABLE_S, Backoff, Pace, Silence
+from gnomon.client.delivery.ports import Connect, Outcomes, Producer, UnavailableError
 from gnomon.client.delivery.reporter import Reporter
 
 YIELD_S: Final = 0.000_2
@@ -17,10 +17,8 @@ YIELD_S: Final = 0.000_2
 otherwise wait for the interpreter's switch interval, 5 ms."""
 STEP_S: Final = 0.05
 """After so long in one step the rest waits for the next: other clients have their turn between."""
-UNREACHABLE_S: Final = 1.0
-"""Without an answer for this long, the waiting events go to the spool."""
 HALF_FULL_S: Final = 0.1
-"""The same while the buffer is more than half full."""
+"""While the buffer is half full, events in flight go to the spool after so long without an answer."""
 SILENT_S: Final = 5.0
 """Without an answer for this long, a line is logged."""
 PURGE_S: Final = 0.1
@@ -52,7 +50,7 @@ class Drain:
         self,
         buffer: Buffer,
         *,
-        connect: Callable[[], Producer],
+        connect: Connect,
         reporter: Reporter,
         identity: Identity,
         yield_interpreter: Callable[[float], object],
@@ -68,14 +66,13 @@ class Drain:
         self._in_flight = InFlight(buffer, identity=identity, overflow=overflow, seal=seal)
         self._is_spooling = self._is_purging = False
         self._backoff, self._pace = Backoff(), Pace(buffer)
-        self._last_answer_s = self._last_try_s = clock_s()
-        self._is_recalled, self._had_no_error = False, True
+        self._silence = Silence(clock_s)
         self._step_until_s = 0.0
 
     @property
     def is_unreachable(self) -> bool:
         """Whether the broker has been sent something and has not answered for a while."""
-        return self._clock_s() - self._last_answer_s >= UNREACHABLE_S
+        return self._silence.is_unreachable
 
     def expedite(self) -> None:
         """Neither linger nor wait between tries until the buffer is empty: a caller waits."""
@@ -85,7 +82,7 @@ class Drain:
     def step(self) -> float:
         """Do everything that is due once; return in how many seconds to do so again."""
         if self._pace.wake_up():
-            self._last_answer_s = self._clock_s()  # no answer was due during the sleep
+            self._silence.nothing_is_due()  # during the sleep
         self._step_until_s = self._clock_s() + STEP_S
         self._reporter.check()
         self.ensure_producer()
@@ -154,15 +151,14 @@ class Drain:
         if (error := producer.last_error()) is not None:
             self.has_reported = True
             self._reporter.warn(error)
-            self._had_no_error = False
+            self._silence.note_error()
         if producer.broken:
             self._replace_producer()
             self._backoff.failed(self._clock_s())
 
     def _settle(self, outcomes: Outcomes) -> None:
         if outcomes.delivered:
-            self._last_answer_s = self._clock_s()
-            self._is_recalled, self._had_no_error = False, True
+            self._silence.end()
             self._backoff.succeeded()
         elif outcomes.again and not self._is_purging:
             self._backoff.failed(self._clock_s())
@@ -171,14 +167,14 @@ class Drain:
     def _watch(self) -> None:
         """Check whether the broker answers, and decide whether events go to it or to the spool."""
         if self._is_idle:
-            self._last_answer_s = self._clock_s()  # no answer is due
-        silent_s = self._clock_s() - self._last_answer_s
+            self._silence.nothing_is_due()
+        silent_s = self._silence.duration_s
         if silent_s >= SILENT_S:
             self._reporter.warn("no answer")
         if self._overflow is None:
             self._recall_unsent()
             return
-        half_full = self._is_half_full()
+        half_full = self._buffer.is_half_full
         if self._in_flight.records and silent_s >= (HALF_FULL_S if half_full else UNREACHABLE_S):
             # Events with the producer would die with the process, and are older than those waiting.
             self._purge()
@@ -192,25 +188,12 @@ class Drain:
     def _recall_unsent(self) -> None:
         """Leave only those events with a silent broker that have been sent to it.
 
-        librdkafka's thread takes a whole core while it has events that it may not send yet. After an
-        error nothing is recalled: where a connection broke, waiting events may have been sent before.
+        librdkafka's thread takes a whole core while it has events that it may not send yet.
         """
-        now_s = self._clock_s()
-        if (
-            self._had_no_error
-            and not self._is_recalled
-            and self._in_flight.records
-            and self.producer is not None
-            and now_s - max(self._last_answer_s, self._last_try_s) >= UNREACHABLE_S
-        ):
-            self._is_recalled = True
+        if self._in_flight.records and self.producer is not None and self._silence.may_recall:
+            self._silence.is_recalled = True
             self.producer.recall()
-            self._backoff.failed(now_s)
-
-    def _is_half_full(self) -> bool:
-        buffer = self._buffer
-        size = buffer.stats().buffered_bytes
-        return buffer.pending * 2 >= buffer.max_events or size * 2 >= buffer.max_bytes
+            self._backoff.failed(self._clock_s())
 
     def _spool_waiting(self, overflow: Overflow) -> None:
         """Move waiting events to the spool; those it has no room for go on waiting."""
@@ -224,10 +207,10 @@ class Drain:
         """Send the spool's events, then the waiting ones, as far as there is room."""
         if not self._backoff.allows(self._clock_s()) or (producer := self.producer) is None:
             return
-        if self._is_recalled:
+        if self._silence.is_recalled:
             if self._in_flight.records:
                 return  # an answer to these shows that the broker is back
-            self._is_recalled, self._last_try_s = False, self._clock_s()
+            self._silence.send_again()
         self._in_flight.send_spooled(producer)
         while not self._is_spooling and self._has_time and self._in_flight.send_slice(producer):
             self._yield(YIELD_S)
@@ -272,5 +255,5 @@ class Drain:
             has_room=self._in_flight.room > 0,
             has_time=self._has_time,
             is_stopping=self.stop_at_s is not None,
-            silent_s=self._clock_s() - self._last_answer_s,
+            silent_s=self._silence.duration_s,
         )

@@ -1,6 +1,7 @@
-"""When the drain tries again after a failure, and when it looks at its buffer again."""
+"""Timing of a drain: retries, the time to its next step, and how long the broker has not answered."""
 
 import random
+from collections.abc import Callable
 from typing import Final
 
 from gnomon.client.delivery.buffer import Buffer
@@ -18,6 +19,8 @@ BUSY_S: Final = 0.002
 """Time to the next step while the producer has no room and answers."""
 FULL_S: Final = 0.05
 """The same while the producer has no room and has not answered for this long."""
+UNREACHABLE_S: Final = 1.0
+"""Without an answer for this long, the broker counts as unreachable."""
 
 
 class Backoff:
@@ -40,6 +43,60 @@ class Backoff:
     def succeeded(self) -> None:
         """Allow a try at once; the next wait is the shortest again."""
         self._next_s, self._until_s = FIRST_S, float("-inf")
+
+
+class Silence:
+    """Tracks how long the broker has not answered, and whether unsent events were taken back.
+
+    Args:
+        clock_s: Monotonic clock in seconds.
+
+    Attributes:
+        is_recalled: Whether the unsent events were taken back from the producer.
+    """
+
+    def __init__(self, clock_s: Callable[[], float]) -> None:
+        self.is_recalled = False
+        self._clock_s = clock_s
+        self._last_answer_s = self._last_try_s = clock_s()
+        self._had_error = False
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds since the latest answer, or since no answer was due."""
+        return self._clock_s() - self._last_answer_s
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether the broker has been sent something and has not answered for a while."""
+        return self.duration_s >= UNREACHABLE_S
+
+    @property
+    def may_recall(self) -> bool:
+        """Whether unsent events should be taken back from the producer.
+
+        Not after an error: where a connection broke, unsent events may have been sent before.
+        """
+        if self._had_error or self.is_recalled:
+            return False
+        return self._clock_s() - max(self._last_answer_s, self._last_try_s) >= UNREACHABLE_S
+
+    def end(self) -> None:
+        """Note an answer of the broker."""
+        self.nothing_is_due()
+        self.is_recalled = self._had_error = False
+
+    def nothing_is_due(self) -> None:
+        """Begin to count anew, because no answer was due."""
+        self._last_answer_s = self._clock_s()
+
+    def note_error(self) -> None:
+        """Note an error that the producer reported."""
+        self._had_error = True
+
+    def send_again(self) -> None:
+        """Begin another try after events were taken back."""
+        self.is_recalled, self._last_try_s = False, self._clock_s()
 
 
 class Pace:

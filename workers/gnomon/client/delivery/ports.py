@@ -119,6 +119,10 @@ class Producer(Protocol):
         ...
 
 
+Connect = Callable[[], Producer]
+"""Makes a producer, or raises ``UnavailableError``."""
+
+
 class Spool(Protocol):
     """A place where events wait for a broker beyond the end of this process. Used by one thread.
 

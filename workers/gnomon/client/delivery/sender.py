@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from gnomon.client.delivery.buffer import Buffer
-from gnomon.client.delivery.connections import pool_of_process
 from gnomon.client.delivery.drain import Drain
 from gnomon.client.delivery.identity import Identity
 from gnomon.client.delivery.overflow import Overflow
 from gnomon.client.delivery.pacing import EXPEDITED_S
-from gnomon.client.delivery.ports import Producer, Spool
+from gnomon.client.delivery.ports import Connect, Spool
 from gnomon.client.delivery.reporter import Reporter
 from gnomon.client.delivery.stats_publisher import StatsPublisher
 from gnomon.client.process import background, hooks
@@ -20,7 +19,6 @@ from gnomon.client.process.native import WakeEvent
 if TYPE_CHECKING:
     from gnomon.client.delivery.sealing import Sealer
 
-Connect = Callable[[], Producer]
 GRACE_S: Final = 0.25
 """Time beyond a time limit, for a thread that is in the middle of a step."""
 RESERVED: Final = 0.1
@@ -30,15 +28,6 @@ FINAL_STATS_S: Final = 0.25
 """How long the end waits at most for the final stats to be stored."""
 CONNECTING_S: Final = 0.25
 """After the library was loaded a fork waits at most so long for the broker's first answer."""
-
-
-def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
-    """Return a ``Connect`` for events of ``topic``, by the process's handle for these brokers."""
-
-    def connect() -> Producer:
-        return pool_of_process().producer(brokers, topic)
-
-    return connect
 
 
 def _sealer(seal_to: str) -> "Sealer":
