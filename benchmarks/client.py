@@ -1,14 +1,14 @@
 """The cost of a client call for an agent, compared with an empty call and other libraries.
 
-``python -m benchmarks.client [--quick]``: every row is a process of its own that does its call and
-an empty call by turns: paced (one call a wake-up, 2,000/s: an agent's caches are cold), then
-unpaced. What is behind it is up, refuses, or is stopped (SIGSTOP: connections stay open and nothing
-answers): for Kafka librdkafka's mock cluster, a new one for each row; for the others a server that
-reads and says 200. The states of one kind of call take turns of a tenth of a second, paced, so that
-all of them meet what the machine does meanwhile. Buffers have room for all of it, so that no call
-that is timed is a refused one.
-Processor time and memory are of a million events of gnomon's (less of the slower ones), each row in
-a process with buffers as they are by default, as fast as they are delivered.
+``python -m benchmarks.client [--quick]``: every row is a process of its own that makes its call and
+an empty call by turns: first paced (one call a wake-up, 2,000/s, with the caches cold as in an
+agent), then unpaced. The backend is up, refuses connections, or is stopped (SIGSTOP: connections
+stay open without an answer). For Kafka it is librdkafka's mock cluster, a new one for each row; for
+other libraries a server that reads every request and answers 200. The states of one kind of call
+take turns of a tenth of a second, paced, so that all of them have the same noise of the machine.
+Buffers have room for every event, so that no timed call is a refused one.
+Processor time and memory are measured over a million events of gnomon (fewer of slower libraries),
+each row in a process with default buffers, as fast as the events are delivered.
 
 Prints the tables and the verdicts, writes ``benchmarks/results/client.json``, and ends with status 1
 if a verdict is NO. Takes six to seven minutes; ``--quick`` one.
@@ -149,7 +149,7 @@ class _Job:
 
     process: "subprocess.Popen[str]"
     errors: IO[str]
-    said: str = ""
+    last_line: str = ""
 
     def go_on(self) -> None:
         assert self.process.stdin is not None
@@ -159,20 +159,20 @@ class _Job:
 
     def listen(self) -> None:
         assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        self.last_line = self.process.stdout.readline()
 
     @property
     def is_ready(self) -> bool:
-        return self.said == "ready\n"
+        return self.last_line == "ready\n"
 
     def found(self) -> dict[str, Any]:
         self.process.wait()
         self.errors.seek(0)
         lines = self.errors.readlines()
-        if not self.said:
+        if not self.last_line:
             status = f"exit status {self.process.returncode}"
             raise UnavailableError(lines[-1].strip() if lines else status)
-        found: dict[str, Any] = json.loads(self.said)
+        found: dict[str, Any] = json.loads(self.last_line)
         found["log_lines"] += len(lines)
         return found
 
@@ -239,14 +239,19 @@ def main() -> int:
                     (bulk[row.label],) = measure([row], "bulk", row.bulk // share)
         except UnavailableError as error:
             skipped |= {row.label: str(error) for row in group}
-    told = list(verdicts(rows, found))
+    results = list(verdicts(rows, found))
     lines = [*calls_table(found), "", *bulk_table(bulk)]
     lines += [f"{label:<33} skipped: {why}" for label, why in skipped.items()]
-    print("\n".join([*lines, "", *map(str, told)]))
+    print("\n".join([*lines, "", *map(str, results)]))
     RESULTS.mkdir(exist_ok=True)
-    report = {"rows": found, "bulk": bulk, "skipped": skipped, "verdicts": [str(v) for v in told]}
+    report = {
+        "rows": found,
+        "bulk": bulk,
+        "skipped": skipped,
+        "verdicts": [str(v) for v in results],
+    }
     (RESULTS / "client.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    return 0 if all(verdict.holds for verdict in told) else 1
+    return 0 if all(verdict.holds for verdict in results) else 1
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Which Kafka client fits under an agent: what decides between aiokafka and confluent-kafka.
+"""Compares aiokafka and confluent-kafka under an agent whose broker is busy, killed or stopped.
 
     .venv/bin/python -m benchmarks.client_transport
 
 Each row is a process of its own, before a broker of its own (librdkafka's mock cluster). ``busy``:
-an agent thread leaves 10 events a millisecond in a buffer that a background thread empties; what is
-timed is the agent's own call. ``killed`` and ``stopped`` (SIGSTOP): 1,000 events a second, and after
-2 s the broker is gone; what is timed is the longest call, and what it takes to stop after 45 s.
+an agent thread puts 10 events a millisecond into a buffer that a background thread empties, and the
+agent's own call is timed. ``killed`` and ``stopped`` (SIGSTOP): the agent makes 1,000 calls a second,
+the broker is killed or stopped after 2 s, and the longest call and the stop after 45 s are timed.
 """
 
 import argparse

@@ -50,7 +50,7 @@ class Client(Lifecycle, Traceable):
         topic_prefix: Put before ``topic``, as in the workers' settings.
         agent_id: The agent of tasks that name none.
         max_events: Most events that wait.
-        max_bytes: Most bytes of those.
+        max_bytes: Most bytes of waiting events.
         exit_timeout_s: How long the client may delay the end of the process.
         spool_dir: Folder for events not delivered before the process ends; empty for none.
         spool_bytes: Most bytes of that folder.

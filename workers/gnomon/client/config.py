@@ -36,7 +36,7 @@ class ClientConfig:
         stats_topic: Topic of the client's stats.
         agent_id: The agent of tasks that name none.
         max_events: Most events that wait.
-        max_bytes: Most bytes of those.
+        max_bytes: Most bytes of waiting events.
         exit_timeout_s: How long the client may delay the end of the process.
         spool_dir: Folder for undelivered events; empty to keep them in memory only.
         spool_bytes: Most bytes of that folder.
@@ -116,7 +116,7 @@ class FromEnv(NamedTuple):
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
-    """Read ``GNOMON_*``; the brokers are empty if the client shall do nothing.
+    """Read ``GNOMON_*``; the brokers are empty if the client is disabled.
 
     Raises:
         ConfigurationError: ``GNOMON_SPOOL_BYTES`` is no whole number.

@@ -69,7 +69,7 @@ class MemoryClient(Client):
     Args:
         agent_id: The agent of tasks that name none.
         max_events: Most events that wait to be read.
-        max_bytes: Most bytes of those.
+        max_bytes: Most bytes of waiting events.
         unknown: Counted as invalid and ignored.
     """
 

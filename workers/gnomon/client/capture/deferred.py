@@ -1,7 +1,7 @@
 """Events that wait unencoded in the buffer, as tuples, and the records made of them later.
 
-The tuples hold plain values that were checked in the agent's call and that nobody changes any more,
-so the delivering thread makes the records. Each tuple begins with its size and its maker.
+The tuples hold plain values that were checked in the agent's call and are never changed, so the
+delivering thread can make the records. Each tuple begins with its size and its maker.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """What the client does with arguments that it cannot use: it counts or logs them and never raises.
 
 Every public method takes ``**unknown``: an agent must not fail for a misspelt keyword, so it is
-counted as invalid and ignored. Type checkers shall report it all the same. They take the type of
+counted as invalid and ignored. Type checkers report it all the same. They take the type of
 ``**unknown`` from one of the ``TypedDict`` classes here (PEP 692), which have no misspelt keys, and
 have the names of those parameters that are positional only at run time (see ``take_argument``).
 """

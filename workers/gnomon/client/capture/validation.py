@@ -1,6 +1,6 @@
 """Checks of whole arguments: identifiers, times and mappings, from types and lengths alone.
 
-Exact types only, so none of the agent's code is called except where a docstring says so.
+Only exact types pass, so the agent's code is not called, except where a docstring says it is.
 """
 
 from collections.abc import Iterable, Mapping

@@ -6,7 +6,7 @@ call between them: CPython with its interpreter lock runs them as one step, and 
 limits and the counts exact. The remaining room is one number that both sides change; a value added
 to it is computed beforehand, because ``+=`` reads the number first.
 
-An event may come in unencoded, as a tuple that nobody changes any more: ``Buffer.take`` encodes it.
+An event may come in unencoded, as a tuple that is never changed: ``Buffer.take`` encodes it.
 The agent's call then costs half as much, and an event that is refused was never encoded.
 """
 
@@ -19,7 +19,7 @@ from msgspec import Struct
 from gnomon.client.records import Record
 
 SHED_STARTS_AT = 0.8
-"""Fullness from which starts are refused: the event of an end repeats what its start said."""
+"""Fullness from which starts are refused: the event of an end repeats the values of its start."""
 
 DeferredRecord = tuple[int, Callable[[Any], Record], *tuple[Any, ...]]
 """An event not yet encoded: its estimated size in bytes, the function that makes a record of the

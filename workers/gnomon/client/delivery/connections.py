@@ -203,7 +203,7 @@ class SharedProducer:
 
 
 _pools: Final = [HandlePool()]
-"""The last one is this process's. The ones a child inherits are kept and never used."""
+"""The last is this process's. A forked child keeps the inherited ones and never uses them."""
 
 
 def kafka(brokers: tuple[str, ...], topic: str) -> Connect:

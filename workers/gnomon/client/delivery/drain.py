@@ -196,7 +196,7 @@ class Drain:
             self._backoff.failed(self._clock_s())
 
     def _spool_waiting(self, overflow: Overflow) -> None:
-        """Move waiting events to the spool; those it has no room for go on waiting."""
+        """Move waiting events to the spool; if it is full, the rest goes on waiting."""
         while not self._is_late and self._has_time and (records := self._in_flight.take()):
             if not overflow.put(records):
                 self._reporter.warn(overflow.spool.last_error or "the spool is full")

@@ -67,7 +67,7 @@ class Overflow:
 
         Args:
             outcomes: Tickets of other events are ignored.
-            final: Whether a refusal is the broker's last word.
+            final: Whether a refused event is not to be sent again.
 
         Returns:
             Whether the chunk is settled.
@@ -96,7 +96,7 @@ class Overflow:
         self._open.clear()
 
     def _count_lost(self) -> None:
-        """Count spooled events as failed that are gone, as when their files were deleted."""
+        """Count spooled events as failed that can no longer be read, as after their files were deleted."""
         before, self._lost = self._lost, self.spool.lost()
         self._buffer.settle_spooled(self._lost - before, delivered=False)
 

@@ -89,7 +89,7 @@ class Sealer:
             event = _decode(value)
         except codec.UNDECODABLE:
             self.dropped += 1
-            return b"{}"  # nothing tells which part of it may be sent
+            return b"{}"  # no part of it is known to be safe to send
         if not any(event.get(name) for name in SEALED):
             return value
         try:

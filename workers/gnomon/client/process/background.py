@@ -136,7 +136,7 @@ def _run_if_due(job: Job) -> bool:
 
 
 _threads: Final = [BackgroundThread()]
-"""The last one is this process's. The ones a child inherits are kept and never used."""
+"""The last is this process's. A forked child keeps the inherited ones and never uses them."""
 
 
 def of_process() -> BackgroundThread:

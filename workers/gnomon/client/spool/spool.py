@@ -1,7 +1,7 @@
 """A spool of files: events that a client could not deliver, kept for later or a later process.
 
-Processes share a folder without a common lock. Each writes files of its own, and sends those of dead
-processes, one process's at a time, before its own. Appended records survive the process; synced
+Processes share a folder without a common lock. Each writes files of its own. It sends the
+files of dead processes first, one process's at a time, and then its own. Appended records survive the process; synced
 records survive the machine. After a crash records may be sent again, which readers drop by
 ``producer_id`` and ``seq``. Damage costs the records it is in. ``format`` describes the bytes.
 """
