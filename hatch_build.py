@@ -82,7 +82,7 @@ def compile_native(
             )
             for module in MODULES
         ]
-        modules = cythonize(extensions, include_path=[name], quiet=True)
+        modules = cythonize(extensions, include_path=[name], quiet=True)  # type: ignore[no-untyped-call]
         command = build_ext(Distribution({"name": "gnomon", "ext_modules": modules}))
         command.build_lib = command.build_temp = name
         command.ensure_finalized()

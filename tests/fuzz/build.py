@@ -34,8 +34,8 @@ def build(folder: Path) -> Path:
     shutil.copytree(source / "gnomon", folder / "gnomon", ignore=ignored)
     hatch_build.compile_native(ROOT, target=folder, flags=FLAGS)
     counter = folder / "coverage.so"
-    command = [compiler_name(), "-shared", "-fPIC", "-O3", "-o", counter]
-    command.append(Path(__file__).with_name("coverage.c"))
+    command = [compiler_name(), "-shared", "-fPIC", "-O3", "-o", str(counter)]
+    command.append(str(Path(__file__).with_name("coverage.c")))
     subprocess.run(command, check=True)  # noqa: S603  the compiler that Python names
     return counter
 

@@ -1,4 +1,4 @@
-"""What a client does to the process it lives in: forks, imports, log lines, odd moments to emit.
+"""Effects of a client on its process: forks, imports, log lines, calls at unusual moments.
 
 These run in processes of their own; nothing listens at port 9.
 """
@@ -31,7 +31,7 @@ HEAVY = [
 
 
 def printed(done: "subprocess.CompletedProcess[str]") -> str:
-    """What it printed, if it had nothing to complain of."""
+    """Return what a program printed, after checking that it succeeded without a warning."""
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     return done.stdout.strip()
 
@@ -73,7 +73,7 @@ def test_a_forked_child_has_a_buffer_ids_and_a_thread_of_its_own() -> None:
 
 
 def test_a_child_never_destroys_the_handle_it_inherited() -> None:
-    """Its threads are not there: destroying would wait for them for ever."""
+    """The handle's threads are not in the child: destroying it would wait for them for ever."""
     with MockKafka() as broker:
         done = run(
             """
@@ -97,7 +97,7 @@ def test_a_child_never_destroys_the_handle_it_inherited() -> None:
 
 
 def test_a_client_that_is_closed_leaves_no_thread_behind() -> None:
-    """Neither ours nor librdkafka's."""
+    """Neither gnomon's thread nor librdkafka's remain."""
     with MockKafka() as broker:
         done = run(
             """
@@ -123,7 +123,7 @@ def test_a_client_that_is_closed_leaves_no_thread_behind() -> None:
     assert printed(done) == "True 0"
 
 
-def test_emitting_at_odd_moments() -> None:
+def test_emitting_at_unusual_moments() -> None:
     """From ``__del__`` within the collector, a signal handler, a logging handler, another thread."""
     done = run(
         IN_MEMORY,
@@ -168,7 +168,7 @@ def test_emitting_at_odd_moments() -> None:
 
 
 def test_emitting_while_the_interpreter_ends() -> None:
-    """In ``atexit``, before and after the client's own, and from what is torn down last."""
+    """In ``atexit``, before and after the client's own hook, and in the last objects destroyed."""
     done = run(
         """
         import atexit, sys
@@ -190,7 +190,7 @@ def test_emitting_while_the_interpreter_ends() -> None:
 
 
 def test_gevent() -> None:
-    """Patched before gnomon is imported: its thread is a real one all the same."""
+    """gevent patches before gnomon is imported, and the background thread is a real one still."""
     with MockKafka() as broker:
         done = run(
             """
@@ -262,12 +262,12 @@ def test_an_outage_is_one_line_in_the_log_and_nothing_on_stderr(outage: str) -> 
 
 @pytest.mark.slow
 def test_an_outage_takes_no_memory_beyond_the_bound() -> None:
-    """Ten seconds at more than 5,000/s into a buffer of 8 MB that nobody empties."""
+    """Ten seconds at more than 5,000/s into a buffer of 8 MB that is not emptied."""
     done = run(
         f"""
         import time
         from gnomon import Client
-        from gnomon.client.delivery.log_limits import logger
+        from gnomon.client.process.log_limits import logger
         logger.setLevel("ERROR")
         def resident():
             with open("/proc/self/statm") as file:
@@ -312,7 +312,7 @@ def test_importing_gnomon_is_light_and_kafka_is_loaded_in_the_background() -> No
         f"""
         import sys, time
         from gnomon import Client
-        from gnomon.client.delivery.log_limits import logger
+        from gnomon.client.process.log_limits import logger
         logger.setLevel("ERROR")
         loaded = [name for name in {HEAVY!r} if name in sys.modules]
         assert loaded in ([], ["asyncio"]), loaded

@@ -1,4 +1,4 @@
-"""The spool when files are damaged or gone and when the disk refuses: counted, never raised."""
+"""Damaged or deleted files and errors of the disk are counted by the spool and never raised."""
 
 import os
 import resource
@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tests.support.spooled import MIB, die, drain, some
 
-from gnomon.client.delivery.buffer import Buffer, Record
-from gnomon.client.spool.overflow import Overflow
+from gnomon.client.delivery.buffer import Buffer
+from gnomon.client.delivery.overflow import Overflow
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 
@@ -67,7 +68,7 @@ def lay_out(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-def test_a_folder_that_vanishes_costs_what_was_in_it(tmp_path: Path) -> None:
+def test_a_deleted_folder_costs_the_events_in_it(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path / "spool", max_bytes=MIB)
     spool.append(some(5))
     empty(tmp_path / "spool")
@@ -79,22 +80,22 @@ def test_a_folder_that_vanishes_costs_what_was_in_it(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_events_that_somebody_deletes_are_failed_events_of_the_client(tmp_path: Path) -> None:
-    """So that its figures still add up, and it does not wait for them as it ends."""
+def test_deleted_events_are_failed_events_of_the_client(tmp_path: Path) -> None:
+    """The counts still add up, and the end does not wait for the deleted events."""
     buffer = Buffer(max_events=100, max_bytes=MIB)
     spool = FileSpool(tmp_path, max_bytes=MIB)
-    overflow = Overflow(spool, buffer, own="ours")
+    overflow = Overflow(spool, buffer, producer_id="ours")
     for record in some(9):
         assert buffer.offer(record)
     assert overflow.put(buffer.take(max_events=6, max_bytes=MIB))
     assert (buffer.stats().spooled, buffer.stats().buffered) == (6, 3)
     empty(tmp_path)
 
-    assert list(overflow.chunk(0, 100)) == []
+    assert list(overflow.next_chunk(0, 100)) == []
     stats = buffer.stats()
     assert (stats.spooled, stats.failed, stats.buffered) == (0, 6, 3)
     assert overflow.put(buffer.take(max_events=6, max_bytes=MIB))
-    assert len(overflow.chunk(0, 100)) == 3
+    assert len(overflow.next_chunk(0, 100)) == 3
     assert (buffer.stats().spooled, buffer.stats().failed) == (3, 6)
     spool.close()
 
@@ -112,7 +113,7 @@ def test_a_relative_folder_stays_where_it_was(
 
 
 @pytest.mark.parametrize("what", ["*.owner", "*.spool", "*"])
-def test_files_that_vanish_raise_nothing(tmp_path: Path, what: str) -> None:
+def test_deleted_files_raise_nothing(tmp_path: Path, what: str) -> None:
     spool = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=100)
     spool.append(some(20))
     position, _ = spool.read(2)[-1]
@@ -139,10 +140,10 @@ def test_a_folder_that_cannot_be_made_costs_a_count(tmp_path: Path) -> None:
     spool.close()
     assert spool.counts().refused == 3
     assert spool.counts().disk_errors >= 1
-    assert spool.trouble == "Not a directory"
+    assert spool.last_error == "Not a directory"
 
 
-def test_a_disk_that_takes_only_part_loses_none_of_what_was_taken(tmp_path: Path) -> None:
+def test_a_partial_write_loses_no_record_that_was_taken(tmp_path: Path) -> None:
     """``RLIMIT_FSIZE`` makes the kernel end a write half-way, as a full disk does."""
     spool = FileSpool(tmp_path, max_bytes=MIB)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -155,7 +156,7 @@ def test_a_disk_that_takes_only_part_loses_none_of_what_was_taken(tmp_path: Path
     assert taken == 500
     assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1_000
     assert none == 0
-    assert spool.trouble == "No space left on device"
+    assert spool.last_error == "No space left on device"
     assert spool.append(some(3, first=900)) == 3
     die(spool)
 
@@ -166,7 +167,7 @@ def test_a_disk_that_takes_only_part_loses_none_of_what_was_taken(tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_loses_none_of_what_was_taken(tmp_path: Path) -> None:
+def test_a_full_disk_loses_no_record_that_was_taken(tmp_path: Path) -> None:
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", tmp_path]).returncode:  # noqa: S603, S607, PLW1510
         pytest.skip("mounting a small tmpfs needs to be allowed")
     try:
@@ -174,7 +175,7 @@ def test_a_full_disk_loses_none_of_what_was_taken(tmp_path: Path) -> None:
         taken = spool.append(some(2_000, size=77))
         assert 500 < taken < 656
         assert spool.append(some(1, first=5_000, size=77)) == 0
-        assert spool.trouble == "No space left on device"
+        assert spool.last_error == "No space left on device"
         spool.sync()
         assert drain(spool) == some(taken, size=77)
         assert spool.append(some(9, first=5_000)) == 9
@@ -187,7 +188,7 @@ def test_a_full_disk_loses_none_of_what_was_taken(tmp_path: Path) -> None:
 
 
 class Disk:
-    """Stands for system calls that fail with ``errno``, once or always."""
+    """Replaces system calls by ones that fail with ``errno``, once or always."""
 
     def __init__(self, patch: pytest.MonkeyPatch, call: str, errno: int) -> None:
         self.calls = 0
@@ -201,7 +202,7 @@ class Disk:
 
 @pytest.mark.parametrize("errno", [5, 13, 28, 30])
 @pytest.mark.parametrize("call", ["open", "pwrite", "fdatasync", "pread", "fstat", "fsync"])
-def test_no_error_of_the_disk_gets_out(tmp_path: Path, call: str, errno: int) -> None:
+def test_no_error_of_the_disk_is_raised(tmp_path: Path, call: str, errno: int) -> None:
     """EIO, EACCES, ENOSPC and EROFS, at any call."""
     dead = FileSpool(tmp_path, max_bytes=MIB)
     dead.append(some(3))
@@ -212,7 +213,7 @@ def test_no_error_of_the_disk_gets_out(tmp_path: Path, call: str, errno: int) ->
         taken = _everything(spool, some(4, first=50))
         if disk.calls:
             assert spool.counts().disk_errors >= 1
-            assert spool.trouble == os.strerror(errno)
+            assert spool.last_error == os.strerror(errno)
     spool.close()
 
     later = FileSpool(tmp_path, max_bytes=MIB)
@@ -222,7 +223,7 @@ def test_no_error_of_the_disk_gets_out(tmp_path: Path, call: str, errno: int) ->
 
 
 def _everything(spool: FileSpool, values: Sequence[Record]) -> int:
-    """Each method once; how many were taken. What is read is not settled."""
+    """Call each method once; return how many records were taken. Nothing is settled."""
     spool.pending()
     taken = spool.append(values)
     spool.sync()
@@ -230,7 +231,7 @@ def _everything(spool: FileSpool, values: Sequence[Record]) -> int:
     return taken
 
 
-def test_a_segment_that_cannot_be_read_is_left_for_another(
+def test_an_unreadable_segment_is_left_for_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dead = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=100)
@@ -248,7 +249,7 @@ def test_a_segment_that_cannot_be_read_is_left_for_another(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", opened)
         assert drain(rest) == some(9)[3:]
-        assert rest.trouble == "Input/output error"
+        assert rest.last_error == "Input/output error"
     rest.close()
 
     later = FileSpool(tmp_path, max_bytes=MIB)
@@ -274,5 +275,5 @@ def test_files_that_cannot_be_deleted_are_not_read_twice_by_one_process(
         assert drain(spool) == some(9)
         now_s[0] += 100
         assert drain(spool) == []
-        assert spool.trouble == "Read-only file system"
+        assert spool.last_error == "Read-only file system"
         spool.close()

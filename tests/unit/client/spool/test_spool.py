@@ -1,4 +1,4 @@
-"""The spool in one process: nothing taken is lost, the folder stays bounded, each has one heir."""
+"""The spool in one process loses nothing it took, stays bounded, and is adopted once."""
 
 import os
 import stat
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from tests.support.spooled import MIB, die, drain, read, some
 
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Spool
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 
@@ -28,7 +28,7 @@ def spool(tmp_path: Path) -> Iterator[FileSpool]:
 
 
 class Model(RuleBasedStateMachine):
-    """The spool against a list of what was appended and not settled, over crashes."""
+    """Compares the spool with a list of the unsettled records, over crashes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,12 +94,12 @@ def test_the_spool_is_a_list_that_outlives_crashes(
     Model.TestCase().runTest()
 
 
-def test_it_is_what_the_clients_delivery_asks_for(spool: FileSpool) -> None:
+def test_a_file_spool_fits_the_protocol_of_the_delivery(spool: FileSpool) -> None:
     asked: Spool = spool
     assert asked.pending() == 0
 
 
-def test_making_one_touches_no_disk(tmp_path: Path) -> None:
+def test_the_constructor_does_not_touch_the_disk(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path / "spool", max_bytes=MIB)
     assert (spool.pending(), list(spool.read(5))) == (0, [])
     spool.sync()
@@ -121,7 +121,7 @@ def test_only_its_owner_may_read_the_files(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_segments_are_bounded_and_go_when_they_are_settled(tmp_path: Path) -> None:
+def test_segments_are_bounded_and_deleted_when_they_are_settled(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=400)
     assert spool.append(some(100, size=41)) == 100  # each takes 64 bytes on the disk
     sizes = [path.stat().st_size for path in tmp_path.glob("*.spool")]
@@ -137,7 +137,7 @@ def test_segments_are_bounded_and_go_when_they_are_settled(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_restart_goes_on_where_the_last_process_was(tmp_path: Path) -> None:
+def test_a_restart_goes_on_at_the_position_of_the_last_process(tmp_path: Path) -> None:
     spool = FileSpool(tmp_path, max_bytes=MIB)
     spool.append(some(10))
     spool.settle(spool.read(4)[-1][0])
@@ -171,15 +171,15 @@ def test_settling_twice_or_what_is_unknown_changes_nothing(spool: FileSpool) -> 
     assert (read(spool), spool.pending()) == (some(10)[3:], 7)
 
 
-def test_what_a_dead_process_left_comes_before_our_own_and_the_oldest_first(tmp_path: Path) -> None:
+def test_records_of_dead_processes_come_before_our_own_and_oldest_first(tmp_path: Path) -> None:
     expected: list[Record] = []
     clock = iter(range(1_760_000_000_000_000_000, 1_770_000_000_000_000_000, 10**13))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("time.time_ns", lambda: next(clock))
         for number in range(12):
             dead = FileSpool(tmp_path, max_bytes=MIB, segment_bytes=200)
-            # None of them looks for the others: each begins as if alone.
-            dead._look_again_s = float("inf")
+            # None of them looks for the others' files: each begins as if alone.
+            dead._dead._next_look_s = float("inf")
             values = some(5, first=100 * number)
             dead.append(values)
             expected += values
@@ -193,7 +193,7 @@ def test_what_a_dead_process_left_comes_before_our_own_and_the_oldest_first(tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_living_are_left_alone_and_the_dead_have_one_heir(tmp_path: Path) -> None:
+def test_living_processes_keep_their_files_and_dead_ones_are_adopted_once(tmp_path: Path) -> None:
     now = [0.0]
     first, second, third = (
         FileSpool(tmp_path, max_bytes=MIB, clock_s=lambda: now[0]) for _ in range(3)
@@ -208,7 +208,7 @@ def test_the_living_are_left_alone_and_the_dead_have_one_heir(tmp_path: Path) ->
 
     die(first)
     now[0] += 29.0
-    assert read(second) == some(4, first=10)  # it does not look at every read
+    assert read(second) == some(4, first=10)  # it does not look for dead processes at every read
     now[0] += 1.5
     assert read(second) == some(4, first=0)
     assert read(third) == some(4, first=20)
@@ -225,7 +225,7 @@ def test_a_full_folder_refuses_the_newest(tmp_path: Path) -> None:
     assert spool.append(some(1, size=1)) == 0
     assert bytes_of(tmp_path) == 10_000
     assert spool.counts().refused == 101
-    assert spool.trouble is None
+    assert spool.last_error is None
 
     position, _ = spool.read(25)[-1]  # the first segment: a quarter of the folder
     spool.settle(position)
@@ -235,7 +235,7 @@ def test_a_full_folder_refuses_the_newest(tmp_path: Path) -> None:
     spool.close()
 
 
-def test_the_bound_is_of_the_whole_folder(tmp_path: Path) -> None:
+def test_the_limit_is_for_the_whole_folder(tmp_path: Path) -> None:
     one, other = (FileSpool(tmp_path, max_bytes=10_000) for _ in range(2))
     assert one.append(some(60, size=77)) == 60
     assert other.append(some(60, size=77)) == 40
@@ -249,7 +249,7 @@ def test_a_record_larger_than_a_segment_has_one_to_itself(spool: FileSpool) -> N
     assert drain(spool) == values
 
 
-def test_what_is_none_of_ours_stays(tmp_path: Path) -> None:
+def test_other_files_in_the_folder_stay(tmp_path: Path) -> None:
     others = ["readme.txt", "018f-1-ab.00000000.v2.spool", "018f-1-ab.v2.owner", "x.v1.spool"]
     for name in others:
         (tmp_path / name).write_bytes(b"something")

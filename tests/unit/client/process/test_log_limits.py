@@ -1,4 +1,4 @@
-"""The one line: at most one a minute in a process, whatever there is to say and whoever hears it."""
+"""Log lines: at most one a minute in a process, whatever the problem and the handlers."""
 
 import logging
 from collections.abc import Iterator
@@ -9,20 +9,22 @@ import pytest
 from tests.support.polling import eventually_sync
 
 from gnomon.client import Client
-from gnomon.client.delivery.buffer import Buffer, Record
-from gnomon.client.delivery.log_limits import Limiter, Reporter, say
+from gnomon.client.delivery.buffer import Buffer
+from gnomon.client.delivery.reporter import Reporter
 from gnomon.client.delivery.sealing import Sealer
+from gnomon.client.process.log_limits import Limiter, warn
+from gnomon.client.records import Record
 
 
 class Raising(logging.Handler):
-    """As one whose server is away, without ``logging``'s own care."""
+    """A handler that raises, as if its server were down, past ``logging``'s own protection."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.heard = 0
+        self.handled = 0
 
     def handle(self, record: logging.LogRecord) -> bool:
-        self.heard += 1
+        self.handled += 1
         raise RuntimeError("handler")
 
 
@@ -42,20 +44,20 @@ def raising() -> Iterator[Raising]:
         ([7.0, 66.9, 67.0, 67.0], [True, False, True, False]),
     ],
 )
-def test_a_minute_lies_between_two_lines(moments_s: list[float], allowed: list[bool]) -> None:
-    """Refusals do not put off the next line."""
+def test_two_log_lines_are_a_minute_apart(moments_s: list[float], allowed: list[bool]) -> None:
+    """A refused line does not delay the next one."""
     times = iter(moments_s)
     limiter = Limiter(lambda: next(times))
 
     assert [limiter.allows() for _ in moments_s] == allowed
 
 
-def test_whoever_speaks_it_is_one_line_in_the_process(
+def test_all_sources_together_log_one_line_in_the_process(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     Client("nonsense")
     Client.from_env({"GNOMON_BROKERS": "one:9092", "GNOMON_SPOOL_BYTES": "much"})
-    Reporter(Buffer(max_events=1, max_bytes=100)).trouble("no answer")
+    Reporter(Buffer(max_events=1, max_bytes=100)).warn("no answer")
     Sealer(str(tmp_path / "missing")).seal([Record(b"k", b'{"context":{"a":1}}')])
 
     (record,) = caplog.records
@@ -63,15 +65,15 @@ def test_whoever_speaks_it_is_one_line_in_the_process(
     assert "brokers" in record.message
 
 
-def test_what_a_sealer_could_not_say_it_says_when_it_may(
+def test_a_sealer_logs_a_failure_as_soon_as_a_line_is_allowed(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sealer, record = Sealer(""), Record(b"k", b'{"context":{"a":1}}')
     now_s = [0.0]
     monkeypatch.setattr(
-        "gnomon.client.delivery.log_limits.PROCESS_LIMITER", Limiter(lambda: now_s[0])
+        "gnomon.client.process.log_limits.PROCESS_LIMITER", Limiter(lambda: now_s[0])
     )
-    assert say("something else")
+    assert warn("something else")
     sealer.seal([record])
     assert "never sent in clear" not in caplog.text
 
@@ -82,24 +84,22 @@ def test_what_a_sealer_could_not_say_it_says_when_it_may(
     assert caplog.text.count("never sent in clear") == 1
 
 
-def test_a_handler_that_raises_is_nothing_to_the_constructor(raising: Raising) -> None:
+def test_a_handler_that_raises_does_not_affect_the_constructor(raising: Raising) -> None:
     assert not Client("nonsense").enabled
-    assert raising.heard == 1
+    assert raising.handled == 1
 
 
-def test_a_handler_that_raises_is_nothing_to_the_thread_that_delivers(
-    raising: Raising, memory: Any
-) -> None:
+def test_a_handler_that_raises_does_not_affect_the_delivery(raising: Raising, memory: Any) -> None:
     with Client("kafka.invalid:9092", agent_id="a", exit_timeout_s=5) as client:
-        memory.trouble = "_TRANSPORT"
+        memory.error = "_TRANSPORT"
         client.start("before")
-        eventually_sync(lambda: raising.heard == 1, what="the trouble is spoken of")
+        eventually_sync(lambda: raising.handled == 1, what="the error is logged")
         client.start("after")
         assert client.flush(5) == 0
         assert [event.task_type for event in memory.events] == ["before", "after"]
 
 
-def test_events_that_were_spoilt_are_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_events_that_cannot_be_encoded_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     buffer = Buffer(max_events=10, max_bytes=1_000)
     reporter = Reporter(buffer)
 
@@ -107,8 +107,8 @@ def test_events_that_were_spoilt_are_spoken_of(caplog: pytest.LogCaptureFixture)
         raise TypeError
 
     buffer.offer_later((100, fail))
-    reporter.look()
+    reporter.check()
     assert not caplog.records
     buffer.take(max_events=1, max_bytes=100)
-    reporter.look()
+    reporter.check()
     assert "changed after it was given" in caplog.text

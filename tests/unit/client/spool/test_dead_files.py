@@ -1,4 +1,4 @@
-"""The spool among real processes: killed while it writes, many on one folder, forked."""
+"""The spool in real processes: killed while writing, many on one folder, forked."""
 
 import multiprocessing
 import os
@@ -16,12 +16,12 @@ import pytest
 from tests.support.polling import eventually_sync
 from tests.support.spooled import MIB, drain
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 WRITER = """
 import sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 folder, name, batches = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -62,7 +62,7 @@ def await_line(process: "subprocess.Popen[str]", word: str) -> None:
 
 
 @pytest.mark.parametrize("lines_seen", [9, 40, 133])
-def test_what_a_killed_process_had_written_is_read_by_the_next(
+def test_the_next_process_reads_the_records_of_a_killed_one(
     tmp_path: Path, lines_seen: int
 ) -> None:
     with writer(tmp_path, "a", batches=100_000) as process:
@@ -95,7 +95,7 @@ def test_a_living_process_keeps_its_files_from_others(tmp_path: Path) -> None:
 
 
 def adopt_and_write(folder: str, name: str, go: Connection) -> None:
-    """Read all that is adopted, write meanwhile, then tell what was read and die."""
+    """Read all adopted records, write meanwhile, then report what was read and die."""
     spool = FileSpool(folder, max_bytes=64 * MIB, segment_bytes=5_000, clock_s=iter_clock())
     go.recv()
     read: list[tuple[bytes, int]] = []
@@ -114,7 +114,7 @@ def iter_clock() -> "ClockAhead":
 
 
 class ClockAhead:
-    """Every look at it is a minute later, so that the dead are looked for at every turn."""
+    """A clock that moves by a minute at each call, so that every call looks for dead processes."""
 
     def __init__(self) -> None:
         self.now_s = 0.0
@@ -125,7 +125,7 @@ class ClockAhead:
 
 
 def test_many_processes_share_a_folder_and_each_record_is_read_once(tmp_path: Path) -> None:
-    """Eight are dead; four living ones adopt them side by side while they write and read."""
+    """Four living processes adopt the files of eight dead ones at once, and write meanwhile."""
     for number in range(8):
         with writer(tmp_path, f"dead-{number}", batches=6) as process:
             await_line(process, "done")
@@ -163,7 +163,7 @@ def test_many_processes_share_a_folder_and_each_record_is_read_once(tmp_path: Pa
 def test_a_forked_child_leaves_its_parents_files_alone(tmp_path: Path) -> None:
     body = """
 import os, pathlib, sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 folder = pathlib.Path(sys.argv[1])
@@ -202,10 +202,10 @@ print(spool.pending(), [record.value for _, record in spool.read(2)])
 
 
 def test_a_forked_child_that_lives_on_does_not_keep_its_dead_parents_files(tmp_path: Path) -> None:
-    """It would if it kept the lock open that it inherited."""
+    """It would keep them if it held the inherited lock open."""
     body = """
 import os, signal, sys
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 spool = FileSpool(sys.argv[1], max_bytes=1 << 20)
 spool.append([Record(b"parent", b"0")])
@@ -225,7 +225,7 @@ sys.stdin.read()
         try:
             parent.kill()
             parent.wait(10)
-            os.kill(child, 0)  # it is alive
+            os.kill(child, 0)  # raises if the child is not alive
             spool = FileSpool(tmp_path, max_bytes=MIB)
             assert [record.key for record in drain(spool)] == [b"parent"]
             spool.close()
@@ -234,7 +234,7 @@ sys.stdin.read()
     eventually_sync(lambda: not list(tmp_path.iterdir()), what="nothing left")
 
 
-def test_it_brings_in_nothing_but_the_standard_library() -> None:
+def test_the_spool_imports_only_the_standard_library() -> None:
     body = """
 import sys
 before = set(sys.modules)

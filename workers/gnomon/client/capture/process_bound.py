@@ -1,10 +1,10 @@
-"""What there is once in a process, however often an agent that holds it is copied."""
+"""Objects of which a process has one, however often the agent that holds it is copied."""
 
 from typing import Never, Self
 
 
-class Shared:
-    """Its copies, of either kind, are itself; it cannot be pickled."""
+class ProcessBound:
+    """A base class: a copy, shallow or deep, is the object itself, and it cannot be pickled."""
 
     __slots__ = ()
 
