@@ -15,7 +15,7 @@ from gnomon.features import (
     FeaturesState,
     SnapshotError,
     fold,
-    memory,
+    implementation,
     restore,
     snapshot,
     tick,
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
     """Restore ``data`` in both forms and compare what they hold and answer."""
     body = data[CHECKSUM_AT + 4 :]
     data = data[:CHECKSUM_AT] + zlib.crc32(body).to_bytes(4, "little") + body
-    assert _answers(memory.Agent, data) == _answers(Agent, data)
+    assert _answers(implementation.Agent, data) == _answers(Agent, data)
 
 
 def _answers(form: type[AgentMemory], data: bytes) -> object:

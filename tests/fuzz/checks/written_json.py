@@ -13,7 +13,7 @@ from tests.unit.features.support import T0, Record
 
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory
+from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
 from gnomon.features.agent import Agent
 
 WORDS = (
@@ -41,9 +41,13 @@ def check(data: bytes) -> None:
     records = [Record(b"", timestamp=T0)] * len(log)
     config = FeaturesConfig()
     answers = []
-    for take, form in ((compiled.take, memory.Agent), (fold.__globals__["_take"], Agent)):
-        vectors, agents = take(FeaturesState(form), records, log, config, [])
-        answers.append(([*vectors], [*agents]))
+    loops = (
+        (compiled.fold_events, implementation.Agent),
+        (fold.__globals__["_fold_events"], Agent),
+    )
+    for fold_events, form in loops:
+        tasks, agents = fold_events(FeaturesState(form), records, log, config, [])
+        answers.append(([*tasks], [*agents]))
     assert answers[0] == answers[1], answers
 
 

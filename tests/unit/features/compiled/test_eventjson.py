@@ -63,7 +63,7 @@ def answer(read: Callable[[], object]) -> object:
 def agree(value: bytes) -> None:
     def ours() -> object:
         events = compiled(value)
-        (_, kind, said, context), (event,) = events.seen(0), events
+        (_, kind, said, context), (event,) = events.fields(0), events
         # Who sent it counts only with its number in the order.
         sent = said[1] != UNKNOWN and said[8] is not None
         said[1], said[8] = (said[1], said[8]) if sent else (UNKNOWN, None)
@@ -207,7 +207,7 @@ def test_any_bytes(value: bytes) -> None:
 @pytest.mark.parametrize("event", PLAIN)
 def test_the_usual_form_is_read_in_c(event: TaskEvent) -> None:
     """Else all that is said here would be said of msgspec."""
-    in_c, *_ = compiled(codec.encode(event)).seen(0)
+    in_c, *_ = compiled(codec.encode(event)).fields(0)
 
     assert in_c is not isinstance(event, TaskCancelled)
 
@@ -243,8 +243,8 @@ def test_contexts_are_not_shared_between_events() -> None:
 
     events = compiled(value, value)
 
-    assert events.seen(0)[3] == {"a": 'b"}', "c\\": 1.5, "d": None}
-    assert events.seen(0)[3] is not events.seen(1)[3]
+    assert events.fields(0)[3] == {"a": 'b"}', "c\\": 1.5, "d": None}
+    assert events.fields(0)[3] is not events.seen(1)[3]
 
 
 @pytest.mark.parametrize("value", [None, "text", 7])
