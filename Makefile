@@ -1,4 +1,4 @@
-# The only definition of each task: people, CI and the README call these. `make help` lists them.
+# The one definition of each task, used by people, CI and the README. `make help` lists them.
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,10 +13,10 @@ help: ## list these targets
 
 setup: $(VENV)/.setup ## install gnomon with everything to develop it, into .venv
 
-demo: $(VENV)/.runtime ## see the whole of gnomon run on this machine
+demo: $(VENV)/.runtime ## run all of gnomon on this machine
 	$(BIN)/gnomon demo
 
-# Two at once: a test mostly waits, for Kafka or for a process. A file stays together.
+# Two processes, because tests mostly wait for Kafka or for another process. The tests of a file stay together.
 test: setup ## run every test, with a real broker
 	$(BIN)/pytest -n 2 --dist loadfile
 
@@ -27,23 +27,23 @@ check: setup ## style, types, layers, and the public contract
 	$(BIN)/lint-imports
 	$(BIN)/gnomon schemas check
 
-faults: setup ## kill, freeze and restart everything, then verify every record; LONG=1: 300 faults
+faults: setup ## kill, freeze and restart broker and workers, then verify every record; LONG=1: 300 faults
 	$(BIN)/python -m tests.faults $(if $(LONG),--long,--events 100000)
 
-schemas: $(VENV)/.runtime ## write schemas/ anew from the event classes
+schemas: $(VENV)/.runtime ## write schemas/ from the event classes
 	$(BIN)/gnomon schemas export --out schemas
 
-bench: setup ## measure the engine beside its peers and the floor, latency and memory; QUICK=1: under 3 min
+bench: setup ## measure throughput beside other engines, latency and memory; QUICK=1: under 3 min
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
 
-constraints: setup ## write constraints.txt anew from what is installed
+constraints: setup ## write constraints.txt from the installed versions
 	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt
 
 clean: ## remove .venv, caches and builds; data and keys in .gnomon stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Two stamps, so that a demo need not wait for the tools, and a second run waits for nothing.
+# Two stamp files: the demo does not need the development tools, and a second run installs nothing.
 $(VENV)/.runtime: pyproject.toml constraints.txt hatch_build.py $(wildcard workers/gnomon/*/*/*.p[xy][dx])
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "gnomon needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }

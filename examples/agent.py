@@ -1,6 +1,7 @@
-"""An agent that says what it does. Try: GNOMON_BROKERS=127.0.0.1:9092 python examples/agent.py.
+"""A small agent that publishes its tasks.
 
-Without GNOMON_BROKERS, or with a broker that is down, it does its work just the same.
+Run it with GNOMON_BROKERS=127.0.0.1:9092 python examples/agent.py. Without GNOMON_BROKERS, or with
+a broker that is down, it does the same work and publishes nothing.
 """
 
 import hashlib

@@ -27,6 +27,7 @@ TAGS = (
     "model_switched.v1",
     "client_stats.v1",
     "client_seen.v1",
+    "exposure.v1",
 )
 
 

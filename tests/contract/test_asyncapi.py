@@ -30,6 +30,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "control": ({"model_intent.v1"}, "compact", None),
     "model-switches": ({"model_switched.v1"}, "delete", 365 * DAY_MS),
     "client-stats": ({"client_stats.v1", "client_seen.v1"}, "compact", None),
+    "exposures": ({"exposure.v1"}, "delete", 30 * DAY_MS),
 }  # fmt: skip
 
 

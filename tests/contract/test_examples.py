@@ -40,6 +40,7 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "model_switched.v1": msgspec.json.Decoder(ModelSwitched).decode,
     "client_stats.v1": codec.decode_client_event,
     "client_seen.v1": codec.decode_client_event,
+    "exposure.v1": codec.decode_exposure,
 }
 
 

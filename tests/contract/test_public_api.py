@@ -21,6 +21,7 @@ COMMAND_NAMES = (
     "learn",
     "models",
     "baseline",
+    "verdict",
     "keys",
     "vault",
     "replay",
@@ -40,6 +41,7 @@ CLIENT_NAMES = {
     "finish",
     "cancel",
     "emit",
+    "exposures",
     "stats",
     "flush",
     "aflush",
@@ -69,7 +71,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
 
 def test_importing_gnomon_brings_nothing_heavy() -> None:
     """In a process of its own: what other tests imported does not count."""
-    code = "import sys, gnomon; print(*sys.modules)"
+    code = "import sys, gnomon, gnomon.experiment; print(*sys.modules)"
     done = subprocess.run(  # noqa: S603  our own interpreter and code
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
     )

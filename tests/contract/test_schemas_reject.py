@@ -58,6 +58,7 @@ REQUIRED: dict[str, set[str]] = {
     "client_seen.v1": {
         "producer_id", "partition", "received", "repeated", "last_seq", "as_of_ms",
     },
+    "exposure.v1": {"experiment", "unit", "variant", "exposed_at_ms"},
 }  # fmt: skip
 
 YEAR_10000_MS = 253_402_300_800_000
@@ -167,6 +168,11 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "client_seen.v1": {
         ("producer_id",): PRODUCER, ("as_of_ms",): TIME,
         **{(name,): NEGATIVE for name in ("partition", "received", "repeated", "last_seq")},
+    },
+    "exposure.v1": {
+        ("experiment",): NAME, ("unit",): NAME, ("variant",): NAME, ("exposed_at_ms",): TIME,
+        ("ramp_share",): SHARE, ("settings_sha256",): ("x" * 63, "x" * 65),
+        ("producer_id",): PRODUCER, ("seq",): SEQ,
     },
 }  # fmt: skip
 

@@ -9,6 +9,7 @@ from gnomon.errors import EventError
 from gnomon.events import (
     ClientEvent,
     Comparison,
+    Exposure,
     MetricsEvent,
     ModelIntent,
     PredictionEvent,
@@ -30,6 +31,9 @@ decode_prediction: Final = msgspec.json.Decoder(PredictionEvent).decode
 decode_comparison: Final = msgspec.json.Decoder(Comparison).decode
 decode_metrics: Final = msgspec.json.Decoder(MetricsEvent).decode
 decode_client_event: Final = msgspec.json.Decoder(ClientEvent).decode
+decode_exposure: Final = msgspec.json.Decoder(Exposure).decode
+decode_published: Final = msgspec.json.Decoder(TaskEvent | Exposure).decode
+"""Whatever a client publishes."""
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
 

@@ -1,26 +1,26 @@
-"""Every exception gnomon raises on purpose, and what its caller does next.
+"""Every exception that gnomon raises on purpose, and how its caller reacts.
 
 * GnomonError
-  + ConfigurationError       stop the process: no retry can help, the message says what to change
+  + ConfigurationError       stop the process: retries cannot help, the message says what to change
     - MissingExtraError      install the named extra
     - KeyUnavailableError    no usable key: make or mount one
-  + EventError               this one record is bad: dead-letter it, go on
-  + TransientError           the world is bad: retry with back-off, ack nothing
+  + EventError               this record is invalid: write it to dead-letters and continue
+  + TransientError           a service is unavailable: retry with back-off, commit nothing
     - BrokerUnavailableError
     - RegistryUnavailableError
     - StoreUnavailableError
-  + ModelRefusedError        this model version must not be used: skip it, say why, keep the others
-  + UnreadableError          a sealed decision, or a payload in it, cannot be opened: count, go on
-  + FencedError              another worker owns the partition: drop it at once, write nothing
-  + OutputTooLargeError      no topic takes what these records lead to: find the one, dead-letter it
-  + StageBrokenError         the stage raises on every record: stop, so that somebody looks
-  + LostRecordsError         records between two batches are missing: stop before folding on
-  + StalledError             nothing advances any more: restart the process
+  + ModelRefusedError        this model version must not be used: skip it, log why, keep the others
+  + UnreadableError          a sealed decision or payload cannot be opened: count it and continue
+  + FencedError              another worker owns the partition: give it up, write nothing
+  + OutputTooLargeError      an output exceeds its topic's limit: write its input to dead-letters
+  + StageBrokenError         the stage raises on every record: stop, a person must look
+  + LostRecordsError         records between two batches are missing: stop before processing more
+  + StalledError             processing has stopped: restart the process
 """
 
 
 class GnomonError(Exception):
-    """Base of every error gnomon raises on purpose."""
+    """Base class of every error that gnomon raises on purpose."""
 
 
 class ConfigurationError(GnomonError):
@@ -35,15 +35,15 @@ class MissingExtraError(ConfigurationError):
 
 
 class KeyUnavailableError(ConfigurationError):
-    """No key-encryption key, or one that cannot be used. Nothing is ever stored unsealed."""
+    """The key-encryption key is missing or unusable. gnomon never stores a decision unsealed."""
 
 
 class EventError(GnomonError):
-    """One record cannot be processed, now or ever. It belongs in the dead-letter topic.
+    """A record can never be processed. It belongs in the dead-letter topic.
 
     Attributes:
-        reason: Short constant word, safe as a metric label.
-        detail: What was expected and what came, for a person.
+        reason: Short constant word, usable as a metric label.
+        detail: What was expected and what was found, for people.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -52,7 +52,7 @@ class EventError(GnomonError):
 
 
 class TransientError(GnomonError):
-    """Something outside is unavailable for now. Retry with back-off; ack nothing."""
+    """An outside service is unavailable for now. Retry with back-off; commit nothing."""
 
 
 class BrokerUnavailableError(TransientError):
@@ -71,7 +71,7 @@ class ModelRefusedError(GnomonError):
     """A registered model version may not be loaded.
 
     Attributes:
-        reason: Short constant word, safe as a metric label.
+        reason: Short constant word, usable as a metric label.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -80,7 +80,7 @@ class ModelRefusedError(GnomonError):
 
 
 class UnreadableError(GnomonError):
-    """A sealed decision, or what its agent sealed in it, cannot be opened.
+    """A sealed decision, or a payload that the agent sealed, cannot be opened.
 
     Attributes:
         reason: One of ``unknown_key``, ``tampered``, ``bad_header``.
@@ -92,20 +92,20 @@ class UnreadableError(GnomonError):
 
 
 class FencedError(GnomonError):
-    """A newer owner of the partition has taken over."""
+    """Another worker has taken over the partition."""
 
 
 class OutputTooLargeError(GnomonError):
-    """What a batch leads to is larger than its topic takes. It was not written."""
+    """An output of a batch is larger than its topic accepts. It was not written."""
 
 
 class StageBrokenError(GnomonError):
-    """The stage raises on every record, so the fault is its own. Stop before all are refused."""
+    """The stage raises on every record, so the stage is at fault. Stop, or all would be refused."""
 
 
 class LostRecordsError(GnomonError):
-    """A batch does not begin where the last one ended. Restart the process: it reads again."""
+    """A batch does not begin where the last one ended. A restart reads the missing records again."""
 
 
 class StalledError(GnomonError):
-    """The engine has died, or a partition has not advanced for too long. Restart the process."""
+    """The engine has died, or a partition has made no progress for too long. Restart the process."""

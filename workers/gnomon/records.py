@@ -1,9 +1,9 @@
-"""What a stage is given and what it gives back, free of any Kafka client.
+"""The input and output types of a stage, independent of any Kafka client.
 
-A stage's batch function takes the state of one partition and the records of one fetched batch,
-and returns ``Outputs``. The runtime writes those to the same partition number of each output
-topic, so records keyed by ``agent_id`` stay together whatever partitioner the producer used;
-only a stage that makes the keys itself has them partitioned by key.
+A stage's batch function takes the state of one partition and the records of one fetched batch, and
+returns ``Outputs``. The runtime writes those to the same partition number of each output topic, so
+records with the same ``agent_id`` stay together whatever partitioner the producer used. Only a stage
+that makes new keys has its records partitioned by key.
 """
 
 from collections.abc import Sequence
@@ -12,15 +12,15 @@ from typing import Final, Protocol
 
 Headers = Sequence[tuple[str, bytes]]
 REDRIVEN: Final = "gnomon-redriven"
-"""Header of a record sent back to its topic: partition and offset of its dead letter."""
+"""Header of a redriven record: partition and offset of its dead letter."""
 Keyed = tuple[bytes | None, bytes | None]
 """Key and value of one record to write; a value of ``None`` is a tombstone."""
 
 
 class SourceRecord(Protocol):
-    """One record as it was read. Shaped like aiokafka's, so that nothing is copied.
+    """One record that was read. It has the attributes of aiokafka's records, so nothing is copied.
 
-    ``timestamp`` is the time the broker appended it (task-events) or the sender's.
+    ``timestamp`` is the time at which the broker appended it (task-events) or the sender's time.
     """
 
     @property
@@ -30,12 +30,12 @@ class SourceRecord(Protocol):
 
     @property
     def partition(self) -> int:
-        """Number."""
+        """Partition number."""
         ...
 
     @property
     def offset(self) -> int:
-        """In its partition."""
+        """Offset in its partition."""
         ...
 
     @property
@@ -45,23 +45,23 @@ class SourceRecord(Protocol):
 
     @property
     def key(self) -> bytes | None:
-        """As it was written."""
+        """Key as written."""
         ...
 
     @property
     def value(self) -> bytes | None:
-        """As it was written; ``None`` is a tombstone."""
+        """Value as written; ``None`` is a tombstone."""
         ...
 
     @property
     def headers(self) -> Headers:
-        """In their order."""
+        """Headers in order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that no stage can process, as it came, and why."""
+    """A record that a stage cannot process, unchanged, and the reason."""
 
     record: SourceRecord
     reason: str
@@ -70,9 +70,12 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Outputs:
-    """What one batch of one partition leads to. ``by_topic`` has base names, without prefix.
+    """What one batch of one partition leads to.
 
-    The records of the topics in ``by_key`` go where Kafka's own partitioner puts their keys.
+    Attributes:
+        by_topic: Records to write, by base topic name, without prefix.
+        dead: Dead letters to write.
+        by_key: Those topics whose records Kafka's default partitioner places by key.
     """
 
     by_topic: dict[str, list[Keyed]] = field(default_factory=dict)
@@ -80,5 +83,5 @@ class Outputs:
     by_key: set[str] = field(default_factory=set)
 
     def topic(self, name: str) -> list[Keyed]:
-        """The list of records to write to ``name``, to be appended to."""
+        """Return the list of records to write to topic ``name``, to append to."""
         return self.by_topic.setdefault(name, [])

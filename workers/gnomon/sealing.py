@@ -1,24 +1,26 @@
-"""Payloads that only the holder of a private key opens. Format v1, of clients and of the vault.
+"""Encrypted payloads that only the holder of a private key can open. Format version 1.
 
-Hybrid public-key encryption as in RFC 9180, base mode, one message a context: DHKEM(X25519,
-HKDF-SHA256), HKDF-SHA256, ChaCha20-Poly1305, no additional data beside the context's ``info``.
+The client seals payloads and the vault opens them. The scheme is the hybrid public-key encryption
+of RFC 9180 (HPKE) in base mode, with one message per HPKE context: DHKEM(X25519, HKDF-SHA256),
+HKDF-SHA256, ChaCha20-Poly1305. No associated data is used; ``info`` carries the binding.
 
 ====== ====== ==========================================================
 offset length field
 ====== ====== ==========================================================
 0      2      magic ``GS``
 2      1      version, 1
-3      1      suite, 1: the one above
+3      1      suite, 1: the algorithms named above
 4      16     key id, the first 16 bytes of SHA-256 over a label and the public key
 20     32     encapsulated key, RFC 9180's ``enc``
 52     n + 16 ciphertext and tag
 ====== ====== ==========================================================
 
-``info`` is a label, the first 20 bytes, and each field of the ``Place`` after its length in four
-bytes: a payload moved to another task, agent or field does not open. The plaintext is a mapping's
-JSON with spaces after it up to a multiple of 64 bytes, so that a length tells little.
+``info`` is a label, the 20 bytes of header, and each field of the ``SealContext``, preceded by its
+length in four bytes. A payload that is moved to another task, agent or field does not open. The
+plaintext is JSON of a mapping, padded with spaces to a multiple of 64 bytes, so that the length of
+a payload reveals little.
 
-Needs ``cryptography``, so a client imports this module only where it seals.
+This module needs ``cryptography``; a client imports it only if it seals payloads.
 """
 
 import base64
@@ -45,31 +47,37 @@ PADDED_TO: Final = 64
 _HEAD: Final = b"GS\x01\x01"
 _SUITE: Final = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _SPKI: Final = bytes.fromhex("302a300506032b656e032100")
-"""What RFC 8410 puts before the 32 bytes of an X25519 public key."""
+"""DER prefix of an X25519 public key (RFC 8410); the 32 bytes of the key follow it."""
 _encode: Final = msgspec.json.Encoder().encode
 _decode: Final = msgspec.json.Decoder(Payload).decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a sealed payload belongs. ``field`` is ``context`` or ``outcome``."""
+class SealContext:
+    """The task and field that a sealed payload is bound to.
+
+    Attributes:
+        agent_id: Agent of the task.
+        task_id: The task.
+        field: ``context`` or ``outcome``.
+    """
 
     agent_id: str
     task_id: str
     field: str
 
     def info(self, header: bytes) -> bytes:
-        """What RFC 9180 calls ``info``: no two places and headers give the same."""
+        """Return the ``info`` bytes of RFC 9180; different contexts or headers never give the same."""
         fields = (self.agent_id.encode(), self.task_id.encode(), self.field.encode())
         lengths = [part for f in fields for part in (len(f).to_bytes(4, "big"), f)]
         return b"".join([b"gnomon sealed payload", header, *lengths])
 
 
 class SealingKey:
-    """A public key to seal with.
+    """A public key, which seals payloads.
 
     Attributes:
-        id: Names the key pair: 32 hex digits.
+        id: Identifier of the key pair, 32 hex digits.
     """
 
     __slots__ = ("_header", "_public", "id")
@@ -84,41 +92,41 @@ class SealingKey:
         """Read a PEM public key, or the one line that ``gnomon keys init-sealing`` prints.
 
         Raises:
-            KeyUnavailableError: It is no X25519 public key, or one that nothing can be sealed for.
+            KeyUnavailableError: ``text`` is not an X25519 public key, or is one of small order.
         """
         raw, mistaken = _raw(text), "PRIVATE KEY" in text
-        del text  # it may be a secret, and a traceback shows its variables
+        del text  # it may be a secret, and error reports show local variables
         if mistaken:
-            raise KeyUnavailableError("expected a public key, got a private one: keep it secret")
+            raise KeyUnavailableError("expected a public key, got a private key: keep it secret")
         if raw is None:
             raise KeyUnavailableError(
-                "expected an X25519 public key, as gnomon keys init-sealing prints it"
+                "expected an X25519 public key, as `gnomon keys init-sealing` prints it"
             )
         key = cls(X25519PublicKey.from_public_bytes(raw))
         try:
-            key.seal({}, Place(agent_id="", task_id="", field=""))
+            key.seal({}, SealContext(agent_id="", task_id="", field=""))
         except ValueError as error:
             raise KeyUnavailableError(
-                "this X25519 public key is of small order: no secret comes of it"
+                "this X25519 public key is of small order and cannot keep anything secret"
             ) from error
         return key
 
     def line(self) -> str:
-        """The key on one line, as ``parse`` reads it."""
+        """Return the key as one line of text, which ``parse`` reads."""
         return base64.b64encode(_SPKI + self._public.public_bytes_raw()).decode()
 
-    def seal(self, payload: Payload, place: Place) -> bytes:
-        """Encrypt ``payload`` for ``place``."""
+    def seal(self, payload: Payload, context: SealContext) -> bytes:
+        """Encrypt ``payload`` and bind it to ``context``."""
         plain = _encode(payload)
         plain += b" " * (-len(plain) % PADDED_TO)
-        return self._header + _SUITE.encrypt(plain, self._public, place.info(self._header))
+        return self._header + _SUITE.encrypt(plain, self._public, context.info(self._header))
 
 
 class OpeningKey:
-    """A private key, which opens what its public key sealed. It prints no key bytes.
+    """A private key, which opens payloads sealed with its public key. ``repr`` shows no key bytes.
 
     Attributes:
-        public: What clients are given.
+        public: The public key, which is given to clients.
     """
 
     __slots__ = ("_private", "public")
@@ -129,7 +137,7 @@ class OpeningKey:
 
     @property
     def id(self) -> str:
-        """Names the key pair: 32 hex digits."""
+        """Identifier of the key pair, 32 hex digits."""
         return self.public.id
 
     def __repr__(self) -> str:
@@ -137,12 +145,12 @@ class OpeningKey:
 
     @classmethod
     def generate(cls) -> "OpeningKey":
-        """A new random key."""
+        """Make a new random key."""
         return cls(X25519PrivateKey.generate())
 
     @classmethod
     def parse(cls, pem: bytes) -> "OpeningKey | None":
-        """The key of an unencrypted PKCS #8 PEM file; ``None`` if it is none."""
+        """Read an unencrypted PKCS #8 PEM file; return ``None`` if it holds no X25519 key."""
         try:
             private = serialization.load_pem_private_key(pem, password=None)
         except (ValueError, TypeError):
@@ -150,42 +158,42 @@ class OpeningKey:
         return cls(private) if isinstance(private, X25519PrivateKey) else None
 
     def pem(self) -> bytes:
-        """The secret itself, as a PKCS #8 PEM file that ``openssl pkey`` reads too."""
+        """Return the private key itself as a PKCS #8 PEM file, which ``openssl pkey`` reads too."""
         return self._private.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
 
-    def open(self, sealed: bytes, place: Place) -> Payload:
-        """Decrypt what was sealed for this key and the same place.
+    def open(self, sealed: bytes, context: SealContext) -> Payload:
+        """Decrypt a payload that was sealed for this key and the same context.
 
         Raises:
             UnreadableError: ``bad_header``, ``unknown_key`` (sealed for another key) or
-                ``tampered`` (not these bytes, not this place, or no mapping inside).
+                ``tampered`` (the bytes or the context differ, or the plaintext is no mapping).
         """
         named = key_id(sealed)
         if named != self.id:
             raise UnreadableError("unknown_key", f"sealed for key {named}, not for {self.id}")
-        payload = self._opened(sealed, place)
+        payload = self._opened(sealed, context)
         if payload is None:
-            raise UnreadableError("tampered", "the bytes or their place were changed")
+            raise UnreadableError("tampered", "the bytes, or the task they belong to, were changed")
         return payload
 
-    def _opened(self, sealed: bytes, place: Place) -> Payload | None:
-        """The payload, or ``None``; no exception leaves while anything readable is held."""
+    def _opened(self, sealed: bytes, context: SealContext) -> Payload | None:
+        """Return the payload, or ``None``; raising here would expose plaintext in a traceback."""
         try:
-            info = place.info(sealed[:HEADER_BYTES])
+            info = context.info(sealed[:HEADER_BYTES])
             return _decode(_SUITE.decrypt(sealed[HEADER_BYTES:], self._private, info))
         except (InvalidTag, UnicodeError, msgspec.DecodeError):
             return None
 
 
 def key_id(sealed: bytes) -> str:
-    """The id of the key pair that ``sealed`` names, 32 hex digits.
+    """Return the id of the key pair that ``sealed`` was sealed for, 32 hex digits.
 
     Raises:
-        UnreadableError: ``bad_header``: too short, or not a payload of version 1.
+        UnreadableError: ``bad_header``: ``sealed`` is too short or not of format version 1.
     """
     if len(sealed) < OVERHEAD:
         raise UnreadableError("bad_header", f"{len(sealed)} bytes, at least {OVERHEAD} expected")
@@ -195,7 +203,7 @@ def key_id(sealed: bytes) -> str:
 
 
 def _raw(text: str) -> bytes | None:
-    """The 32 bytes of a public key, or ``None`` where ``text`` is none."""
+    """Return the 32 bytes of a public key, or ``None`` if ``text`` is no X25519 public key."""
     lines = [line.strip() for line in text.splitlines()]
     body = "".join(line for line in lines if not line.startswith("-----"))
     try:

@@ -1,4 +1,4 @@
-"""Settings of every process, read once from ``GNOMON_*`` and passed on as arguments."""
+"""Settings of a gnomon process, read once from ``GNOMON_*`` variables and passed on as arguments."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -19,24 +19,33 @@ LogLevel = Annotated[str, msgspec.Meta(pattern="(?i)^(debug|info|warning|error|c
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a gnomon process needs to know before it starts. Immutable once built.
+    """Configuration of one gnomon process. Immutable once built.
 
     Attributes:
         brokers: Comma-separated ``host:port`` list.
-        topic_prefix: Put before every topic name and consumer group, to keep two
-            installations (or a replay) on one cluster apart.
-        data_dir: Where local files go unless a URL below says otherwise.
-        state_url: Where stages keep their snapshots; a local path or ``file://`` URL.
+        topic_prefix: Prefix of every topic name and consumer group. It separates two
+            installations, or a replay, on one cluster.
+        data_dir: Folder of local files, unless one of the URLs below says otherwise.
+        state_url: Folder of the stages' state snapshots; a local path or ``file://`` URL.
         store_url: SQLAlchemy URL of the decision store.
         mlflow_uri: MLflow tracking and registry URI (``sqlite:///…`` or ``http://…``).
         model_name: Registered model whose live versions the shadow stage runs.
-        key: Key-encryption key, base64 of 32 bytes; wins over ``key_file``.
+        key: Key-encryption key, base64 of 32 bytes; used instead of ``key_file`` if both are set.
         key_file: File that holds the key-encryption key.
+        log_level: Lowest level of gnomon's own log lines.
         log_format: ``plain`` or ``json``.
-        stall_after_s: A partition that has work and does not advance for so long makes the
-            worker not ready; after three times as long the process ends, to be restarted.
-        shed_lag_records: Records a partition of the shadow stage may be behind before its oldest
-            tasks are passed over without a prediction; 0 means never.
+        session_timeout_s: Session timeout of the consumer group.
+        batch_max_records: Most records of one batch.
+        model_poll_s: Time between two looks at the model registry.
+        max_lateness_s: A finished task whose end is older than its agent's newest event by more
+            than this does not count in the features.
+        max_clock_ahead_s: Events whose time is ahead of the broker's by more than this are refused.
+        expire_after_s: A task without an end expires this long after its start.
+        snapshot_every_s: Time between two state snapshots of a partition.
+        stall_after_s: The worker is reported as not ready if a partition with work to do makes no
+            progress for this long; after three times as long the process exits to be restarted.
+        shed_lag_records: If a partition of the shadow stage is behind by more records than this,
+            its oldest tasks are skipped without a prediction; 0 means never.
     """
 
     brokers: str = DEFAULT_BROKERS
@@ -61,7 +70,7 @@ class Settings:
     shed_lag_records: Annotated[int, msgspec.Meta(ge=0)] = 50_000
 
     def __post_init__(self) -> None:
-        """Fill in what follows from ``data_dir``."""
+        """Derive from ``data_dir`` the paths that were not given."""
         root = Path(self.data_dir).resolve()
         for name, value in (
             ("state_url", str(root / "state")),
@@ -74,10 +83,10 @@ class Settings:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
-        """Build from ``GNOMON_*`` variables; those of other names are ignored.
+        """Build from ``GNOMON_*`` variables; other variables are ignored.
 
         Raises:
-            ConfigurationError: A variable has a value that cannot be; it is named.
+            ConfigurationError: A variable has an invalid value; the message names the variable.
         """
         known = {f.name for f in fields(cls)}
         given = {
@@ -92,7 +101,7 @@ class Settings:
             raise ConfigurationError(f"{PREFIX}{name.rstrip('`').upper()}: {expected}") from error
 
     def as_environ(self) -> dict[str, str]:
-        """The same settings as variables, for a child process."""
+        """Return these settings as ``GNOMON_*`` variables for a child process."""
         return {
             f"{PREFIX}{f.name.upper()}": str(value)
             for f in fields(self)

@@ -1,4 +1,7 @@
-"""Names of metrics, and log lines: one a batch, fields beside a constant name, no payload."""
+"""Names of the Prometheus metrics, and the format of log lines.
+
+A log line has a constant event name with fields beside it, and never contains a payload.
+"""
 
 import json
 import logging
@@ -35,7 +38,7 @@ MetricName = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """What one metric means. ``labels`` are bounded sets only, never an identifier."""
+    """Kind, help text and labels of one metric. Labels have few values, never an identifier."""
 
     kind: Literal["counter", "gauge", "histogram"]
     about: str
@@ -46,11 +49,14 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_records_total": Metric("counter", "Records read.", ("stage", "topic")),
     "gnomon_batches_total": Metric("counter", "Batches committed.", ("stage",)),
     "gnomon_dead_letters_total": Metric("counter", "Records refused.", ("stage", "reason")),
-    # A gauge, though it only grows: it is part of the state, so a recovery counts nothing twice.
-    "gnomon_records_repeated": Metric("gauge", "Records read before, dropped.", ("partition",)),
+    # A gauge although it only grows: it is restored with the state, so a recovery counts no record
+    # a second time.
+    "gnomon_records_repeated": Metric("gauge", "Repeated records, dropped.", ("partition",)),
     "gnomon_producers_known": Metric("gauge", "Client processes remembered.", ("partition",)),
-    "gnomon_batch_seconds": Metric("histogram", "Time of a batch's own work.", ("stage",)),
-    "gnomon_transaction_seconds": Metric("histogram", "Time to write and commit.", ("stage",)),
+    "gnomon_batch_seconds": Metric("histogram", "Time to process a batch.", ("stage",)),
+    "gnomon_transaction_seconds": Metric(
+        "histogram", "Time to write and commit a transaction.", ("stage",)
+    ),
     "gnomon_lag_records": Metric("gauge", "Records not yet read.", ("stage", "partition")),
     "gnomon_partition_offset": Metric(
         "gauge", "Next offset to read.", ("stage", "topic", "partition")
@@ -58,19 +64,21 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_models_live": Metric("gauge", "Model versions that predict.", ("stage",)),
     "gnomon_models_refused_total": Metric("counter", "Versions not loaded.", ("reason",)),
     "gnomon_predictions_total": Metric("counter", "Predictions made.", ("model",)),
-    "gnomon_predictions_shed_total": Metric("counter", "Tasks not predicted: too far behind."),
-    "gnomon_ledger": Metric("gauge", "Tasks by what became of them.", ("partition", "state")),
+    "gnomon_predictions_shed_total": Metric("counter", "Tasks skipped because of lag."),
+    "gnomon_ledger": Metric("gauge", "Tasks by state of the ledger.", ("partition", "state")),
     "gnomon_vault_sealed_total": Metric("counter", "Decisions sealed and stored."),
-    "gnomon_vault_unreadable_total": Metric("counter", "Decisions not opened.", ("reason",)),
+    "gnomon_vault_unreadable_total": Metric(
+        "counter", "Decisions that cannot be opened.", ("reason",)
+    ),
     "gnomon_snapshot_seconds": Metric("histogram", "Time to write a snapshot.", ("stage",)),
     "gnomon_gateway_requests_total": Metric("counter", "Requests answered.", ("route", "status")),
     "gnomon_gateway_events_total": Metric("counter", "Events received.", ("route", "state")),
-    "gnomon_gateway_delivery": Metric("gauge", "Events by what became of them.", ("state",)),
+    "gnomon_gateway_delivery": Metric("gauge", "Events by delivery state.", ("state",)),
 }
 assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here
 
-MAX_KINDS = 1000
-"""Kinds of lines remembered at once; messages with values in them would be ever new kinds."""
+MAX_MESSAGES = 1000
+"""Messages that ``RepeatFilter`` remembers: a library may put ever new values into its messages."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -80,10 +88,10 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, event, then the fields of ``extra``."""
+    """Formats a log line as a JSON object: time, level, logger, event, the fields of ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Render ``record``; a traceback becomes the field ``exception``."""
+        """Render ``record``; a traceback goes into the field ``exception``."""
         line: dict[str, object] = {
             "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"),
             "level": record.levelname.lower(),
@@ -97,7 +105,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class PlainFormatter(logging.Formatter):
-    """For a person: ``12:00:00 INFO    features.batch_done records=512``."""
+    """Formats a log line for people: ``12:00:00 INFO    features.batch_done records=512``."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Render ``record``; a traceback follows on the next lines."""
@@ -108,10 +116,14 @@ class PlainFormatter(logging.Formatter):
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a library say the same thing once in a while only; gnomon's own lines always pass.
+    """Limits how often a library's message is logged; gnomon's own lines always pass.
 
-    A Kafka client without its broker says so hundreds of times a second. The next line that
-    passes carries how many of its kind did not, as ``repeated``.
+    A Kafka client without its broker logs the same message hundreds of times a second. The next
+    line that passes has the number of suppressed ones in the field ``repeated``.
+
+    Args:
+        every_s: Shortest time between two lines of the same message.
+        clock_s: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -119,31 +131,31 @@ class RepeatFilter(logging.Filter):
     ) -> None:
         super().__init__()
         self._every_s, self._clock_s = every_s, clock_s
-        self._said: dict[tuple[str, str], tuple[float, int]] = {}
+        self._last_logged: dict[tuple[str, str], tuple[float, int]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether ``record`` passes."""
+        """Return whether ``record`` is logged."""
         if record.name.partition(".")[0] == "gnomon":
             return True
         key = (record.name, str(record.msg))
         now_s = self._clock_s()
-        said_s, kept = self._said.get(key, (-math.inf, 0))
-        if now_s - said_s < self._every_s:
-            self._said[key] = (said_s, kept + 1)
+        logged_s, suppressed = self._last_logged.get(key, (-math.inf, 0))
+        if now_s - logged_s < self._every_s:
+            self._last_logged[key] = (logged_s, suppressed + 1)
             return False
-        if len(self._said) > MAX_KINDS:
-            self._said.clear()
-        self._said[key] = (now_s, 0)
-        if kept:
-            record.repeated = kept
+        if len(self._last_logged) > MAX_MESSAGES:
+            self._last_logged.clear()
+        self._last_logged[key] = (now_s, 0)
+        if suppressed:
+            record.repeated = suppressed
         return True
 
 
 def configure_logging(*, level: str, log_format: str) -> None:
-    """Send gnomon's own lines at ``level``, and warnings of libraries, to standard error.
+    """Log to standard error: gnomon's own lines from ``level`` on, libraries' from warnings on.
 
     Raises:
-        ValueError: ``level`` is not a level's name.
+        ValueError: ``level`` is not the name of a level.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(RepeatFilter())

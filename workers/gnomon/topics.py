@@ -1,4 +1,4 @@
-"""Every topic gnomon uses: its key, its records, and how the broker must keep it."""
+"""Every topic that gnomon uses: its key, its records, and its settings on the broker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,25 @@ from gnomon import events
 
 DAY_MS = 86_400_000
 MAX_EVENT_BYTES = 65_536
-"""Largest record a client sends or a stage reads; larger ones are dead letters."""
+"""Largest task event that a client sends or a stage reads; a larger one becomes a dead letter."""
 DEFAULT_PARTITIONS = 4
-"""Partitions of every topic unless an installation chooses otherwise; all topics have the same."""
+"""Default number of partitions. All topics of an installation have the same number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic. ``name`` is without the installation's prefix."""
+    """One topic.
+
+    Attributes:
+        name: Name without the installation's prefix.
+        key: What its records are keyed by.
+        about: What its records are.
+        events: Kinds of its records; none if the records are not events.
+        cleanup: Kafka's ``cleanup.policy``.
+        retention_ms: Kafka's ``retention.ms``, if records are deleted by age.
+        log_append_time: Whether timestamps are set by the broker instead of the producer.
+        max_message_bytes: Kafka's ``max.message.bytes``.
+    """
 
     name: str
     key: str
@@ -29,7 +40,7 @@ class Topic:
     max_message_bytes: int = 1_048_588
 
     def config(self) -> Mapping[str, str]:
-        """Topic settings as Kafka names them."""
+        """Return the topic's settings by their names in Kafka."""
         settings = {
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(self.max_message_bytes),
@@ -115,6 +126,13 @@ CLIENT_STATS = Topic(
     events=(events.ClientStats, events.ClientSeen),
     cleanup="compact",
 )
+EXPOSURES = Topic(
+    name="exposures",
+    key="unit",
+    about="Which variant an experiment's unit was given, once for each process that met the unit.",
+    events=(events.Exposure,),
+    retention_ms=30 * DAY_MS,
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -128,6 +146,7 @@ TOPICS: tuple[Topic, ...] = (
     CONTROL,
     MODEL_SWITCHES,
     CLIENT_STATS,
+    EXPOSURES,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
 

@@ -111,7 +111,7 @@ def _read(log: bytes, start: int, isolation: int) -> Iterator[object]:
             ], records.next_fetch_offset
             if len(run) < 3:
                 break
-    except Exception:  # noqa: BLE001  whatever aiokafka's parser raises is its refusal
+    except Exception:
         yield "refused"
     finally:
         fetcher.MemoryRecords = own

@@ -11,7 +11,6 @@ from typing import Any
 from tests.fuzz.checks.bytestream import ByteStream
 from tests.unit.features.support import T0, Record
 
-from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
 from gnomon.features.agent import Agent

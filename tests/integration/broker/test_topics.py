@@ -23,6 +23,7 @@ NAMES = {
     "dead-letters",
     "control",
     "client-stats",
+    "exposures",
 }
 
 

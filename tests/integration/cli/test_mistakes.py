@@ -149,7 +149,7 @@ def test_a_range_of_ports_that_ends_too_early_is_refused() -> None:
     done = gnomon("worker", "--port", "65533")
 
     assert done.returncode == 2
-    assert one_line(done.stderr) == "gnomon worker: no 4 ports from 65533 on"
+    assert one_line(done.stderr) == "gnomon worker: 4 ports from 65533 on exceed 65535"
 
 
 def test_a_vault_without_a_key_says_how_to_make_one(tmp_path: Path) -> None:

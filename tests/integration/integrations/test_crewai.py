@@ -3,7 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.integration.integrations.story import TWO_CALLS, check_pairs, ends, finish, story
+from tests.integration.integrations.event_sequence import (
+    TWO_CALLS,
+    check_pairs,
+    ends,
+    event_sequence,
+    finish,
+)
 from tests.support.frameworks import driven
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -27,7 +33,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 @pytest.mark.parametrize("case", ["crew", "beside a broken client"])
 def test_a_task_of_a_crew_is_a_task_and_so_is_its_tool(cases: dict[str, Any], case: str) -> None:
     # Starts and ends of different tasks may overtake one another; those of one may not.
-    assert sorted(story(cases[case])) == [
+    assert sorted(event_sequence(cases[case])) == [
         ("task_finished.v1", "calculator", "sum it"),
         ("task_finished.v1", "calculator", "tool:add"),
         ("task_started.v1", "calculator", "sum it"),

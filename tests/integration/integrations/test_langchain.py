@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.integration.integrations.story import (
+from tests.integration.integrations.event_sequence import (
     CALCULATION,
     TWO_CALLS,
     check_pairs,
     ends,
+    event_sequence,
     finish,
-    story,
 )
 from tests.support.frameworks import driven
 
@@ -23,7 +23,7 @@ def cases() -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", ["agent", "async stream", "given twice"])
 def test_an_agent_is_a_task_and_so_is_its_tool(cases: dict[str, Any], case: str) -> None:
-    assert story(cases[case]) == CALCULATION
+    assert event_sequence(cases[case]) == CALCULATION
     check_pairs(cases[case], tasks=2)
     end = finish(cases[case], "calculator")
     assert end["context"] == {"framework": "langchain", "messages": 2}
@@ -47,7 +47,7 @@ def test_a_tool_may_fail_and_the_agent_succeed(cases: dict[str, Any]) -> None:
 
 
 def test_an_agent_used_as_a_tool_is_a_task_within(cases: dict[str, Any]) -> None:
-    assert story(cases["nested"]) == [
+    assert event_sequence(cases["nested"]) == [
         ("task_started.v1", "outer", "outer"),
         ("task_started.v1", "outer", "tool:ask"),
         ("task_started.v1", "inner", "inner"),
@@ -63,7 +63,7 @@ def test_an_agent_used_as_a_tool_is_a_task_within(cases: dict[str, Any]) -> None
 
 
 def test_nodes_are_parts_of_their_graph_unless_they_are_agents(cases: dict[str, Any]) -> None:
-    assert story(cases["parallel graph"]) == [
+    assert event_sequence(cases["parallel graph"]) == [
         ("task_started.v1", "flow", "flow"),
         ("task_started.v1", "inner", "inner"),
         ("task_started.v1", "inner", "tool:add"),
@@ -86,7 +86,7 @@ def test_runs_side_by_side_stay_apart(cases: dict[str, Any]) -> None:
 
 
 def test_an_agent_may_be_named_like_one_of_its_nodes(cases: dict[str, Any]) -> None:
-    assert [row[2] for row in story(cases["named like a node"])] == [
+    assert [row[2] for row in event_sequence(cases["named like a node"])] == [
         "model",
         "tool:add",
         "tool:add",
@@ -104,7 +104,7 @@ def test_an_agent_may_be_named_like_one_of_its_nodes(cases: dict[str, Any]) -> N
 def test_what_is_given_up_is_cancelled(
     cases: dict[str, Any], case: str, agent: str, reason: str
 ) -> None:
-    assert story(cases[case]) == [
+    assert event_sequence(cases[case]) == [
         ("task_started.v1", agent, agent),
         ("task_cancelled.v1", agent, reason),
     ]
@@ -118,14 +118,14 @@ def test_a_graph_that_waits_for_a_person_says_so(cases: dict[str, Any]) -> None:
 
 
 def test_a_chain_is_a_task_and_a_lone_prompt_or_model_is_none(cases: dict[str, Any]) -> None:
-    assert story(cases["chain"]) == [
+    assert event_sequence(cases["chain"]) == [
         ("task_started.v1", "summary", "summary"),
         ("task_finished.v1", "summary", "summary"),
     ]
 
 
 def test_a_tool_without_an_agent_is_its_own(cases: dict[str, Any]) -> None:
-    assert story(cases["tool alone"]) == [
+    assert event_sequence(cases["tool alone"]) == [
         ("task_started.v1", "add", "tool:add"),
         ("task_finished.v1", "add", "tool:add"),
     ]

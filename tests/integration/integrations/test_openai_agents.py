@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from tests.integration.integrations.story import (
+from tests.integration.integrations.event_sequence import (
     CALCULATION,
     TWO_CALLS,
     check_pairs,
     ends,
+    event_sequence,
     finish,
-    story,
 )
 from tests.support.frameworks import driven
 
@@ -23,7 +23,7 @@ def cases() -> dict[str, Any]:
 
 @pytest.mark.parametrize("case", ["agent", "stream", "while handling", "beside a broken client"])
 def test_an_agent_is_a_task_and_so_is_its_tool(cases: dict[str, Any], case: str) -> None:
-    assert story(cases[case]) == CALCULATION
+    assert event_sequence(cases[case]) == CALCULATION
     check_pairs(cases[case], tasks=2)
     assert ends(cases[case]) == {"tool:add": (True, None), "calculator": (True, None)}
     end = finish(cases[case], "calculator")
@@ -55,7 +55,7 @@ def test_an_error_is_named_by_its_type(
 
 
 def test_who_hands_over_ends_before_the_next_begins(cases: dict[str, Any]) -> None:
-    assert story(cases["handover"]) == [
+    assert event_sequence(cases["handover"]) == [
         ("task_started.v1", "first", "first"),
         ("task_finished.v1", "first", "first"),
         ("task_started.v1", "second", "second"),
@@ -67,7 +67,7 @@ def test_who_hands_over_ends_before_the_next_begins(cases: dict[str, Any]) -> No
 
 
 def test_an_agent_used_as_a_tool_is_a_task_within(cases: dict[str, Any]) -> None:
-    assert [row[1:] for row in story(cases["nested"])] == [
+    assert [row[1:] for row in event_sequence(cases["nested"])] == [
         ("outer", "outer"),
         ("outer", "tool:ask"),
         ("calculator", "calculator"),
@@ -114,7 +114,7 @@ def test_runs_side_by_side_stay_apart(cases: dict[str, Any]) -> None:
 
 
 def test_what_is_given_up_is_cancelled(cases: dict[str, Any]) -> None:
-    assert sorted(story(cases["cancelled"])) == [
+    assert sorted(event_sequence(cases["cancelled"])) == [
         ("task_cancelled.v1", "stuck", "CancelledError"),
         ("task_cancelled.v1", "stuck", "CancelledError"),
         ("task_started.v1", "stuck", "stuck"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conftest import Kafka
-from tests.integration.integrations.story import ends, finish, story
+from tests.integration.integrations.event_sequence import ends, event_sequence, finish
 from tests.support.commands import environ
 from tests.support.frameworks import ROOT, driven, python_with, run_in
 
@@ -30,7 +30,7 @@ def cases() -> dict[str, Any]:
 
 
 def test_a_workflow_its_agent_and_the_agents_tool_are_tasks(cases: dict[str, Any]) -> None:
-    assert story(cases["agent"]) == [
+    assert event_sequence(cases["agent"]) == [
         ("task_started.v1", "Agent workflow", "invoke_workflow"),
         ("task_started.v1", "calculator", "invoke_agent"),
         ("task_started.v1", "desk", "tool:add"),

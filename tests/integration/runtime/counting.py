@@ -29,7 +29,7 @@ class CountingStage:
     inputs: tuple[str, ...] = ("task-events",)
     output: str = "task-features"
     stateful: bool = True
-    gather_ms: int = 20
+    linger_ms: int = 20
     nice: int = 0
     failures_left: int = 0
     raises_left: int = 1_000_000

@@ -17,6 +17,7 @@ from tests.support.polling import eventually
 from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka import engine
+from gnomon.runtime.kafka.consumer import BatchConsumer, LoopConsumer
 from gnomon.runtime.kafka.writer import TransactionalWriter
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.process.stage_worker import StageWorker
@@ -102,15 +103,15 @@ async def test_a_fetch_that_brings_nothing_is_named(
 ) -> None:
     worker = await bench.start(stall_after_s=STALL_AFTER_S)
 
-    paused = asyncio.Event()
+    fetching = asyncio.Event()
 
     async def nothing(*_: object, **__: object) -> dict[object, object]:
-        paused.set()
+        fetching.set()
         await asyncio.sleep(0.1)
         return {}
 
-    monkeypatch.setattr(engine._LoopThread, "_fetch_records", nothing)
-    await paused.wait()  # what was asked for before would still come
+    monkeypatch.setattr(LoopConsumer, "_fetch_records", nothing)
+    await fetching.wait()  # an earlier fetch would still bring records
     await bench.send([b"v"] * 7, partitions=1)
 
     await expect_stall(bench, worker, "fetch")
@@ -159,7 +160,7 @@ async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
 @pytest.fixture
 def endless_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kafka goes as the group has answered: where to read from is asked for ever."""
-    monkeypatch.setattr(engine._LoopThread, "seek_to_committed", forever)
+    monkeypatch.setattr(LoopConsumer, "seek_to_committed", forever)
 
 
 @pytest.mark.usefixtures("endless_start")
@@ -179,7 +180,7 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     async def gone(*_: object) -> None:
         raise BrokerUnavailableError("gone")
 
-    monkeypatch.setattr("gnomon.runtime.partition.processor.offsets_to_go_on_from", gone)
+    monkeypatch.setattr("gnomon.runtime.partition.log.resume_offsets", gone)
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)
@@ -227,27 +228,27 @@ async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
     await eventually(all_of_it, what="the one that hung is done too")
 
 
-async def test_nothing_is_lost_of_partitions_that_are_held_while_more_of_them_is_on_its_way(
+async def test_no_record_of_a_paused_partition_is_lost_while_a_fetch_is_under_way(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All hang for long enough that they are held, with the queues of Faust and their own full."""
+    """All partitions hang until they are paused, with their own queues and Faust's full."""
     monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 100)
-    stage, held = HangsAtFirst(), set[int]()
-    hold = engine.hold
+    stage, paused = HangsAtFirst(), set[int]()
+    set_paused = engine.set_paused
 
-    def held_is_noted(app: Any, partition: int, held_now: bool) -> None:  # noqa: FBT001
-        held.add(partition)
-        hold(app, partition, held_now)
+    def record_paused(app: Any, partition: int, paused_now: bool) -> None:  # noqa: FBT001
+        paused.add(partition)
+        set_paused(app, partition, paused_now)
 
-    monkeypatch.setattr(engine, "hold", held_is_noted)
+    monkeypatch.setattr(engine, "set_paused", record_paused)
     # So large that a fetch has some of every partition, and there are many fetches.
     await bench.send([b"v" * 16_384] * 2400)
     await bench.start(stage)
 
-    async def all_held() -> bool:
-        return len(held) == 4
+    async def all_paused() -> bool:
+        return len(paused) == 4
 
-    await eventually(all_held, what="every partition is held")
+    await eventually(all_paused, what="every partition is paused")
     stage.opened.set()
 
     async def all_of_it() -> bool:
@@ -261,12 +262,12 @@ async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_bega
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was fetched for it would lie there until that poll's time is over."""
-    poll = engine._BatchConsumer.getmany
+    poll = BatchConsumer.getmany
 
     def long_poll(consumer: Any, timeout: float) -> Any:
         return poll(consumer, 60.0)
 
-    monkeypatch.setattr(engine._BatchConsumer, "getmany", long_poll)
+    monkeypatch.setattr(BatchConsumer, "getmany", long_poll)
     worker = await bench.start()
 
     async def all_but_zero(count: int) -> bool:
@@ -277,10 +278,10 @@ async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_bega
         return len((await bench.written()).get(0, ())) == count
 
     for count in (2, 4, 6):
-        engine.hold(worker._app, 0, held=True)
+        engine.set_paused(worker._app, 0, paused=True)
         for sent in (count - 1, count):  # the first may be found by a poll that has begun before
             await bench.send([b"v"] * 4)
             await eventually(partial(all_but_zero, sent), what="a poll has begun without it")
         assert not await zero(count)
-        engine.hold(worker._app, 0, held=False)
+        engine.set_paused(worker._app, 0, paused=False)
         await eventually(partial(zero, count), what="it is read")

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -33,7 +34,7 @@ async def test_a_partition_with_much_to_read_lets_the_others_begin(
 ) -> None:
     """It has no room for its second batch, which came in one fetch with the first of the others."""
     monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 1)
-    monkeypatch.setattr("gnomon.runtime.partition.queue.HOLD_AFTER_S", 60.0)
+    monkeypatch.setattr("gnomon.runtime.partition.queue.PAUSE_AFTER_S", 60.0)
     await bench.send([b"v"] * 400)
     gate = asyncio.Event()
     stage = CountingStage(hangs=gate.wait)
@@ -126,17 +127,19 @@ async def test_poison_goes_to_dead_letters_and_its_neighbours_go_on(bench: Bench
     assert sum(map(len, written.values())) == 6
 
 
-async def test_who_is_fenced_writes_nothing(bench: Bench) -> None:
+async def test_a_fenced_writer_writes_nothing(bench: Bench) -> None:
     settings = bench.settings
-    place = {
-        "brokers": settings.brokers,
-        "group": f"{settings.topic_prefix}g",
-        "stage": "counting",
-        "prefix": settings.topic_prefix,
-    }
+    open_writer = partial(
+        TransactionalWriter,
+        brokers=settings.brokers,
+        group=f"{settings.topic_prefix}g",
+        stage="counting",
+        partition=0,
+        prefix=settings.topic_prefix,
+    )
     outputs = Outputs({"task-features": [(b"k", b'{"n": 1}')]})
-    async with TransactionalWriter(partition=0, **place) as zombie:
-        async with TransactionalWriter(partition=0, **place) as owner:
+    async with open_writer() as zombie:
+        async with open_writer() as owner:
             await owner.write(outputs, {})
         with pytest.raises(FencedError):
             await zombie.write(Outputs({"task-features": [(b"k", b'{"n": 99}')]}), {})

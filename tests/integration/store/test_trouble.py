@@ -90,7 +90,7 @@ def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
 
 def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigurationError, match="cannot make"):
+    with pytest.raises(ConfigurationError, match="cannot create"):
         DecisionStore(f"sqlite:///{tmp_path}/file/store.db").create()
 
 

@@ -70,7 +70,7 @@ def test_a_free_port_is_free_and_outside_what_outgoing_connections_get() -> None
 
 def test_a_data_directory_in_use_is_named_with_the_process(tmp_path: Path) -> None:
     lock = DataLock(tmp_path / "broker" / "lock")
-    lock.held_by(broker_pid=4242)
+    lock.write_holders(broker_pid=4242)
 
     with pytest.raises(DataDirInUseError, match=r"pid 4242"):
         Broker(tmp_path, java="exit 0").start()

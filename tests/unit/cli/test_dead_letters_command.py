@@ -4,7 +4,7 @@ import pytest
 
 from gnomon.cli import main
 from gnomon.cli.dead_letters import _readable
-from gnomon.operations.dead_letters import Letter, Wanted
+from gnomon.operations.dead_letters import DeadLetterFilter, DeadLetterRecord
 
 
 @pytest.mark.parametrize("place", ["", "3", "a:b", "1:2:3", "-1:2", "1:\u0662"])
@@ -29,18 +29,18 @@ def test_a_value_cannot_talk_to_the_terminal(raw: bytes | None, shown: str) -> N
     assert _readable(raw) == shown
 
 
-def letter(**about: str) -> Letter:
-    return Letter(partition=1, offset=7, at_ms=0, key=None, value=b"", about=about)
+def letter(**headers: str) -> DeadLetterRecord:
+    return DeadLetterRecord(partition=1, offset=7, at_ms=0, key=None, value=b"", headers=headers)
 
 
 def test_what_is_wanted() -> None:
     found = letter(reason="invalid", stage="features")
 
-    assert found in Wanted()
-    assert found in Wanted(reason="invalid", stage="features", places=frozenset({"1:7"}))
-    assert found not in Wanted(reason="empty")
-    assert found not in Wanted(stage="vault")
-    assert found not in Wanted(places=frozenset({"7:1"}))
+    assert found in DeadLetterFilter()
+    assert found in DeadLetterFilter(reason="invalid", stage="features", ids=frozenset({"1:7"}))
+    assert found not in DeadLetterFilter(reason="empty")
+    assert found not in DeadLetterFilter(stage="vault")
+    assert found not in DeadLetterFilter(ids=frozenset({"7:1"}))
 
 
 @pytest.mark.parametrize(

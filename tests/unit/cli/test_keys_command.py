@@ -75,7 +75,7 @@ def test_check_before_there_is_a_store_makes_none(
 ) -> None:
     main(["keys", "init"])
     assert main(["keys", "check"]) == 0
-    assert "nothing there yet" in capsys.readouterr().out
+    assert "does not exist yet" in capsys.readouterr().out
     assert [path.name for path in folder.iterdir()] == ["kek.key"]
 
 
@@ -86,7 +86,7 @@ def test_check_before_first_use_seals_nothing(
     store = DecisionStore(f"sqlite:///{folder}/store.db")
     store.create()
     assert main(["keys", "check"]) == 0
-    assert "nothing sealed yet" in capsys.readouterr().out
+    assert "contains no sealed record yet" in capsys.readouterr().out
     assert store.canary.get() is None
     store.close()
 

@@ -9,7 +9,7 @@ from tests.support.decisions import a_decision
 
 from gnomon import codec
 from gnomon.cli import main
-from gnomon.sealing import Place
+from gnomon.sealing import SealContext
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.vault import (
@@ -97,7 +97,7 @@ def test_read_by_task_id_finds_the_newest_past_a_broken_one(vault: Path, capsys:
     assert main(["vault", "read", "t"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out)["decision_id"] == "d-00001"
-    assert "on the way, not opened: 1" in said.err
+    assert "1 newer decisions could not be opened" in said.err
 
 
 def test_read_of_nothing_known(vault: Path, capsys: Said) -> None:
@@ -152,7 +152,7 @@ def confidential(vault: Path) -> Path:
     decision = a_decision(9)
 
     def sealed(field: str, said: str) -> bytes:
-        place = Place(agent_id=decision.agent_id, task_id=decision.task_id, field=field)
+        place = SealContext(agent_id=decision.agent_id, task_id=decision.task_id, field=field)
         return key.public.seal({field: said}, place)
 
     outcome = msgspec.structs.replace(decision.outcome, sealed_outcome=sealed("outcome", "good"))

@@ -134,10 +134,10 @@ def shed(task: str, at: int = 0, *, agent: str = "ada") -> Record:
 
 @dataclass
 class Seen:
-    """Everything that was written, decoded; figures and ledger as a compacted topic keeps them."""
+    """Every output record, decoded; of metrics and ledger the latest, as a compacted topic keeps it."""
 
     comparisons: list[Comparison] = field(default_factory=list)
-    figures: dict[bytes, ModelMetrics] = field(default_factory=dict)
+    metrics: dict[bytes, ModelMetrics] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: Ledger(partition=3))
     dead: list[DeadLetter] = field(default_factory=list)
     written: list[tuple[str, bytes | None]] = field(default_factory=list)
@@ -160,7 +160,7 @@ class Seen:
                 assert key == b"ledger|p3"
                 self.ledger = record
             else:
-                self.figures[key] = record
+                self.metrics[key] = record
         self.dead += outputs.dead
         assert_adds_up(self.ledger)
 

@@ -126,4 +126,4 @@ def test_ended_tasks_are_forgotten() -> None:
     assert len(state.tasks.due) == 11
     assert set(state.tasks.known) == {"ada"}
     assert (state.waiting, len(state.decisions.pending)) == (1, 0)
-    assert {len(series.hours) for series in state.figures.series.values()} == {1}
+    assert {len(series.hours) for series in state.metrics.series.values()} == {1}

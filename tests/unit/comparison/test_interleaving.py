@@ -42,8 +42,8 @@ def test_any_reading_gives_the_same_figures(data: st.DataObject) -> None:
     log: Log = data.draw(logs())
     all_at_once = [*log.task_events, *log.task_features, *log.shadow_predictions]
     seen = run(*data.draw(readings(log)), settings=config_of(log))
-    assert seen.figures == run(all_at_once, settings=config_of(log)).figures
-    agents = {r.slice for r in seen.figures.values()} - {"all"}
+    assert seen.metrics == run(all_at_once, settings=config_of(log)).metrics
+    agents = {r.slice for r in seen.metrics.values()} - {"all"}
     assert len(agents) <= 1
 
 
@@ -80,4 +80,4 @@ def test_reading_again_leads_to_the_same_state(data: st.DataObject) -> None:
         seen.add(fold(before, batch, config=settled))
         seen_again.add(fold(again, batch, config=settled))
     assert seen.sorted_comparisons() == seen_again.sorted_comparisons()
-    assert (seen.figures, seen.ledger) == (seen_again.figures, seen_again.ledger)
+    assert (seen.metrics, seen.ledger) == (seen_again.metrics, seen_again.ledger)

@@ -1,4 +1,4 @@
-"""Figures of several partitions together are those of all their tasks in one."""
+"""RollingMetrics of several partitions together are those of all their tasks in one."""
 
 import msgspec
 import pytest
@@ -67,7 +67,7 @@ def test_a_list_of_comparisons_has_the_figures_of_the_fold() -> None:
     records = [record for number in range(9) for record in task(number, "ada", float(number))]
     seen = run(records)
     for model, version in (("m", "2"), ("control", "0")):
-        folded = seen.figures[f"{model}|{version}|all|all|p3".encode()]
+        folded = seen.metrics[f"{model}|{version}|all|all|p3".encode()]
         listed = metrics_of(seen.comparisons, model=model, version=version)
         assert listed == msgspec.structs.replace(folded, partition=0)
 

@@ -40,7 +40,7 @@ def test_a_repeat_of_any_record_at_any_later_time(data: st.DataObject) -> None:
     twice = run([*again, *others], settings=config_of(log))
 
     assert twice.sorted_comparisons() == once.sorted_comparisons()
-    assert twice.figures == once.figures
+    assert twice.metrics == once.metrics
     before, after = (_counts(seen.ledger) for seen in (once, twice))
     for name, count in before.items():
         if not of_repeats(name):

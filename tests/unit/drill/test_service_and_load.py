@@ -41,7 +41,7 @@ async def test_every_request_is_answered(
         load = Load(session, str(server.make_url("/answer")))
         await load.run([0.0, 0.01, 0.02])
     assert (len(load.latencies_ms), load.errors) == (3, 0)
-    assert (service.figures()["requests"], service.figures()["errors"]) == (3, 0)
+    assert (service.counts()["requests"], service.counts()["errors"]) == (3, 0)
     assert min(load.latencies_ms) >= 10  # the service waits as long
 
 
@@ -53,7 +53,7 @@ async def test_a_client_that_raises_is_an_error_at_both_ends(
         load = Load(session, str(server.make_url("/answer")))
         await load.run([0.0, 0.0])
     assert (len(load.latencies_ms), load.errors) == (0, 2)
-    assert service.figures()["errors"] == 2
+    assert service.counts()["errors"] == 2
 
 
 async def test_nobody_there_is_an_error(

@@ -1,4 +1,4 @@
-"""What is missing of a client's events, and when it is called lost."""
+"""Which events of a client are missing, and when they count as lost."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def only(*events: ClientEvent, now_ms: int = NOW, behind: bool = False) -> Clien
     return found
 
 
-def test_what_the_client_says_stands_beside_what_was_read() -> None:
+def test_the_clients_own_statistics_stand_beside_what_was_read() -> None:
     found = only(
         stats(
             sent=100, accepted=104, delivered=90, failed=1, spooled=9, waiting=4,
@@ -56,12 +56,12 @@ def test_what_the_client_says_stands_beside_what_was_read() -> None:
     }  # fmt: skip
 
 
-def test_the_last_word_of_each_key_counts() -> None:
+def test_the_last_event_of_each_key_counts() -> None:
     found = only(seen(0, 1, 0), stats(sent=1), seen(1, 5, 9), stats(sent=12), seen(0, 6, 10))
     assert (found.received, found.missing) == (11, 1)
 
 
-def test_a_client_that_never_told_of_itself() -> None:
+def test_a_client_without_statistics_of_its_own() -> None:
     found = only(seen(0, 3, 7))
     assert (found.accepted, found.dropped, found.missing) == (None, None, 5)
 
@@ -85,7 +85,7 @@ def test_a_client_of_which_nothing_arrived() -> None:
         (False, HOUR, 11, False, 0),
     ],
 )
-def test_when_missing_is_called_lost(
+def test_when_missing_events_count_as_lost(
     *, ended: bool, silent_ms: int, spooled: int, behind: bool, lost: int
 ) -> None:
     found = only(
@@ -97,7 +97,7 @@ def test_when_missing_is_called_lost(
     assert (found.missing, found.lost) == (10, lost)
 
 
-def test_nothing_is_missing_where_more_was_read_than_the_client_had_said() -> None:
+def test_nothing_is_missing_if_more_was_read_than_the_client_has_reported() -> None:
     assert only(stats(sent=5), seen(0, 9, 8)).missing == 0
 
 

@@ -1,4 +1,4 @@
-"""What reports say of the client's impact: the drill's figures, or that there are none."""
+"""The client's impact in reports: the figures of the last drill, or that there are none."""
 
 import json
 import math
@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from gnomon.drill.figures import Report, compare, round_of
-from gnomon.operations.isolation_report import Measured, report_path
+from gnomon.drill.report import Report, compare, round_of
+from gnomon.operations.isolation_report import ImpactSummary, report_path
 from gnomon.replay.report import summed_up
 
 NOT_MEASURED = "production impact: not measured"
@@ -43,7 +43,7 @@ def written(data_dir: Path, *, answered: bool = True) -> None:
 
 
 def in_a_replays_report(data_dir: Path) -> Any:
-    report = summed_up([], {}, tasks=0, seconds=1.0, impact=Measured.of(data_dir).impact)
+    report = summed_up([], {}, tasks=0, seconds=1.0, impact=ImpactSummary.of(data_dir).impact)
     return json.loads(msgspec.json.encode(report))["production_impact"]
 
 
@@ -63,16 +63,16 @@ def test_the_drills_figures_are_in_the_report_and_are_printed(tmp_path: Path) ->
         "p50 10.0 ms without, 10.0 ms with the client (x 1.00);"
         " p99 20.0 ms without, 20.0 ms with the client (x 1.00)"
     )
-    assert Measured.of(tmp_path).lines == (
+    assert ImpactSummary.of(tmp_path).lines == (
         "production impact: PASS, measured 2026-09-21 14:13 UTC by gnomon drill isolation",
         f"  broker up: {figures}",
         f"  after the kill: {figures}",
     )
 
 
-def test_without_a_drill_it_is_null_and_said(tmp_path: Path) -> None:
+def test_without_a_drill_it_is_null_and_a_line_says_so(tmp_path: Path) -> None:
     assert in_a_replays_report(tmp_path) is None
-    assert Measured.of(tmp_path).lines == (NOT_MEASURED + HOW,)
+    assert ImpactSummary.of(tmp_path).lines == (NOT_MEASURED + HOW,)
 
 
 def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
     impact = in_a_replays_report(tmp_path)
     assert impact["passed"] is False
     assert impact["latency"]["up"]["p50"] == {"without_ms": None, "with_ms": None, "ratio": None}
-    assert "p50 - ms without" in Measured.of(tmp_path).lines[1]
+    assert "p50 - ms without" in ImpactSummary.of(tmp_path).lines[1]
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,12 @@ def test_what_could_not_be_measured_is_null(tmp_path: Path) -> None:
         b'{"at_ms": 100000000000000000000, "passed": true, "compared": {}}',
     ],
 )
-def test_a_report_of_no_use_counts_as_none_and_is_named(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_report_counts_as_none_and_is_named(tmp_path: Path, content: bytes) -> None:
     path = report_path(tmp_path)
     path.parent.mkdir(parents=True)
     path.write_bytes(content)
 
-    measured = Measured.of(tmp_path)
+    measured = ImpactSummary.of(tmp_path)
     assert measured.impact is None
     assert measured.lines == (f"{NOT_MEASURED}, {path} is no report of a drill{HOW}",)
 
@@ -112,6 +112,6 @@ def test_a_report_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = report_path(tmp_path)
     path.mkdir(parents=True)
 
-    measured = Measured.of(tmp_path)
+    measured = ImpactSummary.of(tmp_path)
     assert measured.impact is None
     assert measured.lines == (f"{NOT_MEASURED}, {path}: Is a directory{HOW}",)

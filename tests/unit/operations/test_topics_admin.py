@@ -18,7 +18,7 @@ RIGHT = [
 ]
 
 
-def test_topics_as_the_contract_says_do_not_differ_whatever_else_is_set() -> None:
+def test_topics_that_match_the_contract_do_not_differ_whatever_else_is_set() -> None:
     assert compare(RIGHT, prefix="p-", partitions=4, replication=3) == []
 
 

@@ -66,9 +66,9 @@ def test_a_run_that_never_ended_has_no_finish(tmp_path: Path) -> None:
         ("r2,a,b,1925-07-11T19:12:55Z,2025-07-11T19:12:54Z,True,1", "is before 1970"),
         ("r2,a,b,2025-07-11T19:12:55Z,2025-07-11T19:12:56Z,perhaps,1", "expected True or False"),
         ("r2,,b,2025-07-11T19:12:55Z,2025-07-11T19:12:56Z,True,1", "agent_id: expected 1 to 256"),
-        ("r2,a,b,2025-07-11T19:12:55Z", "not as many fields"),
-        ("r2,a,b,2025-07-11T19:12:55Z,2025-07-11T19:12:56Z,True,1,2,3", "not as many fields"),
-        (GOOD.strip(), "is on line 2 already"),
+        ("r2,a,b,2025-07-11T19:12:55Z", "number of fields differs"),
+        ("r2,a,b,2025-07-11T19:12:55Z,2025-07-11T19:12:56Z,True,1,2,3", "number of fields differs"),
+        (GOOD.strip(), "is already on line 2"),
     ],
 )
 def test_a_bad_line_is_named_with_its_number(tmp_path: Path, line: str, said: str) -> None:

@@ -10,7 +10,7 @@ from tests.unit.sealing import rfc9180
 from tests.unit.vault.leaks import frames_of_gnomon, shows
 
 from gnomon.errors import KeyUnavailableError, UnreadableError
-from gnomon.sealing import OpeningKey, Payload, Place, SealingKey, key_id
+from gnomon.sealing import OpeningKey, Payload, SealContext, SealingKey, key_id
 
 # RFC 9180, appendix A.2.1: the recipient's and the ephemeral key pair, info and first encryption.
 SECRET = bytes.fromhex("8057991eef8f1f1af18f4a9491d16a1ce333f695d4db8e38da75975c4478e0fb")
@@ -33,7 +33,7 @@ PUBLIC_PEM = f"-----BEGIN PUBLIC KEY-----\n{LINE}\n-----END PUBLIC KEY-----\n"
 ED25519_LINE = "MCowBQYDK2VwAyEADQNqlVfE3I19IYIzPXCiO4AidW7FcEXchm6I7OsxgW0="
 SMALL_ORDER_LINE = "MCowBQYDK2VuAyEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
-HOME = Place(agent_id="agent-é", task_id="t-1", field="context")
+HOME = SealContext(agent_id="agent-é", task_id="t-1", field="context")
 PAYLOAD: Payload = {"note": "payroll", "size": 3}
 # Made once with PyCryptodome's HPKE from the layout alone, with the RFC's keys.
 GOLDEN = bytes.fromhex(
@@ -52,7 +52,7 @@ payloads = st.dictionaries(
     | st.text(max_size=40)
     | st.floats(0, 1),
 )
-places = st.builds(Place, agent_id=st.text(), task_id=st.text(), field=st.text())
+places = st.builds(SealContext, agent_id=st.text(), task_id=st.text(), field=st.text())
 
 
 def opening() -> OpeningKey:
@@ -61,7 +61,7 @@ def opening() -> OpeningKey:
     return key
 
 
-def refusal(sealed: bytes, place: Place = HOME) -> str:
+def refusal(sealed: bytes, place: SealContext = HOME) -> str:
     with pytest.raises(UnreadableError) as refused:
         opening().open(sealed, place)
     return refused.value.reason
@@ -85,7 +85,7 @@ def test_the_golden_payload_opens() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(payload=payloads, place=places)
-def test_what_is_sealed_is_the_layout_and_the_rfc(payload: Payload, place: Place) -> None:
+def test_what_is_sealed_is_the_layout_and_the_rfc(payload: Payload, place: SealContext) -> None:
     sealed = SealingKey.parse(LINE).seal(payload, place)
     named = hashlib.sha256(b"gnomon/sealing-key-id/v1" + PUBLIC).digest()[:16]
     assert sealed[:20] == b"GS\x01\x01" + named
@@ -98,7 +98,7 @@ def test_what_is_sealed_is_the_layout_and_the_rfc(payload: Payload, place: Place
 
 @settings(max_examples=60, deadline=None)
 @given(payload=payloads, place=places, ephemeral=st.binary(min_size=32, max_size=32))
-def test_what_the_rfc_seals_opens(payload: Payload, place: Place, ephemeral: bytes) -> None:
+def test_what_the_rfc_seals_opens(payload: Payload, place: SealContext, ephemeral: bytes) -> None:
     header = GOLDEN[:20]
     fields = (part.encode() for part in (place.agent_id, place.task_id, place.field))
     plain = json.dumps(payload).encode()
@@ -145,7 +145,7 @@ def test_no_junk_opens_and_none_raises_anything_else(junk: bytes) -> None:
 )
 def test_a_payload_opens_nowhere_else(elsewhere: dict[str, str]) -> None:
     home = {"agent_id": "agent-é", "task_id": "t-1", "field": "context"}
-    assert refusal(GOLDEN, Place(**{**home, **elsewhere})) == "tampered"
+    assert refusal(GOLDEN, SealContext(**{**home, **elsewhere})) == "tampered"
 
 
 @pytest.mark.parametrize("plain", [b"", b"[]", b"{", b'{"a":[1]}', b'{"a":"\xff"}'], ids=str)
@@ -183,7 +183,7 @@ def test_a_public_key_is_read_as_openssl_writes_it(text: str) -> None:
         ("A" * 44, "X25519 public key"),
         (ED25519_LINE, "X25519 public key"),
         (SMALL_ORDER_LINE, "small order"),
-        (PEM.decode(), "a private one"),
+        (PEM.decode(), "a private key"),
         (PRIVATE_LINE, "X25519 public key"),
     ],
 )
@@ -205,7 +205,7 @@ def test_a_private_key_prints_only_its_id() -> None:
 
 def test_a_refusal_shows_nothing_readable() -> None:
     with pytest.raises(UnreadableError) as refused:
-        opening().open(GOLDEN, Place(agent_id="a", task_id="t", field="context"))
+        opening().open(GOLDEN, SealContext(agent_id="a", task_id="t", field="context"))
     shown = frames_of_gnomon(refused.value)
     assert not shows(shown, SECRET)
     assert "payroll" not in shown

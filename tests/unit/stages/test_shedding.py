@@ -56,7 +56,7 @@ def a_stage(budget: int) -> ShadowStage:
 
 async def published(stage: ShadowStage, *, waiting: int, tasks: int) -> list[dict[str, Any]]:
     """What becomes of a batch of ``tasks`` while ``waiting`` records wait, itself included."""
-    stage.behind(0, waiting)
+    stage.observe_lag(0, waiting)
     outputs = await stage.apply(None, [Record(n, features(n)) for n in range(tasks)])
     assert outputs.dead == []
     return [msgspec.json.decode(value or b"") for _, value in outputs.topic("shadow-predictions")]

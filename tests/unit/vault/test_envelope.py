@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from tests.unit.vault.reference import gcm_seal
 
 from gnomon.errors import UnreadableError
-from gnomon.vault.envelope import DataKey, Place
+from gnomon.vault.envelope import AssociatedData, DataKey
 
 VECTORS = json.loads((Path(__file__).parent / "aes_256_gcm_nist.json").read_text())["vectors"]
 
 SECRET = bytes(range(32))
 NONCE = bytes(range(0xA0, 0xAC))
-HOME = Place(store="decisions", scope="default", record_id="d-é1", schema="comparison.v1")
+HOME = AssociatedData(store="decisions", scope="default", record_id="d-é1", schema="comparison.v1")
 PLAIN = b'{"kind":"comparison.v1"}'
 # Made once with PyCryptodome and the standard library's HMAC from the layout alone.
 GOLDEN = bytes.fromhex(
@@ -39,7 +39,7 @@ def commitment(secret: bytes) -> bytes:
     return hmac.new(secret, b"gnomon/dek-commitment/v1\x01", hashlib.sha256).digest()
 
 
-def refusal(sealed: bytes, place: Place = HOME) -> str:
+def refusal(sealed: bytes, place: AssociatedData = HOME) -> str:
     with pytest.raises(UnreadableError) as refused:
         DataKey(SECRET).open(sealed, place)
     return refused.value.reason
@@ -72,10 +72,12 @@ def test_the_golden_record_opens() -> None:
     secret=st.binary(min_size=32, max_size=32),
     nonce=st.binary(min_size=12, max_size=12),
     plain=st.binary(max_size=70),
-    place=st.builds(Place, store=st.text(), scope=st.text(), record_id=st.text(), schema=st.text()),
+    place=st.builds(
+        AssociatedData, store=st.text(), scope=st.text(), record_id=st.text(), schema=st.text()
+    ),
 )
 def test_a_record_is_its_layout_byte_for_byte(
-    secret: bytes, nonce: bytes, plain: bytes, place: Place
+    secret: bytes, nonce: bytes, plain: bytes, place: AssociatedData
 ) -> None:
     header = b"GN\x01\x01\x00\x00" + commitment(secret)[:16] + nonce
     fields = lp(*(f.encode() for f in (place.store, place.scope, place.record_id, place.schema)))
@@ -132,7 +134,7 @@ def test_no_junk_opens_and_none_raises_anything_else(junk: bytes) -> None:
 )
 def test_a_record_opens_nowhere_else(elsewhere: dict[str, str]) -> None:
     home = {"store": "decisions", "scope": "default", "record_id": "d-é1"}
-    place = Place(**{**home, "schema": "comparison.v1", **elsewhere})
+    place = AssociatedData(**{**home, "schema": "comparison.v1", **elsewhere})
     assert refusal(GOLDEN, place) == "tampered"
 
 
@@ -142,8 +144,8 @@ def test_a_record_opens_nowhere_else(elsewhere: dict[str, str]) -> None:
 )
 def test_no_two_places_look_the_same(here: list[str], there: list[str]) -> None:
     names = ("store", "scope", "record_id", "schema")
-    first = Place(**dict(zip(names, here, strict=True)))
-    second = Place(**dict(zip(names, there, strict=True)))
+    first = AssociatedData(**dict(zip(names, here, strict=True)))
+    second = AssociatedData(**dict(zip(names, there, strict=True)))
     assert (first.encoded() == second.encoded()) == (here == there)
 
 
@@ -153,7 +155,7 @@ def test_a_record_opens_with_no_other_key() -> None:
 
 
 def test_a_place_too_long_to_write_down_is_refused() -> None:
-    place = Place(store="s", scope="t", record_id="x" * 65_536, schema="v")
+    place = AssociatedData(store="s", scope="t", record_id="x" * 65_536, schema="v")
     with pytest.raises(ValueError, match="65535"):
         DataKey(SECRET).seal(b"", place)
 

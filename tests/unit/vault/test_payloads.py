@@ -16,7 +16,7 @@ from tests.unit.vault.leaks import frames_of_gnomon, shows
 
 from gnomon.errors import KeyUnavailableError, UnreadableError
 from gnomon.events import Comparison
-from gnomon.sealing import OpeningKey, Payload, Place
+from gnomon.sealing import OpeningKey, Payload, SealContext
 from gnomon.vault import create_sealing_key, load_sealing_key, open_payloads, sealed_for
 
 FIRST, SECOND = OpeningKey.generate(), OpeningKey.generate()
@@ -34,9 +34,9 @@ def sealed(
 ) -> Comparison:
     """``decision`` as a client seals its parts: the context for one key, the outcome for another."""
 
-    def place(field: str) -> Place:
+    def place(field: str) -> SealContext:
         agent = decision.agent_id if agent_id is None else agent_id
-        return Place(agent_id=agent, task_id=decision.task_id, field=field)
+        return SealContext(agent_id=agent, task_id=decision.task_id, field=field)
 
     return msgspec.structs.replace(
         decision,

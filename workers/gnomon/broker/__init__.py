@@ -1,4 +1,4 @@
-"""Apache Kafka on this machine, with nothing but pip; and the topics on any Kafka."""
+"""Runs Apache Kafka on this machine; pip installs everything it needs."""
 
 from gnomon.broker.embedded import EmbeddedBroker
 

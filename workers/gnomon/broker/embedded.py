@@ -1,4 +1,4 @@
-"""A Kafka broker as a child process: start, stop, kill, start again on the same data."""
+"""Runs a Kafka broker as a child process: start, stop, kill, restart on the same data."""
 
 import os
 import subprocess
@@ -31,18 +31,19 @@ _LAST_LINES = 12
 
 
 class EmbeddedBroker:
-    """Apache Kafka, one node, reachable from this machine only.
+    """Apache Kafka with one node, reachable from this machine only.
 
-    It ends with the process that started it, however that ends. Not for use from several threads.
+    The broker ends when the process that started it ends, for whatever reason. Not thread-safe.
 
     Args:
-        data_dir: Files go to ``broker/`` below it and are found again by the next start.
-        port: 0 takes a free one, which is then kept for the life of this object.
-        progress: Told what takes long, such as downloads.
-        heap_mb: Most memory for Kafka's heap.
-        long_running: Spend a minute of most of a core at first to be a third cheaper later.
-        java: Finds the Java to use.
-        source: Where jars come from that are not on this machine yet.
+        data_dir: The broker's files are in ``broker/`` below this folder; the next start uses them.
+        port: Port to listen on; 0 chooses a free one, which this object then keeps.
+        progress: Called with a line of text for each slow step, such as a download.
+        heap_mb: Size of Kafka's Java heap.
+        long_running: Let Java compile fully: a minute of most of a core at first, and a third
+            less processor time afterwards.
+        java: Returns the Java executable.
+        source: Source of jars that are not on this machine.
     """
 
     def __init__(
@@ -64,31 +65,31 @@ class EmbeddedBroker:
         self._source = source or MavenSource()
         self._guard: subprocess.Popen[bytes] | None = None
         self._pid = 0
-        self._logged = 0  # bytes of Kafka's log before the last start
+        self._log_start = 0  # size of Kafka's log at the last start, bytes
         self._lock: DataLock | None = None
 
     @property
     def brokers(self) -> str:
-        """``host:port``; the port is 0 before the first start if none was given."""
+        """Bootstrap address ``host:port``; the port is 0 before the first start if none was given."""
         return f"{HOST}:{self._port}"
 
     @property
     def pid(self) -> int | None:
-        """Process id of Kafka's JVM, ``None`` if it does not run."""
+        """Process id of Kafka's JVM; ``None`` if it is not running."""
         return self._pid if self._guard is not None and self._guard.poll() is None else None
 
     @property
     def log_file(self) -> Path:
-        """Kafka's warnings and errors."""
+        """File with Kafka's warnings and errors."""
         return self._node.logs / "kafka.log"
 
     def prepare(self) -> tuple[Path, list[Path]]:
-        """Find Java and the jars, downloading what is missing. ``start`` does this too.
+        """Find Java and the jars, and download missing jars. ``start`` does this too.
 
         Raises:
-            JavaMissingError: No Java 17 or newer.
-            JarsUnavailableError: Jars are missing and cannot be fetched.
-            JarTamperedError: A jar is not what the lock file pins.
+            JavaMissingError: There is no Java 17 or newer.
+            JarsUnavailableError: Jars are missing and cannot be downloaded.
+            JarTamperedError: The checksum of a jar differs from the lock file.
             MissingExtraError: Jars are missing and jgo is not installed.
         """
         java = self._find_java()
@@ -99,23 +100,23 @@ class EmbeddedBroker:
         return java, jars
 
     def start(self, timeout_s: float = 60.0) -> str:
-        """Start Kafka and wait until it answers; does nothing if it runs.
+        """Start Kafka and wait until it answers; do nothing if it is running.
 
         Args:
-            timeout_s: Longest wait for an answer, once Java and the jars are there.
+            timeout_s: Longest wait for an answer, not counting downloads.
 
         Returns:
             The bootstrap address, ``127.0.0.1:port``.
 
         Raises:
-            PortInUseError: Something else listens on the port.
-            DataDirInUseError: Another broker runs on the same files.
+            PortInUseError: Another program listens on the port.
+            DataDirInUseError: Another broker uses the same files.
             BrokerStartError: Kafka stopped or did not answer in time.
             ConfigurationError: See ``prepare``.
         """
         if self.pid is not None:
             return self.brokers
-        self.kill()  # what is left of one that ended by itself
+        self.kill()  # clean up after a broker that ended by itself
         java, jars = self.prepare()
         self._lock = DataLock(self._node.lock_file)
         try:
@@ -127,19 +128,19 @@ class EmbeddedBroker:
         return self.brokers
 
     def wait(self) -> int:
-        """Block until Kafka ends by itself; return its status."""
+        """Block until Kafka ends by itself; return its exit status."""
         return self._running().wait()
 
     def stop(self) -> None:
-        """End Kafka in order, or by force after 20 s; does nothing if it does not run."""
-        self._end(b"T", patience_s=_STOP_S)
+        """Stop Kafka in order, or by force after 20 s; do nothing if it is not running."""
+        self._end(b"T", timeout_s=_STOP_S)
 
     def kill(self) -> None:
-        """End Kafka at once, as a crash would."""
-        self._end(b"K", patience_s=_KILL_S)
+        """Kill Kafka at once, as a crash would."""
+        self._end(b"K", timeout_s=_KILL_S)
 
     def restart(self, timeout_s: float = 60.0) -> str:
-        """Stop it if it runs, and start it on the same port and data. See ``start``."""
+        """Stop Kafka if it is running, and start it on the same port and data. See ``start``."""
         self.stop()
         return self.start(timeout_s)
 
@@ -161,7 +162,7 @@ class EmbeddedBroker:
         elif not port_is_free(self._port):
             raise PortInUseError(self._port)
         self._node.logs.mkdir(exist_ok=True)
-        self._logged = self.log_file.stat().st_size if self.log_file.is_file() else 0
+        self._log_start = self.log_file.stat().st_size if self.log_file.is_file() else 0
         self._node.settings_file.write_text(
             self._node.settings(port=self._port, controller_port=free_port()), encoding="utf-8"
         )
@@ -179,16 +180,16 @@ class EmbeddedBroker:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=console,
-                bufsize=0,  # a letter is written when it is written
-                pass_fds=[self._held().descriptor],
-                start_new_session=True,  # Ctrl-C is for us; we then stop Kafka in order
+                bufsize=0,  # a command must reach the guard at once
+                pass_fds=[self._data_lock().descriptor],
+                start_new_session=True,  # Ctrl-C reaches only this process, which then stops Kafka
             )
         pipe = self._guard.stdout
-        said = pipe.readline() if pipe else b""
-        if not said.strip().isdigit():
+        pid_line = pipe.readline() if pipe else b""
+        if not pid_line.strip().isdigit():
             raise self._failed(f"{java} could not be run")
-        self._pid = int(said)
-        self._held().held_by(broker_pid=self._pid)
+        self._pid = int(pid_line)
+        self._data_lock().write_holders(broker_pid=self._pid)
 
     def _format(self, java: Path, jars: list[Path]) -> None:
         with self._console().open("wb") as console:
@@ -212,15 +213,15 @@ class EmbeddedBroker:
                 if time.monotonic() < deadline:
                     continue
                 raise self._failed(f"Kafka did not answer within {timeout_s:g} s") from None
-            raise self._failed(f"Kafka stopped at its start with status {status}")
+            raise self._failed(f"Kafka stopped during its start with status {status}")
 
-    def _end(self, letter: bytes, *, patience_s: float) -> None:
+    def _end(self, command: bytes, *, timeout_s: float) -> None:
         if self._guard is not None:
-            self._tell(letter)
+            self._send(command)
             try:
-                self._guard.wait(patience_s)
+                self._guard.wait(timeout_s)
             except subprocess.TimeoutExpired:
-                self._tell(b"K")
+                self._send(b"K")
                 self._guard.wait(_KILL_S)
             for pipe in (self._guard.stdin, self._guard.stdout):
                 if pipe is not None:
@@ -230,11 +231,12 @@ class EmbeddedBroker:
             self._lock.close()
             self._lock = None
 
-    def _tell(self, letter: bytes) -> None:
+    def _send(self, command: bytes) -> None:
+        """Send a command of ``guard`` to the guard process."""
         pipe = self._running().stdin
         try:
             if pipe is not None:
-                pipe.write(letter)
+                pipe.write(command)
         except BrokenPipeError:
             pass  # it has ended by itself
 
@@ -243,7 +245,7 @@ class EmbeddedBroker:
             raise RuntimeError("the broker was not started")
         return self._guard
 
-    def _held(self) -> DataLock:
+    def _data_lock(self) -> DataLock:
         if self._lock is None:
             raise RuntimeError("the data directory is not locked")
         return self._lock
@@ -252,8 +254,8 @@ class EmbeddedBroker:
         return self._node.logs / "console.log"
 
     def _failed(self, what: str) -> BrokerStartError:
-        """What happened, with the last lines of Kafka's log, else of its JVM's output."""
-        for log, since in ((self.log_file, self._logged), (self._console(), 0)):
+        """Make the error, with the last lines of Kafka's log, or else of the JVM's output."""
+        for log, since in ((self.log_file, self._log_start), (self._console(), 0)):
             lines = _read_from(log, since).splitlines()
             if lines:
                 break

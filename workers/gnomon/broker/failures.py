@@ -1,4 +1,4 @@
-"""Why a broker on this machine could not be started; each message says what to do."""
+"""Errors of starting a broker on this machine; each message says what to do."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ OLDEST_JAVA = 17
 
 
 class JavaMissingError(ConfigurationError):
-    """No Java that is new enough."""
+    """There is no Java that is new enough."""
 
     def __init__(self, found: Sequence[str]) -> None:
         seen = f" (found: {'; '.join(found)})" if found else ""
@@ -20,19 +20,19 @@ class JavaMissingError(ConfigurationError):
 
 
 class JarsUnavailableError(ConfigurationError):
-    """Jars of Kafka are neither on this machine nor to be had."""
+    """Jars of Kafka are not on this machine and cannot be downloaded."""
 
     def __init__(self, missing: Sequence[str], *, repository: Path, cause: str) -> None:
         named = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if missing[5:] else "")
         super().__init__(
-            f"could not fetch {named}: {cause}. The first start downloads 45 MB; without a network,"
-            " run 'gnomon broker --download-only' where there is one, copy its"
+            f"could not fetch {named}: {cause}. The first start downloads 45 MB. Without a network:"
+            " run 'gnomon broker --download-only' on a machine that has one, and copy its"
             f" ~/.m2/repository to {repository} (or point M2_REPO at the copy)"
         )
 
 
 class JarTamperedError(ConfigurationError):
-    """A jar is not the one that the lock file names."""
+    """The checksum of a jar differs from the lock file."""
 
     def __init__(self, name: str, *, expected: str, got: str) -> None:
         super().__init__(
@@ -42,7 +42,7 @@ class JarTamperedError(ConfigurationError):
 
 
 class PortInUseError(ConfigurationError):
-    """Something else listens on the port."""
+    """Another program listens on the port."""
 
     def __init__(self, port: int) -> None:
         super().__init__(
@@ -52,7 +52,7 @@ class PortInUseError(ConfigurationError):
 
 
 class DataDirInUseError(ConfigurationError):
-    """Another broker runs on the same files."""
+    """Another broker uses the same files."""
 
     def __init__(self, directory: Path, *, pid: str) -> None:
         super().__init__(
@@ -62,7 +62,7 @@ class DataDirInUseError(ConfigurationError):
 
 
 class BrokerStartError(ConfigurationError):
-    """Kafka stopped, or did not answer, while it was being started."""
+    """Kafka stopped during its start, or did not answer in time."""
 
     def __init__(self, what: str, *, log: Path, lines: Sequence[str]) -> None:
         super().__init__("\n  ".join([f"{what}; the last lines of {log}:", *lines]))

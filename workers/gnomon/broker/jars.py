@@ -1,8 +1,8 @@
-"""The jars of Kafka: pinned by ``jgo.lock.toml``, kept in the user's Maven repository.
+"""Kafka's jars, pinned by ``jgo.lock.toml`` and kept in the user's Maven repository.
 
-No jar is used whose SHA-256 is not the lock file's. Downloads arrive in a directory of their own
-and are moved into place once checked, so neither a broken download nor a second process that
-downloads at the same time can leave half a jar behind.
+A jar is used only if its SHA-256 is that of the lock file. A download goes to a temporary
+directory and is moved into place after the check. So neither a broken download nor a second
+process that downloads at the same time leaves an incomplete jar.
 """
 
 import hashlib
@@ -40,26 +40,26 @@ class Jar:
 
     @property
     def path(self) -> Path:
-        """Where a Maven repository has it."""
+        """Path of the jar inside a Maven repository."""
         return Path(*self.group.split("."), self.artifact, self.version, self.name)
 
 
 class JarSource(Protocol):
-    """Where jars come from that are not on this machine yet."""
+    """Downloads jars that are not on this machine."""
 
     def fetch(self, jar: Jar, *, into: Path) -> Path:
-        """Download ``jar`` to somewhere in the directory ``into``.
+        """Download ``jar`` into the directory ``into``; return the path of the file.
 
         Called from several threads.
 
         Raises:
-            OSError: It could not be fetched.
-            MissingExtraError: What fetches is not installed.
+            OSError: The jar could not be downloaded.
+            MissingExtraError: The package that downloads is not installed.
         """
 
 
 class MavenSource:
-    """The repositories that jgo is set to use: Maven Central unless its settings say otherwise."""
+    """Downloads from jgo's repositories: Maven Central, unless jgo's settings name others."""
 
     def fetch(self, jar: Jar, *, into: Path) -> Path:
         """See ``JarSource``."""
@@ -80,13 +80,13 @@ class MavenSource:
         artifact = context.project(jar.group, jar.artifact).at_version(jar.version).artifact()
         try:
             fetched = context.resolver.download(artifact)
-        except RuntimeError as error:  # what jgo raises when no repository has it
+        except RuntimeError as error:  # jgo raises this if no repository has the jar
             raise FileNotFoundError(str(error)) from error
         return Path(fetched)
 
 
 def locked_jars(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
-    """Every jar on Kafka's class path, in its order."""
+    """Return every jar on Kafka's class path, in that order."""
     lock = tomllib.loads(lock_file.read_text(encoding="utf-8"))
     return tuple(
         Jar(
@@ -100,7 +100,7 @@ def locked_jars(lock_file: Path = LOCK_FILE) -> tuple[Jar, ...]:
 
 
 def maven_repository(environ: Mapping[str, str]) -> Path:
-    """The user's Maven repository: ``M2_REPO``, else ``~/.m2/repository``."""
+    """Return the user's Maven repository: ``M2_REPO``, or else ``~/.m2/repository``."""
     given = environ.get("M2_REPO")
     return Path(given) if given else Path.home() / ".m2" / "repository"
 
@@ -108,17 +108,17 @@ def maven_repository(environ: Mapping[str, str]) -> Path:
 def ensure_jars(
     jars: Sequence[Jar], *, repository: Path, source: JarSource, progress: Progress
 ) -> list[Path]:
-    """Paths of all ``jars``, each checked; those that are missing or broken are fetched.
+    """Return the paths of all ``jars``, each checked; download missing and broken ones.
 
     Args:
-        jars: What is needed.
+        jars: The jars.
         repository: A Maven repository on this machine, read and written.
-        source: Where missing ones come from.
-        progress: Told of each download.
+        source: Downloads missing jars.
+        progress: Called with a line of text for each download.
 
     Raises:
-        JarsUnavailableError: Some could not be fetched or written; they are named.
-        JarTamperedError: What was fetched is not what the lock file pins.
+        JarsUnavailableError: Jars could not be downloaded or written; the message names them.
+        JarTamperedError: The checksum of a download differs from the lock file.
     """
     missing = [jar for jar in jars if not _is_intact(repository / jar.path, jar)]
     if missing:
@@ -154,7 +154,7 @@ def _download(
 def _each_download(
     missing: Sequence[Jar], repository: Path, source: JarSource, scratch: Path
 ) -> Iterator[tuple[Jar, OSError | None]]:
-    """Each jar as its download ends, with the error if it failed."""
+    """Yield each jar when its download ends, with the error if it failed."""
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
         tasks = {
             pool.submit(_download_one, jar, repository, source, scratch): jar for jar in missing
@@ -166,7 +166,7 @@ def _each_download(
                     raise error
                 yield tasks[task], error
         finally:
-            pool.shutdown(cancel_futures=True)  # on Ctrl-C, do not go on with the rest
+            pool.shutdown(cancel_futures=True)  # on Ctrl-C, do not start the other downloads
 
 
 def _download_one(jar: Jar, repository: Path, source: JarSource, scratch: Path) -> None:

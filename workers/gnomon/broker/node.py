@@ -1,4 +1,4 @@
-"""How one Kafka node is set up for a small machine: settings, command lines, cluster id."""
+"""Configuration of one Kafka node for a small machine: settings, command lines, cluster id."""
 
 import base64
 import secrets
@@ -16,7 +16,7 @@ _SETTINGS = {
     "controller.listener.names": "CONTROLLER",
     "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
     "inter.broker.listener.name": "BROKER",
-    # One node: nothing can be replicated.
+    # One node cannot replicate anything.
     "default.replication.factor": "1",
     "min.insync.replicas": "1",
     "offsets.topic.replication.factor": "1",
@@ -31,13 +31,13 @@ _SETTINGS = {
     "num.partitions": "4",
     "auto.create.topics.enable": "false",
     "message.max.bytes": "8388608",
-    # A person waits: no pause before the first assignment, and short sessions are allowed.
+    # Start fast: no delay before the first assignment, and short sessions are allowed.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
-    # After a crash the node must outlive its own old session before it may register again.
+    # After a crash the node can register again only when its old session has timed out.
     "broker.session.timeout.ms": "3000",
     "broker.heartbeat.interval.ms": "1000",
-    # A small machine: few threads, little memory, and rarely awake when idle.
+    # For a small machine: few threads, little memory, and few wake-ups when idle.
     "num.network.threads": "2",
     "num.io.threads": "4",
     "background.threads": "2",
@@ -51,13 +51,13 @@ _SETTINGS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """Where the files of one broker are; all below ``root``."""
+    """Paths of the files of one broker, all below ``root``."""
 
     root: Path
 
     @property
     def settings_file(self) -> Path:
-        """What Kafka reads at start."""
+        """Settings that Kafka reads at start."""
         return self.root / "server.properties"
 
     @property
@@ -67,21 +67,21 @@ class Node:
 
     @property
     def logs(self) -> Path:
-        """What Kafka and its JVM say."""
+        """Logs of Kafka and of its JVM."""
         return self.root / "logs"
 
     @property
     def lock_file(self) -> Path:
-        """Locked as long as a broker runs on these files; holds its process id."""
+        """File that is locked while a broker uses these files; it contains process ids."""
         return self.root / "lock"
 
     @property
     def is_formatted(self) -> bool:
-        """Whether the data directory has a cluster id."""
+        """Whether the data directory has a cluster id already."""
         return (self.data / "meta.properties").is_file()
 
     def settings(self, *, port: int, controller_port: int) -> str:
-        """Text of the settings file. Both ports listen on the loopback address only."""
+        """Return the text of the settings file. Both ports are on the loopback address only."""
         own = {
             "listeners": f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
             "advertised.listeners": f"BROKER://{HOST}:{port}",
@@ -91,7 +91,7 @@ class Node:
         return "".join(f"{key}={value}\n" for key, value in (own | _SETTINGS).items())
 
     def format_command(self, java: Path, jars: Sequence[Path]) -> list[str]:
-        """Write a new cluster id into the empty data directory."""
+        """Return the command that writes a new cluster id into the empty data directory."""
         return [
             *self._java(java, jars, heap_mb=128, long_running=False),
             *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
@@ -101,7 +101,7 @@ class Node:
     def run_command(
         self, java: Path, jars: Sequence[Path], *, heap_mb: int, long_running: bool
     ) -> list[str]:
-        """Run the node until it is told to end."""
+        """Return the command that runs the node."""
         return [
             *self._java(java, jars, heap_mb=heap_mb, long_running=long_running),
             *("kafka.Kafka", str(self.settings_file)),
@@ -115,9 +115,8 @@ class Node:
             f"-Xmx{heap_mb}m",
             "-XX:+UseSerialGC",
             "-XX:+ExitOnOutOfMemoryError",
-            # The second compiler needs most of a core for a minute, and then saves a third of
-            # Kafka's time: worth it only for a broker that stays. Without it, Kafka is up in half
-            # the time.
+            # Java's second compiler takes most of a core for a minute and then saves a third of
+            # Kafka's processor time. Without it Kafka starts in half the time.
             *([] if long_running else ["-XX:TieredStopAtLevel=1"]),
             f"-Dgnomon.logs={self.logs}",
             f"-Dlog4j2.configurationFile={LOGGING}",
@@ -126,9 +125,9 @@ class Node:
 
 
 def new_cluster_id() -> str:
-    """A random cluster id as Kafka makes them: 22 letters of URL-safe base64.
+    """Return a random cluster id in Kafka's form: 22 characters of URL-safe base64.
 
-    Never begins with ``-``, which a command line would take for an option.
+    It never begins with ``-``, which would be parsed as a command-line option.
     """
     while True:
         identity = base64.urlsafe_b64encode(secrets.token_bytes(16)).decode().rstrip("=")

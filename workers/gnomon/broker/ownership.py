@@ -1,4 +1,4 @@
-"""Who may run a broker on a data directory: one process at a time, for as long as it lives."""
+"""Lock of a data directory, so that only one broker at a time uses it."""
 
 import fcntl
 import os
@@ -7,49 +7,49 @@ from pathlib import Path
 
 from gnomon.broker.failures import DataDirInUseError
 
-_WIND_UP_S = 10.0
+_ORPHAN_EXIT_S = 10.0
 _POLL_S = 0.1
 
 
 class DataLock:
-    """An exclusive lock on a file, shared with the child that inherits its descriptor.
+    """An exclusive lock on a file, shared with the child process that inherits its descriptor.
 
-    It is free again when this object is closed and that child has ended, however they end.
-    The file says which processes hold it: the broker's id and its owner's.
+    The lock is released when this object is closed and the child has ended, for whatever reason.
+    The file contains the process ids of the broker and of the process that started it.
     """
 
     def __init__(self, path: Path) -> None:
         """Take the lock.
 
-        A broker whose owner has died ends by itself within seconds; that is waited for.
+        A broker whose starting process has died ends by itself within seconds; this waits for it.
 
         Raises:
-            DataDirInUseError: Another broker has it.
+            DataDirInUseError: Another broker holds the lock.
         """
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a+", encoding="ascii")
-        deadline = time.monotonic() + _WIND_UP_S
+        deadline = time.monotonic() + _ORPHAN_EXIT_S
         while not self._try():
-            broker, owner = self._holders()
-            if time.monotonic() > deadline or _is_alive(owner):
+            broker, starter = self._holders()
+            if time.monotonic() > deadline or _is_alive(starter):
                 self._file.close()
                 raise DataDirInUseError(path.parent, pid=broker)
             time.sleep(_POLL_S)
-        self.held_by(broker_pid=None)
+        self.write_holders(broker_pid=None)
 
     @property
     def descriptor(self) -> int:
-        """To be inherited by the broker."""
+        """File descriptor that the broker inherits."""
         return self._file.fileno()
 
-    def held_by(self, *, broker_pid: int | None) -> None:
-        """Write down who holds the lock, for the message to others."""
+    def write_holders(self, *, broker_pid: int | None) -> None:
+        """Write the ids of the processes that hold the lock, for other processes' messages."""
         self._file.truncate(0)
         self._file.write(f"{broker_pid or ''} {os.getpid()}")
         self._file.flush()
 
     def close(self) -> None:
-        """Give up this process's share of the lock."""
+        """Release this process's share of the lock."""
         self._file.close()
 
     def _try(self) -> bool:
@@ -61,8 +61,8 @@ class DataLock:
 
     def _holders(self) -> tuple[str, str]:
         self._file.seek(0)
-        broker, _, owner = self._file.read().partition(" ")
-        return broker, owner
+        broker, _, starter = self._file.read().partition(" ")
+        return broker, starter
 
 
 def _is_alive(pid: str) -> bool:

@@ -1,4 +1,4 @@
-"""Ports of this machine, and whether a Kafka broker answers on one."""
+"""Finds free ports on this machine, and checks whether a Kafka broker answers on one."""
 
 import secrets
 import socket
@@ -6,13 +6,13 @@ import struct
 
 HOST = "127.0.0.1"
 _FREE_PORTS = range(20_000, 32_000)
-"""Below the range that systems give to outgoing connections: a client that keeps trying to reach
-a broker that is down could otherwise be given the broker's own port, and keep it."""
+"""Below the range of ports of outgoing connections. A client that tries to reach a stopped broker
+could otherwise be given the broker's own port as its local port, and occupy it."""
 _METADATA = struct.pack(">hhihi", 3, 1, 1, -1, 0)  # api, version, correlation, client, topics
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on ``port`` of the loopback address."""
+    """Return whether a server could listen on ``port`` of the loopback address."""
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -23,10 +23,10 @@ def port_is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port nothing listens on.
+    """Return a port on which no program listens.
 
     Raises:
-        OSError: None was found.
+        OSError: No free port was found.
     """
     for _ in range(200):
         port = _FREE_PORTS[secrets.randbelow(len(_FREE_PORTS))]
@@ -36,7 +36,7 @@ def free_port() -> int:
 
 
 def answers_metadata(port: int, *, timeout_s: float = 2.0) -> bool:
-    """Whether a broker on ``port`` answers a metadata request and counts itself as alive."""
+    """Return whether a broker on ``port`` answers a metadata request and lists a live broker."""
     try:
         with socket.create_connection((HOST, port), timeout=timeout_s) as connection:
             connection.sendall(struct.pack(">i", len(_METADATA)) + _METADATA)

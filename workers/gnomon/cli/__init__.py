@@ -1,4 +1,4 @@
-"""The ``gnomon`` command: one module a command, imported only when it is used."""
+"""The ``gnomon`` command line: one module per command, imported only when it is used."""
 
 from gnomon.cli.main import main
 

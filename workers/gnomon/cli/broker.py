@@ -1,4 +1,4 @@
-"""``gnomon broker``: Apache Kafka on this machine, until stopped."""
+"""``gnomon broker``: run Apache Kafka on this machine until it is stopped."""
 
 import argparse
 import asyncio
@@ -11,16 +11,17 @@ from gnomon.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set the arguments."""
+    """Declare the arguments."""
     parser.description = (
         "Run Apache Kafka on this machine, for development, tests and small installations.\n"
         "The first start downloads 45 MB. Prints the bootstrap address on standard output."
     )
     parser.add_argument(
-        "--port", type=int, default=9092, help="port; 0 takes a free one (default: 9092)"
+        "--port", type=int, default=9092, help="port; 0 chooses a free one (default: 9092)"
     )
     parser.add_argument(
-        "--data-dir", help="files go to broker/ below it (default: GNOMON_DATA_DIR, or .gnomon)"
+        "--data-dir",
+        help="folder; the files are in broker/ below it (default: GNOMON_DATA_DIR, or .gnomon)",
     )
     topics = parser.add_mutually_exclusive_group()
     topics.add_argument(
@@ -31,16 +32,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="create gnomon's topics (default)",
     )
     topics.add_argument(
-        "--no-topics", dest="topics", action="store_false", help="leave the topics alone"
+        "--no-topics", dest="topics", action="store_false", help="do not create topics"
     )
     parser.add_argument(
-        "--download-only", action="store_true", help="fetch what a start needs, start nothing"
+        "--download-only", action="store_true", help="download Kafka, but do not start it"
     )
     parser.epilog = "example: gnomon broker --port 9092 --data-dir .gnomon"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run until Ctrl-C or SIGTERM; return 0 then, 1 if Kafka ended by itself."""
+    """Run Kafka; return 0 after Ctrl-C or SIGTERM, 1 if Kafka ended by itself."""
     from gnomon.broker import EmbeddedBroker  # noqa: PLC0415  after the arguments are checked
 
     broker = EmbeddedBroker(
@@ -72,7 +73,7 @@ def _announce(brokers: str, *, options: argparse.Namespace, settings: Settings) 
         created = asyncio.run(create_topics(brokers, prefix=settings.topic_prefix))
         _say(f"topics: {len(created)} created")
     print(brokers, flush=True)
-    _say(f"kafka is up. Elsewhere: export GNOMON_BROKERS={brokers}. Ctrl-C stops it.")
+    _say(f"kafka is up. In another shell: export GNOMON_BROKERS={brokers}. Ctrl-C stops it.")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.operations.dead_letters import Letter, Wanted
+    from gnomon.operations.dead_letters import DeadLetterFilter, DeadLetterRecord
 
 ASK_ABOVE = 100
 """More than so many are sent back only with ``--yes``."""
@@ -68,37 +68,41 @@ def _place(text: str) -> str:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Do what ``options.action`` says; return 1 if the letter asked for is not there."""
-    from gnomon.operations.dead_letters import Wanted  # noqa: PLC0415
+    from gnomon.operations.dead_letters import DeadLetterFilter  # noqa: PLC0415
 
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the error says it all
     if options.action == "show":
-        return asyncio.run(_show(Wanted(places=frozenset({options.place})), settings))
+        return asyncio.run(_show(DeadLetterFilter(ids=frozenset({options.place})), settings))
     if options.action == "list":
-        wanted = Wanted(reason=options.reason, stage=options.stage)
-        return asyncio.run(_list(wanted, options.limit, settings))
-    wanted = Wanted(reason=options.reason, stage=options.stage, places=frozenset(options.id))
-    return asyncio.run(_redrive(wanted, settings, sure=options.yes))
+        selected = DeadLetterFilter(reason=options.reason, stage=options.stage)
+        return asyncio.run(_list(selected, options.limit, settings))
+    selected = DeadLetterFilter(
+        reason=options.reason, stage=options.stage, ids=frozenset(options.id)
+    )
+    return asyncio.run(_redrive(selected, settings, sure=options.yes))
 
 
-def _read(wanted: "Wanted", settings: Settings) -> "AsyncIterator[Letter]":
-    from gnomon.operations.dead_letters import read_letters  # noqa: PLC0415
+def _read(selected: "DeadLetterFilter", settings: Settings) -> "AsyncIterator[DeadLetterRecord]":
+    from gnomon.operations.dead_letters import read_dead_letters  # noqa: PLC0415
 
-    return read_letters(brokers=settings.brokers, prefix=settings.topic_prefix, wanted=wanted)
+    return read_dead_letters(
+        brokers=settings.brokers, prefix=settings.topic_prefix, selected=selected
+    )
 
 
-async def _list(wanted: "Wanted", limit: int, settings: Settings) -> int:
+async def _list(selected: "DeadLetterFilter", limit: int, settings: Settings) -> int:
     """Only as many are kept as are shown: there may be millions."""
     counts: Counter[tuple[str, str]] = Counter()
-    newest: list[tuple[int, int, int, Letter]] = []
-    async for letter in _read(wanted, settings):
-        counts[letter.about.get("stage", "?"), letter.about.get("reason", "?")] += 1
+    newest: list[tuple[int, int, int, DeadLetterRecord]] = []
+    async for letter in _read(selected, settings):
+        counts[letter.headers.get("stage", "?"), letter.headers.get("reason", "?")] += 1
         heapq.heappush(newest, (letter.at_ms, letter.partition, letter.offset, letter))
         if len(newest) > limit:
             heapq.heappop(newest)
     for *_, letter in sorted(newest, reverse=True):
-        about = letter.about
+        about = letter.headers
         print(
-            f"{letter.place:>9}  {_time(letter.at_ms)}  {about.get('stage', '?'):<10} "
+            f"{letter.id:>9}  {_time(letter.at_ms)}  {about.get('stage', '?'):<10} "
             f"{about.get('reason', '?'):<12} {_origin(letter)}  {about.get('detail', '')}".rstrip()
         )
     if counts.total() > len(newest):
@@ -109,23 +113,23 @@ async def _list(wanted: "Wanted", limit: int, settings: Settings) -> int:
     return 0
 
 
-async def _show(wanted: "Wanted", settings: Settings) -> int:
-    async for letter in _read(wanted, settings):
-        print(f"letter     {letter.place}  {_time(letter.at_ms)}")
-        for name, value in letter.about.items():
+async def _show(selected: "DeadLetterFilter", settings: Settings) -> int:
+    async for letter in _read(selected, settings):
+        print(f"letter     {letter.id}  {_time(letter.at_ms)}")
+        for name, value in letter.headers.items():
             print(f"{name:<10} {value}")
         print(f"key        {_readable(letter.key)}")
         print(f"value      {_readable(letter.value)}")
         return 0
-    print(f"gnomon dead-letters: there is no letter {min(wanted.places)}", file=sys.stderr)
+    print(f"gnomon dead-letters: there is no letter {min(selected.ids)}", file=sys.stderr)
     return 1
 
 
-async def _redrive(wanted: "Wanted", settings: Settings, *, sure: bool) -> int:
-    from gnomon.operations.dead_letters import send_back  # noqa: PLC0415
+async def _redrive(selected: "DeadLetterFilter", settings: Settings, *, sure: bool) -> int:
+    from gnomon.operations.dead_letters import redrive  # noqa: PLC0415
 
-    places = {letter.place async for letter in _read(wanted, settings)}
-    if missing := wanted.places - places:
+    places = {letter.id async for letter in _read(selected, settings)}
+    if missing := selected.ids - places:
         print(
             f"gnomon dead-letters: there is no letter {', '.join(sorted(missing))}",
             file=sys.stderr,
@@ -138,15 +142,15 @@ async def _redrive(wanted: "Wanted", settings: Settings, *, sure: bool) -> int:
         )
         return 2
     sent = 0
-    async for letter in send_back(_read(wanted, settings), brokers=settings.brokers):
-        print(f"{letter.place} -> {_origin(letter)}")
+    async for letter in redrive(_read(selected, settings), brokers=settings.brokers):
+        print(f"{letter.id} -> {_origin(letter)}")
         sent += 1
     print(f"{sent} of {len(places)} sent back; what fails again becomes a new dead letter")
     return 0 if sent >= len(places) else 1
 
 
-def _origin(letter: "Letter") -> str:
-    about = letter.about
+def _origin(letter: "DeadLetterRecord") -> str:
+    about = letter.headers
     return f"{about.get('topic', '?')}[{about.get('partition', '?')}]@{about.get('offset', '?')}"
 
 

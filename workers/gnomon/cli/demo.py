@@ -1,4 +1,4 @@
-"""``gnomon demo``: the whole of gnomon on this machine, with agents that do real work."""
+"""``gnomon demo``: run all of gnomon on this machine, with agents that do real work."""
 
 import argparse
 import asyncio
@@ -13,31 +13,37 @@ from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.demo.run import Show
-    from gnomon.demo.watch import Picture
+    from gnomon.demo.watch import PipelineState
 
 MIN_SECONDS = 20.0
 CLOSING_S = 8.0
-"""Kept of the time asked for, to let the last outcomes arrive."""
+"""Part of the given time that is reserved for the last outcomes to arrive."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "--seconds", type=_seconds, default=90.0, metavar="N", help="how long, start included (90)"
+        "--seconds",
+        type=_seconds,
+        default=90.0,
+        metavar="N",
+        help="duration, including the start (90)",
     )
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of the agents' work (1)")
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="S", help="seed of the agents' work (1)"
+    )
     parser.epilog = "example: gnomon demo --seconds 60"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run it and print the verdict; Ctrl-C ends all of it in order."""
+    """Run the demo and print the verdict; Ctrl-C stops everything in order."""
     try:
-        return asyncio.run(_demo(options, _own_place(settings), data_dir=settings.data_dir))
+        return asyncio.run(_demo(options, _isolated_settings(settings), data_dir=settings.data_dir))
     except asyncio.CancelledError:
         return 143
 
 
-def _own_place(settings: Settings) -> Settings:
+def _isolated_settings(settings: Settings) -> Settings:
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     return Settings.from_env(
         {
@@ -66,14 +72,14 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
         left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
         with _Screen() as show:
             demo = Demo(stack, trainer=trainer, show=show, seed=options.seed)
-            picture = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
+            state = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
         stored = await asyncio.to_thread(trainer.stored)
-    _verdict(picture, stored=stored, settings=settings, data_dir=data_dir)
+    _verdict(state, stored=stored, settings=settings, data_dir=data_dir)
     return 0
 
 
 class _Screen:
-    """A live picture on a terminal, else a plain line every few seconds."""
+    """A live screen on a terminal, else a plain line every five seconds."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415
@@ -92,30 +98,30 @@ class _Screen:
         if self._live is not None:
             self._live.stop()
 
-    def _show(self, picture: "Picture", left_s: float, step: str) -> None:
+    def _show(self, state: "PipelineState", left_s: float, step: str) -> None:
         from gnomon.demo.view import line, live  # noqa: PLC0415
 
         if self._live is not None:
-            self._live.update(live(picture, left_s=left_s, step=step))
+            self._live.update(live(state, left_s=left_s, step=step))
         elif time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + 5.0
-            print(line(picture, left_s=left_s, step=step), flush=True)
+            print(line(state, left_s=left_s, step=step), flush=True)
 
 
-def _verdict(picture: "Picture", *, stored: int, settings: Settings, data_dir: str) -> None:
+def _verdict(state: "PipelineState", *, stored: int, settings: Settings, data_dir: str) -> None:
     from gnomon.comparison.achieved import table  # noqa: PLC0415
     from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
-    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
+    from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
 
     print()
-    print(table(picture.models))
-    print(ledger_line(picture.ledger))
+    print(table(state.models))
+    print(ledger_line(state.ledger))
     print(f"{stored} decisions, each sealed, in {settings.store_url}")
-    print(verdict(picture.models))
-    print("\n".join(Measured.of(data_dir).lines))
+    print(verdict(state.models))
+    print("\n".join(ImpactSummary.of(data_dir).lines))
     print()
     print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")
-    print(f"look in: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")
+    print(f"to look at it: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""``gnomon drill``: trials of the whole system on this machine."""
+"""``gnomon drill``: test the whole system on this machine, and measure it."""
 
 import argparse
 import asyncio
@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnomon.drill.figures import RULE
+from gnomon.drill.report import RULE
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from gnomon.drill.figures import Report
+    from gnomon.drill.report import Report
     from gnomon.drill.rollback import RollbackReport
     from gnomon.operations.local_stack import LocalStack
 
-LEAST_SECONDS = 4.0
+MIN_SECONDS = 4.0
 ABOUT = (
-    "Two services, alike but for gnomon's client, are asked at the same time; half-way the drill"
-    f" kills its own broker and workers. Exit status 0 if in both phases {RULE}; else 1."
+    "Two services that differ only in gnomon's client receive requests at the same time; half-way"
+    f" the drill kills its own broker and workers. The exit status is 0 if in both phases {RULE};"
+    " otherwise 1."
 )
 
 
@@ -42,15 +43,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
     isolation = actions.add_parser(
         "isolation",
-        help="a service under load, with and without the client, while all of gnomon dies",
+        help="measure a service with and without the client, while gnomon is killed",
         description=ABOUT,
         epilog="example: gnomon drill isolation --seconds 60",
     )
     isolation.add_argument(
-        "--seconds", type=_seconds, default=60.0, metavar="N", help="of measuring (60)"
+        "--seconds",
+        type=_seconds,
+        default=60.0,
+        metavar="N",
+        help="duration of the measurement (60)",
     )
     isolation.add_argument(
-        "--rate", type=_rate, default=100.0, metavar="R", help="requests a second to each (100)"
+        "--rate",
+        type=_rate,
+        default=100.0,
+        metavar="R",
+        help="requests per second to each service (100)",
+    )
+    isolation.add_argument(
+        "--json", action="store_true", help="print the report as one JSON object"
     )
     rollback = actions.add_parser(
         "rollback",
@@ -61,16 +73,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     rollback.add_argument(
         "--rate", type=_rate, default=200.0, metavar="R", help="tasks a second (200)"
     )
-    for drill in (isolation, rollback):
-        drill.add_argument("--json", action="store_true", help="the report as one JSON object")
+    rollback.add_argument("--json", action="store_true", help="print the report as one JSON object")
     parser.epilog = "example: gnomon drill isolation"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run a drill, keep its report in the data folder; 0 when passed, 1 when not.
+    """Run a drill and write its report to the data folder; return 0 if it passed, else 1.
 
     Raises:
-        DrillError: A process of the drill has ended, so that nothing can be said.
+        DrillError: A process of the drill has ended, so there is no result.
         StackError: A worker has ended, or did not follow within a minute.
     """
     try:
@@ -151,7 +162,7 @@ async def _own_stack(settings: Settings, *, shadow_workers: int) -> "AsyncIterat
             yield stack
 
 
-def _show(report: "Report", place: Path, *, as_json: bool) -> None:
+def _show(report: "Report", path: Path, *, as_json: bool) -> None:
     if as_json:
         print(msgspec.json.encode(report).decode())
         return
@@ -162,7 +173,7 @@ def _show(report: "Report", place: Path, *, as_json: bool) -> None:
     Console().print(table(report))
     for line in lines(report):
         print(line)
-    print(f"written: {place}")
+    print(f"written: {path}")
 
 
 def _say(line: str) -> None:
@@ -171,8 +182,8 @@ def _say(line: str) -> None:
 
 def _seconds(text: str) -> float:
     value = float(text)
-    if not value >= LEAST_SECONDS:
-        raise argparse.ArgumentTypeError(f"expected at least {LEAST_SECONDS:.0f}, got {text!r}")
+    if not value >= MIN_SECONDS:
+        raise argparse.ArgumentTypeError(f"expected at least {MIN_SECONDS:.0f}, got {text!r}")
     return value
 
 

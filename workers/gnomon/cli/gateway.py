@@ -1,4 +1,4 @@
-"""``gnomon gateway``: take task events and OTLP traces over HTTP."""
+"""``gnomon gateway``: accept task events and OTLP traces over HTTP."""
 
 import argparse
 import asyncio
@@ -15,28 +15,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("--host", default="127.0.0.1", help="address (default: %(default)s)")
     parser.add_argument(
-        "--port", type=int, default=4318, help="default: %(default)s, OTLP/HTTP's; 0: a free one"
+        "--port",
+        type=int,
+        default=4318,
+        help="port (default: %(default)s, OTLP/HTTP's; 0: a free one)",
     )
     parser.add_argument(
         "--max-body-mib",
         type=int,
         default=16,
         metavar="N",
-        help="most of a body after unpacking (default: %(default)s)",
+        help="largest body, after decompression (default: %(default)s)",
     )
     parser.add_argument(
         "--drain-s",
         type=float,
         default=10.0,
         metavar="S",
-        help="how long the end may take to deliver what was taken (default: %(default)s)",
+        help="longest time to deliver accepted events at the end (default: %(default)s)",
     )
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
     parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
     parser.epilog = (
-        "POST /v1/events takes task events as JSON, alone, as an array or one a line; POST\n"
-        "/v1/traces OTLP. Also /livez, /readyz, /metrics. With GNOMON_GATEWAY_TOKEN set, senders\n"
-        "say Authorization: Bearer; with GNOMON_SPOOL_DIR set, what no broker takes is kept there.\n"
+        "POST /v1/events accepts task events as JSON: one, an array, or one per line. POST\n"
+        "/v1/traces accepts OTLP. There are also /livez, /readyz and /metrics. If\n"
+        "GNOMON_GATEWAY_TOKEN is set, senders must give it as Authorization: Bearer. If\n"
+        "GNOMON_SPOOL_DIR is set, events that no broker accepts are kept there.\n"
         "\n"
         "examples:\n"
         "  gnomon gateway\n"
@@ -46,7 +50,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Serve until SIGTERM; 1 if something taken could not be delivered in time."""
+    """Serve until SIGTERM; return 1 if accepted events could not be delivered in time."""
     from gnomon.client import Client  # noqa: PLC0415
     from gnomon.client.config import arguments_from_env  # noqa: PLC0415
     from gnomon.gateway.delivery import MAX_BYTES, MAX_EVENTS  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""``gnomon keys``: make the keys, and check that the one of the store opens it."""
+"""``gnomon keys``: create keys, and check that the configured key opens the store."""
 
 import argparse
 import sys
@@ -8,29 +8,29 @@ from gnomon.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon keys init``, ``check`` and ``init-sealing``."""
+    """Declare the arguments."""
     parser.epilog = "example: gnomon keys init && gnomon keys check"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    init = actions.add_parser("init", help="make a key file; one that exists is never overwritten")
-    init.add_argument("--file", type=Path, metavar="F", help="where to (GNOMON_KEY_FILE)")
+    init = actions.add_parser("init", help="create a key file; an existing one is not overwritten")
+    init.add_argument("--file", type=Path, metavar="F", help="path of the file (GNOMON_KEY_FILE)")
     sealing = actions.add_parser(
         "init-sealing",
-        help="make a key pair for what agents keep confidential",
-        description="Make a key pair. Agents seal context and outcome for the public key, which is"
-        " printed; only the private key, which is in the file, opens them.",
+        help="create a key pair for confidential context",
+        description="Create a key pair. The public key is printed; agents encrypt context and"
+        " outcome with it. Only the private key, which is in the file, decrypts them.",
         epilog="example: export GNOMON_SEAL_TO=$(gnomon keys init-sealing --file sealing.pem)",
     )
     sealing.add_argument(
         "--file", type=Path, metavar="F", help="the private key (sealing.pem in the data folder)"
     )
-    actions.add_parser("check", help="say which key is in use, and whether it opens the store")
+    actions.add_parser("check", help="show which key is in use, and whether it opens the store")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run one of them; 0 when the key is there and opens what there is.
+    """Run ``options.action``; return 0 if the key exists and opens the store.
 
     Raises:
-        KeyUnavailableError: No key, a malformed or exposed one, or one of another store.
+        KeyUnavailableError: The key is missing, malformed, readable by others, or of another store.
     """
     if options.action == "init-sealing":
         return _init_sealing(options.file or Path(settings.data_dir) / "sealing.pem")
@@ -41,12 +41,11 @@ def _init_sealing(path: Path) -> int:
     from gnomon.vault import create_sealing_key  # noqa: PLC0415  only in gnomon[workers]
 
     key = create_sealing_key(path)
-    # The public key alone on standard output, so that a script can take it.
+    # Only the public key goes to standard output, so that a script can use it.
     print(f"made {path} (sealing key {key.id}): the private key.", file=sys.stderr)
     print(
-        "Keep it away from agents and broker, and back it up: without it nothing sealed for it can"
-        " ever be read.\nAgents seal for the public key, as GNOMON_SEAL_TO or"
-        " Client(seal_to=...):",
+        "Keep it away from agents and broker, and back it up: without it, sealed payloads can never"
+        " be read.\nGive agents the public key, as GNOMON_SEAL_TO or Client(seal_to=...):",
         file=sys.stderr,
     )
     print(key.public.line())
@@ -61,7 +60,7 @@ def _init(file: Path | None, settings: Settings) -> int:
     print(f"made {path} (key {key.id})")
     print("Back it up apart from the store: without it no sealed decision can ever be read again.")
     if settings.key:
-        print("GNOMON_KEY is set and wins over any key file.")
+        print("GNOMON_KEY is set and is used instead of any key file.")
     elif path.resolve() != Path(settings.key_file).resolve():
         print(f"To use it, set GNOMON_KEY_FILE={path}")
     return 0
@@ -76,11 +75,11 @@ def _check(settings: Settings) -> int:
     store = DecisionStore(settings.store_url)
     try:
         if not store.exists():
-            print(f"store {store.name}: nothing there yet")
+            print(f"store {store.name}: does not exist yet")
             return 0
         store.check()
         if store.canary.get() is None:
-            print(f"store {store.name}: nothing sealed yet")
+            print(f"store {store.name}: contains no sealed record yet")
         else:
             check_key(KeyRing(key, store.keys), store.canary)
             print(f"store {store.name}: opens with this key")

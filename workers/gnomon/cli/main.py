@@ -1,4 +1,4 @@
-"""Parse the command line and run one command."""
+"""Parses the command line and runs one command."""
 
 import argparse
 import importlib
@@ -14,7 +14,7 @@ COMMANDS = (
     ("broker", "run Apache Kafka on this machine", "broker"),
     ("topics", "create, list or check the topics", "workers"),
     ("worker", "run stages until stopped", "workers"),
-    ("gateway", "take task events and OpenTelemetry traces over HTTP", "gateway"),
+    ("gateway", "accept task events and OpenTelemetry traces over HTTP", "gateway"),
     ("train", "fit and register a model version from the vault's decisions", "train"),
     ("learn", "train again whenever enough is new, until stopped", "train"),
     ("models", "list, promote or roll back model versions", "train"),
@@ -23,18 +23,18 @@ COMMANDS = (
     ("keys", "make the key that seals decisions", "workers"),
     ("vault", "read sealed decisions", "workers"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
-    ("demo", "the whole of gnomon on this machine, with agents that do real work", "all"),
-    ("drill", "show that agents do not feel it when all of gnomon dies", "all"),
+    ("demo", "run all of gnomon on this machine, with agents that do real work", "all"),
+    ("drill", "measure what a service feels of gnomon, running and killed", "all"),
     ("tail", "print the records of a topic, decoded", "workers"),
-    ("dead-letters", "list, show or send back what no stage could process", "workers"),
-    ("status", "stages, lag, live models and the ledger", "workers"),
+    ("dead-letters", "list, show or send back records that no stage could process", "workers"),
+    ("status", "show stages, lag, live models, ledger and clients", "workers"),
     ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers"),
 )
-"""Name, what it does, and the extra that brings its packages."""
+"""Name of each command, its description, and the extra that installs its packages."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 when done, 1 when it failed, 2 when used or configured wrongly."""
+    """Run one command; return 0 on success, 1 on failure, 2 on wrong use or configuration."""
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(
         prog="gnomon",
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(_module(options.command).run(options, settings))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
-            raise  # our own mistake, not a missing extra
+            raise  # a bug of gnomon, not a missing extra
         missing = MissingExtraError(
             f"gnomon {options.command}", module=error.name, extra=extras[options.command]
         )
@@ -74,5 +74,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _module(command: str) -> ModuleType:
-    """The module of one command: ``configure(parser)`` and ``run(options, settings) -> int``."""
+    """Import the module of a command: ``configure(parser)`` and ``run(options, settings) -> int``."""
     return importlib.import_module(f"gnomon.cli.{command.replace('-', '_')}")

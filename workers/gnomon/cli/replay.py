@@ -1,4 +1,4 @@
-"""``gnomon replay``: recorded runs through the whole pipeline, and a report."""
+"""``gnomon replay``: publish recorded runs through the whole pipeline, and report the errors."""
 
 import argparse
 import asyncio
@@ -22,46 +22,53 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE.csv", help="recorded runs, one a row")
+    parser.add_argument("file", type=Path, metavar="FILE.csv", help="recorded runs, one per row")
     parser.add_argument(
-        "--speed", type=_positive, metavar="S", help="event seconds a second (as fast as possible)"
+        "--speed",
+        type=_positive,
+        metavar="S",
+        help="seconds of event time per second (as fast as possible)",
     )
     parser.add_argument(
         "--train-every",
         type=_count,
         default=200,
         metavar="N",
-        help="finished runs between two versions (200); 0 trains none",
+        help="finished runs between two trainings (200); 0 for no training",
     )
     parser.add_argument(
-        "--brokers", metavar="B", help="host:port,… of a cluster to use (starts its own broker)"
+        "--brokers", metavar="B", help="brokers to use, host:port,… (default: starts its own)"
     )
-    parser.add_argument("--report", type=Path, metavar="F", help="write the report here, as JSON")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write every topic here, decoded")
+    parser.add_argument(
+        "--report", type=Path, metavar="F", help="write the report to this file, as JSON"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="write every topic to this folder, decoded"
+    )
     parser.add_argument(
         "--map",
         action="append",
         default=[],
         metavar="FIELD=COLUMN",
-        help="a column of another name, such as run_id=id; may be repeated",
+        help="use a column of another name, such as run_id=id; may be repeated",
     )
     parser.add_argument(
         "--context",
         metavar="COLUMNS",
         help="comma-separated columns known at the start, for models"
-        " (agent, model and instruction_chars, where there are any)",
+        " (agent, model and instruction_chars, if the file has them)",
     )
     parser.epilog = (
         "columns: run_id, agent_id, task_type, started_at, finished_at, success;"
         " and duration_s, estimate_s,\n  code_review_iterations, deployment_succeeded,"
-        " error_type where there are any\n\n"
+        " error_type if the file has them\n\n"
         "example: gnomon replay examples/agent_runs.csv --report report.json --out topics/"
     )
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Check the file, replay it, print and write what was achieved."""
-    from gnomon.operations.isolation_report import Measured  # noqa: PLC0415
+    """Check the file, replay it, and print and write the report."""
+    from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
     from gnomon.replay.source import read_runs  # noqa: PLC0415
 
     runs = read_runs(options.file, _columns(options))
@@ -69,8 +76,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
         return 2
     began_s = time.monotonic()
-    measured = Measured.of(settings.data_dir)
-    own = _own_place(options, settings)
+    measured = ImpactSummary.of(settings.data_dir)
+    own = _isolated_settings(options, settings)
     try:
         report = asyncio.run(_replay(runs, options, own, measured.impact))
     except asyncio.CancelledError:
@@ -96,8 +103,8 @@ def _columns(options: argparse.Namespace) -> "Columns":
     return Columns(names=names, context=context)
 
 
-def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
-    """Settings of this replay alone: its decisions never mix with live ones."""
+def _isolated_settings(options: argparse.Namespace, settings: Settings) -> Settings:
+    """Return settings of this replay alone, so that its decisions never mix with live ones."""
     name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
     own = {
         "GNOMON_DATA_DIR": str(Path(settings.data_dir) / "replays" / name),
@@ -105,7 +112,7 @@ def _own_place(options: argparse.Namespace, settings: Settings) -> Settings:
         "GNOMON_BROKERS": options.brokers or settings.brokers,
         "GNOMON_MODEL_POLL_S": "0.25",
         "GNOMON_SESSION_TIMEOUT_S": "6",
-        "GNOMON_SHED_LAG_RECORDS": "0",  # a replay is behind on purpose
+        "GNOMON_SHED_LAG_RECORDS": "0",  # a replay has lag by design
         "GNOMON_LOG_LEVEL": settings.log_level,
     }
     return Settings.from_env(own)

@@ -1,4 +1,4 @@
-"""``gnomon schemas``: the public contract as files, and whether it still holds."""
+"""``gnomon schemas``: export the public contract as files, or check it."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from gnomon.settings import Settings
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set the arguments of ``gnomon schemas``."""
+    """Declare the arguments."""
     parser.description = "Export the JSON Schemas and the AsyncAPI document, or check them."
     parser.epilog = (
         "examples:\n"
@@ -20,16 +20,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     export = actions.add_parser("export", help="write the contract into a folder")
     export.add_argument("--out", type=Path, default=Path("schemas"), help="default: %(default)s")
-    check = actions.add_parser("check", help="exit 1 where files drifted or a change breaks")
+    check = actions.add_parser(
+        "check", help="exit with 1 if files differ or a change breaks the contract"
+    )
     check.description = (
-        "Without --against: ./schemas must be what export writes, and must not break its newest"
-        " release. With it: nothing may break for readers and records of the contract in DIR."
+        "Without --against: check that ./schemas is what export writes, and does not break its"
+        " newest release. With it: check that nothing breaks for readers and records of the contract"
+        " in DIR."
     )
     check.add_argument("--against", type=Path, metavar="DIR", help="folder of an exported contract")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Export (0), or check: 0 where all holds, 1 with one line for each thing that does not."""
+    """Export and return 0; or check, and return 1 and print a line for each difference."""
     if options.action == "export":
         for path in files.write(options.out):
             print(path)

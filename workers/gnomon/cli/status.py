@@ -1,4 +1,4 @@
-"""``gnomon status``: what runs, how far behind, live models, the ledger, and the clients."""
+"""``gnomon status``: show workers, lag, live models, the ledger, and the clients."""
 
 import argparse
 import asyncio
@@ -27,9 +27,9 @@ ID_WIDTH = 17
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--json", action="store_true", help="as one JSON object")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
-    parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
+    parser.add_argument("--prefix", metavar="P", help="prefix of topic names (GNOMON_TOPIC_PREFIX)")
     parser.add_argument(
         "--clients", type=int, default=10, metavar="N", help="show at most the N newest (10)"
     )
@@ -37,11 +37,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Ask the broker and the registry; works whether or not workers run here."""
+    """Ask the broker and the registry, which works whether or not workers run on this machine."""
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
 
-    # What a missing broker means is said once, by the error itself.
+    # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     brokers = options.brokers or settings.brokers
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
@@ -113,7 +113,7 @@ def _row(figures: "Mapping[str, int | None]") -> str:
 
 
 def _plain(producer_id: str) -> str:
-    """As it is shown: a terminal obeys control characters, and others may write there."""
+    """Return the id in printable form: a terminal executes control characters in foreign ids."""
     printable = "".join(c if c.isprintable() else "?" for c in producer_id)
     return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
 

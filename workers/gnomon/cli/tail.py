@@ -1,4 +1,4 @@
-"""``gnomon tail``: the records of a topic, decoded."""
+"""``gnomon tail``: print the decoded records of a topic."""
 
 import argparse
 import asyncio
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("topic", metavar="TOPIC", choices=sorted(BY_NAME), help=", ".join(BY_NAME))
-    parser.add_argument("--json", action="store_true", help="each record as one line of JSON")
-    parser.add_argument("--from-beginning", action="store_true", help="what is there already first")
-    parser.add_argument("--no-follow", action="store_true", help="end at the end of the topic")
+    parser.add_argument("--json", action="store_true", help="print each record as one line of JSON")
+    parser.add_argument("--from-beginning", action="store_true", help="start with existing records")
+    parser.add_argument("--no-follow", action="store_true", help="stop at the end of the topic")
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
-    parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
+    parser.add_argument("--prefix", metavar="P", help="prefix of topic names (GNOMON_TOPIC_PREFIX)")
     parser.epilog = "example: gnomon tail shadow-predictions --from-beginning --json"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Print until the end, or until Ctrl-C."""
-    # What a missing broker means is said once, by the error itself.
+    """Print records until the end of the topic, or until Ctrl-C."""
+    # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with contextlib.suppress(BrokenPipeError):
         asyncio.run(_tail(options, settings))
@@ -50,7 +50,7 @@ async def _tail(options: argparse.Namespace, settings: Settings) -> None:
 
 
 def _plain(record: "SourceRecord", line: bytes) -> str:
-    """Time, place and key, then the fields in short."""
+    """Return one line: time, partition and offset, key, and the fields in short form."""
     at = datetime.fromtimestamp(record.timestamp / 1000, tz=UTC).strftime("%H:%M:%S.%f")[:-3]
     key = (record.key or b"-").decode(errors="replace")
     try:

@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set the arguments."""
+    """Declare the arguments."""
     parser.add_argument(
         "action",
         choices=("create", "list", "check"),
-        help="create those that are missing; list those that are there;"
-        " compare them with the contract (status 1 if they differ)",
+        help="create missing topics; list existing topics;"
+        " or check them against the contract (status 1 if they differ)",
     )
     parser.add_argument("--brokers", help="host:port,… (default: GNOMON_BROKERS)")
-    parser.add_argument("--prefix", help="before every name (default: GNOMON_TOPIC_PREFIX)")
+    parser.add_argument("--prefix", help="prefix of every name (default: GNOMON_TOPIC_PREFIX)")
     parser.add_argument(
         "--partitions",
         type=int,
@@ -36,10 +36,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Do what ``options.action`` says; return 1 if ``check`` found a difference."""
+    """Run ``options.action``; return 1 if ``check`` found a difference."""
     from gnomon.operations import topics_admin  # noqa: PLC0415  brings aiokafka
 
-    # What a missing broker means is said once, by the error itself.
+    # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     brokers = options.brokers or settings.brokers
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
@@ -55,7 +55,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     for difference in differences:
         print(difference)
     if not differences:
-        print("the topics are as they should be")
+        print("the topics agree with the contract")
     return 1 if differences else 0
 
 

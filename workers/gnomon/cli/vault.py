@@ -1,4 +1,4 @@
-"""``gnomon vault``: what sealed decisions there are, and one of them opened."""
+"""``gnomon vault``: list sealed decisions, or open one."""
 
 import argparse
 import json
@@ -21,34 +21,36 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon vault list``, ``read`` and ``stats``."""
+    """Declare the arguments."""
     parser.epilog = "example: gnomon vault list --limit 5"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="the decisions that ended last; needs no key")
-    listing.add_argument("--limit", type=_positive, default=20, metavar="N", help="at most (20)")
-    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    listing = actions.add_parser("list", help="list the decisions that ended last; needs no key")
+    listing.add_argument(
+        "--limit", type=_positive, default=20, metavar="N", help="most to list (20)"
+    )
+    listing.add_argument("--json", action="store_true", help="print one JSON object per line")
     reading = actions.add_parser("read", help="open one decision")
-    reading.add_argument("id", metavar="ID", help="a decision's id, or a task's")
-    reading.add_argument("--json", action="store_true", help="on one line")
+    reading.add_argument("id", metavar="ID", help="id of a decision or of a task")
+    reading.add_argument("--json", action="store_true", help="print JSON on one line")
     reading.add_argument(
         "--sealing-key",
         type=Path,
         action="append",
         default=[],
         metavar="FILE",
-        help="open what the agent sealed with this private key; may be given several times",
+        help="private key that opens what the agent sealed; may be given several times",
     )
     reading.epilog = "example: gnomon vault read pr-18842 --sealing-key sealing.pem"
-    actions.add_parser("stats", help="how many there are, and since when; needs no key")
+    actions.add_parser("stats", help="count the decisions, and show their period; needs no key")
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run one of them; 0 when done, 1 when there is no such decision.
+    """Run ``options.action``; return 1 if there is no such decision, else 0.
 
     Raises:
         ConfigurationError: There is no store, or a key is missing or does not open it.
         StoreUnavailableError: The store does not answer.
-        UnreadableError: The decision, or what the agent sealed in it, cannot be opened.
+        UnreadableError: The decision, or a payload that the agent sealed, cannot be opened.
     """
     from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
 
@@ -75,7 +77,7 @@ def _list(store: "DecisionStore", *, limit: int, as_json: bool) -> int:
 
 
 def _outside(sealed: "SealedDecision") -> dict[str, object]:
-    """What can be read of a decision without a key."""
+    """Return the fields of a decision that can be read without a key."""
     return {
         "decision_id": sealed.decision_id,
         "status": sealed.status,
@@ -134,7 +136,7 @@ def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: boo
 
 
 def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Comparison | None":
-    """The newest decision on a task of that id, found by opening one after the other."""
+    """Find the newest decision on a task, by opening decisions one after the other."""
     from gnomon.vault import open_decision  # noqa: PLC0415  only in gnomon[workers]
 
     unreadable = 0
@@ -149,7 +151,7 @@ def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Co
             found = decision
             break
     if unreadable:
-        print(f"gnomon: on the way, not opened: {unreadable}", file=sys.stderr)
+        print(f"gnomon: {unreadable} newer decisions could not be opened", file=sys.stderr)
     return found
 
 

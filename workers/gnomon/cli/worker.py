@@ -1,4 +1,4 @@
-"""``gnomon worker``: run stages until stopped."""
+"""``gnomon worker``: run stages until they are stopped."""
 
 import argparse
 import asyncio
@@ -20,15 +20,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "stages",
         nargs="*",
         metavar="STAGE",
-        help=f"{', '.join(STAGES)}; all of them by default. By name also {OPTIONAL_STAGES[0]}:"
-        " task events from the topic of an OpenTelemetry Collector",
+        help=f"{', '.join(STAGES)}; default: all of these. {OPTIONAL_STAGES[0]}, which reads the"
+        " topic of an OpenTelemetry Collector, runs only if it is named",
     )
     parser.add_argument(
         "--port",
         type=_port,
         default=0,
-        help="port of /metrics, /livez, /readyz and /status; several stages take the next ones"
-        " (default: a free one each)",
+        help="port of /metrics, /livez, /readyz and /status; further stages use the next ports"
+        " (default: a free port each)",
     )
     parser.add_argument("--supervised", action="store_true", help=argparse.SUPPRESS)
     parser.epilog = (
@@ -39,18 +39,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run one stage here, or several as children of a supervisor."""
+    """Run one stage in this process, or several as child processes of a supervisor."""
     stages: Sequence[str] = options.stages or STAGES
     known = (*STAGES, *OPTIONAL_STAGES)
     unknown = [stage for stage in stages if stage not in known]
     if unknown:
         print(
-            f"gnomon worker: no stage is called {unknown[0]!r}; there are {', '.join(known)}",
+            f"gnomon worker: unknown stage {unknown[0]!r}; stages are {', '.join(known)}",
             file=sys.stderr,
         )
         return 2
     if options.port + len(stages) - 1 > MAX_PORT:
-        print(f"gnomon worker: no {len(stages)} ports from {options.port} on", file=sys.stderr)
+        print(
+            f"gnomon worker: {len(stages)} ports from {options.port} on exceed {MAX_PORT}",
+            file=sys.stderr,
+        )
         return 2
     if len(stages) == 1:
         return asyncio.run(_run_one(stages[0], options, settings))
@@ -58,9 +61,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_one(name: str, options: argparse.Namespace, settings: Settings) -> int:
-    from gnomon.runtime.process.parent import ParentWatch  # noqa: PLC0415
+    from gnomon.runtime.process.parent import ParentMonitor  # noqa: PLC0415
 
-    parent = ParentWatch() if options.supervised else None  # before the slow imports
+    parent = ParentMonitor() if options.supervised else None  # before the slow imports
 
     from gnomon import __version__  # noqa: PLC0415
     from gnomon.runtime.metrics import Metrics  # noqa: PLC0415
@@ -94,7 +97,7 @@ async def _run_several(
         commands,
         environ={**os.environ, **settings.as_environ()},
         on_line=lambda name, line: print(
-            _told(name, line, log_format=settings.log_format), flush=True
+            _labelled(name, line, log_format=settings.log_format), flush=True
         ),
     )
     loop = asyncio.get_running_loop()
@@ -103,20 +106,20 @@ async def _run_several(
     return await supervisor.run()
 
 
-def _told(name: str, line: str, *, log_format: str) -> str:
-    """A child's line with the child's name; as JSON it stays one object a line."""
+def _labelled(name: str, line: str, *, log_format: str) -> str:
+    """Add the child's name to a line of its output; a JSON line remains one JSON object."""
     if log_format != "json":
         return f"{name:<10} | {line}"
     try:
-        said = json.loads(line)
-    except ValueError:  # a library's own line, or one of a traceback
-        said = line
-    fields = said if isinstance(said, dict) else {"level": "warning", "event": line}
+        parsed = json.loads(line)
+    except ValueError:  # output of a library, or a traceback
+        parsed = line
+    fields = parsed if isinstance(parsed, dict) else {"level": "warning", "event": line}
     return json.dumps({**fields, "child": name})
 
 
 def worker_commands(stages: Sequence[str], *, first_port: int) -> dict[str, list[str]]:
-    """The argument vector of each stage's process, by stage."""
+    """Return the command-line arguments of each stage's process, by stage."""
     return {
         stage: [
             "-m",

@@ -11,13 +11,14 @@ from gnomon.client.capture.validation import class_name, seconds
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env, text
 from gnomon.client.delivery.log_limits import say
 from gnomon.client.delivery.waiting import wait_until
+from gnomon.client.exposures import Exposures
 from gnomon.client.open_tasks import OpenTasks
 from gnomon.client.stats import Stats
 from gnomon.client.task import Task
 from gnomon.client.tracing import Traceable
 from gnomon.errors import ConfigurationError
 from gnomon.events import ContextValue, TaskEvent
-from gnomon.topics import CLIENT_STATS, TASK_EVENTS
+from gnomon.topics import CLIENT_STATS, EXPOSURES, TASK_EVENTS
 
 FLUSH_S: Final = 2.0
 T = TypeVar("T")
@@ -74,6 +75,7 @@ class Client(Traceable):
                 brokers=addresses(brokers),
                 topic=prefix + text(topic, "topic"),
                 stats_topic=prefix + CLIENT_STATS.name,
+                exposures_topic=prefix + EXPOSURES.name,
                 agent_id="" if agent_id is None else agent_id,
                 max_events=max_events,
                 max_bytes=max_bytes,
@@ -96,6 +98,7 @@ class Client(Traceable):
         if type(self).emit is Client.emit:
             self.emit = outlet.emit  # type: ignore[method-assign]  # the agent is spared a call
         self._open = OpenTasks()
+        self._exposures: Exposures | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, /, **unknown: object) -> Self:
@@ -226,6 +229,16 @@ class Client(Traceable):
     def emit(self, event: TaskEvent | None = None, /, **unknown: object) -> bool:
         """Publish an event made elsewhere; returns whether it was accepted."""
         return self._outlet.emit(event, **unknown)
+
+    def exposures(self, /, **unknown: object) -> Exposures:
+        """What publishes exposures of experiments over this client's connection.
+
+        ``flush`` and ``close`` of the client are about tasks; the end of the process is about both.
+        """
+        self._ignore(unknown)
+        if self._exposures is None:
+            self._exposures = Exposures(self._outlet.beside())
+        return self._exposures
 
     def stats(self, /, **unknown: object) -> Stats:
         """What became of every event so far."""

@@ -28,7 +28,7 @@ _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 class ClientConfig:
     """Where events go and how much may wait. ``brokers`` empty: nowhere, do nothing.
 
-    ``spool_dir`` empty: what cannot be delivered is kept in memory only. ``seal_to`` is a public
+    ``spool_dir`` empty: what cannot be delivered is kept in memory only. ``stats_topic`` empty: no figures are published. ``seal_to`` is a public
     key or a file with one: context and outcome are sealed for it, or dropped if it is of no use.
     Relative paths are made absolute, so that they mean the same wherever the process goes.
 
@@ -39,6 +39,7 @@ class ClientConfig:
     brokers: tuple[str, ...] = ()
     topic: str = "task-events"
     stats_topic: str = "client-stats"
+    exposures_topic: str = "exposures"
     agent_id: str = ""
     max_events: int = 10_000
     max_bytes: int = 8 << 20
@@ -51,8 +52,10 @@ class ClientConfig:
         """Refuse what cannot work; keep the rest as exact strings and numbers."""
         for place, broker in enumerate(self.brokers, start=1):
             _check_address(broker, place)
-        for name in ("topic", "stats_topic"):
+        for name in ("topic", "exposures_topic"):
             self._keep(name, _topic(getattr(self, name)))
+        if self.stats_topic:
+            self._keep("stats_topic", _topic(self.stats_topic))
         self._keep("agent_id", text(self.agent_id, "agent_id"))
         self._keep("max_events", _whole(self.max_events, "max_events", least=1))
         for name in ("max_bytes", "spool_bytes"):

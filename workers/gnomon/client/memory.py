@@ -9,7 +9,8 @@ from gnomon import codec
 from gnomon.client.capture.intake import Outlet
 from gnomon.client.client import Client, given, say_why
 from gnomon.client.config import ClientConfig, text
-from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
+from gnomon.client.exposures import Exposures
+from gnomon.events import Exposure, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 E = TypeVar("E", TaskStarted, TaskFinished, TaskCancelled)
 _EVERYTHING = 1 << 60
@@ -20,7 +21,7 @@ class _MemoryOutlet(Outlet):
 
     def __init__(self, config: ClientConfig) -> None:
         super().__init__(config)
-        self.delivered: list[TaskEvent] = []
+        self.delivered: list[TaskEvent | Exposure] = []
         self._lock = threading.RLock()
 
     def _wake(self) -> None:
@@ -34,7 +35,7 @@ class _MemoryOutlet(Outlet):
         with self._lock:
             for record in self.buffer.take(max_events=_EVERYTHING, max_bytes=_EVERYTHING):
                 try:
-                    self.delivered.append(codec.decode_task_event(record.value))
+                    self.delivered.append(codec.decode_published(record.value))
                 except Exception:  # the test's agent goes on, as with a broker
                     self.buffer.settle([record], delivered=False)
                 else:
@@ -50,6 +51,19 @@ class _MemoryOutlet(Outlet):
     def end_close(self, timeout_s: float) -> int:
         self.collect()
         return self.buffer.pending
+
+
+class MemoryExposures(Exposures):
+    """Keeps exposures instead of sending them."""
+
+    def __init__(self, outlet: _MemoryOutlet) -> None:
+        super().__init__(outlet)
+        self._memory = outlet
+
+    def events(self) -> list[Exposure]:
+        """All exposures so far, in the order they were published."""
+        self._memory.collect()
+        return [event for event in self._memory.delivered if isinstance(event, Exposure)]
 
 
 class MemoryClient(Client):
@@ -92,6 +106,7 @@ class MemoryClient(Client):
         """Keep what is published from now on, or, without brokers, nothing."""
         self._memory = _MemoryOutlet(config)
         self._publish(self._memory, config.agent_id)
+        self._kept_exposures = MemoryExposures(self._memory.beside())
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, /, **unknown: object) -> Self:
@@ -121,7 +136,7 @@ class MemoryClient(Client):
         kind = given(kind, None, "kind", unknown)
         self._ignore(unknown)
         self._memory.collect()
-        found = list(self._memory.delivered)
+        found = [event for event in self._memory.delivered if not isinstance(event, Exposure)]
         if kind is None:
             return found
         try:
@@ -129,6 +144,11 @@ class MemoryClient(Client):
         except Exception:  # the agent's edge: it is no kind of event
             self._memory.refuse("there is no such kind of event")
             return []
+
+    def exposures(self, /, **unknown: object) -> MemoryExposures:
+        """What keeps exposures of experiments, for a test to look at: see its ``events``."""
+        self._ignore(unknown)
+        return self._kept_exposures
 
     def clear(self, /, **unknown: object) -> None:
         """Forget the events so far; the counts stay."""

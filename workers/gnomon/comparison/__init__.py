@@ -1,4 +1,4 @@
-"""Truth beside prediction: the join, the ledger and the figures. Pure, no I/O."""
+"""Joins predictions with outcomes, and computes the ledger and the model metrics. Pure, no I/O."""
 
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.identity import decision_id

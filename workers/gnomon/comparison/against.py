@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from gnomon.comparison.sources import BASELINES
-from gnomon.comparison.sums import SAYS_YES
+from gnomon.comparison.sums import SUCCESS_THRESHOLD
 from gnomon.events import Comparison, ModelPrediction
 
 ENOUGH_SHARE = 0.5
@@ -100,8 +100,8 @@ def _against(tasks: Sequence[_Task], name: str) -> Against:
         baseline_mae_s=baseline_mae_s,
         improvement=_improvement(mae_s, baseline_mae_s),
         n_success=len(rates),
-        accuracy=_mean((p >= SAYS_YES) == ok for p, _, ok in rates),
-        baseline_accuracy=_mean((p >= SAYS_YES) == ok for _, p, ok in rates),
+        accuracy=_mean((p >= SUCCESS_THRESHOLD) == ok for p, _, ok in rates),
+        baseline_accuracy=_mean((p >= SUCCESS_THRESHOLD) == ok for _, p, ok in rates),
         brier=brier,
         baseline_brier=baseline_brier,
         brier_improvement=_improvement(brier, baseline_brier),

@@ -1,4 +1,4 @@
-"""What the fold needs to know beforehand."""
+"""Settings of the comparison."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,23 @@ from dataclasses import dataclass
 class ComparisonConfig:
     """Settings of the comparison of one partition.
 
-    The records a state leads to are a function of the offsets it has read and of these settings:
-    a state must be folded, and restored, with the settings it began with.
+    The output records depend on the records read and on these settings alone. A state must
+    therefore be folded, and restored, with the settings it began with.
 
     Attributes:
-        partition: The partition, for the ledger and the figures.
+        partition: The partition, which ledger and metrics name.
         topic_prefix: The installation's prefix of topic names.
-        expire_after_ms: A task without an end expires when the watermark passes its start by
-            this; a task that ended is remembered as long, to know repeats.
+        expire_after_ms: A task without an end expires when the watermark is later than its start
+            by this much. An ended task is remembered for the same time, to recognise repeats.
         max_clock_ahead_ms: Task events further ahead of their record's timestamp do not count.
-        max_disorder: A part (features, predictions) that has not come when the same part of a
-            task has that started this many starts later, will never come. More than twice the
-            largest batch of any stage, because a batch's predictions may be grouped by model.
-        max_waiting: How many tasks may wait for features and predictions, and how many for their
-            start. The oldest is given up beyond it: a last resort, while another stage is down,
-            and the one case in which results depend on how the topics interleave.
-        max_agents: How many agents have figures of their own: the first that start a task.
+        max_disorder: How far features or predictions may be out of order, counted in starts. If
+            they are missing for one task but present for a task that started this many starts
+            later, they will never come. It must be more than twice the largest batch of any
+            stage, because the predictions of a batch may be grouped by model.
+        max_waiting: Most tasks that wait for features and predictions, and most that wait for
+            their start. Beyond it the oldest task is given up. This happens only if another stage
+            is down for long; results then depend on how the topics interleave.
+        max_agents: Number of agents with metrics of their own: the first that start a task.
     """
 
     partition: int

@@ -1,13 +1,13 @@
-"""The name of a decision: a function of the task alone, so that a repeat has the same."""
+"""The id of a decision, which depends on the task alone: a repeated decision has the same id."""
 
 from hashlib import blake2b
 
 
 def decision_id(agent_id: str, task_id: str) -> str:
-    """Name the decision on one task of one agent.
+    """Return the id of the decision on one task of one agent.
 
-    BLAKE2b with 16 bytes of digest, over each id's UTF-8 after its length in bytes as four
-    big-endian bytes: no two pairs of ids give the same input.
+    It is a 16-byte BLAKE2b digest of both ids in UTF-8, each preceded by its length in bytes as
+    four big-endian bytes. So no two pairs of ids give the same input.
 
     Returns:
         32 lower-case hexadecimal digits.

@@ -1,4 +1,4 @@
-"""Figures over partitions, and over a list of comparisons, for reports and status."""
+"""Metrics and ledgers summed over partitions, and metrics of a list of comparisons."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,7 @@ from gnomon.comparison.sources import CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 
 MERGED_PARTITION = 0
-"""What ``partition`` says in a merged record, where it means nothing."""
+"""``partition`` of a merged record, where it has no meaning."""
 
 _COUNTS = (
     "predictions", "matched", "pending", "expired", "cancelled", "duplicate", "late", "orphan",
@@ -16,14 +16,15 @@ _COUNTS = (
 
 
 def merge_metrics(records: Iterable[ModelMetrics]) -> list[ModelMetrics]:
-    """Add up what is of the same model version, slice and window.
+    """Sum the metrics of each model version, slice and window over partitions.
 
     Args:
-        records: At most one of each key of comparison-metrics: its latest. The window ``24h`` of
-            a partition ends at that partition's own watermark.
+        records: The latest record of each key of comparison-metrics. The window ``24h`` of a
+            partition ends at that partition's own watermark.
 
     Returns:
-        One record each, in the order they first come, with ``MERGED_PARTITION``.
+        One record for each model version, slice and window, in the order in which they first
+        appear, with ``MERGED_PARTITION``.
     """
     groups: dict[tuple[str, str, str, str], list[ModelMetrics]] = {}
     for record in records:
@@ -33,7 +34,7 @@ def merge_metrics(records: Iterable[ModelMetrics]) -> list[ModelMetrics]:
 
 
 def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
-    """Add up the latest ledger of each partition; the identity holds in the sum as well."""
+    """Sum the latest ledger of each partition; the ledger's equation holds for the sum too."""
     counts = dict.fromkeys(_COUNTS, 0)
     for ledger in ledgers:
         for name in _COUNTS:
@@ -42,7 +43,7 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
-    """Figures of one model version over the matched ones of ``comparisons``."""
+    """RollingMetrics of one model version over the matched ones of ``comparisons``."""
     row, histogram = sums.empty_row(), sums.Histogram()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)
@@ -63,7 +64,7 @@ def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -
 def _prediction(
     comparison: Comparison, *, model: str, version: str | None
 ) -> ModelPrediction | None:
-    """The last prediction of that model; ``None`` as the version stands for any."""
+    """Return the last prediction of ``model``; a ``version`` of ``None`` matches any version."""
     found = None
     for predicted in comparison.predictions:
         if predicted.model == model and version in {None, predicted.version}:

@@ -1,4 +1,4 @@
-"""A state as bytes and back: a version, a checksum, and MessagePack."""
+"""Snapshots of the comparison state: a format version, a checksum, and MessagePack."""
 
 from hashlib import blake2b
 from typing import Final
@@ -7,13 +7,13 @@ import msgspec
 
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
-from gnomon.comparison.figures import Series, SeriesKey
+from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
 
 MAGIC: Final = b"GNCM\x01"
-"""Ends in the version of the format."""
+"""First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
 
 
@@ -40,7 +40,7 @@ class _Decisions(msgspec.Struct, array_like=True):
 class _State(msgspec.Struct, array_like=True):
     tasks: _Tasks
     decisions: _Decisions
-    series: dict[SeriesKey, Series]
+    series: dict[MetricSeriesKey, MetricSeries]
     hour: int
     ledger: Ledger | None
 
@@ -49,7 +49,7 @@ _decode = msgspec.msgpack.Decoder(_State).decode
 
 
 def snapshot(state: ComparisonState) -> bytes:
-    """Everything needed to go on from ``state``, which stays as it is."""
+    """Encode ``state`` as bytes, from which ``restore`` rebuilds it; ``state`` is not changed."""
     tasks, decisions = state.tasks, state.decisions
     payload = msgspec.msgpack.encode(
         _State(
@@ -71,8 +71,8 @@ def snapshot(state: ComparisonState) -> bytes:
                 decisions.starts,
                 decisions.sources.names,
             ),
-            state.figures.series,
-            state.figures.hour,
+            state.metrics.series,
+            state.metrics.hour,
             state.ledger,
         )
     )
@@ -80,7 +80,7 @@ def snapshot(state: ComparisonState) -> bytes:
 
 
 def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
-    """The state that ``snapshot`` wrote.
+    """Rebuild the state from the bytes that ``snapshot`` returned.
 
     Raises:
         ValueError: ``data`` is of another version, truncated or corrupt.
@@ -98,7 +98,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     state = ComparisonState()
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.figures.series, state.figures.hour = read.series, read.hour
+    state.metrics.series, state.metrics.hour = read.series, read.hour
     state.ledger = read.ledger
     return state
 

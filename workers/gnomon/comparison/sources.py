@@ -1,4 +1,4 @@
-"""Who predicts: each model version once, so that a prediction need only say its number."""
+"""Numbers for the model versions that predict, so that a prediction refers to one by its number."""
 
 from typing import Final
 
@@ -11,17 +11,19 @@ BASELINES: Final = (CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL)
 """Names of the simple rules that predict every task beside the models."""
 
 Source = tuple[str, str, str | None]
-"""Model, version and the digest of its file."""
+"""Model, version, and SHA-256 of the model file."""
 
 
 class Sources:
-    """Sources of predictions, numbered as they first come; as few as there are model versions.
+    """Sources of predictions, numbered in the order in which they first appear.
+
+    There is one source for each model version and model file.
 
     Attributes:
-        names: Every source, by its number.
-        models: Every model and version, by the model's number.
-        model_of: The model's number, by the source's.
-        control: The numbers of the sources that are the control.
+        names: Sources, indexed by their number.
+        models: Models and versions, indexed by the model's number.
+        model_of: Number of the model, indexed by the number of the source.
+        control: Numbers of the sources that are the control.
     """
 
     __slots__ = ("_model_ids", "_source_ids", "control", "model_of", "models", "names")
@@ -37,7 +39,7 @@ class Sources:
             self._add(name)
 
     def number(self, prediction: Prediction) -> int:
-        """The number of the source that made ``prediction``."""
+        """Return the number of the source that made ``prediction``."""
         name = (prediction.model, prediction.version, prediction.sha256)
         number = self._source_ids.get(name)
         return self._add(name) if number is None else number

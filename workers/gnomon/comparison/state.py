@@ -1,39 +1,39 @@
-"""State of one partition's comparison, and the fold that moves it."""
+"""State of the comparison of one partition, and the fold that updates it."""
 
 from collections.abc import Sequence
 
 from gnomon import codec, topics
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Decisions, Predicted
-from gnomon.comparison.figures import EVERYONE, Figures
+from gnomon.comparison.encoding import comparison_json
+from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
-from gnomon.comparison.wire import comparison_json
 from gnomon.errors import EventError
 from gnomon.events import Ledger, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 
 
 class ComparisonState:
-    """What one partition remembers between two batches.
+    """State that one partition keeps between two batches.
 
     Attributes:
-        tasks: What task-events say.
-        decisions: What is joined so far.
+        tasks: State of each task according to task-events.
+        decisions: Features and predictions that wait for the other parts of their decision.
         figures: Running figures of the models.
-        ledger: The ledger as it was last given out.
+        ledger: The ledger as it was last written.
     """
 
-    __slots__ = ("decisions", "figures", "ledger", "tasks")
+    __slots__ = ("decisions", "ledger", "metrics", "tasks")
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.decisions = Decisions()
-        self.figures = Figures()
+        self.metrics = RollingMetrics()
         self.ledger: Ledger | None = None
 
     @property
     def waiting(self) -> int:
-        """Tasks that wait for a part other than their end: the memory another stage's lag costs."""
+        """Tasks that wait for features, predictions or a start: memory caused by other stages' lag."""
         return len(self.decisions.started) + len(self.decisions.unstarted)
 
 
@@ -42,18 +42,18 @@ def fold(
 ) -> Outputs:
     """Fold one batch of task-events, task-features and shadow-predictions into ``state``.
 
-    What the state holds, and the comparisons that were given out, depend on which records were
-    folded, not on how the topics interleave or where a batch ends, if each topic's records come
-    in its order (see ``ComparisonConfig`` for the limits of that).
+    The state and the comparisons written depend on which records were folded, not on how the
+    topics interleave or where a batch ends, provided that the records of each topic come in their
+    order (``ComparisonConfig`` documents the limits of this).
 
     Args:
         state: Changed in place.
-        records: Of the three topics, in any interleaving.
-        config: The same for the whole life of ``state``.
+        records: Records of the three topics, in any interleaving.
+        config: Settings, the same for the whole life of ``state``.
 
     Returns:
-        Comparisons; each figure and the ledger where the batch changed it; dead letters of
-        task-features and shadow-predictions (those of task-events are the features stage's).
+        Comparisons; the metrics and the ledger that the batch changed; dead letters of
+        task-features and shadow-predictions. The features stage writes those of task-events.
 
     Raises:
         ValueError: A record is of another topic.
@@ -74,9 +74,9 @@ def fold(
                 state.tasks.apply(event, state.decisions, config)
         else:
             raise ValueError(f"expected a topic of the comparison stage, got {topic!r}")
-    _give_out(state, outputs)
+    _write_comparisons(state, outputs)
     state.decisions.give_up(config)
-    _close(state, outputs, config)
+    _write_metrics(state, outputs, config)
     return outputs
 
 
@@ -84,7 +84,7 @@ def _accepted(record: SourceRecord, max_clock_ahead_ms: int) -> TaskEvent | None
     try:
         return codec.read_task_event(record, max_clock_ahead_ms=max_clock_ahead_ms)
     except EventError:
-        return None  # the features stage makes it a dead letter
+        return None  # the features stage writes it to dead-letters
 
 
 def _fold_features(decisions: Decisions, record: SourceRecord, outputs: Outputs) -> None:
@@ -122,8 +122,8 @@ def _dead(record: SourceRecord, error: Exception) -> DeadLetter:
     return DeadLetter(record, refusal.reason, refusal.detail)
 
 
-def _give_out(state: ComparisonState, outputs: Outputs) -> None:
-    """Write the comparisons that the batch completed, and count them."""
+def _write_comparisons(state: ComparisonState, outputs: Outputs) -> None:
+    """Write the comparisons that the batch completed, and add them to the metrics."""
     decisions, agents, sources = state.decisions, state.tasks.agents, state.decisions.sources
     if not decisions.complete:
         return
@@ -132,17 +132,17 @@ def _give_out(state: ComparisonState, outputs: Outputs) -> None:
         agent_id = decision.agent_id
         written.append((agent_id.encode(), comparison_json(decision, features, outcome, sources)))
         if outcome.status == "matched":
-            agent = agent_id if agent_id in agents else EVERYONE
-            state.figures.add(decision, outcome, sources, agent)
+            agent = agent_id if agent_id in agents else ALL_AGENTS
+            state.metrics.add(decision, outcome, sources, agent)
     decisions.complete.clear()
 
 
-def _close(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
-    """Write the figures and the ledger that changed."""
+def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
+    """Write the metrics and the ledger that changed."""
     watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
     written = [
         (key.encode(), codec.encode(record))
-        for key, record in state.figures.close(watermark_ms, sources, config.partition)
+        for key, record in state.metrics.close(watermark_ms, sources, config.partition)
     ]
     ledger = _ledger(state, config.partition)
     if ledger != (state.ledger or Ledger(partition=config.partition)):

@@ -1,7 +1,7 @@
-"""Figures of one model version as integers that add up in any order, and what follows from them.
+"""Metrics of one model version as integer sums, which can be added in any order.
 
-A row has one integer for each of ``FIELDS``: counts, microseconds, and parts per million. All of
-it is of tasks that ended (``matched``); a task counts where the model predicted that quantity.
+A row has one integer for each of ``FIELDS``: counts, microseconds, and parts per million. Only
+``matched`` tasks count, each in the sums of those quantities that the model predicted.
 """
 
 import math
@@ -10,12 +10,12 @@ from typing import Final, Literal, Protocol
 from gnomon.events import ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
-"""An error counts as at most this (11.6 days): one absurd duration must not own the mean."""
+"""Upper limit of one error (11.6 days), so that one absurd duration does not dominate the mean."""
 SMALLEST_US: Final = 1000
 SMALLEST_BUCKET: Final = -1000
 RATIO: Final = 1.02
-SAYS_YES: Final = 0.5
-"""From this probability on a model says that the task will succeed."""
+SUCCESS_THRESHOLD: Final = 0.5
+"""A probability from this value on is a prediction that the task will succeed."""
 _LOG_RATIO: Final = math.log(RATIO)
 
 FIELDS: Final = (
@@ -36,16 +36,16 @@ FIELDS: Final = (
 
 Row = list[int]
 Histogram = dict[int, int]
-"""How many absolute errors by bucket; see ``events.ModelMetrics``."""
+"""Number of absolute errors by bucket; see ``events.ModelMetrics``."""
 
 
 def empty_row() -> Row:
-    """A row of nothing."""
+    """Return a row of zeros."""
     return [0] * len(FIELDS)
 
 
-class Predicting(Protocol):
-    """What a model, or the control, said of a task."""
+class PredictionLike(Protocol):
+    """Prediction of a model, or of the control, for one task."""
 
     @property
     def duration_s(self) -> float | None:
@@ -62,17 +62,17 @@ def add_task(
     row: Row,
     histogram: Histogram,
     outcome: Outcome,
-    predicted: Predicting,
-    control: Predicting | None,
+    predicted: PredictionLike,
+    control: PredictionLike | None,
 ) -> None:
-    """Count one matched task, as one model predicted it.
+    """Add one matched task to the sums of one model.
 
     Args:
         row: Changed in place.
         histogram: Changed in place.
-        outcome: What came true.
-        predicted: What the model said; what it did not say is not counted.
-        control: What the control said, if anything; the same object if it is the model.
+        outcome: The task's outcome.
+        predicted: The model's prediction; quantities that are ``None`` are not counted.
+        control: The control's prediction, if any; ``predicted`` itself if the model is the control.
     """
     duration_s, predicted_s = outcome.duration_s, predicted.duration_s
     if duration_s is not None and predicted_s is not None:
@@ -98,22 +98,23 @@ def _add_success(
     row: Row,
     succeeded: bool,  # noqa: FBT001  positional because it is called for every prediction
     probability: float,
-    control: Predicting | None,
+    control: PredictionLike | None,
 ) -> None:
     row[SUCCESS] += 1
     row[BRIER] += round((probability - succeeded) ** 2 * 1e6)
-    if (probability >= SAYS_YES) == succeeded:
+    if (probability >= SUCCESS_THRESHOLD) == succeeded:
         row[CORRECT] += 1
     if control is not None and control.success_probability is not None:
         row[SUCCESS_PAIRED] += 1
-        if (control.success_probability >= SAYS_YES) == succeeded:
+        if (control.success_probability >= SUCCESS_THRESHOLD) == succeeded:
             row[CONTROL_CORRECT] += 1
 
 
 def median_error_s(histogram: Histogram) -> float | None:
-    """The median within 1 % and a millisecond: each error stands at the geometric middle of its bucket.
+    """Return the median error, accurate to 1 % and a millisecond; ``None`` without errors.
 
-    Errors below a millisecond count as 0. Of an even number it is the mean of the middle two.
+    Each error is taken to be the geometric middle of its bucket, or 0 if it is below a millisecond.
+    The median of an even number of errors is the mean of the middle two.
     """
     total = sum(histogram.values())
     if not total:
@@ -139,7 +140,7 @@ def metrics(
     partition: int,
     window: Literal["all", "24h"],
 ) -> ModelMetrics:
-    """The public record of ``row``; a figure over no task is ``None``."""
+    """Return ``row`` and ``histogram`` as an event; a metric over no task is ``None``."""
     mae_s = _ratio(row[ERROR], row[N] * 1_000_000)
     improvement = None
     if row[CONTROL_ERROR]:
@@ -174,7 +175,7 @@ def metrics(
 
 
 def row_of(record: ModelMetrics) -> Row:
-    """The row that ``record`` was made of."""
+    """Return the row from which ``record`` was made."""
     return [getattr(record, field) for field in FIELDS]
 
 
@@ -188,13 +189,13 @@ def _ratio(part: int, whole: int) -> float | None:
 
 
 def _error_us(duration_s: float, predicted_s: float) -> int:
-    """Absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
+    """Return the absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
     error = abs(duration_s - predicted_s) * 1e6
     return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
 
 
 def bucket_of(absolute_error_us: int) -> int:
-    """The histogram's bucket of an error."""
+    """Return the histogram bucket of an error."""
     if absolute_error_us < SMALLEST_US:
         return SMALLEST_BUCKET
     return math.ceil(math.log(absolute_error_us / 1e6) / _LOG_RATIO)

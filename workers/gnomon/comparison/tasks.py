@@ -1,8 +1,8 @@
-"""What task-events alone say: which tasks run, which ended, and which expired.
+"""State of each task according to task-events alone: running, ended, or expired.
 
-Everything here is a function of the order of that one topic, so it is the same in every run. Time
-is the watermark: the greatest event time accepted so far. When it advances, what is due is done
-first, then the record that advanced it is applied.
+The result depends only on the order of that one topic, so it is the same in every run. Time is
+the watermark: the greatest event time accepted so far. When a record advances the watermark,
+tasks that are due expire first; then the record is applied.
 """
 
 from heapq import heappop, heappush, heapreplace
@@ -18,18 +18,20 @@ EXPIRED: Final = 2
 
 
 class Tasks:
-    """The tasks of one partition that run, or ended not long ago.
+    """Tasks of one partition that are running or ended recently.
 
     Attributes:
-        known: By agent and task ``time << 2 | state``: of a running task when it started, of
-            any other when it is forgotten (epoch milliseconds). Two hundred bytes a task less
-            than objects would take, and a day of them is remembered.
+        known: ``time << 2 | state`` by agent and task. ``time`` is the start of a running task,
+            and the moment at which any other task is forgotten (epoch milliseconds). An integer
+            takes 200 bytes less than an object would, and a day of tasks is kept.
         agents: The first agents that started a task, as keys.
         watermark_ms: Greatest event time accepted.
-        duplicate: Starts of a known task, and ends of an ended one.
-        late: First ends of expired tasks, and starts so old that they would be expired: those
-            cannot be told from repeats, because what expired so long ago is forgotten.
-        orphan: Ends of tasks that are not known; a repeat is counted again.
+        duplicate: Starts of a known task, and ends of an ended task.
+        late: First ends of expired tasks, and starts older than the expiry time. Such a start
+            cannot be told from a repeat, because tasks that expired so long ago are forgotten.
+        orphan: Ends of unknown tasks; a repeated end counts again.
+        due: Heap of (due time, agent, task), one entry for each known task, never later than
+            the time at which the task expires or is forgotten.
     """
 
     __slots__ = ("agents", "due", "duplicate", "known", "late", "orphan", "watermark_ms")
@@ -39,11 +41,10 @@ class Tasks:
         self.agents: dict[str, None] = {}
         self.watermark_ms = 0
         self.duplicate = self.late = self.orphan = 0
-        # One entry a known task, never later than what is due: (when, agent, task).
         self.due: list[tuple[int, str, str]] = []
 
     def apply(self, event: TaskEvent, decisions: Decisions, config: ComparisonConfig) -> None:
-        """Fold one accepted event; starts and ends are passed on to ``decisions``."""
+        """Apply one accepted event, and pass starts and ends on to ``decisions``."""
         if isinstance(event, TaskStarted):
             at_ms = event.started_at_ms
             if at_ms > self.watermark_ms:
@@ -61,7 +62,7 @@ class Tasks:
             self._end(event, at_ms, decisions, config.expire_after_ms)
 
     def schedule(self, expire_after_ms: int) -> None:
-        """Rebuild what follows from ``known``."""
+        """Rebuild ``due`` from ``known``."""
         self.due = sorted(
             (
                 (state >> 2) + (expire_after_ms if state & 3 == RUNNING else 0),
@@ -110,13 +111,13 @@ class Tasks:
             tasks[task_id] = state - EXPIRED + ENDED
         else:
             started_at_ms = state >> 2
-            # Never before the start's own expiry: see Key in decisions.
+            # A task is never forgotten before its start would expire: see Key in decisions.
             forget_ms = max(at_ms, started_at_ms) + expire_after_ms
             tasks[task_id] = forget_ms << 2 | ENDED
             decisions.end(agent_id, task_id, started_at_ms, _outcome(event))
 
     def _advance(self, at_ms: int, decisions: Decisions, expire_after_ms: int) -> None:
-        """Move the watermark; expire and forget what it passes, in the order of time."""
+        """Move the watermark; expire and forget the tasks that it passes, in order of time."""
         self.watermark_ms = at_ms
         due = self.due
         while due and due[0][0] < at_ms:

@@ -15,6 +15,7 @@ from gnomon.topics import (
     DEAD_LETTERS,
     DECISIONS,
     DEFAULT_PARTITIONS,
+    EXPOSURES,
     MODEL_SWITCHES,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
@@ -54,7 +55,7 @@ PARTICIPANTS: Final = (
     Participant(
         name="agent",
         about="An AI agent, through the client it installs.",
-        sends=(TASK_EVENTS, CLIENT_STATS),
+        sends=(TASK_EVENTS, CLIENT_STATS, EXPOSURES),
     ),
     Participant(
         name="features",

@@ -1,1 +1,1 @@
-"""The whole of gnomon on one machine, with agents that do real work."""
+"""The demo: all of gnomon on one machine, with agents that do real work."""

@@ -1,11 +1,11 @@
 """A fleet of small agents that do real work and publish it through ``gnomon.Client``.
 
-Eight agents, one thread each, about 27 tasks a second together. Kinds and sizes follow from the
-seed; durations are measured, and failures are the work's own: a damaged block that does not
-decompress, a document that was cut off, a deadline that was missed. One task computes at a time,
-so that an agent's durations are of its own work and not of waiting for the others'.
+There are eight agents with one thread each, which together do about 27 tasks a second. The seed
+determines kinds and sizes of the tasks. Durations are measured, and failures are real: a damaged
+block does not decompress, a truncated document does not parse, a deadline is missed. One task
+computes at a time, so that an agent's durations do not include the work of other agents.
 
-``python -m gnomon.demo.fleet --brokers 127.0.0.1:9092 --seconds 60`` runs it by itself.
+``python -m gnomon.demo.fleet --brokers 127.0.0.1:9092 --seconds 60`` runs the fleet alone.
 """
 
 import argparse
@@ -31,26 +31,28 @@ from gnomon.demo.work import Kind
 logger = logging.getLogger(__name__)
 
 DEADLINE_FACTOR = 2.6
-"""A deadline, as a multiple of the time that the middle size took as the fleet started."""
+"""Deadline of a task, as a multiple of the time for the middle size, measured at the start."""
 FLUSH_S = 10.0
 
 
 class DeadlineExceededError(Exception):
-    """The work was done, but too late to be of use."""
+    """The work was finished after its deadline."""
 
 
 FAILURES = (DeadlineExceededError, EOFError, gzip.BadGzipFile, json.JSONDecodeError, zlib.error)
-"""What may go wrong with the work itself. Anything else is a fault of the fleet."""
+"""Errors of the work itself. Any other exception is a bug of the fleet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """One member of the fleet.
+    """One agent of the fleet.
 
     Attributes:
-        estimates: Whether it says beforehand how long it thinks it will take.
+        agent_id: Its name.
+        kinds: Kinds of tasks that it does.
+        estimates: Whether it gives an estimate of the duration at the start.
         has_deadline: Whether a task that takes too long counts as failed.
-        tasks_per_s: How many tasks it begins a second, on average.
+        tasks_per_s: Tasks that it starts per second, on average.
     """
 
     agent_id: str
@@ -79,7 +81,7 @@ AGENTS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSummary:
-    """What a fleet has done. ``seconds`` is how long it ran, ``busy_s`` the work of all tasks."""
+    """Totals of a run. ``seconds`` is its duration, ``busy_s`` the sum of all tasks' durations."""
 
     seconds: float
     busy_s: float
@@ -103,9 +105,9 @@ def run_fleet(
     stop: threading.Event,
     agents: Sequence[Agent] = AGENTS,
 ) -> FleetSummary:
-    """Run ``agents`` for ``seconds``, or until ``stop`` is set; then return what they did.
+    """Run ``agents`` for ``seconds``, or until ``stop`` is set; then return the totals.
 
-    Blocks the caller. The client is left open, with events perhaps still on their way.
+    This blocks the caller. It does not close the client, whose last events may not be delivered yet.
     """
     middle_s = {kind.name: _middle_seconds(kind, seed=seed) for a in agents for kind in a.kinds}
     slot = threading.Lock()
@@ -113,7 +115,7 @@ def run_fleet(
     with ThreadPoolExecutor(len(agents), thread_name_prefix="agent") as pool:
         running = {
             agent.agent_id: pool.submit(
-                _live,
+                _run_agent,
                 agent,
                 client=client,
                 random=Random(f"{seed}/{agent.agent_id}"),  # noqa: S311  it draws work, not keys
@@ -134,7 +136,7 @@ def run_fleet(
     )
 
 
-def _live(
+def _run_agent(
     agent: Agent,
     *,
     client: Client,
@@ -144,7 +146,7 @@ def _live(
     slot: threading.Lock,
     middle_s: Mapping[str, float],
 ) -> _Tally:
-    """One agent's life: tasks at random moments, none skipped for being behind a little."""
+    """Run one agent: start tasks at random times, and do not skip tasks that are a little late."""
     tally = _Tally()
     due_s = time.monotonic() + random.expovariate(agent.tasks_per_s)
     while due_s < until_s and not stop.wait(max(0.0, due_s - time.monotonic())):
@@ -152,7 +154,7 @@ def _live(
         size = kind.draw_size(random)
         job = kind.prepare(random, size)
         with slot:
-            took_s, succeeded = _do(
+            took_s, succeeded = _run_task(
                 agent, kind, job, client=client, size=size, middle_s=middle_s[kind.name]
             )
         tally.tasks += 1
@@ -162,11 +164,11 @@ def _live(
     return tally
 
 
-def _do(
+def _run_task(
     agent: Agent, kind: Kind, job: work.Job, *, client: Client, size: int, middle_s: float
 ) -> tuple[float, bool]:
-    """Do one task and publish it; returns the seconds it took and whether it succeeded."""
-    # The agent thinks in proportion to the size, which is not how sorting or matrices behave.
+    """Do one task and publish it; return the seconds it took and whether it succeeded."""
+    # The estimate is proportional to the size, which is wrong for sorting or matrices, for example.
     estimate_s = middle_s * size / _middle(kind) if agent.estimates else None
     began_s = time.perf_counter()
     try:
@@ -187,12 +189,12 @@ def _do(
 
 
 def _middle(kind: Kind) -> int:
-    """The size in the middle of the range, in octaves."""
+    """Return the geometric middle of the range of sizes."""
     return math.isqrt(kind.smallest * kind.largest)
 
 
 def _middle_seconds(kind: Kind, *, seed: int) -> float:
-    """How long the middle size takes on this machine: the median of three."""
+    """Measure how long a task of the middle size takes on this machine: the median of three."""
     times_s = []
     for repeat in range(3):
         random = Random(f"{seed}/{kind.name}/{repeat}")  # noqa: S311  as above
@@ -207,10 +209,10 @@ def _middle_seconds(kind: Kind, *, seed: int) -> float:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the fleet by itself; 0 when every event has arrived, else 1."""
+    """Run the fleet alone; return 0 if every event was delivered, else 1."""
     parser = argparse.ArgumentParser(prog="python -m gnomon.demo.fleet", description=__doc__)
     parser.add_argument("--brokers", required=True, help="host:port, comma-separated")
-    parser.add_argument("--prefix", default="", help="put before the topic's name")
+    parser.add_argument("--prefix", default="", help="prefix of the topic's name")
     parser.add_argument("--seconds", type=float, default=90.0)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)

@@ -1,4 +1,4 @@
-"""The demo: broker, workers, registry and a fleet; trains as decisions come; ends in a verdict."""
+"""One run of the demo: it starts the fleet, and trains models while decisions arrive."""
 
 import asyncio
 import contextlib
@@ -7,55 +7,55 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from gnomon.demo.watch import Picture, Watch
+from gnomon.demo.watch import PipelineState, PipelineWatcher
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
 
 FIRST_TRAINING = 100
-"""Decisions before the first training; then at twice as many each time."""
+"""Number of decisions at the first training. Each later training needs twice as many."""
 SETTLE_S = 15.0
 POLL_S = 0.25
 FLEET_STOP_S = 15.0
-Show = Callable[[Picture, float, str], None]
+Show = Callable[[PipelineState, float, str], None]
 
 
 class Trainer(Protocol):
-    """Trains and registers a version; both calls block."""
+    """Trains and registers model versions. Both methods block."""
 
     def stored(self) -> int:
-        """Decisions in the vault."""
+        """Return the number of decisions in the vault."""
         ...
 
     def train(self) -> str:
-        """Train on all of them; the new version."""
+        """Train on all decisions; return the new version."""
         ...
 
 
 class Demo:
-    """One run of the demo over a running stack.
+    """One run of the demo on a running stack.
 
     Args:
-        stack: Whose stages work.
-        trainer: Makes new versions.
-        show: Told what is known, several times a second.
-        seed: Of the fleet.
+        stack: Broker and workers.
+        trainer: Trains new versions.
+        show: Called several times a second with the state of the pipeline.
+        seed: Seed of the fleet.
     """
 
     def __init__(self, stack: LocalStack, *, trainer: Trainer, show: Show, seed: int) -> None:
         self._stack, self._trainer, self._show, self._seed = stack, trainer, show, seed
         self._step = "the fleet is starting"
 
-    async def run(self, *, seconds: float) -> Picture:
-        """Let the fleet work for ``seconds``; return what was known at the end."""
+    async def run(self, *, seconds: float) -> PipelineState:
+        """Run the fleet for ``seconds``; return the state of the pipeline at the end."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + seconds
-        async with Watch(self._stack) as watch:
+        async with PipelineWatcher(self._stack) as watch:
             fleet = await self._start_fleet(seconds)
             training = asyncio.create_task(self._train_as_decisions_come())
             try:
                 while loop.time() < deadline_s and fleet.returncode is None:
                     self._stack.check()
-                    self._show(watch.picture(), max(0.0, deadline_s - loop.time()), self._step)
+                    self._show(watch.state(), max(0.0, deadline_s - loop.time()), self._step)
                     await asyncio.sleep(POLL_S)
             finally:
                 training.cancel()
@@ -64,23 +64,24 @@ class Demo:
                 await _end(fleet)
             return await self._settle(watch)
 
-    async def _settle(self, watch: Watch) -> Picture:
-        """Wait, for a bounded time, until everything that was published is stored and counted."""
+    async def _settle(self, watch: PipelineWatcher) -> PipelineState:
+        """Wait, for a limited time, until every published task is stored and counted."""
         settings = self._stack.settings
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + SETTLE_S
         self._step = "waiting for the last outcomes"
         while loop.time() < deadline_s:
-            # In the order of the pipeline, so none behind is one that has nothing to come.
+            # The stages are asked in the order of the pipeline: a stage without lag then also has
+            # no more input from the stages before it.
             stages = await overview(brokers=settings.brokers, prefix=settings.topic_prefix)
             stored = await asyncio.to_thread(self._trainer.stored)
-            picture = watch.picture()
-            self._show(picture, 0.0, self._step)
-            behind = any(stage.lag for stage in stages) or picture.ledger.pending
-            if not behind and 0 < picture.ledger.predictions == stored:
+            state = watch.state()
+            self._show(state, 0.0, self._step)
+            behind = any(stage.lag for stage in stages) or state.ledger.pending
+            if not behind and 0 < state.ledger.predictions == stored:
                 break
             await asyncio.sleep(POLL_S)
-        return watch.picture()
+        return watch.state()
 
     async def _start_fleet(self, seconds: float) -> asyncio.subprocess.Process:
         settings = self._stack.settings

@@ -1,4 +1,4 @@
-"""The demo's screen: the same facts as a live picture, or as plain lines where there is no tty."""
+"""Shows the state of the demo: as a live screen, or as plain lines if there is no terminal."""
 
 from collections.abc import Sequence
 
@@ -8,36 +8,36 @@ from rich.text import Text
 
 from gnomon.comparison import BASELINES
 from gnomon.comparison.achieved import Achieved
-from gnomon.demo.watch import Picture
+from gnomon.demo.watch import PipelineState
 from gnomon.events import Ledger
 
 
-def live(picture: Picture, *, left_s: float, step: str) -> RenderableType:
-    """The whole screen."""
-    lag = "  ".join(f"{stage} {records}" for stage, records in picture.lag.items())
+def live(state: PipelineState, *, left_s: float, step: str) -> RenderableType:
+    """Return the whole screen."""
+    lag = "  ".join(f"{stage} {records}" for stage, records in state.lag.items())
     return Group(
         Text(f"gnomon demo   {left_s:.0f} s left   {step}", style="bold"),
-        Text(f"{picture.events_per_s:.0f} events/s   {picture.events} in all   lag: {lag or '-'}"),
-        models_table(picture.models),
-        Text(ledger_line(picture.ledger)),
+        Text(f"{state.events_per_s:.0f} events/s   {state.events} in all   lag: {lag or '-'}"),
+        models_table(state.models),
+        Text(ledger_line(state.ledger)),
     )
 
 
-def line(picture: Picture, *, left_s: float, step: str) -> str:
-    """The same in one line."""
-    models = [row for row in picture.models if row.name not in BASELINES]
+def line(state: PipelineState, *, left_s: float, step: str) -> str:
+    """Return the state as one line of text."""
+    models = [row for row in state.models if row.name not in BASELINES]
     said = "baselines only"
     if models:
         best = models[-1]
         said = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
     return (
-        f"{left_s:>4.0f} s left  {picture.events_per_s:>4.0f} events/s"
-        f"  lag {sum(picture.lag.values())}  matched {picture.ledger.matched}  {said}  {step}"
+        f"{left_s:>4.0f} s left  {state.events_per_s:>4.0f} events/s"
+        f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {said}  {step}"
     )
 
 
 def models_table(models: Sequence[Achieved]) -> Table:
-    """Each version's figures beside control's on the same tasks."""
+    """Return a table of each version's errors beside those of control on the same tasks."""
     table = Table("model", title=None, expand=False)
     for head in ("version", "n", "error s", "control s", "better by", "right", "control", "±25 %"):
         table.add_column(head, justify="right")
@@ -57,7 +57,7 @@ def models_table(models: Sequence[Achieved]) -> Table:
 
 
 def ledger_line(ledger: Ledger) -> str:
-    """The identity, and what is counted beside it."""
+    """Return the ledger's equation and its other counts as one line."""
     return (
         f"ledger: {ledger.predictions} predictions = {ledger.matched} matched"
         f" + {ledger.pending} pending + {ledger.expired} expired + {ledger.cancelled} cancelled"
@@ -67,17 +67,17 @@ def ledger_line(ledger: Ledger) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """Three digits, or a dash."""
+    """Format seconds with three digits; a dash for ``None``."""
     return "-" if value is None else f"{value:.3g}"
 
 
 def percent(value: float | None) -> str:
-    """One decimal, or a dash."""
+    """Format a share as a percentage with one decimal; a dash for ``None``."""
     return "-" if value is None else f"{100 * value:.1f} %"
 
 
 def verdict(models: Sequence[Achieved]) -> str:
-    """What the figures say, and what they cannot say yet."""
+    """Return a sentence on the newest model, and on why the demo is too short for a decision."""
     tried = [m for m in models if m.name not in BASELINES and m.improvement is not None]
     if not tried:
         return "verdict: CONTINUE. No model has predicted yet; the baselines stand."

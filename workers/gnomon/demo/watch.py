@@ -1,4 +1,4 @@
-"""What is known of a running pipeline, kept up to date from its topics and its workers."""
+"""Keeps the state of a running pipeline up to date, from its topics and its workers."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,12 @@ from gnomon.operations.local_stack import LocalStack
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import COMPARISON_METRICS
 
-LOOK_EVERY_S = 2.0
+LAG_POLL_S = 2.0
 
 
 @dataclass(slots=True)
-class Picture:
-    """One moment: what a person wants to see."""
+class PipelineState:
+    """State of the pipeline at one moment, as the demo shows it."""
 
     events_per_s: float = 0.0
     events: int = 0
@@ -28,18 +28,18 @@ class Picture:
     models: Sequence[Achieved] = ()
 
 
-class Watch:
-    """Follows the figures and the ledger, and asks the broker for lag now and then."""
+class PipelineWatcher:
+    """Follows the metrics and the ledger, and asks the broker for the lag every two seconds."""
 
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
         self._metrics: dict[bytes, ModelMetrics] = {}
         self._ledgers: dict[int, Ledger] = {}
-        self._picture = Picture()
+        self._state = PipelineState()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "Watch":
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._look())]
+    async def __aenter__(self) -> "PipelineWatcher":
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._poll_lag())]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -49,17 +49,17 @@ class Watch:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def picture(self) -> Picture:
-        """What is known right now."""
-        self._picture.ledger = merge_ledgers(self._ledgers.values())
-        self._picture.models = [
+    def state(self) -> PipelineState:
+        """Return the present state."""
+        self._state.ledger = merge_ledgers(self._ledgers.values())
+        self._state.models = [
             achieved(metrics)
             for metrics in sorted(
                 merge_metrics(self._metrics.values()),
                 key=lambda m: order((m.model, m.version)),
             )
         ]
-        return self._picture
+        return self._state
 
     async def _follow(self) -> None:
         settings = self._stack.settings
@@ -74,13 +74,13 @@ class Watch:
             elif event.slice == "all" and event.window == "all":
                 self._metrics[record.key or b""] = event
 
-    async def _look(self) -> None:
+    async def _poll_lag(self) -> None:
         settings = self._stack.settings
         loop = asyncio.get_running_loop()
         seen_at_s = loop.time()
         while True:
             stages = await overview(brokers=settings.brokers, prefix=settings.topic_prefix)
-            self._picture.lag = {stage.name: stage.lag for stage in stages}
+            self._state.lag = {stage.name: stage.lag for stage in stages}
             status = await self._stack.status("features")
             if status is not None:
                 events = sum(
@@ -90,8 +90,8 @@ class Watch:
                 )
                 now_s = loop.time()
                 if now_s > seen_at_s:
-                    self._picture.events_per_s = max(0, events - self._picture.events) / (
+                    self._state.events_per_s = max(0, events - self._state.events) / (
                         now_s - seen_at_s
                     )
-                self._picture.events, seen_at_s = events, now_s
-            await asyncio.sleep(LOOK_EVERY_S)
+                self._state.events, seen_at_s = events, now_s
+            await asyncio.sleep(LAG_POLL_S)

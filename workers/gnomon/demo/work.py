@@ -1,7 +1,7 @@
-"""Kinds of real work of a known size: what the demo's agents do, and what can go wrong with it.
+"""Kinds of real work that the demo's agents do.
 
-A ``Kind`` prepares a job from a size and a random source, outside the time that counts, and
-returns what to run. Nothing here sleeps or draws a duration: the time it takes is the work's own.
+A ``Kind`` prepares a job of a given size, which is not timed, and returns a function that does the
+work. Nothing here sleeps or draws a duration: the durations are those of the work itself.
 """
 
 import array
@@ -22,7 +22,7 @@ Job = Callable[[], object]
 GZIP_MEMBER = 65_536
 DIGEST_CHUNK = 65_536
 INTACT_BYTES = 20_000_000
-"""Size at which about two transfers in three are damaged."""
+"""Size at which about two of three blocks are damaged."""
 BUNDLE_LIMIT = 20_000
 WORDS = [
     "shadow",
@@ -46,9 +46,9 @@ class Kind:
 
     Attributes:
         name: The task type.
-        smallest: Least size, in units of this kind's own.
-        largest: Greatest size.
-        prepare: Makes a job of one size.
+        smallest: Smallest size, in a unit that depends on the kind.
+        largest: Largest size.
+        prepare: Makes a job of a given size.
     """
 
     name: str
@@ -57,13 +57,13 @@ class Kind:
     prepare: Callable[[Random, int], Job]
 
     def draw_size(self, random: Random) -> int:
-        """A size, as often in each octave as in any other."""
+        """Draw a size, uniform on a logarithmic scale."""
         low, high = math.log(self.smallest), math.log(self.largest)
         return round(math.exp(random.uniform(low, high)))
 
 
 def text(random: Random, size: int) -> bytes:
-    """About ``size`` bytes that compress like a log file."""
+    """Make ``size`` bytes that compress like a log file."""
     lines = [
         f"{random.randrange(10**6):06d} {random.choice(WORDS)} {random.choice(WORDS)}\n"
         for _ in range(200)
@@ -92,9 +92,9 @@ def compress_bz2(random: Random, size: int) -> Job:
 
 
 def inflate(random: Random, size: int) -> Job:
-    """Decompress ``size`` bytes that may have been damaged on their way: the longer, the likelier.
+    """Decompress ``size`` bytes, which may be damaged; the larger, the more likely.
 
-    The job raises ``zlib.error`` or ``gzip.BadGzipFile`` where a bit was flipped.
+    The job raises ``zlib.error`` or ``gzip.BadGzipFile`` if a bit was flipped.
     """
     member = gzip.compress(text(random, GZIP_MEMBER), 1, mtime=0)
     packed = bytearray(member * (size // GZIP_MEMBER + 1))
@@ -166,7 +166,7 @@ def search(random: Random, size: int) -> Job:
 
 
 def parse(random: Random, size: int) -> Job:
-    """Parse ``size`` JSON objects; one document in sixteen was cut off and raises."""
+    """Parse ``size`` JSON objects; one document in sixteen is truncated and raises."""
     rows = [{"id": i, "word": random.choice(WORDS), "x": random.random()} for i in range(100)]
     block = ",".join(map(json.dumps, rows))
     document = f"[{','.join([block] * (size // 100 + 1))}]"
@@ -189,7 +189,7 @@ def sieve(_random: Random, size: int) -> Job:
 
 
 def revise(random: Random, size: int) -> Job:
-    """Compress a draft of ``size`` bytes, harder each round until it fits; return the rounds."""
+    """Compress ``size`` bytes at increasing levels until the result fits; return the rounds."""
     data = " ".join(random.choices(WORDS, k=size // 6)).encode()
     loosest, tightest = len(zlib.compress(data, 1)), len(zlib.compress(data, 9))
     limit = random.uniform(tightest, loosest)
@@ -204,7 +204,7 @@ def revise(random: Random, size: int) -> Job:
 
 
 def bundle(random: Random, size: int) -> Job:
-    """Pack ``size`` bytes with LZMA; return whether the bundle may be deployed: it has a limit."""
+    """Pack ``size`` bytes with LZMA; return whether the bundle is small enough to be deployed."""
     data = text(random, size) + random.randbytes(random.randrange(size // 4))
     return lambda: len(lzma.compress(data, preset=1)) <= BUNDLE_LIMIT
 

@@ -1,1 +1,1 @@
-"""Trials of a whole system on this machine, in a temporary folder, that end with figures."""
+"""Drills: tests of the whole system on this machine that end with measurements."""

@@ -1,4 +1,4 @@
-"""A process of the drill that is asked things: one JSON object a line each way."""
+"""Child processes of a drill, which answer requests: one JSON object per line in each direction."""
 
 import asyncio
 import json
@@ -10,20 +10,20 @@ from typing import Any, Self
 
 from gnomon.errors import GnomonError
 
-ANSWER_S = 60.0
-END_S = 10.0
+REPLY_TIMEOUT_S = 60.0
+EXIT_TIMEOUT_S = 10.0
 
 
 class DrillError(GnomonError):
-    """A process of the drill has ended or does not answer; the drill says nothing."""
+    """A process of the drill has ended or does not answer, so the drill has no result."""
 
 
-class Child:
-    """Context manager: a module run with this interpreter. It ends when its standard input does.
+class ChildProcess:
+    """Context manager that runs a module with this interpreter. The child exits at end of input.
 
     Args:
-        module: Its name.
-        arguments: Its command line.
+        module: Name of the module.
+        arguments: Command-line arguments.
     """
 
     def __init__(self, module: str, *arguments: str) -> None:
@@ -49,18 +49,18 @@ class Child:
     ) -> None:
         await self.end()
 
-    async def ask(self, question: Mapping[str, object]) -> dict[str, Any]:
-        """Send ``question`` and wait for the answer.
+    async def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
+        """Send ``request`` and wait for the reply.
 
         Raises:
-            DrillError: There is none within ``ANSWER_S``.
+            DrillError: There is no reply within ``REPLY_TIMEOUT_S``.
         """
         process = self._process
         if process is None or process.stdin is None or process.stdout is None:
-            raise DrillError(f"{self._module} does not run")
+            raise DrillError(f"{self._module} is not running")
         try:
-            process.stdin.write(json.dumps(question).encode() + b"\n")
-            line = await asyncio.wait_for(process.stdout.readline(), ANSWER_S)
+            process.stdin.write(json.dumps(request).encode() + b"\n")
+            line = await asyncio.wait_for(process.stdout.readline(), REPLY_TIMEOUT_S)
         except (TimeoutError, ConnectionError) as error:
             raise DrillError(f"{self._module} does not answer") from error
         if not line:
@@ -69,14 +69,14 @@ class Child:
         return answer
 
     async def end(self) -> float | None:
-        """Have it end; how many seconds that took, ``None`` if it had to be killed."""
+        """End the child; return how many seconds that took, or ``None`` if it had to be killed."""
         process, self._process = self._process, None
         if process is None or process.stdin is None:
             return None
         began_s = time.monotonic()
         process.stdin.close()
         try:
-            await asyncio.wait_for(process.wait(), END_S)
+            await asyncio.wait_for(process.wait(), EXIT_TIMEOUT_S)
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -84,13 +84,13 @@ class Child:
         return time.monotonic() - began_s
 
 
-def questions() -> Iterator[dict[str, Any]]:
-    """In the child: what it is asked, until nobody asks any more."""
+def requests() -> Iterator[dict[str, Any]]:
+    """In the child process: yield the requests, until the end of input."""
     for line in sys.stdin:
         yield json.loads(line)
 
 
-def answer(said: Mapping[str, object]) -> None:
-    """In the child: say it."""
-    sys.stdout.write(json.dumps(said) + "\n")
+def reply(fields: Mapping[str, object]) -> None:
+    """In the child process: send a reply."""
+    sys.stdout.write(json.dumps(fields) + "\n")
     sys.stdout.flush()

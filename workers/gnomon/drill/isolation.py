@@ -1,7 +1,8 @@
-"""Does a service feel gnomon's client, while all is well and after all of gnomon has died?
+"""The isolation drill: does gnomon's client slow a service down, with gnomon running or killed?
 
-Two services in processes of their own, alike but for the client, get requests at the same time, so
-that whatever else the machine does meets both. Half-way the broker and all workers are killed.
+Two services run in processes of their own and differ only in the client. They receive requests at
+the same time, so that other load on the machine affects both. Half-way, the broker and all workers
+are killed.
 """
 
 import asyncio
@@ -9,8 +10,8 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from gnomon.drill.child import Child
-from gnomon.drill.figures import LONGEST_EXTRA_MS, Phase, Report, Round, compare, longest, round_of
+from gnomon.drill.child import ChildProcess
+from gnomon.drill.report import MAX_EXTRA_MS, Phase, Report, Round, compare, longest, round_of
 from gnomon.drill.service import HOST
 from gnomon.operations.local_stack import LocalStack
 
@@ -18,13 +19,13 @@ LONGEST_ROUND_S: Final = 2.0
 FEWEST_ROUNDS: Final = 2
 WARM_UP_S: Final = 1.0
 KILLED_AFTER_S: Final = 0.25
-"""Into the first round of that phase, so that the moment of the kill is measured too."""
+"""Time of the kill within the first round of its phase, so that the kill itself is measured too."""
 PROCESSES: Final = "gnomon.drill"
 NAMES: Final = ("without", "with")
 
 
 class Plan(NamedTuple):
-    """How much is measured: ``rounds`` in each phase, ``rate_per_s`` to each service."""
+    """Amount of measurement: ``rounds`` in each phase, ``rate_per_s`` requests to each service."""
 
     rounds: int
     round_s: float
@@ -32,18 +33,18 @@ class Plan(NamedTuple):
 
 
 def plan(*, seconds: float, rate_per_s: float) -> Plan:
-    """Rounds that together take about ``seconds``."""
+    """Plan rounds that together take about ``seconds``."""
     round_s = min(LONGEST_ROUND_S, seconds / (2 * FEWEST_ROUNDS))
     return Plan(max(FEWEST_ROUNDS, round(seconds / (2 * round_s))), round_s, rate_per_s)
 
 
 class Isolation:
-    """One drill over a running stack, which it kills.
+    """One drill on a running stack, which it kills.
 
     Args:
         stack: Broker and workers.
-        plan: How much is measured.
-        progress: Told what is under way.
+        plan: Amount of measurement.
+        progress: Called with a line of text for each step.
     """
 
     def __init__(self, stack: LocalStack, *, plan: Plan, progress: Callable[[str], None]) -> None:
@@ -52,24 +53,24 @@ class Isolation:
             "up": ([], []),
             "killed": ([], []),
         }
-        self._asked = 0
+        self._round_number = 0
 
     async def run(self, *, at_ms: int) -> Report:
-        """Measure, kill, measure on.
+        """Measure with a running stack, kill it, and measure again.
 
         Args:
-            at_ms: When the drill began, epoch ms; goes into the report.
+            at_ms: When the drill began, epoch milliseconds; for the report.
 
         Raises:
             DrillError: A process of the drill itself has ended.
         """
         settings = self._stack.settings
         where = ("--brokers", settings.brokers, "--prefix", settings.topic_prefix)
-        async with contextlib.AsyncExitStack() as open_ones:
-            begin = open_ones.enter_async_context
-            load = await begin(Child(f"{PROCESSES}.load"))
-            without = await begin(Child(f"{PROCESSES}.service"))
-            traced = await begin(Child(f"{PROCESSES}.service", *where))
+        async with contextlib.AsyncExitStack() as children:
+            begin = children.enter_async_context
+            load = await begin(ChildProcess(f"{PROCESSES}.load"))
+            without = await begin(ChildProcess(f"{PROCESSES}.service"))
+            traced = await begin(ChildProcess(f"{PROCESSES}.service", *where))
             urls = [await _url(child) for child in (without, traced)]
             await self._round(load, urls, seconds=WARM_UP_S)
             self._progress("broker and workers run")
@@ -87,17 +88,17 @@ class Isolation:
             exit_s = await traced.end()
         return self._report(up=up, ended=ended, exit_s=exit_s, at_ms=at_ms)
 
-    async def _measure(self, phase: Phase, load: Child, urls: list[str]) -> None:
+    async def _measure(self, phase: Phase, load: ChildProcess, urls: list[str]) -> None:
         measured = await self._round(load, urls, seconds=self._plan.round_s)
         for rounds, one in zip(self._rounds[phase], measured, strict=True):
             rounds.append(one)
         self._progress(f"{phase}: {len(rounds)} of {self._plan.rounds} rounds")
 
-    async def _round(self, load: Child, urls: list[str], *, seconds: float) -> list[Round]:
-        self._asked += 1
-        question = {"rate_per_s": self._plan.rate_per_s, "seconds": seconds, "urls": urls}
-        said = await load.ask({**question, "number": self._asked})
-        return [round_of(one["latencies_ms"], errors=one["errors"]) for one in said["services"]]
+    async def _round(self, load: ChildProcess, urls: list[str], *, seconds: float) -> list[Round]:
+        self._round_number += 1
+        request = {"rate_per_s": self._plan.rate_per_s, "seconds": seconds, "urls": urls}
+        measured = await load.ask({**request, "number": self._round_number})
+        return [round_of(one["latencies_ms"], errors=one["errors"]) for one in measured["services"]]
 
     def _report(
         self,
@@ -127,15 +128,15 @@ class Isolation:
             request_errors=errors,
             service_errors=raised,
             events={"up": up["events"], "end": ended[1]["events"]},
-            cpu_s={name: said["cpu_s"] for name, said in zip(NAMES, ended, strict=True)},
+            cpu_s={name: counts["cpu_s"] for name, counts in zip(NAMES, ended, strict=True)},
             exit_s=exit_s,
             passed=errors == raised == 0
             and exit_s is not None
             and all(one.within_noise for phase in compared.values() for one in phase.values())
-            and all(one["with"] <= one["without"] + LONGEST_EXTRA_MS for one in worst.values()),
+            and all(one["with"] <= one["without"] + MAX_EXTRA_MS for one in worst.values()),
         )
 
 
-async def _url(service: Child) -> str:
-    said = await service.ask({})
-    return f"http://{HOST}:{said['port']}/answer"
+async def _url(service: ChildProcess) -> str:
+    reply = await service.ask({})
+    return f"http://{HOST}:{reply['port']}/answer"

@@ -1,7 +1,7 @@
-"""The load of the drill: requests at given moments, whether or not the last was answered.
+"""Sends the requests of the drill at given times, whether or not earlier ones were answered.
 
-A process of its own, so that it does not share the service's interpreter lock. Latency counts from
-the moment a request was due, so a service that stands still is not asked less often for it.
+It is a process of its own, so that it does not share the service's interpreter lock. Latency counts
+from the time at which a request was due, so a service that stops for a while is measured in full.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from typing import Any
 
 import aiohttp
 
-from gnomon.drill.child import answer, questions
+from gnomon.drill.child import reply, requests
 
-PATIENCE_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 
 
 def arrivals(*, rate_per_s: float, seconds: float, seed: int) -> list[float]:
-    """Moments at random, the same for the same seed, in seconds from the start."""
+    """Draw random request times in seconds from the start; the same seed gives the same times."""
     draw = random.Random(seed)  # noqa: S311  arrivals, not keys
     moments, at_s = [], draw.expovariate(rate_per_s)
     while at_s < seconds:
@@ -27,11 +27,11 @@ def arrivals(*, rate_per_s: float, seconds: float, seed: int) -> list[float]:
 
 
 class Load:
-    """One round of one service: sends every request and keeps what came of it.
+    """One round of requests to one service.
 
     Attributes:
-        latencies_ms: Of the requests that were answered well.
-        errors: The others.
+        latencies_ms: Latencies of the requests that were answered with status 200.
+        errors: Number of the other requests.
     """
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
@@ -40,7 +40,7 @@ class Load:
         self.errors = 0
 
     async def run(self, moments: list[float]) -> None:
-        """Send a request at each of ``moments`` and wait for the last answer."""
+        """Send a request at each of ``moments``, and wait for the last response."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         asked = []
@@ -63,18 +63,18 @@ class Load:
             self.errors += 1
 
 
-async def _round(asked: dict[str, Any]) -> dict[str, object]:
-    rate_per_s, seconds = asked["rate_per_s"], asked["seconds"]
+async def _round(request: dict[str, Any]) -> dict[str, object]:
+    rate_per_s, seconds = request["rate_per_s"], request["seconds"]
     connector = aiohttp.TCPConnector(limit=0)
-    timeout = aiohttp.ClientTimeout(total=PATIENCE_S)
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        loads = [Load(session, url) for url in asked["urls"]]
+        loads = [Load(session, url) for url in request["urls"]]
         runs = [
             load.run(
                 arrivals(
                     rate_per_s=rate_per_s,
                     seconds=seconds,
-                    seed=asked["number"] * len(loads) + index,
+                    seed=request["number"] * len(loads) + index,
                 )
             )
             for index, load in enumerate(loads)
@@ -84,9 +84,9 @@ async def _round(asked: dict[str, Any]) -> dict[str, object]:
 
 
 def main() -> int:
-    """Do the rounds that are asked for."""
-    for asked in questions():
-        answer(asyncio.run(_round(asked)))
+    """Run one round for each request of the drill."""
+    for request in requests():
+        reply(asyncio.run(_round(request)))
     return 0
 
 

@@ -1,7 +1,7 @@
 """The service of the drill: an agent behind HTTP, with or without gnomon's client in its process.
 
-A request is a task: a wait, as for a language model, and a little work of its own. An error is
-whatever leaves a handler, the client's included.
+Each request is a task, which waits as if for a language model, and does a little work. Every
+exception in a handler counts as an error, including exceptions of the client.
 """
 
 import argparse
@@ -18,20 +18,20 @@ import msgspec
 from aiohttp import web
 
 from gnomon.client import Client
-from gnomon.drill.child import answer, questions
+from gnomon.drill.child import reply, requests
 
 HOST = "127.0.0.1"
 WAIT_S = 0.010
 TEXT = json.dumps([{"step": n, "thought": f"consider option {n % 7}"} for n in range(60)]).encode()
-MOST_WAITING = 1_000
-"""Events the client may hold: few, so that the drill also has a full buffer in it."""
+MAX_BUFFERED = 1_000
+"""Size of the client's buffer: small, so that it becomes full during the drill."""
 
 
 class Service:
-    """Answers requests and counts.
+    """Answers requests and counts them.
 
     Args:
-        client: Told of each request; ``None``: the service knows nothing of gnomon.
+        client: Publishes each request as a task; ``None`` for the service without gnomon.
     """
 
     def __init__(self, client: Client | None) -> None:
@@ -39,11 +39,11 @@ class Service:
         self.requests = self.errors = 0
 
     async def handle(self, request: web.Request) -> web.Response:
-        """One request; an exception is counted and answered with status 500."""
+        """Answer one request; count an exception and answer with status 500."""
         self.requests += 1
         try:
             return await self._answered(request.query.get("n", "0"))
-        except Exception:  # a process edge: the drill counts what a framework would report
+        except Exception:  # every error counts, as a web framework would report it
             self.errors += 1
             return web.Response(status=500)
 
@@ -57,8 +57,8 @@ class Service:
             task.set(code_review_iterations=size % 3)
         return web.json_response({"size": size})
 
-    def figures(self) -> dict[str, object]:
-        """What it has seen so far; ``events`` are the client's own figures."""
+    def counts(self) -> dict[str, object]:
+        """Return the counts so far; ``events`` are the client's own counts."""
         stats = {} if self.client is None else msgspec.structs.asdict(self.client.stats())
         dropped = 0 if self.client is None else self.client.stats().dropped
         events = {**stats, "dropped": dropped}
@@ -76,7 +76,7 @@ async def _work() -> int:
 
 
 async def serve(service: Service) -> None:
-    """Serve on a free port, which is part of each answer, until nobody asks any more."""
+    """Serve on a free port, which is part of each reply, until the end of standard input."""
     application = web.Application()
     application.router.add_get("/answer", service.handle)
     runner = web.AppRunner(application, access_log=None)
@@ -86,9 +86,9 @@ async def serve(service: Service) -> None:
     loop, done = asyncio.get_running_loop(), asyncio.Event()
 
     def listen() -> None:
-        for _ in questions():
-            answer({"port": _port(runner), **service.figures()})
-        with contextlib.suppress(RuntimeError):  # the loop has ended before
+        for _ in requests():
+            reply({"port": _port(runner), **service.counts()})
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             loop.call_soon_threadsafe(done.set)
 
     threading.Thread(target=listen, daemon=True).start()
@@ -102,14 +102,14 @@ def _port(runner: web.AppRunner) -> int:
 
 
 def main() -> int:
-    """Run the service by itself."""
+    """Run the service until the end of standard input."""
     parser = argparse.ArgumentParser(prog="python -m gnomon.drill.service", description=__doc__)
     parser.add_argument("--brokers", default="", help="host:port; none: without the client")
     parser.add_argument("--prefix", default="", help="put before the topics' names")
     options = parser.parse_args()
     client = None
     if options.brokers:
-        client = Client(options.brokers, topic_prefix=options.prefix, max_events=MOST_WAITING)
+        client = Client(options.brokers, topic_prefix=options.prefix, max_events=MAX_BUFFERED)
     asyncio.run(serve(Service(client)))
     return 0
 

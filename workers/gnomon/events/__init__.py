@@ -1,8 +1,8 @@
-"""The public contract: every record gnomon reads or writes, as msgspec Structs.
+"""The public contract: every record that gnomon reads or writes, as msgspec Structs.
 
 The JSON Schemas in ``schemas/`` are exported from these classes and never edited by hand.
-``tag`` is the schema's file name. A field added later always has a default; consumers
-ignore fields they do not know. Times are epoch milliseconds (UTC), durations seconds.
+``tag`` is the name of the schema. A field that is added later always has a default; consumers
+ignore unknown fields. Times are epoch milliseconds (UTC), durations are seconds.
 """
 
 import msgspec
@@ -22,6 +22,9 @@ from gnomon.events.decisions import (
     PredictionShed,
     SealedDecision,
 )
+from gnomon.events.experiments import (
+    Exposure,
+)
 from gnomon.events.features import (
     AgentFeatures,
     Completeness,
@@ -29,12 +32,7 @@ from gnomon.events.features import (
     HourFeatures,
     TaskFeatures,
 )
-from gnomon.events.figures import (
-    Ledger,
-    MetricsEvent,
-    ModelMetrics,
-)
-from gnomon.events.kinds import (
+from gnomon.events.field_types import (
     ContextValue,
     Count,
     EpochMs,
@@ -44,6 +42,11 @@ from gnomon.events.kinds import (
     Sequence,
     Share,
     Traceparent,
+)
+from gnomon.events.metrics import (
+    Ledger,
+    MetricsEvent,
+    ModelMetrics,
 )
 from gnomon.events.models import (
     ModelIntent,
@@ -73,8 +76,9 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ModelSwitched,
     ClientStats,
     ClientSeen,
+    Exposure,
 )
-"""Every record that travels on a topic, in the order of the pipeline."""
+"""Every kind of record on gnomon's topics, in the order of the pipeline."""
 
 __all__ = [
     "EVENTS",
@@ -87,6 +91,7 @@ __all__ = [
     "ContextValue",
     "Count",
     "EpochMs",
+    "Exposure",
     "FeatureVector",
     "HourFeatures",
     "Identifier",

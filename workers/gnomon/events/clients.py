@@ -1,18 +1,18 @@
-"""How client processes stand: what they sent, and what of it was read."""
+"""Delivery counts of client processes: what each one sent, and what the workers read of it."""
 
 import msgspec
 
-from gnomon.events.kinds import Count, EpochMs, ProducerId
+from gnomon.events.field_types import Count, EpochMs, ProducerId
 
 
 class ClientStats(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="client_stats.v1"
 ):
-    """What one client process says became of the events it was given, since it began.
+    """Counts of the events of one client process since it started, as the client reports them.
 
-    ``sent`` events have a ``seq``: 0 to ``sent - 1``. What was refused or dropped has none.
-    ``accepted = delivered + failed + spooled + waiting``; ``replayed`` are events of an earlier
-    process, from its spool, under their own ``producer_id``.
+    ``sent`` events have a ``seq`` from 0 to ``sent - 1``. A refused or dropped event has no
+    ``seq``. ``accepted = delivered + failed + spooled + waiting``. ``replayed`` events were
+    spooled by an earlier process and keep that process's ``producer_id``.
     """
 
     producer_id: ProducerId
@@ -37,8 +37,8 @@ class ClientSeen(
 ):
     """What the workers have read of one client process in one partition of task-events.
 
-    Over all partitions the largest ``last_seq + 1`` less the sum of ``received`` is what is
-    missing: on its way, in a spool, or lost.
+    The number of missing events is the largest ``last_seq + 1`` of all partitions minus the sum
+    of ``received``. A missing event is under way, in a spool, or lost.
     """
 
     producer_id: ProducerId

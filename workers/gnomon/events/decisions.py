@@ -1,11 +1,11 @@
-"""What is predicted of a task, and what became of it."""
+"""Predictions for a task, its outcome, and the decision that joins them."""
 
 from typing import Annotated, Literal
 
 import msgspec
 
 from gnomon.events.features import Completeness, FeatureVector
-from gnomon.events.kinds import ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
 
 Parts = dict[
     str,
@@ -14,20 +14,20 @@ Parts = dict[
         msgspec.Meta(min_length=2, max_length=2),
     ],
 ]
-"""What each part of a model that mixes others predicted, by the part's name: seconds, then the
-probability of success; ``None`` for nothing."""
+"""Predictions of the parts of a mixed model, by the part's name: duration in seconds, then the
+probability of success; ``None`` if the part did not predict it."""
 
 
 class Prediction(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="prediction.v1"
 ):
-    """One prediction of one model version for one task, made as the task started.
+    """The prediction of one model version for one task, made when the task started.
 
-    ``predictors`` is how many predictions the task has in all, so that a reader knows when it
-    has seen the last. ``model`` is ``control``, ``same-type`` or ``type`` for the baselines, with
-    version ``0``; what a baseline does not know is ``None``. The ``sha256`` of ``type`` is that of
-    the model file that its table comes from. ``parts`` is what a model that mixes others was made
-    of, ``[duration_s, success_probability]`` by the part's name.
+    ``predictors`` is the number of predictions for this task, so that a reader knows when it has
+    read all of them. ``model`` is ``control``, ``same-type`` or ``type`` for the baselines, whose
+    version is ``0``; a quantity that a baseline cannot predict is ``None``. The ``sha256`` of
+    ``type`` is that of the model file that contains its table. ``parts`` has the predictions
+    ``[duration_s, success_probability]`` that a mixed model was made of, by the part's name.
     """
 
     agent_id: str
@@ -45,7 +45,7 @@ class Prediction(
 class PredictionShed(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="prediction_shed.v1"
 ):
-    """The shadow stage was behind its lag budget and skipped this task."""
+    """The shadow stage skipped this task because its lag was over the limit."""
 
     agent_id: str
     task_id: str
@@ -67,10 +67,10 @@ class ModelPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a task ended, or why that is not known. Figures only where it is ``matched``.
+    """How a task ended, or why its end is not known. Only a ``matched`` task has measurements.
 
-    ``reported`` is what else the agent said of it (``outcome`` in ``TaskFinished``), and
-    ``sealed_outcome`` the same where only the vault's key holders may read it.
+    ``reported`` is the ``outcome`` of ``TaskFinished``: further values that the agent reported.
+    ``sealed_outcome`` is the same, encrypted for the holders of the private key.
     """
 
     status: Literal["matched", "expired", "cancelled"]
@@ -89,7 +89,8 @@ class Comparison(
 ):
     """A decision: one task with its features, each model's prediction, and its outcome.
 
-    ``decision_id`` is a function of ``agent_id`` and ``task_id`` alone, so a repeat has the same.
+    ``decision_id`` depends on ``agent_id`` and ``task_id`` alone, so a repeated record has the
+    same id.
     """
 
     decision_id: str
@@ -109,7 +110,7 @@ class Comparison(
 class SealedDecision(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="sealed_decision.v1"
 ):
-    """A decision as it is stored: ciphertext, and what is needed to find and open it."""
+    """A decision as it is stored: its ciphertext, and the fields needed to find and open it."""
 
     decision_id: str
     key_id: str

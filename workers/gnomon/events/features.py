@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from gnomon.events.kinds import Average, ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import Average, ContextValue, Count, EpochMs, Seconds, Share
 
 
 class HourFeatures(msgspec.Struct, frozen=True, kw_only=True, gc=False):

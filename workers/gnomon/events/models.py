@@ -1,19 +1,19 @@
-"""Which model versions are wanted live, and since when they are."""
+"""Requests to make a model version live, and records of since when it predicts."""
 
 from typing import Literal
 
 import msgspec
 
-from gnomon.events.kinds import Count, EpochMs
+from gnomon.events.field_types import Count, EpochMs
 
 
 class ModelIntent(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="model_intent.v1"
 ):
-    """An alias of a model shall point at a version. The log of these is the truth, not the registry.
+    """A request that an alias of a model point at a version. The log of requests is authoritative.
 
-    ``sha256`` is that of the model's file: the version's number alone may mean another model in a
-    registry that was made again.
+    ``sha256`` is the checksum of the model file: in a registry that was made again, the same
+    version number may be another model.
     """
 
     model: str
@@ -36,10 +36,10 @@ class SwitchedModel(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class ModelSwitched(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="model_switched.v1"
 ):
-    """From ``offset`` of a partition of task-features on, exactly these versions predict.
+    """Exactly these versions predict from ``offset`` of one partition of task-features on.
 
-    It is written in one transaction with the first predictions that they made there, by the worker
-    that has the partition; a worker that takes a partition over writes it again.
+    The worker of the partition writes it in one transaction with the first predictions of these
+    versions. A worker that takes over a partition writes it again.
     """
 
     partition: Count

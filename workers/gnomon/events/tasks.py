@@ -1,10 +1,10 @@
-"""What an agent says of its tasks."""
+"""Events that an agent publishes about its tasks."""
 
 from typing import Annotated
 
 import msgspec
 
-from gnomon.events.kinds import (
+from gnomon.events.field_types import (
     ContextValue,
     EpochMs,
     Identifier,
@@ -24,10 +24,10 @@ class TaskStarted(
     tag_field="kind",
     tag="task_started.v1",
 ):
-    """An agent began one task. ``estimate_s`` is the agent's own guess, if it has one.
+    """An agent started one task. ``estimate_s`` is the agent's own estimate, if it has one.
 
-    ``producer_id`` and ``seq`` tell readers what is missing and what has come twice.
-    ``sealed_context`` is a context that only the vault's key holders open.
+    ``producer_id`` and ``seq`` let readers find missing and repeated events. ``sealed_context``
+    is a context that is encrypted for the holders of the private key.
     """
 
     agent_id: Identifier
@@ -51,9 +51,10 @@ class TaskFinished(
     tag_field="kind",
     tag="task_finished.v1",
 ):
-    """An agent ended one task, with or without success. Complete without its start event.
+    """An agent finished one task, with or without success. The event is complete without its start.
 
-    ``outcome`` is what else the agent says of how it went. The bounds (104 days, in nanoseconds) keep exact sums of an hour within 64 bits.
+    ``outcome`` has further values that the agent reports. The bound of ``duration_s`` (104 days)
+    keeps the exact sum of an hour's durations, in nanoseconds, within 64 bits.
     """
 
     agent_id: Identifier
@@ -92,7 +93,7 @@ class TaskCancelled(
     tag_field="kind",
     tag="task_cancelled.v1",
 ):
-    """A started task will never have an outcome."""
+    """An agent gave up a task: it will never have an outcome."""
 
     agent_id: Identifier
     task_id: Identifier

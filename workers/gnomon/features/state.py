@@ -1,7 +1,7 @@
 """The state of the features stage for one partition."""
 
-from gnomon.features.config import MEMORY_MS
 from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.config import MEMORY_MS
 from gnomon.features.implementation import Agent
 from gnomon.features.producers import Producers
 

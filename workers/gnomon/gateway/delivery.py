@@ -1,4 +1,4 @@
-"""From a request to the client's buffer, as fast as the broker takes it."""
+"""Moves the events of a request into the client's buffer, as fast as the broker accepts them."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,32 +9,32 @@ from gnomon.events import TaskEvent
 
 MAX_EVENTS: Final = 100_000
 MAX_BYTES: Final = 64 << 20
-"""How much the gateway's client keeps while no broker takes it."""
-FULL_AT: Final = 0.75
-"""Below the fullness at which a client refuses starts, so that it never has to refuse."""
+"""Size of the client's buffer, which holds events while no broker accepts them."""
+FULL_SHARE: Final = 0.75
+"""Share of the buffer from which on it counts as full: before a client would refuse starts."""
 CHUNK: Final = 64
-"""Events between two looks at the room, each of at most 64 KiB; then other requests get a turn."""
-LOOK_EVERY_S: Final = 0.02
+"""Events that are taken at once, each of at most 64 KiB, before the buffer is checked again."""
+ROOM_POLL_S: Final = 0.02
 
 
 class Sender(Protocol):
-    """What delivers: a ``Client`` made for ``MAX_EVENTS`` and ``MAX_BYTES``."""
+    """Delivers events: a ``Client`` with a buffer of ``MAX_EVENTS`` and ``MAX_BYTES``."""
 
     def emit(self, event: TaskEvent) -> bool:
         """Publish ``event``; returns whether it was accepted."""
         ...
 
     def stats(self) -> Stats:
-        """What became of every event so far."""
+        """Return counts of all events by their state."""
         ...
 
 
 class Delivered(NamedTuple):
-    """How far a request came.
+    """How many events of a request were handled.
 
     Attributes:
-        seen: Events that need not be sent again, the first of them.
-        refused: Places of those among them that the sender does not take, now or ever.
+        seen: Number of leading events that were accepted or refused, and need not be sent again.
+        refused: Indexes of those among them that the client can never accept.
     """
 
     seen: int
@@ -42,16 +42,19 @@ class Delivered(NamedTuple):
 
     @property
     def taken(self) -> int:
-        """How many are delivered as soon as can be."""
+        """Number of events that were accepted for delivery."""
         return self.seen - len(self.refused)
 
 
 class Delivery:
-    """Hands events on while there is room.
+    """Passes events to a client while its buffer has room.
 
     Args:
-        sender: Whom to.
-        wait_s: How long a request may wait for room.
+        sender: The client.
+        wait_s: Longest time that a request waits for room.
+
+    Attributes:
+        closing: Whether the gateway is shutting down; requests then no longer wait.
     """
 
     def __init__(self, sender: Sender, *, wait_s: float) -> None:
@@ -60,34 +63,34 @@ class Delivery:
 
     @property
     def has_room(self) -> bool:
-        """Whether the next events would be taken."""
+        """Whether the client's buffer has room for more events."""
         stats = self._sender.stats()
         waiting = stats.buffered + stats.in_flight
-        return waiting < FULL_AT * MAX_EVENTS and stats.buffered_bytes < FULL_AT * MAX_BYTES
+        return waiting < FULL_SHARE * MAX_EVENTS and stats.buffered_bytes < FULL_SHARE * MAX_BYTES
 
     async def deliver(self, events: Sequence[TaskEvent]) -> Delivered:
-        """Hand on ``events`` in their order until all are seen or time is up."""
+        """Pass on ``events`` in their order, until all are handled or the time is over."""
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + self._wait_s
         seen, refused = 0, list[int]()
         while seen < len(events):
             if self.has_room:
-                turned_away = self._turned_away
+                without_room = self._refused_without_room
                 for event in events[seen : seen + CHUNK]:
                     if not self._sender.emit(event):
-                        if self._turned_away > turned_away:
+                        if self._refused_without_room > without_room:
                             return Delivered(seen, refused)
                         refused.append(seen)
                     seen += 1
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # let other requests run
             elif self.closing or loop.time() >= deadline_s:
                 break
             else:
-                await asyncio.sleep(LOOK_EVERY_S)
+                await asyncio.sleep(ROOM_POLL_S)
         return Delivered(seen, refused)
 
     @property
-    def _turned_away(self) -> int:
-        """Events that the sender refused for want of room, not for what they are."""
+    def _refused_without_room(self) -> int:
+        """Number of events that the client refused for lack of room, not for their content."""
         stats = self._sender.stats()
         return stats.dropped_full + stats.shed_starts + stats.dropped_closed

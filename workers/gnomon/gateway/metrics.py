@@ -1,4 +1,4 @@
-"""What the gateway counts, for Prometheus."""
+"""Prometheus metrics of the gateway."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
@@ -7,7 +7,7 @@ from gnomon.telemetry import METRICS, MetricName
 
 
 class GatewayMetrics:
-    """Requests and events as they come in, and the client's figures as they are asked for."""
+    """Counters of requests and events, and gauges of the client's delivery counts."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -23,16 +23,16 @@ class GatewayMetrics:
         return Counter(name, metric.about, metric.labels, registry=self._registry)
 
     def request(self, route: str, status: int) -> None:
-        """One request was answered."""
+        """Count one answered request."""
         self._requests.labels(route, str(status)).inc()
 
     def events(self, route: str, *, taken: int, refused: int, no_room: int) -> None:
-        """So many events of one request were taken, or not."""
+        """Count the events of one request by what happened to them."""
         for state, count in (("taken", taken), ("refused", refused), ("no_room", no_room)):
             self._events.labels(route, state).inc(count)
 
     def exposition(self, stats: Stats) -> bytes:
-        """All of them in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         for state in ("delivered", "failed", "spooled", "buffered", "in_flight", "dropped"):
             self._delivery.labels(state).set(getattr(stats, state))
         return generate_latest(self._registry)

@@ -1,4 +1,4 @@
-"""Bodies of OTLP/HTTP, both encodings, as opentelemetry-proto's docs/specification.md has them."""
+"""Bodies of OTLP/HTTP in both encodings, as specified in opentelemetry-proto docs/specification.md."""
 
 import json
 from collections import Counter
@@ -21,17 +21,17 @@ MAX_MESSAGE: Final = 120
 
 
 def read_traces(body: bytes, media_type: str) -> TraceEvents:
-    """The tasks in an ``ExportTraceServiceRequest``.
+    """Return the task events of an ``ExportTraceServiceRequest``.
 
     Raises:
-        EventError: It is no such request.
-        KeyError: ``media_type`` is none of OTLP's.
+        EventError: The body is not such a request.
+        KeyError: ``media_type`` is neither ``JSON`` nor ``PROTOBUF``.
     """
     return to_events(_DECODERS[media_type](body))
 
 
 def success(refused: Sequence[EventError], media_type: str) -> bytes:
-    """``ExportTraceServiceResponse``; its ``partial_success`` only where spans were refused."""
+    """Encode an ``ExportTraceServiceResponse``, with ``partial_success`` if spans were refused."""
     if not refused:
         return b"{}" if media_type == JSON else b""
     reasons = Counter(error.reason for error in refused)
@@ -49,8 +49,8 @@ def success(refused: Sequence[EventError], media_type: str) -> bytes:
 
 
 def failure(message: str, media_type: str) -> bytes:
-    """``google.rpc.Status`` with its ``message`` (field 2) only; ``code`` is not used by OTLP."""
+    """Encode a ``google.rpc.Status`` with ``message`` (field 2) only; OTLP does not use ``code``."""
     if media_type != PROTOBUF:
         return json.dumps({"message": message}).encode()
-    text = message.encode("ascii", "replace")[:MAX_MESSAGE]  # so the length is one byte
+    text = message.encode("ascii", "replace")[:MAX_MESSAGE]  # its length then fits one byte
     return b"\x12" + bytes([len(text)]) + text

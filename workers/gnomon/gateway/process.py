@@ -1,4 +1,4 @@
-"""The gateway as a process: it serves until SIGTERM, then delivers what it has taken."""
+"""The gateway process: it serves until SIGTERM, then delivers the events it has accepted."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class ClosingSender(Sender, Protocol):
-    """A ``Client``."""
+    """A ``Client``, as the gateway process uses it."""
 
     def close(self, timeout_s: float | None = None) -> int:
-        """Deliver for at most ``timeout_s``; returns how many events never arrived."""
+        """Deliver for at most ``timeout_s``; return how many events were not delivered."""
         ...
 
 
@@ -26,16 +26,18 @@ async def serve(sender: ClosingSender, config: GatewayConfig, *, drain_s: float)
     """Serve until SIGTERM or SIGINT, then deliver for at most ``drain_s``.
 
     Returns:
-        0, or 1 if events that were taken did not arrive.
+        0, or 1 if accepted events were not delivered.
 
     Raises:
-        ConfigurationError: The address or port cannot be had.
+        ConfigurationError: The gateway cannot listen on the address and port.
     """
     server = GatewayServer(sender, config)
     try:
         await server.start()
     except OSError as error:
-        raise ConfigurationError(f"port {config.port} of {config.host}: {error}") from error
+        raise ConfigurationError(
+            f"cannot listen on {config.host}:{config.port}: {error}"
+        ) from error
     if config.host not in LOOPBACK and not config.token:
         logger.warning("gateway.open_to_all", extra={"host": config.host})
     logger.info("gateway.serves", extra={"host": config.host, "port": server.port})

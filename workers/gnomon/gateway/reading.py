@@ -1,6 +1,6 @@
-"""What a body of ``POST /v1/events`` holds: one event, an array of them, or one a line.
+"""Reads the body of ``POST /v1/events``: one event, an array of events, or one event per line.
 
-An event that is read here is one that a client takes; a property test holds that.
+A client accepts every event that is read here; a property test checks this.
 """
 
 from typing import Final
@@ -14,16 +14,16 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished
 from gnomon.topics import MAX_EVENT_BYTES
 
 IDENTITY_BYTES: Final = 128
-"""Room for the identity that the client puts on an event as it leaves."""
+"""Bytes reserved for ``producer_id`` and ``seq``, which the client adds when it sends an event."""
 _array: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _value: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 def read_events(body: bytes) -> list[TaskEvent | EventError]:
-    """Each event in ``body``, or why it is none, in their order.
+    """Return the events of ``body`` in their order, with an error in place of each invalid one.
 
     Raises:
-        EventError: ``body`` is an array that is no JSON.
+        EventError: ``body`` begins like an array and is not valid JSON.
     """
     if body.lstrip()[:1] == b"[":
         try:
@@ -38,7 +38,7 @@ def read_events(body: bytes) -> list[TaskEvent | EventError]:
 
 
 def _read(raw: bytes) -> TaskEvent | EventError:
-    """The event, without the identity it may have: who delivers it counts it as its own."""
+    """Read one event, without its ``producer_id`` and ``seq``: the gateway's client sets its own."""
     try:
         event: TaskEvent = decode_task_event(raw)
     except UNDECODABLE as error:
@@ -54,7 +54,7 @@ def _read(raw: bytes) -> TaskEvent | EventError:
 
 
 def _is_flat(event: TaskEvent) -> bool:
-    """Whether a client takes its mappings: the contract has no bounds for their integers."""
+    """Return whether a client accepts the event's mappings: it refuses integers over 64 bits."""
     if isinstance(event, TaskCancelled):
         return True
     mappings = (

@@ -1,4 +1,4 @@
-"""The gateway's HTTP side: who may send, how much, and what the answers say."""
+"""The gateway's HTTP server: authorization, limits, and responses."""
 
 import hmac
 import json
@@ -19,26 +19,26 @@ from gnomon.gateway.reading import read_events
 
 logger = logging.getLogger(__name__)
 
-MAX_TOLD: Final = 100
-"""Refusals that an answer lists; it counts all."""
+MAX_ERRORS_LISTED: Final = 100
+"""Most errors that a response lists; its counts include all."""
 RETRY_AFTER_S: Final = "5"
 LINGER_S: Final = 1.0
-"""How long the rest of a refused body is read, so that the sender sees the refusal."""
-END_REQUESTS_S: Final = 2.0
-"""How long requests in hand may take once the gateway ends."""
-NOT_TAKEN: Final = EventError("invalid", "the client takes no such event")
+"""How long the rest of a refused body is read, so that the sender receives the response."""
+SHUTDOWN_S: Final = 2.0
+"""How long unfinished requests may take once the gateway is shutting down."""
+CLIENT_REFUSED: Final = EventError("invalid", "the client does not accept this event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayConfig:
-    """How to serve.
+    """Configuration of the server.
 
     Attributes:
         host: Address to listen on.
-        port: 0 takes a free one.
-        token: What ``Authorization: Bearer`` must say; empty: nothing.
-        max_body_bytes: Most bytes of a body, after unpacking.
-        wait_s: How long a request may wait while the buffer is full.
+        port: Port to listen on; 0 takes a free one.
+        token: Token required in ``Authorization: Bearer``; empty if none is required.
+        max_body_bytes: Most bytes of a body, after decompression.
+        wait_s: Longest time that a request waits while the buffer is full.
     """
 
     host: str = "127.0.0.1"
@@ -49,7 +49,11 @@ class GatewayConfig:
 
 
 class GatewayServer:
-    """Serves until ``stop``; ``port`` is the one it listens on."""
+    """HTTP server of the gateway.
+
+    Attributes:
+        port: The port it listens on.
+    """
 
     def __init__(self, sender: Sender, config: GatewayConfig) -> None:
         self.port = config.port
@@ -65,22 +69,22 @@ class GatewayServer:
         self._runner = web.AppRunner(
             app,
             access_log=None,
-            shutdown_timeout=END_REQUESTS_S,
+            shutdown_timeout=SHUTDOWN_S,
             lingering_time=LINGER_S,
         )
 
     async def start(self) -> None:
-        """Listen.
+        """Start to listen.
 
         Raises:
-            OSError: The address or port cannot be had.
+            OSError: The server cannot listen on the address and port.
         """
         await self._runner.setup()
         await web.TCPSite(self._runner, self._config.host, self.port).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        """Take no more, and answer what is in hand."""
+        """Accept no more requests, and finish those in progress."""
         self._delivery.closing = True
         await self._runner.cleanup()
 
@@ -90,7 +94,7 @@ class GatewayServer:
         request: web.Request,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
     ) -> web.StreamResponse:
-        """Ask who it is, and give every refusal the form its protocol wants."""
+        """Check the sender, and turn every error into a response of the request's protocol."""
         if not request.path.startswith("/v1/"):
             return await handler(request)
         route = request.path if request.path in {"/v1/events", "/v1/traces"} else "other"
@@ -102,31 +106,33 @@ class GatewayServer:
             if error.status == web.HTTPUnauthorized.status_code:
                 response.headers["WWW-Authenticate"] = "Bearer"
         except (HttpProcessingError, web.RequestPayloadError):
-            response = _refused(request, 400, "the body is not packed as it says")
+            response = _refused(request, 400, "the body does not match its Content-Encoding")
         except EventError as error:
             response = _refused(request, 400, str(error))
         self._metrics.request(route, response.status)
         return response
 
     def _check(self, request: web.Request) -> None:
-        """Whether the sender may send.
+        """Raise an HTTP error unless the sender is authorized.
 
-        A page in somebody's browser can send to this machine too, and always says its origin; it
-        has no business here unless it knows the token.
+        A web page in a browser on this machine can send requests too; its requests have the header
+        ``Origin``. They are refused unless they carry the token.
         """
         token = self._config.token
         if token:
             scheme, _, given = request.headers.get("Authorization", "").partition(" ")
             same = hmac.compare_digest(given.strip().encode(errors="replace"), token.encode())
             if not same or scheme.lower() != "bearer":
-                raise web.HTTPUnauthorized(text="the token is missing or another")
+                raise web.HTTPUnauthorized(text="the token is missing or wrong")
         elif "Origin" in request.headers:
-            raise web.HTTPForbidden(text="pages of a browser need a token (GNOMON_GATEWAY_TOKEN)")
+            raise web.HTTPForbidden(
+                text="requests of web pages need a token (GNOMON_GATEWAY_TOKEN)"
+            )
         if self._delivery.closing:
-            raise web.HTTPServiceUnavailable(text="the gateway is ending")
+            raise web.HTTPServiceUnavailable(text="the gateway is shutting down")
 
     async def _body(self, request: web.Request) -> bytes:
-        """The body, unpacked piece by piece: ``request.read`` takes several times the limit."""
+        """Read the body piece by piece: ``request.read`` would use several times the limit."""
         limit = self._config.max_body_bytes
         body = bytearray()
         async for piece in request.content.iter_any():
@@ -137,14 +143,14 @@ class GatewayServer:
 
     async def _events(self, request: web.Request) -> web.Response:
         found = read_events(await self._body(request))
-        places = [at for at, event in enumerate(found) if not isinstance(event, EventError)]
+        valid_at = [at for at, event in enumerate(found) if not isinstance(event, EventError)]
         refused = [(at, event) for at, event in enumerate(found) if isinstance(event, EventError)]
         delivered = await self._delivery.deliver(
             [event for event in found if not isinstance(event, EventError)]
         )
-        taken, no_room = delivered.taken, len(places) - delivered.seen
+        taken, no_room = delivered.taken, len(valid_at) - delivered.seen
         if delivered.refused:
-            refused += [(places[at], NOT_TAKEN) for at in delivered.refused]
+            refused += [(valid_at[at], CLIENT_REFUSED) for at in delivered.refused]
             refused.sort(key=itemgetter(0))
         self._metrics.events("/v1/events", taken=taken, refused=len(refused), no_room=no_room)
         answer: dict[str, object] = {
@@ -152,11 +158,11 @@ class GatewayServer:
             "refused": len(refused),
             "errors": [
                 {"index": at, "reason": error.reason, "detail": error.detail}
-                for at, error in refused[:MAX_TOLD]
+                for at, error in refused[:MAX_ERRORS_LISTED]
             ],
         }
         if no_room:
-            answer["resend_from"] = places[delivered.seen]
+            answer["resend_from"] = valid_at[delivered.seen]
             return _answer(429, answer)
         if not refused:
             return _answer(202, answer)
@@ -170,13 +176,14 @@ class GatewayServer:
         delivered = await self._delivery.deliver(found.events)
         no_room = len(found.events) - delivered.seen
         tasks = {found.events[at].task_id for at in delivered.refused}
-        refused = [*found.refused, *(NOT_TAKEN for _ in tasks)]
+        refused = [*found.refused, *(CLIENT_REFUSED for _ in tasks)]
         self._metrics.events(
             "/v1/traces", taken=delivered.taken, refused=len(refused), no_room=no_room
         )
         if no_room:
-            # All of it comes again; what was taken is then a repeat, and dropped by its ids.
-            return _refused(request, 429, "no room at present")
+            # OTLP resends the whole request. Tasks that were accepted already are then repeats,
+            # which the workers drop by their ids.
+            return _refused(request, 429, "the buffer is full: send again later")
         return web.Response(body=success(refused, media_type), content_type=media_type)
 
     async def _livez(self, _: web.Request) -> web.Response:
@@ -184,7 +191,11 @@ class GatewayServer:
 
     async def _readyz(self, _: web.Request) -> web.Response:
         if self._delivery.closing or not self._delivery.has_room:
-            why = "ending" if self._delivery.closing else "no room: the broker takes nothing"
+            why = (
+                "shutting down"
+                if self._delivery.closing
+                else "the buffer is full: the broker accepts nothing"
+            )
             return web.Response(text=f"{why}\n", status=503)
         return web.Response(text="ok\n")
 
@@ -205,7 +216,7 @@ def _answer(status: int, answer: object) -> web.Response:
 
 
 def _refused(request: web.Request, status: int, why: str) -> web.Response:
-    """A refusal of the whole request, in OTLP's form where OTLP was sent."""
+    """Return the response that refuses a whole request, in OTLP's form if OTLP was sent."""
     if request.path != "/v1/traces":
         response = _answer(status, {"error": why})
     else:

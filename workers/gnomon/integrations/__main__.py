@@ -1,6 +1,6 @@
-"""``GNOMON_TRACE=1 python -m gnomon.integrations app.py …`` runs an application unchanged.
+"""Runs an application with integrations: ``GNOMON_TRACE=1 python -m gnomon.integrations app.py …``.
 
-``-m package …`` runs a module instead, as Python itself does.
+``-m package …`` runs a module instead of a file, as with Python itself.
 """
 
 import runpy
@@ -8,13 +8,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import gnomon.integrations.auto  # noqa: F401  watches for frameworks from here on
+import gnomon.integrations.auto  # noqa: F401  the import starts to watch for frameworks
 
 USAGE = "usage: GNOMON_TRACE=1 python -m gnomon.integrations (app.py | -m module) [arguments]"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run what ``arguments`` name, as ``__main__`` and with the arguments that follow."""
+    """Run the file or module that ``arguments`` name as ``__main__``, with the other arguments."""
     if not arguments or arguments[0] in {"-h", "--help"} or arguments == ["-m"]:
         sys.exit(USAGE)
     if arguments[0] == "-m":

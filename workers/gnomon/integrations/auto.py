@@ -1,6 +1,6 @@
-"""``import gnomon.integrations.auto``: every framework, as the application imports it.
+"""Instruments frameworks when the application imports them: ``import gnomon.integrations.auto``.
 
-Does nothing unless ``GNOMON_TRACE`` is set: ``1`` for all frameworks, or some by name
+This does nothing unless ``GNOMON_TRACE`` is set: to ``1`` for all frameworks, or to names
 (``langchain,crewai``). A framework that is never imported costs nothing.
 """
 
@@ -26,11 +26,11 @@ FRAMEWORKS: Final[Mapping[str, tuple[str, str]]] = {
     "openai-agents": ("agents", "gnomon.integrations.openai_agents"),
     "crewai": ("crewai", "gnomon.integrations.crewai"),
 }
-"""By name: the framework's module after whose import ours can be imported, and ours."""
+"""By name: the framework's module to wait for, and gnomon's module that instruments it."""
 
 
 def wanted(environ: Mapping[str, str]) -> frozenset[str]:
-    """The frameworks that ``GNOMON_TRACE`` asks for. An unknown name is said in the log."""
+    """Return the frameworks that ``GNOMON_TRACE`` names. An unknown name is logged."""
     value = environ.get(VARIABLE, "").strip().lower()
     if value in OFF:
         return frozenset()
@@ -44,7 +44,7 @@ def wanted(environ: Mapping[str, str]) -> frozenset[str]:
 
 
 def watch(names: frozenset[str]) -> None:
-    """Instrument each of these frameworks now if it is imported, else as soon as it is."""
+    """Instrument each of these frameworks: now if it is imported, else when it is."""
     awaited = {}
     for name in sorted(names):
         theirs, ours = FRAMEWORKS[name]
@@ -57,17 +57,17 @@ def watch(names: frozenset[str]) -> None:
 
 
 def _instrument(ours: str) -> None:
-    """Add to a framework what listens; a framework of another version stays as it is."""
+    """Instrument a framework. If that fails, for example with another version, only log it."""
     try:
         module = importlib.import_module(ours)
-        if ours != FRAMEWORKS["langchain"][1]:  # which LangChain itself adds, by the variable
+        if ours != FRAMEWORKS["langchain"][1]:  # LangChain reads GNOMON_TRACE itself
             module.instrument()
-    except Exception as error:  # the agent's edge: its imports must not fail for this
+    except Exception as error:  # an import of the application must not fail because of gnomon
         logger.warning("gnomon: %s: %s; nothing is recorded", ours, error)
 
 
 class _Watcher(importlib.abc.MetaPathFinder):
-    """Sees the awaited modules being imported; each is found by the other finders, as always."""
+    """Import hook that notices the awaited modules; the other finders find them as usual."""
 
     def __init__(self, awaited: dict[str, str]) -> None:
         self._awaited = awaited
@@ -75,7 +75,7 @@ class _Watcher(importlib.abc.MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The spec of an awaited module, with a loader that instruments after loading."""
+        """Return the spec of an awaited module, with a loader that instruments it after loading."""
         ours = self._awaited.pop(fullname, None)
         if ours is None:
             return None
@@ -86,17 +86,17 @@ class _Watcher(importlib.abc.MetaPathFinder):
 
 
 class _Loader(importlib.abc.Loader):
-    """Loads as another loader does, then instruments."""
+    """Loads a module with another loader, then instruments it."""
 
     def __init__(self, loader: importlib.abc.Loader, ours: str) -> None:
         self._loader, self._ours = loader, ours
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As the other does."""
+        """Create the module with the other loader."""
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the other does; the module then has its own loader again."""
+        """Execute the module with the other loader, which becomes its loader again."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

@@ -1,8 +1,8 @@
-"""CrewAI: an event listener.
+"""Integration of CrewAI: an event listener.
 
-A task is each task of a crew, each agent started by itself (``Agent.kickoff``) or by a colleague
-(delegation), and each use of a tool. CrewAI hands events to a pool of threads, where an end can
-overtake its start: they are paired by id, and the events' own times count.
+A task is each task of a crew, each agent that runs on its own (``Agent.kickoff``) or for another
+agent (delegation), and each tool call. CrewAI passes events to a pool of threads, in which an end
+can arrive before its start. So starts and ends are paired by id, with the times of the events.
 """
 
 from collections.abc import Mapping
@@ -17,33 +17,33 @@ from crewai.events.types import task_events as tasks
 from crewai.events.types import tool_usage_events as tools
 
 from gnomon.events import ContextValue
-from gnomon.integrations.crew_ledger import CrewLedger
+from gnomon.integrations.crew_runs import CrewRunTracker
 from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
 
 FRAMEWORK = "crewai"
 UNNAMED_TASK = "task"
-"""Task type of a task without a name: its description is text, and stays here."""
+"""Task type of a task without a name. Its description is free text and is never sent."""
 DELEGATED = "delegated"
-"""Task type of what an agent has a colleague do."""
+"""Task type of work that one agent delegates to another."""
 MS_PER_S = 1_000
 
 
 class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed where this is checked
-    """Makes tasks of events.
+    """Publishes CrewAI's events as tasks.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
 
     def __init__(self, client: Emitter | None = None) -> None:
         self._recorder = (
             shared(FRAMEWORK) if client is None else Recorder(client, framework=FRAMEWORK)
         )
-        self._ledger = CrewLedger(self._recorder)
+        self._ledger = CrewRunTracker(self._recorder)
         super().__init__()
 
     def setup_listeners(self, crewai_event_bus: Any) -> None:
-        """Subscribe: what CrewAI calls as this is made."""
+        """Subscribe to events. CrewAI calls this from the constructor."""
         subscribe = crewai_event_bus.on
         subscribe(tasks.TaskStartedEvent)(self.on_task_started)
         for ended in (tasks.TaskCompletedEvent, tasks.TaskFailedEvent):
@@ -65,13 +65,13 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_task_started(self, source: object, event: Any) -> None:
-        """A task of a crew begins."""
+        """Record the start of a task of a crew."""
         agent = event.task.agent
         self._begin(event, agent=agent, task_type=event.task.name or UNNAMED_TASK)
 
     @guarded
     def on_task_ended(self, source: object, event: Any) -> None:
-        """It ends."""
+        """Record the end of a task of a crew."""
         failed = event.type == "task_failed"
         kind = getattr(event, "error_type", None)
         named = kind.__qualname__ if isinstance(kind, type) else "TaskFailed"
@@ -79,13 +79,13 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_agent_started(self, source: object, event: Any) -> None:
-        """An agent begins: within a task of the crew, which counts, or for a colleague."""
+        """Record the start of delegated work. An agent inside a crew's task is part of that task."""
         if _is_delegated(event.task):
             self._begin(event, agent=event.agent, task_type=DELEGATED)
 
     @guarded
     def on_agent_ended(self, source: object, event: Any) -> None:
-        """It ends."""
+        """Record the end of delegated work."""
         if _is_delegated(event.task):
             failed = event.type == "agent_execution_error"
             scope = f"task:{event.task.id}"
@@ -93,19 +93,19 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_lone_agent_started(self, source: Any, event: Any) -> None:
-        """An agent without a crew begins."""
+        """Record the start of an agent without a crew."""
         self._begin(event, agent=source, task_type=UNNAMED_TASK)
 
     @guarded
     def on_lone_agent_ended(self, source: Any, event: Any) -> None:
-        """It ends."""
+        """Record the end of an agent without a crew."""
         failed = event.type == "lite_agent_execution_error"
         scope = f"agent:{source.role}"
         self._end(event, scope=scope, error_type="AgentError" if failed else None)
 
     @guarded
     def on_tool_started(self, source: object, event: Any) -> None:
-        """A tool begins to be used."""
+        """Record the start of a tool call."""
         if not is_replaying():
             self._ledger.begin_tool(
                 event.event_id,
@@ -117,7 +117,7 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_tool_ended(self, source: object, event: Any) -> None:
-        """It ends, fails, or says that it has failed."""
+        """Record the end of a tool call, which may have raised or reported a failure."""
         error_type = None
         if event.type == "tool_usage_error":
             error = event.error
@@ -136,13 +136,13 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_call_started(self, source: object, event: Any) -> None:
-        """A model begins to be called."""
+        """Record the start of a model call."""
         if not is_replaying():
             self._ledger.begin_call(event.event_id, scope=_scope(event), at_ms=_at_ms(event))
 
     @guarded
     def on_call_ended(self, source: object, event: Any) -> None:
-        """It has answered, or not."""
+        """Record the end of a model call."""
         usage = getattr(event, "usage", None) or {}
         if event.started_event_id and not is_replaying():
             self._ledger.end_call(
@@ -155,7 +155,7 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_crew_ended(self, source: object, event: Any) -> None:
-        """Nothing more is coming of this crew."""
+        """Publish what is left: a crew that has ended sends no more events."""
         self._ledger.settle()
 
     def _begin(self, event: Any, *, agent: Any, task_type: str) -> None:
@@ -176,21 +176,21 @@ class GnomonListener(BaseEventListener):  # type: ignore[misc]  # not installed 
 
 
 def instrument(client: Emitter | None = None) -> GnomonListener:
-    """Listen to every crew and agent of this process from now on.
+    """Start to listen to every crew and agent of this process.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
     return GnomonListener(client)
 
 
 def _is_delegated(task: Any) -> bool:
-    """A task that a crew works on has been started; what a colleague is asked never is."""
+    """Return whether ``task`` is delegated work, which has no start time in CrewAI."""
     return getattr(task, "start_time", None) is None
 
 
 def _scope(event: Any) -> str:
-    """What a call or tool is counted in: the task, or an agent that has none."""
+    """Return the scope in which a call is counted: its task, or its agent if it has no task."""
     return f"task:{event.task_id}" if event.task_id else f"agent:{event.agent_role}"
 
 
@@ -199,7 +199,7 @@ def _at_ms(event: Any) -> float:
 
 
 def _context(agent: Any) -> dict[str, ContextValue]:
-    """What is known of an agent beforehand."""
+    """Return what is known of an agent at the start."""
     context: dict[str, ContextValue] = {"tools": len(getattr(agent, "tools", None) or ())}
     llm = getattr(agent, "llm", None)
     for key in ("model", "provider"):
@@ -210,7 +210,7 @@ def _context(agent: Any) -> dict[str, ContextValue]:
 
 
 def _count(usage: Mapping[str, object], *names: str) -> int:
-    """The first of these figures that is given: providers differ in what they call it."""
+    """Return the first of these counts that is present; providers use different names."""
     for name in names:
         value = usage.get(name)
         if isinstance(value, int):

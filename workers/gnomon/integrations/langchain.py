@@ -1,8 +1,8 @@
-"""LangChain and LangGraph: a callback handler on every run.
+"""Integration of LangChain and LangGraph: a callback handler.
 
 A task is the outermost chain or graph, and each agent inside it that has a name of its own
-(``create_agent(name=…)``); a graph's nodes are parts of it. With ``GNOMON_TRACE=1`` importing
-this module is enough: LangChain itself then adds the handler (``register_configure_hook``).
+(``create_agent(name=…)``). The nodes of a graph are parts of its task. With ``GNOMON_TRACE=1`` it
+is enough to import this module: LangChain then adds the handler (``register_configure_hook``).
 """
 
 from asyncio import CancelledError
@@ -18,20 +18,20 @@ from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
 
 FRAMEWORK = "langchain"
 NODE_TAG = "graph:step:"
-"""LangGraph's tag of a node's run, with the number of the step."""
+"""Prefix of LangGraph's tag of a node's run; the number of the step follows."""
 NAMELESS = frozenset({"LangGraph", "RunnableSequence", "RunnableLambda", "RunnableParallel"})
-"""Names that LangChain gives to what has none."""
-GIVEN_UP = (CancelledError, GeneratorExit, KeyboardInterrupt)
+"""Default names that LangChain gives to runs without a name."""
+CANCELLATIONS = (CancelledError, GeneratorExit, KeyboardInterrupt)
 
 
 class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed where this is checked
-    """Makes tasks of runs. To be given as a callback, or added to all runs by ``instrument``.
+    """Publishes runs as tasks. Pass it as a callback, or add it to all runs with ``instrument``.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
 
-    # On the event loop itself: a thread pool would let ends overtake starts, and cost more.
+    # The handler runs on the event loop: in a thread pool, ends could arrive before starts.
     run_inline = True
     ignore_retriever = True
     ignore_retry = True
@@ -56,7 +56,7 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
         name: str | None = None,
         **_: object,
     ) -> None:
-        """A chain, graph, node or agent begins."""
+        """Record the start of a chain, graph, node or agent."""
         parent = _key(parent_run_id)
         is_node = any(tag.startswith(NODE_TAG) for tag in tags or ())
         agent = (metadata or {}).get("lc_agent_name")
@@ -76,12 +76,12 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
 
     @guarded
     def on_chain_end(self, outputs: object, *, run_id: UUID, **_: object) -> None:
-        """It ends."""
+        """Record the end of a chain, graph, node or agent."""
         self._end(run_id)
 
     @guarded
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: object) -> None:
-        """It fails, is cancelled, or leaves its graph on purpose."""
+        """Record that a run failed, was cancelled, or left its graph on purpose."""
         self._end(run_id, error)
 
     @guarded
@@ -94,19 +94,19 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
         parent_run_id: UUID | None = None,
         **_: object,
     ) -> None:
-        """A tool begins."""
+        """Record the start of a tool call."""
         tool = (serialized or {}).get("name") or "tool"
         self._recorder.begin_tool(str(run_id), parent=_key(parent_run_id), tool=tool)
 
     @guarded
     def on_tool_end(self, output: object, *, run_id: UUID, **_: object) -> None:
-        """It ends; a message of status ``error`` is a failure that the agent gets to see."""
+        """Record the end of a tool call; a message of status ``error`` counts as a failure."""
         failed = getattr(output, "status", None) == "error"
         self._recorder.end(str(run_id), error_type="ToolError" if failed else None)
 
     @guarded
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: object) -> None:
-        """It fails."""
+        """Record that a tool call raised."""
         self._end(run_id, error)
 
     @guarded
@@ -119,19 +119,19 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
         metadata: dict[str, Any] | None = None,
         **_: object,
     ) -> None:
-        """A chat model is called."""
+        """Record which chat model is called."""
         given = metadata or {}
         self._recorder.model(
             _key(parent_run_id), model=given.get("ls_model_name"), provider=given.get("ls_provider")
         )
 
     def on_llm_start(self, serialized: object, prompts: object, **kwargs: Any) -> None:
-        """A completion model is called."""
+        """Record which completion model is called."""
         self.on_chat_model_start(serialized, prompts, **kwargs)
 
     @guarded
     def on_llm_end(self, response: Any, *, parent_run_id: UUID | None = None, **_: object) -> None:
-        """A model has answered."""
+        """Record a model call and its tokens."""
         given, made = _tokens(response)
         self._recorder.call(_key(parent_run_id), input_tokens=given, output_tokens=made)
 
@@ -139,23 +139,23 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
     def on_llm_error(
         self, error: BaseException, *, parent_run_id: UUID | None = None, **_: object
     ) -> None:
-        """A model has not answered."""
+        """Record a model call that failed."""
         self._recorder.call(_key(parent_run_id))
 
     def _end(self, run_id: UUID, error: BaseException | None = None) -> None:
-        """End what is a task, leave what is a part of one."""
+        """End the run: publish the end if it is a task, else only leave the task around it."""
         key = str(run_id)
         run = self._recorder.run(key)
         if run is None:
             return
         if _interrupted(error):
-            # The graph waits for a person: its own run ends well, and says so.
+            # The graph waits for a person: its own run ends successfully, marked as interrupted.
             for around in (run, run.parent):
                 if around is not None:
                     around.facts["interrupted"] = True
         if run.task_id != key:
             self._recorder.leave(key)
-        elif isinstance(error, GIVEN_UP) or _interrupted(error):
+        elif isinstance(error, CANCELLATIONS) or _interrupted(error):
             self._recorder.cancel(key, type(error).__qualname__)
         elif error is None or _bubbles(error):
             self._recorder.end(key)
@@ -164,10 +164,10 @@ class GnomonHandler(BaseCallbackHandler):  # type: ignore[misc]  # not installed
 
 
 def instrument(client: Emitter | None = None) -> GnomonHandler:
-    """Add a handler to every run of this process from now on.
+    """Add a handler to every run of this process.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
     handler = GnomonHandler(client)
     always: ContextVar[GnomonHandler | None] = ContextVar("gnomon_always", default=handler)
@@ -180,13 +180,13 @@ def _key(run_id: UUID | None) -> str | None:
 
 
 def _context(inputs: object) -> dict[str, ContextValue]:
-    """What is known beforehand: how many messages there are, never what they say."""
+    """Return what is known at the start: the number of messages, never their content."""
     messages = inputs.get("messages") if isinstance(inputs, dict) else None
     return {"messages": len(messages)} if isinstance(messages, list | tuple) else {}
 
 
 def _tokens(response: Any) -> tuple[int, int]:
-    """Input and output tokens of an answer: of its messages, else of the whole."""
+    """Return input and output tokens of a response: of its messages, else of the whole."""
     given = made = 0
     for generations in response.generations:
         usage = getattr(getattr(generations[0], "message", None), "usage_metadata", None)
@@ -204,7 +204,10 @@ def _names(error: BaseException | None) -> set[str]:
 
 
 def _bubbles(error: BaseException | None) -> bool:
-    """Whether it is how LangGraph leaves a graph on purpose (LangGraph need not be installed)."""
+    """Return whether LangGraph raised ``error`` to leave a graph on purpose.
+
+    The class is compared by name, because LangGraph need not be installed.
+    """
     return "GraphBubbleUp" in _names(error)
 
 

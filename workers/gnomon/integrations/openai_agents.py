@@ -1,7 +1,7 @@
-"""OpenAI Agents SDK: a trace processor.
+"""Integration of the OpenAI Agents SDK: a trace processor.
 
-A task is each agent span (an agent that hands over ends, the next one begins) and each function
-span. The SDK calls processors on the agent's own thread, so nothing here waits.
+A task is each agent span and each function span; a handoff ends one agent span and begins the
+next. The SDK calls processors on the agent's own thread, so nothing here blocks.
 """
 
 import sys
@@ -15,16 +15,16 @@ from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
 
 FRAMEWORK = "openai-agents"
 UNNAMED_WORKFLOW = "Agent workflow"
-"""What the SDK calls a run that was given no ``workflow_name``."""
-GIVEN_UP = (CancelledError, GeneratorExit, KeyboardInterrupt)
-MOST_REMEMBERED = 10_000
+"""The SDK's default name of a run without ``workflow_name``."""
+CANCELLATIONS = (CancelledError, GeneratorExit, KeyboardInterrupt)
+MAX_REMEMBERED = 10_000
 
 
 class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed where this is checked
-    """Makes tasks of spans.
+    """Publishes spans as tasks.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
 
     def __init__(self, client: Emitter | None = None) -> None:
@@ -36,18 +36,18 @@ class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_trace_start(self, trace: Any) -> None:
-        """A workflow begins: its name is the task type of its agents."""
+        """Remember the name of a workflow, which is the task type of its agents."""
         if trace.name and trace.name != UNNAMED_WORKFLOW:
             _remember(self._workflows, trace.trace_id, trace.name)
 
     @guarded
     def on_trace_end(self, trace: Any) -> None:
-        """It ends."""
+        """Forget the workflow."""
         self._workflows.pop(trace.trace_id, None)
 
     @guarded
     def on_span_start(self, span: Any) -> None:
-        """An agent, a tool or a part of one begins."""
+        """Record the start of an agent, of a tool call, or of a part of one."""
         data, key, parent = span.span_data, span.span_id, span.parent_id
         if data.type == "agent":
             self._note_exception(key)
@@ -65,7 +65,7 @@ class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed 
 
     @guarded
     def on_span_end(self, span: Any) -> None:
-        """It ends."""
+        """Record the end of an agent, of a tool call, or of a part of one."""
         data, key = span.span_data, span.span_id
         if data.type in {"agent", "function"}:
             self._end(span, "ToolError" if data.type == "function" else "AgentError")
@@ -79,26 +79,26 @@ class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed 
         self._recorder.leave(key)
 
     def shutdown(self) -> None:
-        """The client ends with the process, not with the SDK."""
+        """Do nothing: the client closes with the process, not with the SDK."""
 
     def force_flush(self) -> None:
-        """The client sends by itself: waiting for it is not this thread's business."""
+        """Do nothing: the client sends in the background, and this thread must not wait for it."""
 
     def _end(self, span: Any, nameless_error: str) -> None:
         key = span.span_id
         error = sys.exc_info()[1]
         if error is not None and id(error) == self._handled.pop(key, None):
-            error = None  # it was being handled before the span began
-        if isinstance(error, GIVEN_UP):
+            error = None  # the caller was handling this exception before the span began
+        if isinstance(error, CANCELLATIONS):
             self._recorder.cancel(key, type(error).__qualname__)
         elif error is not None:
             self._recorder.end(key, error_type=type(error).__qualname__)
         else:
-            # A span's own error is text only; an error that is handled has no type here.
+            # The error of a span is text only: a handled exception has no type here.
             self._recorder.end(key, error_type=nameless_error if span.error else None)
 
     def _note_exception(self, key: str) -> None:
-        """Remember what the caller is handling, lest it be taken for the span's error."""
+        """Remember the exception that the caller is handling: it is not the span's error."""
         error = sys.exc_info()[1]
         if error is not None:
             _remember(self._handled, key, id(error))
@@ -116,19 +116,19 @@ class GnomonProcessor(TracingProcessor):  # type: ignore[misc]  # not installed 
         self._recorder.model(key, model=getattr(data, "model", None) or _model(response))
 
     def _sum_up(self, key: str, data: Any) -> None:
-        """A turn knows its tokens, those of agents used as tools among them."""
+        """Record the tokens of a turn, which include those of agents used as tools."""
         run, usage = self._recorder.run(key), data.usage or {}
         if run is not None and usage:
             run.totals.append((usage.get("input_tokens") or 0, usage.get("output_tokens") or 0))
 
 
 def instrument(client: Emitter | None = None) -> GnomonProcessor:
-    """Add a processor beside those there are, the SDK's own exporter among them.
+    """Add a processor to the existing ones, including the SDK's own exporter.
 
-    ``agents.set_trace_processors([GnomonProcessor()])`` instead has nothing sent to OpenAI.
+    To send nothing to OpenAI, call ``agents.set_trace_processors([GnomonProcessor()])`` instead.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
     """
     processor = GnomonProcessor(client)
     add_trace_processor(processor)
@@ -141,8 +141,8 @@ def _model(response: Any) -> object:
 
 def _remember(where: OrderedDict[str, Any], key: str, value: object) -> None:
     where[key] = value
-    if len(where) > MOST_REMEMBERED:
+    if len(where) > MAX_REMEMBERED:
         try:
             where.popitem(last=False)
-        except KeyError:  # others have taken theirs meanwhile
+        except KeyError:  # other threads have removed theirs meanwhile
             return

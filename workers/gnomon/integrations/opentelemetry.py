@@ -1,12 +1,12 @@
-"""OpenTelemetry in the agent's process: GenAI spans of whatever instrumentation as tasks.
+"""Publishes OpenTelemetry's GenAI spans as tasks, inside the agent's process.
 
-``GnomonSpanProcessor`` says that a task began as its span begins::
+``GnomonSpanProcessor`` publishes the start of a task when its span begins::
 
     provider.add_span_processor(GnomonSpanProcessor())
 
-``GnomonSpanExporter`` needs no line of code but is shown ended spans only, so its starts come with
-their ends: ``OTEL_TRACES_EXPORTER=gnomon opentelemetry-instrument python app.py``.
-What is a task, and what is taken over of it, says ``gnomon.otel``.
+``GnomonSpanExporter`` needs no change of code, but receives only spans that have ended. It
+publishes start and end together: ``OTEL_TRACES_EXPORTER=gnomon opentelemetry-instrument python
+app.py``. ``gnomon.otel`` defines which spans are tasks and which attributes are read.
 """
 
 import atexit
@@ -25,28 +25,28 @@ from gnomon.integrations.recording import Emitter, default_client, guarded
 from gnomon.otel import Span, finished, started, to_events
 from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
 
-MOST_OPEN_SPANS = 10_000
-"""Spans whose end is awaited; then the oldest is forgotten, and its end speaks for itself."""
+MAX_OPEN_SPANS = 10_000
+"""Most spans whose start is remembered. A span whose start was dropped is mapped at its end."""
 FLUSH_MILLIS = 30_000
 EXIT_S = 2.0
 
 
 class FlushingEmitter(Emitter, Protocol):
-    """Where events go: a ``Client``, or a test's recorder."""
+    """Publishes events and can wait for their delivery: a ``Client``, or a test's recorder."""
 
     def flush(self, timeout_s: float) -> int:
-        """Wait for what was accepted to arrive; returns how many events did not."""
+        """Wait for the delivery of accepted events; return how many were not delivered."""
         ...
 
 
 class GnomonSpanProcessor(SpanProcessor):
-    """Makes tasks of GenAI spans as they begin and end. It raises nothing and waits for nothing.
+    """Publishes GenAI spans as tasks when they begin and end. It never raises and never blocks.
 
-    What an instrumentation says of a span only after its beginning is not in the task's start. If
-    that is the operation itself, start and end come together as the span ends.
+    Attributes that are set after a span has begun are not in the start of its task. If the
+    operation is set later, start and end of the task are published when the span ends.
 
     Args:
-        client: Where events go; by default the one that all integrations of the process share.
+        client: Client that publishes; by default the one that all integrations share.
     """
 
     def __init__(self, client: FlushingEmitter | None = None) -> None:
@@ -61,71 +61,71 @@ class GnomonSpanProcessor(SpanProcessor):
         start = started(_neutral(span))
         if start is not None:
             self._starts[start.task_id] = start
-            if len(self._starts) > MOST_OPEN_SPANS:
+            if len(self._starts) > MAX_OPEN_SPANS:
                 self._starts.popitem(last=False)
             self._client.emit(start)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
-        """Publish the task's end, and its start if that has not been."""
+        """Publish the task's end, and its start if that was not published."""
         if not _is_task(span):
             return
         neutral = _neutral(span)
-        said = started(neutral)
-        if said is None:
+        mapped = started(neutral)
+        if mapped is None:
             return
-        start = self._starts.pop(said.task_id, None)
-        end = finished(neutral, start or said)
+        start = self._starts.pop(mapped.task_id, None)
+        end = finished(neutral, start or mapped)
         if start is None:
-            self._client.emit(said)
+            self._client.emit(mapped)
         if end is not None:
             self._client.emit(end)
 
     def force_flush(self, timeout_millis: int = FLUSH_MILLIS) -> bool:
-        """Wait for what was accepted to arrive; whether all did."""
+        """Wait for the delivery of accepted events; return whether all were delivered."""
         return self._client.flush(timeout_millis / 1000) == 0
 
 
 class GnomonSpanExporter(SpanExporter):
-    """Makes tasks of ended GenAI spans, start and end of each.
+    """Publishes ended GenAI spans as tasks, with start and end of each.
 
     Args:
-        client: Where events go; by default the one that all integrations of the process share.
+        client: Client that publishes; by default the one that all integrations share.
     """
 
     def __init__(self, client: FlushingEmitter | None = None) -> None:
         self._client = default_client() if client is None else client
-        self._before_exit = False
+        self._exit_hook_set = False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Publish the tasks among ``spans``; fails if one of their events found no room."""
+        """Publish the tasks among ``spans``; fail if the client refused one of their events."""
         found = to_events(_neutral(span) for span in spans if _is_task(span))
         taken = [self._client.emit(event) for event in found.events]
-        if taken and not self._before_exit:
-            self._before_exit = True
-            # The client closes as the process ends, before OpenTelemetry hands over the last
-            # batch: what is registered last is called first.
-            atexit.register(_hand_over_spans)
+        if taken and not self._exit_hook_set:
+            self._exit_hook_set = True
+            # Exit handlers run in reverse order. This one is registered last, so it exports the
+            # last spans before the client's exit handler closes the client.
+            atexit.register(_export_ended_spans)
         return SpanExportResult.SUCCESS if all(taken) else SpanExportResult.FAILURE
 
     def force_flush(self, timeout_millis: int = FLUSH_MILLIS) -> bool:
-        """Wait for what was accepted to arrive; whether all did."""
+        """Wait for the delivery of accepted events; return whether all were delivered."""
         return self._client.flush(timeout_millis / 1000) == 0
 
     def shutdown(self) -> None:
-        """Wait a moment for what was accepted: nobody else does once the process is ending."""
+        """Wait briefly for the delivery of accepted events, as the process is ending."""
         self._client.flush(EXIT_S)
 
 
-def _hand_over_spans() -> None:
-    """Have the tracer provider of the process export what has ended."""
+def _export_ended_spans() -> None:
+    """Make the tracer provider of this process export the spans that have ended."""
     provider = get_tracer_provider()
     if isinstance(provider, TracerProvider):
         provider.force_flush(int(EXIT_S * 1000))
 
 
 def _is_task(span: ReadableSpan) -> bool:
-    """Whether ``span`` is worth a second look; most are not."""
+    """Return whether ``span`` has an operation that is a task; most spans have not."""
     attributes = span.attributes
     return attributes is not None and attributes.get(OPERATION) in TASKS
 

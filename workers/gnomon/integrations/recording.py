@@ -1,7 +1,7 @@
-"""From what a framework says of its runs to task events: open runs, what is counted in them.
+"""Turns the runs of a framework into task events: keeps open runs and counts what happens in them.
 
-Handlers call this on the agent's thread, so it takes no lock: every step is one operation on a
-dictionary with string keys or one ``list.append``, which parallel branches cannot tear.
+Handlers call this on the agent's thread, so it uses no lock: every step is one atomic operation,
+on a dictionary with string keys or with ``list.append``.
 """
 
 import functools
@@ -20,20 +20,20 @@ from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, 
 P = ParamSpec("P")
 logger = logging.getLogger("gnomon")
 
-MOST_OPEN_RUNS = 10_000
-"""Runs whose end is awaited; then the oldest is forgotten."""
-LONGEST_NAME = 256
-LONGEST_REASON = 1024
+MAX_OPEN_RUNS = 10_000
+"""Most runs that wait for their end; beyond it the oldest is dropped."""
+MAX_NAME_CHARS = 256
+MAX_REASON_CHARS = 1024
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
 MS_PER_S = 1_000
 
 
 class Emitter(Protocol):
-    """Where events go: a ``Client``, or a test's recorder."""
+    """Publishes events: a ``Client``, or a test's recorder."""
 
     def emit(self, event: TaskEvent) -> bool:
-        """Publish ``event``; returns whether it was accepted. Never raises."""
+        """Publish ``event``; return whether it was accepted. Never raises."""
         ...
 
 
@@ -41,9 +41,20 @@ class Emitter(Protocol):
 class Run:
     """One open task.
 
-    ``calls`` has the input and output tokens of each call of a model, of runs inside this one
-    too; ``totals`` what the framework itself summed up, which then counts instead. Times that a
-    framework gives are finer than a millisecond.
+    Attributes:
+        task_id: Id of the run in its framework.
+        agent_id: Name of the agent.
+        task_type: Type of the task.
+        parent: The run around this one.
+        is_tool: Whether this is a tool call.
+        context: What is known at the start.
+        started_at_ms: Start, epoch milliseconds, with a fraction if the framework gives one.
+        t0_ns: Start on the monotonic clock, nanoseconds.
+        traceparent: W3C trace context of the work around the run.
+        calls: Input and output tokens of each model call, including those of runs inside.
+        totals: Tokens as summed by the framework; if there are any, they replace ``calls``.
+        tools: Names of the tools used.
+        facts: Further values of the outcome.
     """
 
     task_id: str
@@ -61,23 +72,23 @@ class Run:
     facts: dict[str, ContextValue] = field(default_factory=dict)
 
     def outcome(self) -> dict[str, ContextValue]:
-        """How the run went, in figures. A tool says nothing of itself."""
+        """Return the counts of the run. A tool call has none."""
         if self.is_tool:
             return {}
         tokens = self.totals or self.calls
         given, made = sum(pair[0] for pair in tokens), sum(pair[1] for pair in tokens)
-        # Not every model says what a call has cost: none is not the same as nothing.
-        figures = {"input_tokens": given, "output_tokens": made} if given or made else {}
+        # Not every model reports tokens: unknown is not the same as zero.
+        token_counts = {"input_tokens": given, "output_tokens": made} if given or made else {}
         counts = {"llm_calls": len(self.calls), "tool_calls": len(self.tools)}
-        return {**counts, **figures, **self.facts}
+        return {**counts, **token_counts, **self.facts}
 
 
 class Recorder:
-    """Makes task events of runs, which are known by the ids their framework gives them.
+    """Publishes task events of runs, which are identified by the ids of their framework.
 
     Args:
-        client: Where events go; by default the process's own, ``Client.from_env()``.
-        framework: Said in every context.
+        client: Client that publishes; by default the one of this process, ``Client.from_env()``.
+        framework: Name of the framework, part of every context.
     """
 
     def __init__(self, client: Emitter | None = None, *, framework: str) -> None:
@@ -87,7 +98,7 @@ class Recorder:
         self.default_agent_id = os.environ.get("GNOMON_AGENT_ID", "")
 
     def run(self, key: str | None) -> Run | None:
-        """The task that ``key`` is, or is a part of."""
+        """Return the task that ``key`` is, or is a part of; ``None`` if there is none."""
         return None if key is None else self._runs.get(key)
 
     def begin(
@@ -101,7 +112,7 @@ class Recorder:
         is_tool: bool = False,
         at_ms: float | None = None,
     ) -> Run:
-        """A task begins, now or at ``at_ms``."""
+        """Record and publish the start of a task, now or at ``at_ms``."""
         inside = self.run(parent)
         run = Run(
             task_id=_name(key, "run"),
@@ -128,7 +139,7 @@ class Recorder:
         return run
 
     def begin_tool(self, key: str, *, parent: str | None, tool: str) -> None:
-        """An agent begins to use a tool: a task of that agent, counted in its run."""
+        """Record and publish the start of a tool call: a task of the agent, counted in its run."""
         inside = self.run(parent)
         agent_id = self.default_agent_id or tool if inside is None else inside.agent_id
         self.begin(key, parent=parent, agent_id=agent_id, task_type=f"tool:{tool}", is_tool=True)
@@ -136,28 +147,28 @@ class Recorder:
             around.tools.append(tool)
 
     def enter(self, key: str, *, parent: str | None) -> None:
-        """A part of a task begins that is no task itself: what is inside it belongs to the task."""
+        """Record the start of a part of a task that is no task itself, such as a graph's node."""
         inside = self.run(parent)
         if inside is not None:
             self._keep(key, inside)
 
     def leave(self, key: str) -> None:
-        """Such a part ends."""
+        """Record the end of such a part."""
         self._runs.pop(key, None)
 
     def call(self, parent: str | None, *, input_tokens: int = 0, output_tokens: int = 0) -> None:
-        """A model has been called inside ``parent``."""
+        """Record a model call inside ``parent``."""
         for around in _lineage(self.run(parent)):
             around.calls.append((input_tokens, output_tokens))
 
     def model(self, parent: str | None, *, model: object, provider: object = None) -> None:
-        """Which model works in ``parent``: the first that is named stays."""
+        """Record the model that ``parent`` uses; the first one recorded is kept."""
         run = self.run(parent)
         if run is None:
             return
         for key, value in (("model", model), ("provider", provider)):
             if isinstance(value, str) and value:
-                run.facts.setdefault(key, value[:LONGEST_NAME])
+                run.facts.setdefault(key, value[:MAX_NAME_CHARS])
 
     def end(
         self,
@@ -167,7 +178,7 @@ class Recorder:
         error_type: str | None = None,
         at_ms: float | None = None,
     ) -> None:
-        """A task ends, now or at ``at_ms``; nothing if it is not open."""
+        """Publish the end of a task, now or at ``at_ms``; do nothing if it is not open."""
         run = self._runs.pop(key, None)
         if run is None:
             return
@@ -184,7 +195,7 @@ class Recorder:
                 finished_at_ms=int(max(now_ms, run.started_at_ms)),
                 duration_s=duration_s,
                 succeeded=succeeded and error_type is None,
-                error_type=None if error_type is None else error_type[:LONGEST_NAME],
+                error_type=None if error_type is None else error_type[:MAX_NAME_CHARS],
                 context=run.context,
                 outcome=run.outcome(),
                 traceparent=run.traceparent,
@@ -192,7 +203,7 @@ class Recorder:
         )
 
     def cancel(self, key: str, reason: str) -> None:
-        """A task was given up; nothing if it is not open."""
+        """Publish that a task was cancelled; do nothing if it is not open."""
         run = self._runs.pop(key, None)
         if run is not None:
             self._client.emit(
@@ -200,39 +211,39 @@ class Recorder:
                     agent_id=run.agent_id,
                     task_id=run.task_id,
                     cancelled_at_ms=int(max(time.time_ns() // NS_PER_MS, run.started_at_ms)),
-                    reason=reason[:LONGEST_REASON],
+                    reason=reason[:MAX_REASON_CHARS],
                 )
             )
 
     def _keep(self, key: str, run: Run) -> None:
         self._runs[key] = run
-        if len(self._runs) > MOST_OPEN_RUNS:
+        if len(self._runs) > MAX_OPEN_RUNS:
             try:
                 self._runs.popitem(last=False)
-            except KeyError:  # others have ended theirs meanwhile
+            except KeyError:  # other threads have ended theirs meanwhile
                 return
 
 
 @functools.cache
 def default_client() -> Client:
-    """The client that all integrations of this process share."""
+    """Return the client that all integrations of this process share."""
     return Client.from_env()
 
 
 @functools.cache
 def shared(framework: str) -> Recorder:
-    """The recorder of ``framework`` on the shared client."""
+    """Return the recorder of ``framework`` that uses the shared client."""
     return Recorder(framework=framework)
 
 
 def guarded(handler: Callable[P, None]) -> Callable[P, None]:
-    """A handler that raises nothing into its framework; the first time it would, a log line."""
+    """Wrap a handler so that it never raises into its framework; log the first error of a type."""
 
     @functools.wraps(handler)
     def quiet(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             handler(*args, **kwargs)
-        except Exception as error:  # the agent's edge: nothing may reach it
+        except Exception as error:  # an error of gnomon must never reach the agent
             _report(handler.__qualname__, type(error).__name__)
 
     return quiet
@@ -240,17 +251,17 @@ def guarded(handler: Callable[P, None]) -> Callable[P, None]:
 
 @functools.cache
 def _report(where: str, error_type: str) -> None:
-    """Say it once: the cache is what makes the second time silent."""
+    """Log an error once: the cache suppresses repeats."""
     logger.warning("gnomon: %s: %s; the agent is unaffected", where, error_type)
 
 
 def _name(given: object, otherwise: str) -> str:
-    """A name of an acceptable length."""
-    return given[:LONGEST_NAME] if isinstance(given, str) and given else otherwise
+    """Return ``given``, shortened to the longest allowed name, or ``otherwise`` if it is empty."""
+    return given[:MAX_NAME_CHARS] if isinstance(given, str) and given else otherwise
 
 
 def _lineage(run: Run | None) -> list[Run]:
-    """The run and those around it, innermost first."""
+    """Return the run and the runs around it, innermost first."""
     found = []
     while run is not None:
         found.append(run)

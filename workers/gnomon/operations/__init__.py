@@ -1,1 +1,1 @@
-"""What an operator does with a running installation: lag, clients, dead letters, topics, training, a local stack."""
+"""Operations on an installation: lag, clients, dead letters, topics, training, and a local stack."""

@@ -1,4 +1,4 @@
-"""What became of each client process's events: what it says itself, beside what the workers read."""
+"""The events of each client process: its own statistics beside what the workers have read."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -11,29 +11,30 @@ from gnomon.runtime.kafka.reading import partitions_of, read_topic
 from gnomon.topics import CLIENT_STATS
 
 SILENT_MS: Final = 3_600_000
-"""A client process of which nothing was heard for so long is taken to have ended."""
+"""A client process is taken to have ended when it was silent for this long."""
 SETTLED_MS: Final = 60_000
-"""So long after a client's last word, all is told of what it sent: workers do it every few seconds."""
+"""By this long after a client's last report, workers have reported all they read of it; they do so every
+few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOverview:
-    """One client process; figures it has not told itself are ``None``.
+    """One client process; figures that it has not reported itself are ``None``.
 
     Attributes:
-        producer_id: Which.
-        accepted: Events it took from the agent.
-        delivered: Those the broker has confirmed.
-        spooled: Those in its spool, by its own last word.
-        waiting: Those in its memory.
-        failed: Those it gave up.
-        dropped: Those it refused: full, too large, invalid, closed, or a start shed.
-        received: Events the workers have read, each once.
-        repeated: Records of events they had read before.
-        missing: Events that left the process and were not read: on their way, in a spool, or lost.
-        lost: Those of them that will never come; 0 while they still may.
-        ended: Whether it said goodbye.
-        heard_ms: When something was last heard of it, epoch milliseconds.
+        producer_id: Identifies the process.
+        accepted: Events accepted from the agent.
+        delivered: Events acknowledged by the broker.
+        spooled: Events in its spool, by its last report.
+        waiting: Events in its memory.
+        failed: Events it gave up.
+        dropped: Events it refused: buffer full, too large, invalid, client closed, or start shed.
+        received: Events the workers have read, each counted once.
+        repeated: Records of events that had been read before.
+        missing: Events that were sent and not read: under way, in a spool, or lost.
+        lost: Missing events that will never arrive; 0 while they still may.
+        ended: Whether it has reported its end.
+        heard_ms: Time of the last report by it or about it, epoch milliseconds.
     """
 
     producer_id: str
@@ -51,7 +52,7 @@ class ClientOverview:
     heard_ms: int
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dict for JSON."""
         return asdict(self)
 
 
@@ -62,13 +63,13 @@ SUMMED: Final = (
 
 
 def clients(events: Iterable[ClientEvent], *, now_ms: int, behind: bool) -> list[ClientOverview]:
-    """Every client process that is known, the one last heard of first.
+    """Return every known client process, the latest ``heard_ms`` first.
 
     Args:
-        events: Of client-stats, in any order of keys; a later one of a key replaces an earlier.
+        events: From client-stats; a later event of a key replaces an earlier one.
         now_ms: Epoch milliseconds.
-        behind: Whether task-events has records that the features stage has not read. Then nothing
-            is called lost.
+        behind: Whether task-events has records that the features stage has not read. Then no event
+            counts as lost.
     """
     stats: dict[str, ClientStats] = {}
     seen: dict[str, dict[int, ClientSeen]] = {}
@@ -91,13 +92,13 @@ def clients(events: Iterable[ClientEvent], *, now_ms: int, behind: bool) -> list
 
 
 def totals(found: Iterable[ClientOverview]) -> dict[str, int]:
-    """Each figure added up over the clients that have told it."""
+    """Add up each figure over the clients that have reported it."""
     rows = list(found)
     return {name: sum(getattr(row, name) or 0 for row in rows) for name in SUMMED}
 
 
 async def read_clients(*, brokers: str, prefix: str) -> list[ClientEvent]:
-    """All that client-stats holds and can be read; nothing where there is no such topic yet.
+    """Read all valid events of client-stats; none if there is no such topic yet.
 
     Raises:
         BrokerUnavailableError: No broker answers.
@@ -107,7 +108,7 @@ async def read_clients(*, brokers: str, prefix: str) -> list[ClientEvent]:
         return []
     events: list[ClientEvent] = []
     async for record in read_topic(brokers=brokers, topic=topic, follow=False):
-        # Any client may write there, and a client that writes nonsense is not to hide the others.
+        # Any client may write to this topic; invalid events must not hide the valid ones.
         with contextlib.suppress(*codec.UNDECODABLE):
             events.append(codec.decode_client_event(record.value or b""))
     return events
@@ -122,7 +123,7 @@ def _client(
     behind: bool,
 ) -> ClientOverview:
     received = sum(part.received for part in seen)
-    # What the process says it sent reaches beyond the last that arrived, but may be a minute old.
+    # Its own count includes events that have not arrived, but may be a minute old.
     sent = max([part.last_seq + 1 for part in seen] + ([stats.sent] if stats else []))
     missing = max(0, sent - received)
     heard_ms = max([part.as_of_ms for part in seen] + ([stats.at_ms] if stats else []))

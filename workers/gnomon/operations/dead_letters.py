@@ -1,4 +1,4 @@
-"""Dead letters: what they say, and sending them back where they came from."""
+"""Reads dead letters, and redrives them: publishes their records to the topics they came from."""
 
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable
@@ -9,24 +9,24 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from gnomon.records import REDRIVEN, SourceRecord
-from gnomon.runtime.kafka.reading import no_broker, read_topic
+from gnomon.runtime.kafka.reading import broker_unavailable, read_topic
 from gnomon.topics import DEAD_LETTERS
 
-SEND_WITHIN_MS = 20_000
-IN_FLIGHT = 500
+SEND_TIMEOUT_MS = 20_000
+MAX_IN_FLIGHT = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One record of the dead-letter topic.
+class DeadLetterRecord:
+    """One dead letter.
 
     Attributes:
-        partition: Of the letter itself.
-        offset: Of the letter itself.
-        at_ms: When it was written.
-        key: The record's own.
-        value: The record's own.
-        about: Headers without ``gnomon-``: stage, reason, detail, topic, partition, offset.
+        partition: Partition of the dead letter itself.
+        offset: Offset of the dead letter itself.
+        at_ms: When it was written, epoch milliseconds.
+        key: Key of the original record.
+        value: Value of the original record.
+        headers: Without the prefix ``gnomon-``: stage, reason, detail, topic, partition, offset.
     """
 
     partition: int
@@ -34,66 +34,69 @@ class Letter:
     at_ms: int
     key: bytes | None
     value: bytes | None
-    about: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, record: SourceRecord) -> Self:
-        """From the record."""
-        about = {
+    def from_record(cls, record: SourceRecord) -> Self:
+        """Decode a record of the dead-letter topic."""
+        headers = {
             name.removeprefix("gnomon-"): value.decode(errors="replace")
             for name, value in record.headers
         }
         return cls(
-            record.partition, record.offset, record.timestamp, record.key, record.value, about
+            record.partition, record.offset, record.timestamp, record.key, record.value, headers
         )
 
     @property
-    def place(self) -> str:
-        """``partition:offset``, by which it is called."""
+    def id(self) -> str:
+        """``partition:offset``, which identifies it in commands."""
         return f"{self.partition}:{self.offset}"
 
     @property
     def source(self) -> tuple[str, int] | None:
-        """Topic and partition it came from; ``None`` if the headers do not say."""
-        topic, partition = self.about.get("topic", ""), self.about.get("partition", "")
+        """Topic and partition of the original record; ``None`` if the headers lack them."""
+        topic, partition = self.headers.get("topic", ""), self.headers.get("partition", "")
         return (topic, int(partition)) if topic and partition.isdecimal() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """Which letters; what is ``None`` or empty matches all."""
+class DeadLetterFilter:
+    """Selects dead letters; a condition that is ``None`` or empty matches all."""
 
     reason: str | None = None
     stage: str | None = None
-    places: frozenset[str] = frozenset()
+    ids: frozenset[str] = frozenset()
 
-    def __contains__(self, letter: Letter) -> bool:
+    def __contains__(self, dead_letter: DeadLetterRecord) -> bool:
         return (
-            self.reason in (None, letter.about.get("reason"))
-            and self.stage in (None, letter.about.get("stage"))
-            and (not self.places or letter.place in self.places)
+            self.reason in (None, dead_letter.headers.get("reason"))
+            and self.stage in (None, dead_letter.headers.get("stage"))
+            and (not self.ids or dead_letter.id in self.ids)
         )
 
 
-async def read_letters(*, brokers: str, prefix: str, wanted: Wanted) -> AsyncIterator[Letter]:
-    """Those wanted, by partition in the order they were written.
+async def read_dead_letters(
+    *, brokers: str, prefix: str, selected: DeadLetterFilter
+) -> AsyncIterator[DeadLetterRecord]:
+    """Yield the selected dead letters, in the order of each partition.
 
     Raises:
         BrokerUnavailableError: No broker answers.
         ConfigurationError: There is no dead-letter topic.
     """
     async for record in read_topic(brokers=brokers, topic=prefix + DEAD_LETTERS.name, follow=False):
-        letter = Letter.read(record)
-        if letter in wanted:
-            yield letter
+        dead_letter = DeadLetterRecord.from_record(record)
+        if dead_letter in selected:
+            yield dead_letter
 
 
-async def send_back(letters: AsyncIterator[Letter], *, brokers: str) -> AsyncIterator[Letter]:
-    """Publish the original bytes, under the original key, where each came from.
+async def redrive(
+    dead_letters: AsyncIterator[DeadLetterRecord], *, brokers: str
+) -> AsyncIterator[DeadLetterRecord]:
+    """Publish the original key and value of each dead letter to the partition they came from.
 
     Yields:
-        Each letter when its record is written; one that does not say where it came from is
-        passed over.
+        Each dead letter when its record is written; one without a known source is skipped.
 
     Raises:
         BrokerUnavailableError: Not all could be written.
@@ -103,35 +106,37 @@ async def send_back(letters: AsyncIterator[Letter], *, brokers: str) -> AsyncIte
         acks="all",
         enable_idempotence=True,
         linger_ms=5,
-        request_timeout_ms=SEND_WITHIN_MS,
+        request_timeout_ms=SEND_TIMEOUT_MS,
         max_request_size=8 << 20,
     )
-    pending: deque[tuple[Letter, Awaitable[object]]] = deque()
+    pending: deque[tuple[DeadLetterRecord, Awaitable[object]]] = deque()
     try:
         await producer.start()
-        async for letter in letters:
-            if letter.source is None:
+        async for dead_letter in dead_letters:
+            if dead_letter.source is None:
                 continue
-            topic, partition = letter.source
+            topic, partition = dead_letter.source
             delivery = await producer.send(
                 topic,
-                value=letter.value,
-                key=letter.key,
+                value=dead_letter.value,
+                key=dead_letter.key,
                 partition=partition,
-                headers=[(REDRIVEN, letter.place.encode())],
+                headers=[(REDRIVEN, dead_letter.id.encode())],
             )
-            pending.append((letter, delivery))
-            if len(pending) >= IN_FLIGHT:
-                yield await _delivered(pending)
+            pending.append((dead_letter, delivery))
+            if len(pending) >= MAX_IN_FLIGHT:
+                yield await _await_delivery(pending)
         while pending:
-            yield await _delivered(pending)
+            yield await _await_delivery(pending)
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     finally:
         await producer.stop()
 
 
-async def _delivered(pending: deque[tuple[Letter, Awaitable[object]]]) -> Letter:
-    letter, delivery = pending.popleft()
+async def _await_delivery(
+    pending: deque[tuple[DeadLetterRecord, Awaitable[object]]],
+) -> DeadLetterRecord:
+    dead_letter, delivery = pending.popleft()
     await delivery
-    return letter
+    return dead_letter

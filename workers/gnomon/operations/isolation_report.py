@@ -1,4 +1,4 @@
-"""What the client costs a service in production, as the last isolation drill measured it."""
+"""The cost of the client to a service, as measured by the last isolation drill."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,9 +15,9 @@ _QUANTILES: Final[tuple[Quantile, ...]] = ("p50", "p99")
 
 
 class Latency(msgspec.Struct, frozen=True, kw_only=True):
-    """One quantile of a service's answers without and with the client, in milliseconds.
+    """One quantile of a service's response time without and with the client, in milliseconds.
 
-    ``None`` is what could not be measured, as where no request was answered.
+    ``None`` means not measured, for example because no request was answered.
     """
 
     without_ms: float | None
@@ -29,8 +29,8 @@ class ProductionImpact(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one drill.
 
     Attributes:
-        measured_at_ms: When it began, since 1970.
-        passed: Whether it kept its rule.
+        measured_at_ms: Start of the drill, epoch milliseconds.
+        passed: Whether the drill passed.
         latency: By phase (``up``: broker and workers run; ``killed``), then quantile.
     """
 
@@ -40,32 +40,32 @@ class ProductionImpact(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Drill(msgspec.Struct, frozen=True):
-    """What is read of a drill's report."""
+    """The fields of a drill's report that are used here."""
 
     at_ms: int
     passed: bool
     compared: Mapping[Phase, Mapping[Quantile, Latency]]
 
     def __post_init__(self) -> None:
-        """Refuse one that lacks a figure."""
+        """Refuse a report in which a figure is missing."""
         for phase in _PHASES:
             if set(self.compared.get(phase, ())) != set(_QUANTILES):
                 raise ValueError(f"phase {phase} is not whole")
 
 
-class Measured(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known of the impact: the figures, if there are any, and lines for a person."""
+class ImpactSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures, if any were measured, and lines to print."""
 
     impact: ProductionImpact | None
     lines: tuple[str, ...]
 
     @classmethod
     def of(cls, data_dir: str | Path) -> Self:
-        """Read what the last drill left in ``data_dir``; a report of no use counts as none."""
+        """Read the report of the last drill in ``data_dir``; an unusable report counts as none."""
         path = report_path(data_dir)
         try:
             drill = msgspec.json.decode(path.read_bytes(), type=_Drill)
-            said = _said(drill)
+            lines = _format_lines(drill)
         except OSError as error:
             reason = "" if isinstance(error, FileNotFoundError) else f", {path}: {error.strerror}"
         except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError):
@@ -74,7 +74,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
             impact = ProductionImpact(
                 measured_at_ms=drill.at_ms, passed=drill.passed, latency=drill.compared
             )
-            return cls(impact=impact, lines=said)
+            return cls(impact=impact, lines=lines)
         return cls(
             impact=None,
             lines=(f"production impact: not measured{reason}; to measure it: {COMMAND}",),
@@ -82,11 +82,11 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_path(data_dir: str | Path) -> Path:
-    """Where a drill keeps its report."""
+    """Return where a drill keeps its report."""
     return Path(data_dir) / "drills" / "isolation" / "report.json"
 
 
-def _said(drill: _Drill) -> tuple[str, ...]:
+def _format_lines(drill: _Drill) -> tuple[str, ...]:
     at = datetime.fromtimestamp(drill.at_ms / 1_000, UTC)
     verdict = "PASS" if drill.passed else "FAIL"
     head = f"production impact: {verdict}, measured {at:%Y-%m-%d %H:%M} UTC by {COMMAND}"

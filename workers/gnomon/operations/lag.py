@@ -1,4 +1,4 @@
-"""How the stages stand, asked of the broker alone: it works with every worker dead."""
+"""Lag and members of each stage, read from the broker alone: it works without any worker."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,12 @@ from aiokafka.structs import TopicPartition
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
 from gnomon.events import Ledger
-from gnomon.runtime.kafka.reading import answered, no_broker, partitions_of, read_topic
+from gnomon.runtime.kafka.reading import (
+    broker_unavailable,
+    partitions_of,
+    read_topic,
+    retry_transient,
+)
 from gnomon.topics import (
     COMPARISON_METRICS,
     COMPARISONS,
@@ -30,21 +35,21 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "comparison": (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name),
     "vault": (COMPARISONS.name,),
 }
-"""What each stage reads; a test holds it against the stages."""
+"""Input topics of each stage; a test compares them with the stages."""
 OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}
-"""The same of those that are only told of where their topics are."""
+"""Input topics of optional stages, which are only listed where the topics exist."""
 
 
 FEW = 100
-"""Up to so many offsets behind, records are counted one by one."""
+"""Up to this lag in offsets, records are counted one by one."""
 COUNT_S = 1.0
 COORDINATOR_S = 15.0
-"""A cluster that was never asked about a group makes the topic of their offsets first."""
+"""A cluster that was never asked about a group first creates the topic of group offsets."""
 
 
 @dataclass(frozen=True, slots=True)
 class StageOverview:
-    """One stage: group members, and records not yet committed by topic partition."""
+    """One stage: number of group members, and lag in records by topic partition."""
 
     name: str
     workers: int
@@ -52,16 +57,16 @@ class StageOverview:
 
     @property
     def lag(self) -> int:
-        """Records in all."""
+        """Lag in records over all partitions."""
         return sum(self.lag_by_partition.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """Return a dict for JSON."""
         return {**asdict(self), "lag": self.lag}
 
 
 async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
-    """Every stage, in the order of the pipeline.
+    """Return every stage, in the order of the pipeline.
 
     Raises:
         BrokerUnavailableError: No broker answers.
@@ -72,7 +77,7 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers,
         isolation_level="read_committed",
-        fetch_max_wait_ms=20,  # questions about offsets queue behind a fetch that waits
+        fetch_max_wait_ms=20,  # a request for offsets queues behind a fetch that waits
     )
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
@@ -90,7 +95,7 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
             if name in INPUTS or prefix + inputs[0] in partitions
         ]
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     finally:
         await consumer.stop()
         await admin.close()
@@ -103,7 +108,7 @@ async def _stage(
     consumer: AIOKafkaConsumer,
     admin: AIOKafkaAdminClient,
 ) -> StageOverview:
-    workers = len(await answered(lambda: _members(admin, group), within_s=COORDINATOR_S))
+    workers = len(await retry_transient(lambda: _members(admin, group), within_s=COORDINATOR_S))
     if not tps:
         return StageOverview(name, workers, {})
     ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
@@ -111,16 +116,18 @@ async def _stage(
     done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
     starts = {tp: max(done[tp], begins[tp]) for tp in tps}
     lag = {tp: max(0, ends[tp] - starts[tp]) for tp in tps}
-    lag |= await _counted(consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends)
+    lag |= await _count_records(
+        consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends
+    )
     return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in tps})
 
 
-async def _counted(
+async def _count_records(
     consumer: AIOKafkaConsumer,
     starts: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, int]:
-    """Records there really are: a transaction's end takes an offset but is no record."""
+    """Count the records: the end of a transaction occupies an offset but is no record."""
     counts = dict.fromkeys(starts, 0)
     if not counts:
         return counts
@@ -144,7 +151,7 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
 
 
 async def read_ledger(*, brokers: str, prefix: str) -> dict[str, int]:
-    """The newest ledger of every partition, added up, by state."""
+    """Return the newest ledgers of all partitions, added up, by state."""
     latest: dict[int, Ledger] = {}
     async for record in read_topic(
         brokers=brokers, topic=prefix + COMPARISON_METRICS.name, follow=False

@@ -1,7 +1,7 @@
-"""The whole of gnomon on this machine: broker, topics, key and workers, as one thing to start.
+"""Starts all of gnomon on this machine: broker, topics, key and workers.
 
-Used by the demo and by replays; what the workers say is kept in ``workers.log``. Whatever ends this process ends all of it: the broker has a
-guard, and a worker ends with its standard input.
+The demo and replays use it; the output of the workers goes to ``workers.log``. When this process ends,
+even by SIGKILL, all of it ends: the broker has a guard, and a worker ends with its standard input.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ POLL_S = 0.1
 
 
 class StackError(GnomonError):
-    """A part of the stack did not start or has stopped; the message has its last line."""
+    """A part of the stack did not start or has stopped; the message has its last line of output."""
 
 
 class LocalStack:
-    """Async context manager: inside it, every stage is ready.
+    """Async context manager: inside it, every stage runs and is ready.
 
     Args:
-        settings: ``brokers`` is used if ``own_broker`` is false; else it is replaced.
-        own_broker: Whether to start one.
+        settings: Of all parts; ``brokers`` is replaced if ``own_broker`` is true.
+        own_broker: Whether to start a broker.
         stages: Which stages to run, each in a process of its own.
         progress: Told what is being waited for.
         partitions: Of every topic.
@@ -89,7 +89,7 @@ class LocalStack:
         await self._stop()
 
     async def status(self, stage: str) -> Mapping[str, Any] | None:
-        """What the stage tells of itself, ``None`` while it does not answer."""
+        """Return the stage's ``/status``; ``None`` while it does not answer."""
         if self._http is None:
             return None
         try:
@@ -102,11 +102,11 @@ class LocalStack:
     def check(self) -> None:
         """Raise ``StackError`` if the workers have given up."""
         if self._supervising is not None and self._supervising.done():
-            told = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
-            raise StackError(f"the workers have stopped ({told})")
+            lines = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
+            raise StackError(f"the workers have stopped ({lines})")
 
     async def kill(self) -> None:
-        """Kill the workers and the broker at once, each by its id. Nothing is started again."""
+        """Kill the workers and the broker with SIGKILL; nothing is restarted."""
         if self._supervisor is not None and self._supervising is not None:
             for name in self._supervisor.children:
                 self._supervisor.signal(name, signal.SIGKILL)
@@ -191,7 +191,7 @@ def _ensure_key(settings: Settings) -> None:
 
 
 def _open_log(folder: Path) -> TextIO:
-    """Where every line of the workers is kept."""
+    """Open the file that collects the output of all workers."""
     folder.mkdir(parents=True, exist_ok=True)
     return (folder / "workers.log").open("a", encoding="utf-8")
 
@@ -201,7 +201,7 @@ def _with_brokers(settings: Settings, brokers: str) -> Settings:
 
 
 def _free_ports(count: int) -> list[int]:
-    """Ports nobody listens on right now, all different."""
+    """Return different ports that are free now."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for one in sockets:

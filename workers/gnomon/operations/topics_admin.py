@@ -1,4 +1,4 @@
-"""Create gnomon's topics on a Kafka cluster, and compare those that are there with the contract."""
+"""Creates gnomon's topics on a Kafka cluster, and compares existing topics with the contract."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -21,7 +21,7 @@ _ALREADY_EXISTS = 36
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicState:
-    """One topic as the cluster has it. ``name`` is with the prefix."""
+    """One topic as configured on the cluster. ``name`` includes the prefix."""
 
     name: str
     partitions: int
@@ -31,12 +31,12 @@ class TopicState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One thing that is not as the contract says.
+    """One difference from the contract.
 
     Attributes:
-        topic: Name with the prefix.
+        topic: Name, with the prefix.
         what: ``topic``, ``partitions``, ``replication`` or the name of a setting.
-        remedy: What to do about it.
+        remedy: How to correct it.
     """
 
     topic: str
@@ -54,16 +54,16 @@ async def create_topics(
 ) -> list[str]:
     """Create the topics that are missing, and wait until each partition has a leader.
 
-    Those that exist are left as they are: see ``check_topics``.
+    Existing topics are not changed: see ``check_topics``.
 
     Returns:
         Names, with the prefix, of the topics this call created.
 
     Raises:
         BrokerUnavailableError: No broker answers, or not in time.
-        ConfigurationError: The cluster refuses a topic; says which and why.
+        ConfigurationError: The cluster refuses a topic; the message has the name and the reason.
     """
-    wanted = [
+    new_topics = [
         NewTopic(
             name=prefix + topic.name,
             num_partitions=partitions,
@@ -73,35 +73,35 @@ async def create_topics(
         for topic in TOPICS
     ]
     async with _admin(brokers) as admin:
-        answer = await admin.create_topics(wanted, timeout_ms=int(_CREATED_S * 1000))
+        answer = await admin.create_topics(new_topics, timeout_ms=int(_CREATED_S * 1000))
         created = []
         for name, code, *message in answer.topic_errors:
             if code == 0:
                 created.append(name)
             elif code != _ALREADY_EXISTS:
-                why = next(filter(None, message), None) or for_code(code).__name__
-                raise ConfigurationError(f"{brokers} refuses to create topic {name!r}: {why}")
+                reason = next(filter(None, message), None) or for_code(code).__name__
+                raise ConfigurationError(f"{brokers} refuses to create topic {name!r}: {reason}")
         await _await_leaders(admin, brokers, {prefix + topic.name for topic in TOPICS})
         return created
 
 
 async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]:
-    """Those of gnomon's topics that the cluster has, in the order of ``TOPICS``.
+    """Return the state of those of gnomon's topics that exist, in the order of ``TOPICS``.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
     async with _admin(brokers) as admin:
-        # All of them: asked for by name, a missing one might be created by that.
-        there = {entry["topic"]: entry for entry in await admin.describe_topics()}
-        names = [name for topic in TOPICS if (name := prefix + topic.name) in there]
+        # Describe all topics: describing a missing one by name might create it.
+        existing = {entry["topic"]: entry for entry in await admin.describe_topics()}
+        names = [name for topic in TOPICS if (name := prefix + topic.name) in existing]
         configs = await _configs(admin, names)
     return [
         TopicState(
             name=name,
-            partitions=len(there[name]["partitions"]),
+            partitions=len(existing[name]["partitions"]),
             replication=min(
-                (len(part["replicas"]) for part in there[name]["partitions"]), default=0
+                (len(part["replicas"]) for part in existing[name]["partitions"]), default=0
             ),
             config=configs[name],
         )
@@ -112,7 +112,7 @@ async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]
 async def check_topics(
     brokers: str, *, prefix: str = "", partitions: int = DEFAULT_PARTITIONS, replication: int = 1
 ) -> list[Difference]:
-    """Everything in which the cluster's topics are not as the contract says.
+    """Return every difference between the cluster's topics and the contract.
 
     Raises:
         BrokerUnavailableError: No broker answers.
@@ -124,7 +124,7 @@ async def check_topics(
 def compare(
     states: Sequence[TopicState], *, prefix: str, partitions: int, replication: int
 ) -> list[Difference]:
-    """``check_topics`` without the cluster."""
+    """Compare ``states`` with the contract; the pure part of ``check_topics``."""
     found = {state.name: state for state in states}
     return [
         difference
@@ -205,10 +205,10 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
 
 
 async def _await_leaders(admin: AIOKafkaAdminClient, brokers: str, names: set[str]) -> None:
-    """A topic just created refuses records until each of its partitions has a leader that serves.
+    """Wait until each partition has a leader that serves; until then the topic refuses records.
 
-    A broker can list itself as leader a moment before it serves; asking for an offset is what
-    tells, and aiokafka repeats that until it is answered.
+    A broker can be listed as leader a moment before it serves. aiokafka repeats a request for an offset
+    until a leader answers.
     """
     async with asyncio.timeout(_CREATED_S):
         while True:

@@ -1,6 +1,7 @@
-"""OpenTelemetry's GenAI spans as task events: pure, and free of OpenTelemetry's own packages.
+"""Turns OpenTelemetry's GenAI spans into task events. Pure.
 
-``otlp_proto`` alone needs ``opentelemetry-proto``; whoever is sent protobuf imports it.
+Only the module ``otlp_proto`` needs a package of OpenTelemetry (``opentelemetry-proto``); it is
+imported only where protobuf is received.
 """
 
 from gnomon.otel.mapping import MAPPING_VERSION, finished, started

@@ -1,8 +1,8 @@
-"""From a GenAI span to the task events it means.
+"""Maps a GenAI span to the events of one task.
 
-The ids are made of the span's own, so one span is one task however often and on whatever way it
-comes. Only facts are taken over: names, counts, times. Never a message, an argument or a status
-text, since those may hold what a person said.
+The task id is made of the ids of the span, so a span that arrives twice is still one task. Only
+names, counts and times are copied, never a message, an argument or the text of a status, because
+those may contain what a person wrote.
 """
 
 import re
@@ -24,7 +24,7 @@ from gnomon.otel.names import (
 from gnomon.otel.span import Span
 
 MAPPING_VERSION: Final = 1
-"""Says by which rules an event was made, as ``otel_mapping`` in its outcome."""
+"""Version of these mapping rules, written to ``otel_mapping`` in the outcome of each event."""
 UNKNOWN_AGENT: Final = "unknown_agent"
 MAX_TEXT: Final = 256
 MAX_COUNT: Final = 2**53
@@ -35,10 +35,10 @@ _SPAN_ID: Final = re.compile(r"(?!0{16})[0-9a-f]{16}")
 
 
 def started(span: Span) -> TaskStarted | None:
-    """The start of the task that ``span`` is, ``None`` if it is none.
+    """Return the start of the task that ``span`` represents; ``None`` if it is not a task.
 
     Raises:
-        EventError: Its ids or its time cannot be.
+        EventError: The ids or the start of the span are invalid.
     """
     operation = _operation(span)
     if operation is None:
@@ -57,15 +57,15 @@ def started(span: Span) -> TaskStarted | None:
 
 
 def finished(span: Span, start: TaskStarted | None = None) -> TaskFinished | None:
-    """The end of the task that ``span`` is, ``None`` if it is none.
+    """Return the end of the task that ``span`` represents; ``None`` if it is not a task.
 
     Args:
-        span: Ended.
-        start: What was said as it began, if that was before all attributes were known; agent,
-            type and context stay as they were then.
+        span: A span that has ended.
+        start: The start that was published, if that was before all attributes were known. Agent,
+            task type and context are copied from it.
 
     Raises:
-        EventError: Its ids or times cannot be, or it ended before it began.
+        EventError: The ids or times of the span are invalid, or it ended before it began.
     """
     start = start or started(span)
     if start is None:
@@ -100,18 +100,20 @@ def _operation(span: Span) -> str | None:
 
 def _task_id(span: Span) -> str:
     if not _TRACE_ID.fullmatch(span.trace_id) or not _SPAN_ID.fullmatch(span.span_id):
-        raise EventError("span_ids", "a span has 16 and 8 bytes of ids that are not all zero")
+        raise EventError(
+            "span_ids", "expected a trace id of 16 bytes and a span id of 8 bytes, not all zero"
+        )
     return f"{span.trace_id}-{span.span_id}"
 
 
 def _task_type(operation: str, attributes: Mapping[str, object]) -> str:
-    """The operation, or the tool as the integrations of frameworks name it."""
+    """Return the operation, or ``tool:<name>`` for a tool, as the framework integrations do."""
     tool = _first(attributes, TOOL) if operation == "execute_tool" else None
     return f"tool:{tool}"[:MAX_TEXT] if tool else operation
 
 
 def _traceparent(span: Span) -> str | None:
-    """The span around this one, in W3C Trace Context's form; what is exported was sampled."""
+    """Return the parent span as a W3C ``traceparent``. Exported spans were sampled: flag ``01``."""
     if not _SPAN_ID.fullmatch(span.parent_span_id):
         return None
     return f"00-{span.trace_id}-{span.parent_span_id}-01"
@@ -132,7 +134,7 @@ def _texts(
 
 
 def _text(value: object) -> str | None:
-    """Text that JSON can hold, and no more of it than an identifier may have."""
+    """Return ``value`` as valid Unicode of at most ``MAX_TEXT`` characters; ``None`` if no text."""
     if not isinstance(value, str):
         return None
     return value[:MAX_TEXT].encode(errors="replace").decode() or None

@@ -1,18 +1,19 @@
-"""Names of OpenTelemetry's GenAI conventions that gnomon reads, of both generations.
+"""Attribute names of OpenTelemetry's GenAI conventions that gnomon reads, in old and new versions.
 
-They are copied here because every one is still in development and has moved from one package to
-another; a newer name stands before the older one it replaces. None of them holds a message.
+They are copied here because the conventions are still in development and have moved from one
+package to another. A newer name comes before the older one that it replaces. None of these
+attributes contains a message.
 """
 
 from typing import Final
 
 OPERATION: Final = "gen_ai.operation.name"
 TASKS: Final = frozenset({"invoke_agent", "invoke_workflow", "execute_tool"})
-"""Operations that are tasks. A model call (``chat`` and the like) is a part of one."""
+"""Operations that are tasks. A model call (such as ``chat``) is a part of a task."""
 
 AGENT: Final = ("gen_ai.agent.name", "gen_ai.agent.id", "gen_ai.workflow.name")
-"""Who does it. The name comes first: the id may be of one run only, and where it is
-(``invoke_agent`` inside a process) the newer conventions have taken it away."""
+"""Attributes that name the agent, by priority. The id comes after the name because it may identify
+a single run."""
 TOOL: Final = ("gen_ai.tool.name",)
 CONTEXT: Final = {
     "provider": ("gen_ai.provider.name", "gen_ai.system"),
@@ -20,20 +21,20 @@ CONTEXT: Final = {
     "agent_version": ("gen_ai.agent.version",),
     "workflow": ("gen_ai.workflow.name",),
 }
-"""What is known beforehand, by its name in ``context``."""
+"""Attributes known at the start, by their name in ``context``."""
 COUNTS: Final = {
     "input_tokens": ("gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens"),
     "output_tokens": ("gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens"),
 }
-"""Whole numbers of ``outcome``."""
+"""Attributes with whole numbers, by their name in ``outcome``."""
 OUTCOME: Final = {
     "response_model": ("gen_ai.response.model",),
     "conversation_id": ("gen_ai.conversation.id",),
 }
-"""Texts of ``outcome``."""
+"""Attributes with text, by their name in ``outcome``."""
 ERROR_TYPE: Final = ("error.type",)
 SERVICE: Final = "service.name"
-"""Of the resource: who does it where no agent is named, as around a tool."""
+"""Attribute of the resource that names the agent if no attribute of the span does."""
 
 READ: Final = frozenset(
     {
@@ -49,4 +50,4 @@ READ: Final = frozenset(
         ),
     }
 )
-"""Every attribute of a span that is looked at."""
+"""Every attribute of a span that is read."""

@@ -1,8 +1,9 @@
-"""OTLP's JSON encoding: ``ExportTraceServiceRequest`` or the Collector's ``otlp_json`` records.
+"""Decodes OTLP's JSON: ``ExportTraceServiceRequest``, or the Collector's ``otlp_json`` records.
 
-Protobuf's JSON mapping with two differences (opentelemetry-proto, docs/specification.md, "JSON
-Protobuf Encoding"): ids are hexadecimal in either case, enums are whole numbers only. 64-bit
-numbers come as strings or as numbers, ``null`` is the default, unknown names are ignored.
+The encoding is protobuf's JSON mapping with two differences (opentelemetry-proto,
+docs/specification.md, "JSON Protobuf Encoding"): ids are hexadecimal in either case, and enums are
+numbers only. A 64-bit number may be a string or a number, ``null`` means the default, and unknown
+names are ignored.
 """
 
 import re
@@ -70,10 +71,10 @@ _decode_span: Final = msgspec.json.Decoder(_Span).decode
 
 
 def decode_json(body: bytes) -> list[Span | EventError]:
-    """The GenAI tasks among the spans of ``body``, or why one cannot be read.
+    """Return the spans of ``body`` that are tasks, with an error for each that cannot be read.
 
     Raises:
-        EventError: ``body`` is no such request at all.
+        EventError: ``body`` is not an ``ExportTraceServiceRequest``.
     """
     try:
         request = _decode_request(body)
@@ -112,7 +113,7 @@ def _read(raw: msgspec.Raw, service: str) -> Span | EventError | None:
 
 
 def _values(attributes: list[_KeyValue] | None) -> dict[str, object]:
-    """Plain values by key; arrays, maps and bytes are none that anybody here reads."""
+    """Return text, numbers and booleans by key. Arrays, maps and bytes become ``None``."""
     return {pair.key: _plain(pair.value) for pair in attributes or () if pair.key and pair.value}
 
 

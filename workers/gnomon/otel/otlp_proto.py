@@ -1,6 +1,7 @@
-"""OTLP's protobuf encoding: ``ExportTraceServiceRequest`` or the Collector's ``otlp_proto`` records.
+"""Decodes OTLP's protobuf: ``ExportTraceServiceRequest``, or the Collector's ``otlp_proto`` records.
 
-Both have the same bytes. Needs ``opentelemetry-proto``, so only who is sent such bytes imports this.
+Both are the same bytes. This module needs ``opentelemetry-proto`` and is imported only where such
+bytes are received.
 """
 
 from collections.abc import Iterable
@@ -18,15 +19,15 @@ _PLAIN = frozenset({"string_value", "bool_value", "int_value", "double_value"})
 
 
 def decode_protobuf(body: bytes) -> list[Span | EventError]:
-    """The GenAI tasks among the spans of ``body``.
+    """Return the spans of ``body`` that are tasks.
 
     Raises:
-        EventError: ``body`` is no such request.
+        EventError: ``body`` is not an ``ExportTraceServiceRequest``.
     """
     try:
         request = ExportTraceServiceRequest.FromString(body)
     except DecodeError as error:
-        raise EventError("not_otlp", "the bytes are no ExportTraceServiceRequest") from error
+        raise EventError("not_otlp", "the body is not an ExportTraceServiceRequest") from error
     found: list[Span | EventError] = []
     for resource_spans in request.resource_spans:
         service = _values(resource_spans.resource.attributes, {SERVICE}).get(SERVICE)

@@ -1,24 +1,24 @@
-"""A span as gnomon needs it, whoever it comes from."""
+"""A span in a form that is independent of how it was received."""
 
 from collections.abc import Mapping
 
 import msgspec
 
 FAILED = 2
-"""``STATUS_CODE_ERROR`` of OTLP; the text beside it may hold anything and is not read."""
+"""``STATUS_CODE_ERROR`` of OTLP. The text of the status is not read: it may contain anything."""
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """One span, running or ended. Nothing in it is checked yet.
+    """One span, running or ended. Its values are not validated.
 
     Attributes:
         trace_id: 32 hex digits, lower case.
         span_id: 16 hex digits, lower case.
-        parent_span_id: The same; empty at the root of a trace.
-        start_ns: Nanoseconds since 1970-01-01 UTC.
-        end_ns: The same; 0 while it runs.
-        attributes: Of the span; what is not in ``names.READ`` may be left out.
-        failed: Whether its status is an error.
+        parent_span_id: Id of the span around it, 16 hex digits; empty at the root of a trace.
+        start_ns: Start, nanoseconds since 1970-01-01 UTC.
+        end_ns: End, nanoseconds since 1970-01-01 UTC; 0 while the span is running.
+        attributes: Attributes of the span, at least those in ``names.READ``.
+        failed: Whether the status is an error.
         service: The resource's ``service.name``.
     """
 

@@ -1,4 +1,4 @@
-"""A batch of spans as task events, in the order in which things happened."""
+"""Turns a batch of spans into task events, in the order of their times."""
 
 from collections.abc import Iterable
 
@@ -12,11 +12,11 @@ from gnomon.otel.span import Span
 
 
 class TraceEvents(msgspec.Struct, frozen=True, kw_only=True):
-    """What a batch of spans leads to.
+    """Task events of a batch of spans.
 
     Attributes:
-        events: By time; a start before the end of the same task.
-        refused: Why a span that should be a task is none, one entry a span.
+        events: Events ordered by time; a start comes before the end of the same task.
+        refused: One error for each span that should be a task and is invalid.
     """
 
     events: list[TaskEvent] = []
@@ -24,10 +24,10 @@ class TraceEvents(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def to_events(spans: Iterable[Span | EventError]) -> TraceEvents:
-    """Start and end of every task among ended ``spans``; the rest is left out.
+    """Return start and end of every task among ended ``spans``; other spans are left out.
 
-    Spans come in the order in which they ended, inner ones first. An agent's features as of a
-    start are of what ended before it, so the events are put in the order of their own times.
+    Spans arrive in the order in which they ended, inner spans first. The features at a start
+    depend on the tasks that ended before it, so the events are sorted by their own times.
     """
     events: list[TaskEvent] = []
     refused: list[EventError] = []

@@ -1,1 +1,1 @@
-"""Recorded runs through the whole pipeline, and what each model achieved on them."""
+"""Replays recorded runs through the whole pipeline, and reports the errors of each model."""

@@ -1,4 +1,4 @@
-"""Recorded runs as events in the order in which they happened."""
+"""Turns recorded runs into events in the order in which they happened."""
 
 from collections.abc import Iterable
 
@@ -9,10 +9,10 @@ Planned = TaskStarted | TaskFinished
 
 
 def in_event_time_order(runs: Iterable[Run]) -> list[Planned]:
-    """Starts and finishes of ``runs`` by event time.
+    """Return starts and finishes of ``runs`` ordered by event time.
 
-    At the same millisecond a finish comes before a start, as what ended at t is known at t; but
-    a run's own finish never comes before its start.
+    In the same millisecond, finishes come before starts, because a task that ended at t is known
+    at t. The finish of a run still comes after its own start.
     """
     keyed: list[tuple[int, int, int, Planned]] = []
     for index, run in enumerate(runs):

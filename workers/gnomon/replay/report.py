@@ -1,4 +1,4 @@
-"""The report of one replay, and every topic written out."""
+"""The report of one replay, and the export of every topic."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +15,10 @@ from gnomon.topics import COMPARISONS, TOPICS
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What a replay found. Tasks are those that started; ``seconds`` is wall time of the run.
+    """Result of a replay. ``tasks`` counts started tasks; ``seconds`` is the duration of the replay.
 
-    ``production_impact`` is of the last isolation drill with the same data folder; ``None``: there
-    was none.
+    ``production_impact`` is the result of the last isolation drill with the same data folder;
+    ``None`` if there was none.
     """
 
     tasks: int
@@ -33,7 +33,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 async def build_report(
     *, brokers: str, prefix: str, tasks: int, seconds: float, impact: ProductionImpact | None
 ) -> Report:
-    """Read what the stages wrote and sum it up."""
+    """Read the topics that the stages wrote, and summarise them."""
     decisions = [
         codec.decode_comparison(record.value or b"")
         async for record in read_topic(
@@ -52,7 +52,7 @@ def summed_up(
     seconds: float,
     impact: ProductionImpact | None,
 ) -> Report:
-    """The report of ``decisions``."""
+    """Return the report of ``decisions``."""
     return Report(
         tasks=tasks,
         ledger=ledger,

@@ -1,8 +1,9 @@
-"""Publish recorded runs through the real stages, training as they finish.
+"""Publishes recorded runs to the real stages, and trains models while runs finish.
 
-Prequential: before a model is trained, every start published so far has its predictions and
-every finish its decision in the vault; runs started later are published only when the version
-predicts. So a run is predicted only by versions trained on runs that finished before it began.
+The evaluation is prequential: each run is predicted only by versions that were trained on runs
+which finished before it began. Before a training, the replay waits until every published start is
+predicted and every published finish is in the vault. It publishes later runs only when the new
+version predicts.
 """
 
 import asyncio
@@ -24,20 +25,20 @@ POLL_S = 0.05
 
 
 class Trainer(Protocol):
-    """Trains and registers a version; both calls block."""
+    """Trains and registers model versions. Both methods block."""
 
     def stored(self) -> int:
-        """Decisions in the vault."""
+        """Return the number of decisions in the vault."""
         ...
 
     def train(self) -> str:
-        """Train on all of them; the new version."""
+        """Train on all decisions; return the new version."""
         ...
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a replay is, for whoever shows it."""
+    """Progress of a replay, for display."""
 
     starts: int = 0
     finishes: int = 0
@@ -46,14 +47,14 @@ class Progress:
 
 
 class Replay:
-    """One replay over a running stack.
+    """One replay on a running stack.
 
     Args:
-        stack: Whose stages work.
-        trainer: Makes new versions.
-        train_every: Finishes between two of them, once there are enough; 0 for none.
-        speed: Event seconds a second; ``None`` for as fast as possible.
-        show: Told of progress, now and then.
+        stack: Broker and workers.
+        trainer: Trains new versions.
+        train_every: Finished runs between two trainings; 0 for no training.
+        speed: Seconds of event time per second; ``None`` for as fast as possible.
+        show: Called with the progress at each step.
     """
 
     def __init__(
@@ -70,10 +71,10 @@ class Replay:
         self._progress = Progress()
 
     async def run(self, events: Sequence[Planned]) -> None:
-        """Publish ``events`` in their order and wait until all is in the vault.
+        """Publish ``events`` in their order, and wait until all decisions are in the vault.
 
         Raises:
-            StackError: A stage gave up, or nothing moved for ``STALL_S`` seconds.
+            StackError: A stage stopped, or there was no progress for ``STALL_S`` seconds.
         """
         settings = self._stack.settings
         topic = settings.topic_prefix + TASK_EVENTS.name
@@ -135,7 +136,7 @@ class Replay:
                 seen, moved_s = (predicted, stored), loop.time()
             if loop.time() - moved_s > STALL_S:
                 raise StackError(
-                    f"nothing moved for {STALL_S:.0f} s: {predicted} of {progress.starts} tasks"
+                    f"no progress for {STALL_S:.0f} s: {predicted} of {progress.starts} tasks"
                     f" predicted, {stored} of {progress.finishes} decisions stored"
                 )
             await asyncio.sleep(POLL_S)

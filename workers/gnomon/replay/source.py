@@ -1,4 +1,4 @@
-"""Recorded runs from a CSV file, checked line by line before anything is published."""
+"""Reads recorded runs from a CSV file, and checks every line before anything is published."""
 
 import csv
 import math
@@ -19,20 +19,20 @@ OPTIONAL = (
     "error_type",
 )
 DEFAULT_CONTEXT = ("agent", "model", "instruction_chars")
-"""Columns of the shipped example that are known when a run starts. Others must be asked for: a
-column that is known only afterwards would let a model look into the future."""
+"""Columns of the shipped example that are known when a run starts. Other columns must be named
+explicitly, because a column that is known only afterwards would let a model see the future."""
 MAX_ID_CHARS = 256
 
 _TRUE, _FALSE = frozenset({"true", "1", "yes", "t"}), frozenset({"false", "0", "no", "f"})
 
 
 class BadInputError(ConfigurationError):
-    """The file cannot be replayed. The message has its name and line."""
+    """The file cannot be replayed. The message gives its name and the line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One recorded run. ``finished`` is ``None`` for one that never ended."""
+    """One recorded run. ``finished`` is ``None`` if the run never ended."""
 
     started: TaskStarted
     finished: TaskFinished | None
@@ -40,12 +40,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """Which column of the file has which field.
+    """Maps fields to columns of the file.
 
     Attributes:
-        names: Column by field of ``REQUIRED`` and ``OPTIONAL``; fields not named are columns of
-            their own name.
-        context: Columns known at the start, for models; ``None`` takes those of
+        names: Column of each field of ``REQUIRED`` and ``OPTIONAL``. A field that is missing here
+            has a column of its own name.
+        context: Columns known at the start, which models may use; ``None`` for the columns of
             ``DEFAULT_CONTEXT`` that the file has.
     """
 
@@ -53,16 +53,15 @@ class Columns:
     context: Sequence[str] | None = None
 
     def of(self, name: str) -> str:
-        """The column that has the field ``name``."""
+        """Return the column of the field ``name``."""
         return self.names.get(name, name)
 
 
 def read_runs(path: Path, columns: Columns) -> list[Run]:
-    """All runs of ``path`` (CSV with a header, UTF-8, times in RFC 3339).
+    """Read all runs of ``path``: CSV with a header, UTF-8, times in RFC 3339.
 
     Raises:
-        BadInputError: No such file, a column is missing, or a line is wrong; nothing is lost,
-            because nothing was published.
+        BadInputError: The file or a column is missing, or a line is invalid.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -78,8 +77,8 @@ def _runs(reader: "csv.DictReader[str]", path: Path, columns: Columns) -> Iterat
     wanted = {columns.of(name) for name in REQUIRED} | set(columns.names.values())
     if missing := sorted((wanted | set(columns.context or ())) - set(header)):
         raise BadInputError(
-            f"{path} line 1: no column {', '.join(map(repr, missing))}; there are"
-            f" {', '.join(map(repr, header))}; name others with --map field=column"
+            f"{path} line 1: no column {', '.join(map(repr, missing))}; the file has"
+            f" {', '.join(map(repr, header))}; map columns with --map field=column"
         )
     context = columns.context
     if context is None:
@@ -93,8 +92,8 @@ def _runs(reader: "csv.DictReader[str]", path: Path, columns: Columns) -> Iterat
         key = (run.started.agent_id, run.started.task_id)
         if key in seen:
             raise BadInputError(
-                f"{path} line {reader.line_num}: run {key[1]!r} of this agent is on line"
-                f" {seen[key]} already"
+                f"{path} line {reader.line_num}: run {key[1]!r} of this agent is already on line"
+                f" {seen[key]}"
             )
         seen[key] = reader.line_num
         yield run
@@ -102,7 +101,7 @@ def _runs(reader: "csv.DictReader[str]", path: Path, columns: Columns) -> Iterat
 
 def _run(row: Mapping[str, str | None], columns: Columns, context: Sequence[str]) -> Run:
     if None in row or None in row.values():
-        raise ValueError("not as many fields as the header has")
+        raise ValueError("the number of fields differs from the header")
     values = {name: (row.get(columns.of(name)) or "").strip() for name in (*REQUIRED, *OPTIONAL)}
     for name in ("run_id", "agent_id", "task_type"):
         if not 1 <= len(values[name]) <= MAX_ID_CHARS:
@@ -193,7 +192,7 @@ def _truth(text: str, column: str) -> bool:
 
 
 def _context(text: str) -> ContextValue:
-    """A number where it is one, else the text; ``None`` where there is none."""
+    """Return ``text`` as a number if it is one, else as text; ``None`` if it is empty."""
     if not text:
         return None
     try:

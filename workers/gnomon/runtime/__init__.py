@@ -1,1 +1,1 @@
-"""The batch runtime on Faust: transactions, state, health, supervision."""
+"""The batch runtime on Faust: ``process`` runs partitions, and ``partition`` uses ``kafka``."""

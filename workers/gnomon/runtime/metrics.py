@@ -1,4 +1,4 @@
-"""The metrics of ``gnomon.telemetry`` as Prometheus objects, in a registry of one's own."""
+"""The metrics that ``gnomon.telemetry`` declares, as Prometheus objects in a registry of their own."""
 
 from contextlib import AbstractContextManager
 
@@ -10,7 +10,7 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 
 
 class Metrics:
-    """Counters, gauges and histograms by name; a wrong name is a type error."""
+    """Counters, gauges and histograms by name; mypy rejects an unknown name."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
@@ -42,10 +42,10 @@ class Metrics:
         (gauge.labels(*labels) if labels else gauge).set(value)
 
     def time(self, name: MetricName, *labels: str) -> AbstractContextManager[object]:
-        """Observe the seconds a ``with`` block takes."""
+        """Return a context manager that observes how many seconds it is open."""
         histogram = self._histograms[name]
         return (histogram.labels(*labels) if labels else histogram).time()
 
     def exposition(self) -> bytes:
-        """All of them in Prometheus's text format."""
+        """Return all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

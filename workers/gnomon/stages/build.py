@@ -1,4 +1,4 @@
-"""Make a stage from settings: the one place that knows what each needs."""
+"""Creates a stage from settings: the one place that knows what each stage needs."""
 
 import time
 from functools import partial
@@ -12,12 +12,12 @@ from gnomon.topics import CONTROL
 
 
 def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
-    """The stage called ``name``, not started.
+    """Create the stage ``name``, not started.
 
-    Each stage's packages are imported only by its own process.
+    A process imports only the packages of its own stage.
 
     Raises:
-        ValueError: There is no such stage.
+        ValueError: There is no stage of that name.
     """
     match name:
         case "features":

@@ -1,8 +1,8 @@
-"""The optional stage before the others: an OpenTelemetry Collector's Kafka records in; task events out.
+"""An optional stage before the others: reads spans of an OpenTelemetry Collector, writes task events.
 
-Reads what ``kafkaexporter`` writes, in either of its encodings, which their first byte tells
-apart; one record is one batch of spans. An event goes to the partition that its agent's key says,
-like a client's own, so this stage alone does not stay on its input's partition number.
+It reads the records of the Collector's ``kafkaexporter`` in either encoding, which the first byte
+distinguishes; one record is one batch of spans. Events are partitioned by their agent, as a client's
+own are, so this stage alone does not write to the partition number it read from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,17 +16,17 @@ from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.topics import TASK_EVENTS
 
 OTLP_SPANS = "otlp_spans"
-"""The exporter's default topic; gnomon's prefix stands before it as before every other."""
+"""The exporter's default topic; it has gnomon's prefix like every other topic."""
 _JSON, _PROTOBUF = b"{", b"\x0a"
 
 
 class CollectorStage:
-    """The mapping of ``gnomon.otel`` on the runtime."""
+    """Runs the mapping of ``gnomon.otel`` as a stage."""
 
     name = "collector"
     inputs = (OTLP_SPANS,)
     stateful = False
-    gather_ms = 50
+    linger_ms = 50
     nice = 0
 
     def __init__(self) -> None:
@@ -39,10 +39,10 @@ class CollectorStage:
         """Nothing to release."""
 
     def new_state(self, partition: int) -> None:
-        """Nothing is kept: a repeated span is the same task, and dropped by its ids."""
+        """There is no state: a repeated span makes the same task ids, which features drops."""
 
     async def apply(self, state: None, records: Sequence[SourceRecord]) -> Outputs:
-        """Publish the tasks in the batch, by time; a record that has a span too bad is kept aside."""
+        """Return the events of the batch by time; a record with an invalid span also becomes a dead letter."""
         outputs = Outputs(by_key={TASK_EVENTS.name})
         events: list[TaskEvent] = []
         for record in records:
@@ -63,25 +63,25 @@ class CollectorStage:
         return outputs
 
     def tick(self, state: None, idle_ms: int) -> None:
-        """Time alone leads to nothing."""
+        """Do nothing: time alone has no effect."""
 
     def snapshot(self, state: None) -> bytes:
-        """Nothing is kept."""
+        """There is no state."""
         return b""
 
     def restore(self, partition: int, data: bytes) -> None:
-        """Nothing is kept."""
+        """There is no state."""
 
     def status(self) -> Mapping[str, object]:
-        """How many tasks this process has published."""
+        """Return how many tasks this process has published."""
         return {"tasks": self._tasks}
 
 
 def _spans(value: bytes | None) -> list[Span | EventError]:
-    """The tasks' spans in one record.
+    """Decode the spans of one record.
 
     Raises:
-        EventError: It is in neither encoding.
+        EventError: The record is in neither encoding.
     """
     if value is None:
         raise EventError("empty", "a record needs a value")

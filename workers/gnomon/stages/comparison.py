@@ -1,4 +1,4 @@
-"""Stage 3, comparison: predictions beside outcomes; decisions, figures and the ledger out."""
+"""Stage 3, comparison: joins predictions with outcomes; writes decisions, metrics and the ledger."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,20 +32,20 @@ LEDGER_STATES = (
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """A state and the settings it is folded with for its whole life."""
+    """A state and the settings with which it is folded for its whole life."""
 
     config: ComparisonConfig
     state: ComparisonState
 
 
 class ComparisonStage:
-    """The fold of ``gnomon.comparison`` on the runtime."""
+    """Runs the fold of ``gnomon.comparison`` as a stage."""
 
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
-    gather_ms = 250  # nobody waits for a figure
-    nice = int(__import__("os").environ.get("NICE", "5"))
+    linger_ms = 250  # no user waits for a metric
+    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -58,8 +58,8 @@ class ComparisonStage:
         """Nothing to release."""
 
     def new_state(self, partition: int) -> PartitionState:
-        """Nothing is joined."""
-        return self._own(self._config(partition), ComparisonState())
+        """Return a state with no open task."""
+        return self._register(self._config(partition), ComparisonState())
 
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
@@ -72,19 +72,19 @@ class ComparisonStage:
         return outputs
 
     def tick(self, state: PartitionState, idle_ms: int) -> None:
-        """Tasks expire by event time alone."""
+        """Do nothing: tasks expire by event time alone."""
 
     def snapshot(self, state: PartitionState) -> bytes:
-        """Open tasks, figures and the ledger."""
+        """Serialise open tasks, metrics and the ledger."""
         return snapshot(state.state)
 
     def restore(self, partition: int, data: bytes) -> PartitionState:
-        """Open tasks, figures and the ledger."""
+        """Restore open tasks, metrics and the ledger."""
         config = self._config(partition)
-        return self._own(config, restore(data, config=config))
+        return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """The ledger of the partitions here."""
+        """Return the ledger of the partitions in this process."""
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
         return {"ledger": merge_ledgers(ledgers)}
 
@@ -96,6 +96,6 @@ class ComparisonStage:
             max_clock_ahead_ms=round(self._settings.max_clock_ahead_s * 1000),
         )
 
-    def _own(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
-        owned = self._states[config.partition] = PartitionState(config, state)
-        return owned
+    def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
+        registered = self._states[config.partition] = PartitionState(config, state)
+        return registered

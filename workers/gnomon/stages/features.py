@@ -1,7 +1,7 @@
-"""Stage 1, features: task events in; started tasks with their feature vectors out.
+"""Stage 1, features: reads task events; writes started tasks with their feature vectors.
 
-Also writes each agent's latest rolling features, what has been read of each client process, and
-refuses what is no task event: the only stage that makes a dead letter of a record of task-events.
+It also writes each agent's latest rolling features and what has been read of each client process. It
+refuses records that are no valid task events: no other stage makes dead letters of task-events.
 """
 
 import logging
@@ -25,12 +25,12 @@ logger = logging.getLogger(__name__)
 
 
 class FeaturesStage:
-    """The fold of ``gnomon.features`` on the runtime."""
+    """Runs the fold of ``gnomon.features`` as a stage."""
 
     name = "features"
     inputs = (TASK_EVENTS.name,)
     stateful = True
-    gather_ms = 15
+    linger_ms = 15
     nice = 0
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
@@ -38,7 +38,7 @@ class FeaturesStage:
         self._metrics = metrics
 
     async def start(self) -> None:
-        """Say it where the fold takes several times its time."""
+        """Warn if the fold is not compiled, which takes several times as long."""
         if not implementation.COMPILED:
             logger.warning("features.not_compiled", extra={"see": "docs/operations.md"})
 
@@ -46,7 +46,7 @@ class FeaturesStage:
         """Nothing to release."""
 
     def new_state(self, partition: int) -> FeaturesState:
-        """No agent is known."""
+        """Return a state that knows no agent."""
         return FeaturesState(partition=partition)
 
     async def apply(self, state: FeaturesState, records: Sequence[SourceRecord]) -> Outputs:
@@ -58,18 +58,18 @@ class FeaturesStage:
         return outputs
 
     def tick(self, state: FeaturesState, idle_ms: int) -> Outputs:
-        """Let silent agents' features decay, and tell of clients: time goes on if nothing comes."""
+        """Let the features of silent agents decay, and report on clients: time passes without records."""
         newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
         return tick(state, newest_ms + idle_ms)
 
     def snapshot(self, state: FeaturesState) -> bytes:
-        """All agents and producers."""
+        """Serialise all agents and producers."""
         return snapshot(state)
 
     def restore(self, partition: int, data: bytes) -> FeaturesState:
-        """All agents and producers."""
+        """Restore all agents and producers."""
         return restore(data, partition=partition)
 
     def status(self) -> Mapping[str, object]:
-        """Which form of an agent's memory this installation has."""
+        """Return whether the fold is compiled or Python."""
         return {"memory": "compiled" if implementation.COMPILED else "python"}

@@ -58,7 +58,7 @@ class ShadowStage:
     name = "shadow"
     inputs = (TASK_FEATURES.name,)
     stateful = False
-    gather_ms = 10
+    linger_ms = 10
     nice = 0
 
     def __init__(
@@ -86,7 +86,7 @@ class ShadowStage:
         """Keep nothing; tell anew which versions predict this partition."""
         self._switched.pop(partition, None)
 
-    def behind(self, partition: int, records: int) -> None:
+    def observe_lag(self, partition: int, records: int) -> None:
         """How many records wait, those of the next batch included."""
         self._waiting[partition] = records
 

@@ -1,14 +1,14 @@
-"""When to pass tasks over because there are too many: begins late, ends early, says how many."""
+"""Load shedding: decides how many tasks to skip because too many wait."""
 
 
 class LagBudget:
-    """How far behind a partition may be.
+    """The lag up to which no task is shed.
 
-    Shedding begins when more than ``records`` wait and ends when half as many do, so it does not
-    flicker at the limit.
+    Shedding begins when more than ``records`` wait and ends when half as many wait, so that it does
+    not switch back and forth at the limit.
 
     Args:
-        records: The budget; 0 means that nothing is ever shed.
+        records: The budget; 0 disables shedding.
     """
 
     def __init__(self, records: int) -> None:
@@ -16,7 +16,7 @@ class LagBudget:
         self._over: set[int] = set()
 
     def excess(self, partition: int, waiting: int) -> int:
-        """How many of the oldest of the ``waiting`` records to pass over."""
+        """Return how many of the oldest of ``waiting`` records to skip."""
         if not self._records:
             return 0
         target = self._records // 2
@@ -28,5 +28,5 @@ class LagBudget:
 
     @property
     def over(self) -> list[int]:
-        """Partitions in which tasks are being passed over."""
+        """Partitions in which tasks are being shed."""
         return sorted(self._over)

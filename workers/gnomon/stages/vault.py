@@ -1,8 +1,7 @@
-"""Stage 4, vault: comparisons in; sealed decisions out, to SQL and to a topic.
+"""Stage 4, vault: reads comparisons; writes sealed decisions to SQL and to a topic.
 
-A decision reaches storage sealed or not at all. The SQL upsert comes before the transaction
-that commits the input offsets, so a crash between the two stores a decision again under the
-same id: effectively once, by id.
+A decision is stored sealed or not at all. The SQL upsert precedes the transaction that commits the input
+offsets, so after a crash between the two a decision is stored again under the same id: effectively once.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ class _SealedOutcome(msgspec.Struct, gc=False):
 
 
 class _ToSeal(msgspec.Struct, gc=False):
-    """What must be known of a comparison to seal it; the rest stays bytes."""
+    """The fields of a comparison that sealing needs; the rest stays encoded."""
 
     decision_id: str
     started_at_ms: int
@@ -35,13 +34,13 @@ class _ToSeal(msgspec.Struct, gc=False):
 
 
 class VaultStage:
-    """Seals each comparison's bytes as they came and stores them."""
+    """Seals the bytes of each comparison unchanged and stores them."""
 
     name = "vault"
     inputs = (COMPARISONS.name,)
     stateful = False
-    gather_ms = 250  # nobody waits for a row
-    nice = int(__import__("os").environ.get("NICE", "5"))
+    linger_ms = 250  # no user waits for a row
+    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
@@ -54,7 +53,7 @@ class VaultStage:
         """Load the key and open the store.
 
         Raises:
-            KeyUnavailableError: No key, or one that does not open this store.
+            KeyUnavailableError: There is no key, or it does not open this store.
             StoreUnavailableError: The store does not answer.
         """
         key = load_key(self._settings)
@@ -68,13 +67,13 @@ class VaultStage:
             await asyncio.to_thread(self._store.close)
 
     def new_state(self, partition: int) -> None:
-        """Nothing is kept."""
+        """There is no state."""
 
     async def apply(self, state: None, records: Sequence[SourceRecord]) -> Outputs:
         """Seal and store the batch, then publish it.
 
         Raises:
-            StoreUnavailableError: Nothing was stored; try again.
+            StoreUnavailableError: Nothing was stored; a retry may succeed.
         """
         return await asyncio.to_thread(self._seal_and_store, records)
 
@@ -116,17 +115,17 @@ class VaultStage:
         )
 
     def tick(self, state: None, idle_ms: int) -> None:
-        """Time alone leads to nothing."""
+        """Do nothing: time alone has no effect."""
 
     def snapshot(self, state: None) -> bytes:
-        """Nothing is kept."""
+        """There is no state."""
         return b""
 
     def restore(self, partition: int, data: bytes) -> None:
-        """Nothing is kept."""
+        """There is no state."""
 
     def status(self) -> Mapping[str, object]:
-        """How many decisions this process has stored."""
+        """Return how many decisions this process has stored."""
         return {"sealed": self._stored}
 
 

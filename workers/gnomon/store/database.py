@@ -1,4 +1,4 @@
-"""One SQL database, SQLite or PostgreSQL: how it is reached, and what its failures mean."""
+"""Access to one SQL database, SQLite or PostgreSQL, and translation of its errors."""
 
 import os
 import sqlite3
@@ -23,29 +23,35 @@ _BUSY_S: Final = 30
 """How long SQLite waits for another process to finish writing."""
 
 _CHECKPOINT_PAGES: Final = 8_000
-"""Pages of 4 KiB in SQLite's log before it is folded back: 32 batches of decisions, not 4."""
+"""Size of SQLite's write-ahead log, in pages of 4 KiB, from which on it is copied into the file.
+
+This is a checkpoint every 32 batches of decisions, where SQLite's default makes one every 4.
+"""
 
 _UNAVAILABLE: Final = (
     exc.OperationalError,
     exc.InterfaceError,
-    exc.InternalError,  # such as a PostgreSQL that is read-only while another takes over
+    exc.InternalError,  # for example: PostgreSQL is read-only during a failover
     exc.TimeoutError,
 )
 
 
 class Database:
-    """Transactions on one database. Safe in threads and, each with its own connections, in forks.
+    """Transactions on one database. Thread-safe; a forked child opens connections of its own.
 
     Args:
         url: ``sqlite:///path`` or ``postgresql://user:password@host/name``.
 
     Raises:
         ConfigurationError: The URL is malformed or of another kind of database.
+
+    Attributes:
+        name: The URL without user, password and options, for messages.
     """
 
     def __init__(self, url: str) -> None:
         self._url = _parsed(url)
-        self.name = _spoken(self._url)
+        self.name = _without_secrets(self._url)
         self._engine = _engine(self._url)
         self._pid = os.getpid()
 
@@ -56,37 +62,39 @@ class Database:
 
     @property
     def path(self) -> Path | None:
-        """The file of an SQLite database."""
+        """File of an SQLite database; ``None`` for PostgreSQL."""
         named = self._url.database
         return Path(named) if self.dialect == "sqlite" and named else None
 
     def compiled(self, statement: ClauseElement) -> str:
-        """``statement`` in the words of this database's driver, with named parameters."""
+        """Return the SQL text of ``statement`` for this database, with named parameters."""
         return str(statement.compile(dialect=self._engine.dialect))
 
     def make_file(self) -> None:
-        """Make an SQLite database's file and its directory, and let readers and a writer share it.
+        """Create the directory and file of an SQLite database, and set write-ahead logging.
+
+        With write-ahead logging (WAL) readers and a writer do not block each other.
 
         Raises:
-            ConfigurationError: The directory cannot be made.
-            StoreUnavailableError: The file cannot be made, or stays locked.
+            ConfigurationError: The directory cannot be created.
+            StoreUnavailableError: The file cannot be created, or stays locked.
         """
         path = Path(str(self._url.database))
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigurationError(f"cannot make {path.parent}: {error.strerror}") from error
+            raise ConfigurationError(f"cannot create {path.parent}: {error.strerror}") from error
         with self.begin() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """One transaction: committed when the body ends, undone when it raises.
+        """Run the body in one transaction: committed when it ends, rolled back when it raises.
 
         Raises:
             StoreUnavailableError: The database cannot be reached or stays locked. The
                 message names it without its password.
-            ConfigurationError: What is there is no database that can be used.
+            ConfigurationError: The file or server is not a usable database.
         """
         if os.getpid() != self._pid:
             self._leave_parent()
@@ -103,7 +111,7 @@ class Database:
         self._engine.dispose()
 
     def _leave_parent(self) -> None:
-        """Use no connection of the parent's, and do not close one either: both would break it."""
+        """Neither use nor close connections of the parent process: either would break them."""
         self._inherited = self._engine.pool
         self._engine.dispose(close=False)
         self._pid = os.getpid()
@@ -112,24 +120,24 @@ class Database:
 def _parsed(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except (exc.ArgumentError, ValueError):  # the text of either may hold the password
+    except (exc.ArgumentError, ValueError):  # the message of either may contain the password
         raise ConfigurationError("GNOMON_STORE_URL is not a database URL") from None
     if parsed.drivername not in _DRIVERS:
         raise ConfigurationError(
-            f"GNOMON_STORE_URL: {parsed.drivername}:// is not known, sqlite:// and postgresql:// are"
+            f"GNOMON_STORE_URL: expected sqlite:// or postgresql://, got {parsed.drivername}://"
         )
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
 
 
-def _spoken(url: URL) -> str:
-    """The URL for a message: without user, password or options, any of which may be secret."""
+def _without_secrets(url: URL) -> str:
+    """Return the URL without user, password and options, any of which may be secret."""
     shown = URL.create(url.get_backend_name(), host=url.host, port=url.port, database=url.database)
     return shown.render_as_string()
 
 
 def _engine(url: URL) -> Engine:
     if url.get_backend_name() == "sqlite":
-        # "named" makes both drivers take rows as mappings.
+        # With "named", both drivers accept rows as mappings.
         engine = create_engine(
             url, paramstyle="named", hide_parameters=True, connect_args={"timeout": _BUSY_S}
         )
@@ -144,16 +152,16 @@ def _engine(url: URL) -> Engine:
 
 
 def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that can say ON CONFLICT, in the same way on both."""
+    """Return an INSERT that supports ON CONFLICT on either database."""
     return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
-    connection.execute("PRAGMA synchronous=FULL")  # a commit is on disk, also after a power cut
+    connection.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
 
 
 def _cause(error: exc.DBAPIError | exc.SQLAlchemyError) -> str:
-    """What the driver says, in one line: it names hosts and files, never a password."""
-    said = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip()
-    return said.splitlines()[0] if said else type(error).__name__
+    """Return the first line of the driver's message, which names hosts and files, no password."""
+    message = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip()
+    return message.splitlines()[0] if message else type(error).__name__

@@ -1,4 +1,4 @@
-"""The store of sealed decisions. It never sees a key or a plaintext."""
+"""The store of sealed decisions. It handles neither keys nor plaintext."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, Literal
@@ -18,7 +18,7 @@ _ORDER: Final = (DECISIONS.c.ended_at_ms, DECISIONS.c.decision_id)
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """What a store holds, as far as it can be told without a key."""
+    """Summary of a store, as far as it can be made without a key."""
 
     decisions: int
     by_status: dict[str, int]
@@ -39,8 +39,8 @@ class DecisionStore:
 
     Attributes:
         name: The URL without user, password and options.
-        keys: The wrapped keys; what a ``KeyRing`` needs.
-        canary: The record that tells whether a key opens this store.
+        keys: The wrapped keys, for a ``KeyRing``.
+        canary: The record that shows whether a key opens this store.
 
     Raises:
         ConfigurationError: The URL is malformed or of another kind of database.
@@ -54,7 +54,7 @@ class DecisionStore:
         self.canary = CanaryRow(self._database)
 
     def create(self) -> None:
-        """Make the tables where they are not there yet. Two processes may do it at once.
+        """Create the tables that are missing. Two processes may do so at once.
 
         Raises:
             ConfigurationError: The tables are of another version of gnomon.
@@ -62,33 +62,33 @@ class DecisionStore:
         install(self._database)
 
     def exists(self) -> bool:
-        """Whether the tables are there."""
+        """Return whether the tables exist."""
         return is_installed(self._database)
 
     def check(self) -> None:
-        """Make sure that the tables are there, and change nothing.
+        """Check that the tables exist; change nothing.
 
         Raises:
-            ConfigurationError: There is no store here, or one of another version of gnomon.
+            ConfigurationError: There are no tables, or tables of another version of gnomon.
         """
         require_installed(self._database)
 
     def upsert(self, rows: Sequence[SealedDecision]) -> None:
-        """Store ``rows`` in one transaction; of one id, the last given stays."""
+        """Store ``rows`` in one transaction; of several rows with the same id, the last is kept."""
         if not rows:
             return
-        # In one order everywhere, so that two writers of the same ids cannot wait for each other.
+        # All writers use the same order, so that two with the same ids cannot deadlock.
         by_id = {row.decision_id: msgspec.structs.asdict(row) for row in rows}
         with self._database.begin() as connection:
             connection.exec_driver_sql(self._upsert, [by_id[key] for key in sorted(by_id)])
 
     def get(self, decision_id: str) -> SealedDecision | None:
-        """One decision, or ``None``."""
+        """Return one decision, or ``None``."""
         found = self._read(select(*_COLUMNS).where(DECISIONS.c.decision_id == decision_id))
         return found[0] if found else None
 
     def recent(self, limit: int) -> list[SealedDecision]:
-        """The ``limit`` decisions that ended last, newest first."""
+        """Return the ``limit`` decisions that ended last, newest first."""
         return self._read(_ordered("newest").limit(limit))
 
     def iter_sealed(
@@ -98,15 +98,15 @@ class DecisionStore:
         batch: int = 1_000,
         order: Literal["oldest", "newest"] = "oldest",
     ) -> Iterator[SealedDecision]:
-        """Every decision by its end, those of one millisecond by id.
+        """Yield every decision, ordered by its end and then by id.
 
-        Each batch is a read of its own, so a long walk holds up no writer; a decision that is
-        stored meanwhile is met if its end is still ahead.
+        Each batch is read in a transaction of its own, so that a long iteration blocks no writer.
+        A decision that is stored meanwhile is included if the iteration has not passed its end.
 
         Args:
-            after_ms: Only those that ended later than this.
-            batch: How many rows one read brings.
-            order: Which to begin with.
+            after_ms: Only decisions that ended later than this, epoch milliseconds.
+            batch: Number of rows of one read.
+            order: ``oldest`` or ``newest`` first.
         """
         every = _ordered(order)
         if after_ms is not None:
@@ -119,13 +119,13 @@ class DecisionStore:
             page = self._read(every.where(rest).limit(batch)) if len(page) == batch else []
 
     def count(self) -> int:
-        """How many decisions there are."""
+        """Return the number of decisions."""
         with self._database.begin() as connection:
             return connection.execute(select(func.count()).select_from(DECISIONS)).scalar_one()
 
     def summary(self) -> Summary:
-        """Counts, bytes and times of the whole store. It reads every row's head."""
-        figures = select(
+        """Return counts, bytes and times of the whole store. This reads every row."""
+        by_status = select(
             DECISIONS.c.status,
             func.count(),
             func.sum(func.length(DECISIONS.c.sealed)),
@@ -133,7 +133,7 @@ class DecisionStore:
             func.max(DECISIONS.c.ended_at_ms),
         ).group_by(DECISIONS.c.status)
         with self._database.begin() as connection:
-            found = connection.execute(figures.order_by(DECISIONS.c.status)).all()
+            found = connection.execute(by_status.order_by(DECISIONS.c.status)).all()
         return Summary(
             decisions=sum(row[1] for row in found),
             by_status={row[0]: row[1] for row in found},
@@ -163,7 +163,7 @@ def _ordered(order: Literal["oldest", "newest"]) -> Select[Any]:
 
 
 def _upsert_sql(database: Database) -> str:
-    """The statement in the driver's own words: SQLAlchemy's handling of rows costs a third."""
+    """Return the SQL text for the driver: SQLAlchemy's own handling of rows takes a third longer."""
     insert = insert_into(DECISIONS, database.dialect)
     replace = insert.on_conflict_do_update(
         index_elements=[DECISIONS.c.decision_id],

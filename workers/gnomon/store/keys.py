@@ -1,4 +1,4 @@
-"""Wrapped keys and the canary, in the same database as the records they open."""
+"""Tables of wrapped keys and of the canary, in the same database as the sealed records."""
 
 from dataclasses import asdict
 
@@ -11,7 +11,7 @@ from gnomon.vault import KeyRow
 
 
 class KeyTable:
-    """The rows of ``gnomon_keys``: a ``gnomon.vault.KeyRows``."""
+    """The table ``gnomon_keys``; implements ``gnomon.vault.KeyRows``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -22,31 +22,31 @@ class KeyTable:
             connection.execute(KEYS.insert(), asdict(row))
 
     def get(self, kid: str) -> KeyRow | None:
-        """The row of one key, or ``None``."""
+        """Return the row of one key, or ``None``."""
         with self._database.begin() as connection:
             one = connection.execute(select(KEYS).where(KEYS.c.kid == kid))
             found = one.mappings().one_or_none()
         return KeyRow(**found) if found is not None else None
 
     def count(self) -> int:
-        """How many keys there are."""
+        """Return the number of keys."""
         with self._database.begin() as connection:
             return connection.execute(select(func.count()).select_from(KEYS)).scalar_one()
 
 
 class CanaryRow:
-    """The sealed canary in ``gnomon_meta``: a ``gnomon.vault.Canary``."""
+    """The sealed canary in the table ``gnomon_meta``; implements ``gnomon.vault.Canary``."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def get(self) -> bytes | None:
-        """The sealed canary, or ``None`` before first use."""
+        """Return the sealed canary, or ``None`` if the store was never used."""
         with self._database.begin() as connection:
             return meta.read_value(connection, meta.CANARY)
 
     def put_if_absent(self, sealed: bytes) -> bytes:
-        """Store ``sealed`` unless there is one; the one that is stored."""
+        """Store ``sealed`` unless there is a canary; return the one that is stored."""
         with self._database.begin() as connection:
             meta.put_if_absent(connection, meta.CANARY, sealed)
             return meta.read_value(connection, meta.CANARY) or sealed

@@ -1,4 +1,4 @@
-"""Named values of the store itself: its schema version, and the canary."""
+"""Named values of the store (schema version and canary), and creation of its tables."""
 
 from typing import Final
 
@@ -13,22 +13,22 @@ SCHEMA_VERSION: Final = "schema_version"
 CANARY: Final = "canary"
 
 _INSTALL_LOCK: Final = 0x676E6F6D6F6E
-"""PostgreSQL's advisory lock while tables are made: ``gnomon`` in ASCII."""
+"""Key of PostgreSQL's advisory lock during the creation of tables: ``gnomon`` in ASCII."""
 
 
 def read_value(connection: Connection, name: str) -> bytes | None:
-    """The value called ``name``, or ``None``."""
+    """Return the value called ``name``, or ``None``."""
     return connection.execute(select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
 
 
 def put_if_absent(connection: Connection, name: str, value: bytes) -> None:
-    """Store ``value`` unless there is one of that name."""
+    """Store ``value`` unless there is already a value of that name."""
     insert = insert_into(META, connection.dialect.name)
     connection.execute(insert.on_conflict_do_nothing(), {"name": name, "value": value})
 
 
 def install(database: Database) -> None:
-    """Make the tables where they are not there yet. Two processes may do it at once.
+    """Create the tables that are missing. Two processes may do so at once.
 
     Raises:
         ConfigurationError: There are tables of another version.
@@ -48,7 +48,7 @@ def install(database: Database) -> None:
 
 
 def is_installed(database: Database) -> bool:
-    """Whether the tables are there. It makes nothing, not even an empty file."""
+    """Return whether the tables exist. This creates nothing, not even an empty file."""
     if database.path is not None and not database.path.exists():
         return False
     with database.begin() as connection:
@@ -56,10 +56,10 @@ def is_installed(database: Database) -> bool:
 
 
 def require_installed(database: Database) -> None:
-    """Make sure that the tables are there, and change nothing.
+    """Check that the tables exist; change nothing.
 
     Raises:
-        ConfigurationError: There are none, or they are of another version.
+        ConfigurationError: There are no tables, or tables of another version.
     """
     if not is_installed(database):
         raise ConfigurationError(
@@ -72,8 +72,8 @@ def require_installed(database: Database) -> None:
 def _compare_version(connection: Connection, name: str) -> None:
     found = read_value(connection, SCHEMA_VERSION)
     if found != b"%d" % VERSION:
-        said = "none" if found is None else found.decode(errors="replace")
+        version = "none" if found is None else found.decode(errors="replace")
         raise ConfigurationError(
-            f"{name} has schema version {said}, this gnomon needs {VERSION}:"
-            " run the gnomon that made it, or set GNOMON_STORE_URL to another store"
+            f"{name} has schema version {version}, this gnomon needs {VERSION}:"
+            " run the gnomon that created it, or set GNOMON_STORE_URL to another store"
         )

@@ -1,11 +1,11 @@
-"""The tables of the store. Nothing in them is readable but ids, times and a decision's status."""
+"""The tables of the store. Only ids, times and the status of a decision are not encrypted."""
 
 from typing import Final
 
 from sqlalchemy import BigInteger, Column, Index, LargeBinary, MetaData, String, Table
 
 VERSION: Final = 1
-"""Of the tables below; written into the store, and compared before it is used."""
+"""Version of the tables below. It is stored, and compared before the store is used."""
 
 METADATA: Final = MetaData()
 
@@ -15,7 +15,7 @@ META: Final = Table(
     Column("name", String, primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
-"""The schema version, and the canary that tells whether a key opens this store."""
+"""The schema version, and the canary that shows whether a key opens this store."""
 
 DECISIONS: Final = Table(
     "gnomon_decisions",

@@ -1,4 +1,4 @@
-"""Sealed decisions: envelope and keys. Pure but for the key files."""
+"""Sealed decisions: their encryption and their keys. Only the key files need I/O."""
 
 from gnomon.vault.canary import Canary, check_key
 from gnomon.vault.decisions import open_decision, seal_bytes, seal_decision

@@ -1,35 +1,38 @@
-"""A record that says, before any other is read or written, whether this key opens this store."""
+"""The canary: a sealed record that shows whether the configured key opens the store.
+
+It is checked before any decision is read or written.
+"""
 
 from typing import Final, Protocol
 
 from gnomon.errors import KeyUnavailableError, UnreadableError
 from gnomon.vault.ring import KeyRing
 
-_PLACE: Final = {"record_id": "canary", "schema": "canary.v1"}
+_CANARY_ID: Final = {"record_id": "canary", "schema": "canary.v1"}
 _PLAIN: Final = b"This store opens with this key."
 
 
 class Canary(Protocol):
-    """Where a store keeps its one canary."""
+    """Storage of the one canary of a store."""
 
     def get(self) -> bytes | None:
-        """The sealed canary, or ``None`` before first use."""
+        """Return the sealed canary, or ``None`` if the store was never used."""
 
     def put_if_absent(self, sealed: bytes) -> bytes:
-        """Store ``sealed`` unless there is one; the one that is stored."""
+        """Store ``sealed`` unless there is a canary; return the one that is stored."""
 
 
 def check_key(keyring: KeyRing, canary: Canary) -> None:
-    """Open the store's canary with the present key; seal one at the store's first use.
+    """Open the store's canary with the configured key; at the store's first use, seal one.
 
     Raises:
-        KeyUnavailableError: The present key does not open this store.
+        KeyUnavailableError: The configured key does not open this store.
         StoreUnavailableError: The store does not answer.
     """
     sealed = canary.get()
     if sealed is None:
-        sealed = canary.put_if_absent(keyring.seal(_PLAIN, **_PLACE)[1])
+        sealed = canary.put_if_absent(keyring.seal(_PLAIN, **_CANARY_ID)[1])
     try:
-        keyring.open(sealed, **_PLACE)
+        keyring.open(sealed, **_CANARY_ID)
     except UnreadableError as error:
         raise KeyUnavailableError(f"this key does not open this store ({error})") from error

@@ -1,4 +1,4 @@
-"""Decisions in and out of the envelope: a ``Comparison`` to a ``SealedDecision`` and back."""
+"""Seals a ``Comparison`` as a ``SealedDecision``, and opens it again."""
 
 from typing import Final
 
@@ -11,11 +11,11 @@ from gnomon.vault import envelope
 from gnomon.vault.ring import KeyRing
 
 SCHEMA: Final = "comparison.v1"
-"""What the plaintext is; bound into each record."""
+"""Schema of the plaintext; it is part of the associated data of each record."""
 
 
 def seal_decision(keyring: KeyRing, comparison: Comparison) -> SealedDecision:
-    """Seal one decision for its own id.
+    """Seal one decision under its own id.
 
     Raises:
         StoreUnavailableError: A new key is due and its row cannot be stored.
@@ -34,7 +34,10 @@ def seal_decision(keyring: KeyRing, comparison: Comparison) -> SealedDecision:
 
 
 def seal_bytes(keyring: KeyRing, *, decision_id: str, plain: bytes) -> tuple[str, bytes]:
-    """Seal a ``Comparison`` that is already JSON: the id of the key, and the sealed bytes.
+    """Seal a ``Comparison`` that is already encoded as JSON.
+
+    Returns:
+        The id of the key, and the sealed bytes.
 
     Raises:
         StoreUnavailableError: A new key is due and its row cannot be stored.
@@ -43,23 +46,23 @@ def seal_bytes(keyring: KeyRing, *, decision_id: str, plain: bytes) -> tuple[str
 
 
 def open_decision(keyring: KeyRing, sealed: SealedDecision) -> Comparison:
-    """Open one decision, and check that what is readable around it says the same.
+    """Open one decision, and check that the unencrypted fields beside it agree with it.
 
     Raises:
-        UnreadableError: ``unknown_key``, ``bad_header``, or ``tampered``: the sealed bytes, the
-            id they are under, or the status, times or key id beside them were changed.
-        StoreUnavailableError: The key's row cannot be read for now.
+        UnreadableError: ``unknown_key``, ``bad_header``, or ``tampered``: the sealed bytes, their
+            id, or the status, times or key id beside them were changed.
+        StoreUnavailableError: The row of the key cannot be read for now.
     """
     plain = keyring.open(sealed.sealed, record_id=sealed.decision_id, schema=SCHEMA)
     comparison = _as_stored(plain, sealed)
     if comparison is None:
-        del plain  # so that the variables of the traceback hold nothing readable
-        raise UnreadableError("tampered", "it opens, but is not what is written beside it")
+        del plain  # error reports show local variables, which must hold no plaintext
+        raise UnreadableError("tampered", "the fields beside the sealed bytes were changed")
     return comparison
 
 
 def _as_stored(plain: bytes, sealed: SealedDecision) -> Comparison | None:
-    """The decision, unless it disagrees with the columns it is stored with."""
+    """Return the decision, or ``None`` if it disagrees with the columns it is stored with."""
     try:
         comparison = codec.decode_comparison(plain)
     except msgspec.DecodeError:

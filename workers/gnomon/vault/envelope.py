@@ -1,6 +1,7 @@
-"""Record v1: one sealed value, bound to the place it is stored at. Pure; opening fails closed.
+"""Encryption of one record, format version 1, bound to the row in which it is stored. Pure.
 
-Big-endian: 34 bytes of header, ciphertext as long as the plaintext, 16 bytes of tag.
+A record that was changed, or moved to another row, does not open. All numbers are big-endian:
+34 bytes of header, ciphertext as long as the plaintext, 16 bytes of tag.
 
 ====== ====== ==========================================================
 offset length field
@@ -14,8 +15,8 @@ offset length field
 34     n + 16 ciphertext and tag
 ====== ====== ==========================================================
 
-Authenticated beside the plaintext: the header, then each field of the ``Place``, each with its
-length in front, so that no two places give the same bytes.
+The header and the fields of ``AssociatedData`` are authenticated with the plaintext. Each field is
+preceded by its length, so that no two sets of fields give the same bytes.
 """
 
 import os
@@ -40,18 +41,18 @@ _HEADER = struct.Struct(f">2sBBH{KEY_ID_BYTES}s{NONCE_BYTES}s")
 OVERHEAD = _HEADER.size + TAG_BYTES
 
 Random = Callable[[int], bytes]
-"""Gives that many unpredictable bytes, like ``os.urandom``."""
+"""Returns the given number of unpredictable bytes, like ``os.urandom``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where a sealed value belongs. All of it is known to a reader from where the row lives.
+class AssociatedData:
+    """The row that a sealed value is bound to. A reader knows all of it from the row itself.
 
     Attributes:
-        store: Which store holds it.
+        store: Name of the store.
         scope: Team or tenant.
-        record_id: Its key in the store.
-        schema: Name and version of what the plaintext is.
+        record_id: Key of the row.
+        schema: Name and version of the plaintext's schema.
     """
 
     store: str
@@ -60,7 +61,7 @@ class Place:
     schema: str
 
     def encoded(self) -> bytes:
-        """The place as associated data.
+        """Return the fields as bytes, each preceded by its length.
 
         Raises:
             ValueError: A field is longer than 65,535 bytes, or is not valid Unicode.
@@ -71,11 +72,11 @@ class Place:
 
 
 class DataKey:
-    """One data-encryption key. It keeps no key bytes that Python can print.
+    """One data-encryption key. It keeps no key bytes that Python could print.
 
     Attributes:
-        id: Names this key and no other: its first 16 bytes of commitment.
-        commitment: 32 bytes derived from the key, from which the key cannot be found.
+        id: Identifier of this key: the first 16 bytes of the commitment.
+        commitment: 32 bytes derived from the key, which do not reveal the key.
     """
 
     __slots__ = ("_cipher", "commitment", "id")
@@ -88,37 +89,41 @@ class DataKey:
     def __repr__(self) -> str:
         return f"DataKey({self.id.hex()})"
 
-    def seal(self, plain: bytes, place: Place, *, random: Random = os.urandom) -> bytes:
-        """Encrypt ``plain`` for ``place``; the result is ``OVERHEAD`` bytes longer."""
+    def seal(
+        self, plain: bytes, associated_data: AssociatedData, *, random: Random = os.urandom
+    ) -> bytes:
+        """Encrypt ``plain``, bound to ``associated_data``; adds ``OVERHEAD`` bytes."""
         nonce = random(NONCE_BYTES)
         header = _HEADER.pack(_MAGIC, _VERSION, _AES_256_GCM, _NO_FLAGS, self.id, nonce)
-        return header + self._cipher.encrypt(nonce, plain, header + place.encoded())
+        return header + self._cipher.encrypt(nonce, plain, header + associated_data.encoded())
 
-    def open(self, sealed: bytes, place: Place) -> bytes:
-        """Decrypt what ``seal`` made for the same place.
+    def open(self, sealed: bytes, associated_data: AssociatedData) -> bytes:
+        """Decrypt bytes that ``seal`` returned for the same associated data.
 
         Raises:
             UnreadableError: ``bad_header``, ``unknown_key`` (another key sealed it) or
-                ``tampered`` (not these bytes, or not this place).
+                ``tampered`` (the bytes or the associated data differ).
         """
         if key_id(sealed) != self.id:
             raise UnreadableError("unknown_key", f"sealed with another key than {self.id.hex()}")
         header = sealed[: _HEADER.size]
         try:
-            associated = header + place.encoded()
+            associated = header + associated_data.encoded()
         except ValueError:
-            raise UnreadableError("tampered", "no record has such a place") from None
+            raise UnreadableError("tampered", "no record has such an id or schema") from None
         try:
             return self._cipher.decrypt(header[-NONCE_BYTES:], sealed[_HEADER.size :], associated)
         except InvalidTag:
-            raise UnreadableError("tampered", "the bytes or their place were changed") from None
+            raise UnreadableError(
+                "tampered", "the bytes, or the id they are under, changed"
+            ) from None
 
 
 def key_id(sealed: bytes) -> bytes:
-    """The id of the key that ``sealed`` names, 16 bytes.
+    """Return the id of the key that sealed ``sealed``, 16 bytes.
 
     Raises:
-        UnreadableError: ``bad_header``: too short, or not a record of version 1.
+        UnreadableError: ``bad_header``: ``sealed`` is too short or not of format version 1.
     """
     if len(sealed) < OVERHEAD:
         raise UnreadableError("bad_header", f"{len(sealed)} bytes, at least {OVERHEAD} expected")
@@ -129,7 +134,7 @@ def key_id(sealed: bytes) -> bytes:
 
 
 def length_prefixed(*fields: bytes) -> bytes:
-    """Join ``fields``, each after its length in two bytes, so that no two lists look the same.
+    """Join ``fields``, each preceded by its length in two bytes, so that no two lists are equal.
 
     Raises:
         ValueError: A field is longer than 65,535 bytes.
@@ -141,7 +146,7 @@ def length_prefixed(*fields: bytes) -> bytes:
 
 
 def cipher(secret: bytes) -> AESGCM:
-    """AES-256-GCM under ``secret``; a shorter key would quietly be AES-128.
+    """Return AES-256-GCM with the key ``secret``; a shorter key would silently select AES-128.
 
     Raises:
         ValueError: ``secret`` is not 32 bytes.

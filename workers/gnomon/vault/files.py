@@ -1,7 +1,7 @@
-"""Files that hold a secret: made once, for their owner alone, and refused when others may read them.
+"""Files that hold a secret: created once, readable by their owner only, refused otherwise.
 
-No function here raises while one of its variables holds what is in a file, so that a traceback
-shows none of it.
+No function here raises while a variable holds the content of a file, because error reports show
+local variables.
 """
 
 import os
@@ -14,18 +14,18 @@ from gnomon.errors import KeyUnavailableError
 
 Key = TypeVar("Key")
 _FILE_BYTES = 4096
-"""Far more than a key file holds, far less than a file given by mistake."""
+"""Most bytes that are read: more than any key file has, so that a wrong file is not read whole."""
 
 
 def write_private(path: Path, content: Callable[[], bytes]) -> None:
-    """Write what ``content`` makes to a new file that only its owner may read.
+    """Write the result of ``content`` to a new file that only its owner may read.
 
     Raises:
-        KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
+        KeyUnavailableError: The file exists (it is not changed) or cannot be written.
     """
     if os.path.lexists(path):
         raise KeyUnavailableError(
-            f"{path} exists and is never overwritten: what it sealed would be lost"
+            f"{path} exists and is never overwritten: without it, sealed data could not be opened"
         )
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -34,12 +34,12 @@ def write_private(path: Path, content: Callable[[], bytes]) -> None:
         raise KeyUnavailableError(f"cannot write {path}: {error.strerror}") from error
     failure = _write(descriptor, content)
     if failure is not None:
-        path.unlink()  # a torn key would be refused, and stand in the way of a whole one
+        path.unlink()  # an incomplete key file is of no use and would block a second attempt
         raise KeyUnavailableError(f"cannot write {path}: {failure}")
 
 
 def _write(descriptor: int, content: Callable[[], bytes]) -> str | None:
-    """Write and close; what went wrong, if anything did."""
+    """Write and close the file; return the reason if it failed."""
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content())
@@ -53,16 +53,16 @@ def _write(descriptor: int, content: Callable[[], bytes]) -> str | None:
 def read_private(
     path: Path, parse: Callable[[bytes], Key | None], *, missing: str, expected: str
 ) -> Key:
-    """What ``parse`` makes of a file.
+    """Read a key file and parse its content.
 
     Args:
         path: The file.
-        parse: Gives ``None`` for what is no key, and does not raise.
-        missing: Said if there is no such file.
-        expected: What the file should have been, and what to do.
+        parse: Returns the key, or ``None`` if the bytes are no key; must not raise.
+        missing: Error message if there is no such file.
+        expected: Description of the expected content, for the error message.
 
     Raises:
-        KeyUnavailableError: It is not there, cannot be read, is no key, or others may read it.
+        KeyUnavailableError: The file is missing, unreadable, not a key, or readable by others.
     """
     try:
         with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""The key-encryption key, from a file or the environment, and the wrapped keys beside the data.
+"""The key-encryption key, from a file or the environment, and the data keys that it wraps.
 
-Nothing here makes up for a missing or malformed key: a key made silently could open nothing that
-was sealed before it. Functions that hold raw key bytes do not raise while they hold them, so that
-neither a message nor the variables of a traceback show any.
+A missing or malformed key is always an error: a new key, made silently, could not open what was
+sealed before. Functions never raise while a variable holds raw key bytes, because error reports
+show local variables.
 """
 
 import base64
@@ -32,8 +32,9 @@ class KeyRow:
         scope: Team or tenant whose records it seals.
         wrapped: Nonce, encrypted key and tag, 60 bytes.
         commitment: 32 bytes derived from the key, checked when it is unwrapped.
-        kek_id: Which key-encryption key wraps it.
-        state: ``active``: records that name it may be opened.
+        kek_id: Id of the key-encryption key that wraps it.
+        state: ``active``: records sealed with it may be opened.
+        created_at_ms: When it was made, epoch milliseconds.
     """
 
     kid: str
@@ -46,20 +47,20 @@ class KeyRow:
 
 
 class KeyRows(Protocol):
-    """Where wrapped keys are kept, beside the records they seal."""
+    """Storage of wrapped keys, beside the records that they seal."""
 
     def put(self, row: KeyRow) -> None:
         """Store a new row; it is on disk when this returns."""
 
     def get(self, kid: str) -> KeyRow | None:
-        """The row of one key, or ``None``."""
+        """Return the row of one key, or ``None``."""
 
 
 class KeyEncryptionKey:
-    """Wraps data-encryption keys, never data. It keeps no key bytes that Python can print.
+    """Wraps data-encryption keys, never data. It keeps no key bytes that Python could print.
 
     Attributes:
-        id: Derived from the key; tells two keys apart and tells nothing of either.
+        id: Identifier derived from the key, which does not reveal the key.
     """
 
     __slots__ = ("_cipher", "id")
@@ -74,7 +75,7 @@ class KeyEncryptionKey:
     def new_key(
         self, *, scope: str, created_at_ms: int, random: Random = os.urandom
     ) -> tuple[DataKey, KeyRow]:
-        """A fresh data-encryption key and the row that must be stored before it is used."""
+        """Make a data-encryption key, and its row, which must be stored before the key is used."""
         secret = random(envelope.KEY_BYTES)
         nonce = random(envelope.NONCE_BYTES)
         key = DataKey(secret)
@@ -90,11 +91,11 @@ class KeyEncryptionKey:
         return key, row
 
     def unwrap(self, row: KeyRow) -> DataKey:
-        """The data-encryption key of ``row``.
+        """Decrypt the data-encryption key of ``row``.
 
         Raises:
             UnreadableError: ``unknown_key`` if another key-encryption key wraps it, ``tampered``
-                if the row is not as it was written.
+                if the row was changed.
         """
         if row.kek_id != self.id:
             raise UnreadableError(
@@ -116,15 +117,15 @@ class KeyEncryptionKey:
 
 
 def _binding(kid: str, scope: str) -> bytes:
-    """What a wrapped key is bound to, so that no row can stand in for another."""
+    """Return the associated data of a wrapped key, so that no row can replace another."""
     return envelope.length_prefixed(b"gnomon-dek-v1", kid.encode(), scope.encode())
 
 
 def load_key(settings: Settings) -> KeyEncryptionKey:
-    """The key-encryption key of ``settings.key``, else of ``settings.key_file``.
+    """Return the key-encryption key of ``settings.key``, or else of ``settings.key_file``.
 
     Raises:
-        KeyUnavailableError: There is none, it is malformed, or others may read the file.
+        KeyUnavailableError: There is no key, it is malformed, or others may read the file.
     """
     if settings.key:
         key = _parsed(settings.key.encode())
@@ -135,10 +136,10 @@ def load_key(settings: Settings) -> KeyEncryptionKey:
 
 
 def create_key_file(path: Path) -> KeyEncryptionKey:
-    """Write a new random key to ``path``, readable by its owner alone.
+    """Write a new random key to ``path``, readable by its owner only.
 
     Raises:
-        KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
+        KeyUnavailableError: The file exists (it is not changed) or cannot be written.
     """
     write_private(path, lambda: base64.b64encode(os.urandom(envelope.KEY_BYTES)) + b"\n")
     return _load_file(path)

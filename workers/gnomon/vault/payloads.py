@@ -1,4 +1,4 @@
-"""What an agent sealed inside a decision, opened by the holders of its key, and the key's file."""
+"""Payloads that an agent sealed inside a decision, and the file of the key that opens them."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,25 +8,25 @@ import msgspec
 from gnomon import sealing
 from gnomon.errors import UnreadableError
 from gnomon.events import Comparison
-from gnomon.sealing import OpeningKey, Payload, Place
+from gnomon.sealing import OpeningKey, Payload, SealContext
 from gnomon.vault.files import read_private, write_private
 
 
 def create_sealing_key(path: Path) -> OpeningKey:
-    """Write a new random private key to ``path``, readable by its owner alone.
+    """Write a new random private key to ``path``, readable by its owner only.
 
     Raises:
-        KeyUnavailableError: The file exists (it is left as it is) or cannot be written.
+        KeyUnavailableError: The file exists (it is not changed) or cannot be written.
     """
     write_private(path, lambda: OpeningKey.generate().pem())
     return load_sealing_key(path)
 
 
 def load_sealing_key(path: Path) -> OpeningKey:
-    """The private key in ``path``.
+    """Read the private key in ``path``.
 
     Raises:
-        KeyUnavailableError: There is none, it is malformed, or others may read the file.
+        KeyUnavailableError: There is no key, it is malformed, or others may read the file.
     """
     return read_private(
         path,
@@ -37,23 +37,23 @@ def load_sealing_key(path: Path) -> OpeningKey:
 
 
 def sealed_for(comparison: Comparison) -> Mapping[str, str]:
-    """Which parts are sealed (``context``, ``outcome``), and the id of the key each is for.
+    """Return the ids of the keys for which ``context`` and ``outcome`` are sealed, by field.
 
-    What is no sealed payload at all is for the key ``unknown``.
+    A field that is not sealed is absent. A malformed payload has the key id ``unknown``.
     """
     return {field: _named(sealed) for field, sealed in _sealed(comparison).items()}
 
 
 def open_payloads(comparison: Comparison, keys: Iterable[OpeningKey]) -> Comparison:
-    """The decision with its sealed parts in their readable places.
+    """Return the decision with its sealed payloads decrypted into ``context`` and ``reported``.
 
     Raises:
-        UnreadableError: A part is for a key that is not among ``keys`` (``unknown_key``), or is
-            not as it was sealed for this task (``tampered``, ``bad_header``).
+        UnreadableError: A payload is sealed for a key that is not among ``keys``
+            (``unknown_key``), or was changed or moved (``tampered``, ``bad_header``).
     """
     by_id = {key.id: key for key in keys}
     opened = {
-        field: _opened(by_id, sealed, _place(comparison, field))
+        field: _opened(by_id, sealed, _seal_context(comparison, field))
         for field, sealed in _sealed(comparison).items()
     }
     outcome = msgspec.structs.replace(
@@ -74,17 +74,17 @@ def _sealed(comparison: Comparison) -> Mapping[str, bytes]:
     return {field: sealed for field, sealed in parts.items() if sealed is not None}
 
 
-def _place(comparison: Comparison, field: str) -> Place:
-    return Place(agent_id=comparison.agent_id, task_id=comparison.task_id, field=field)
+def _seal_context(comparison: Comparison, field: str) -> SealContext:
+    return SealContext(agent_id=comparison.agent_id, task_id=comparison.task_id, field=field)
 
 
-def _opened(keys: Mapping[str, OpeningKey], sealed: bytes, place: Place) -> Payload:
+def _opened(keys: Mapping[str, OpeningKey], sealed: bytes, context: SealContext) -> Payload:
     named = sealing.key_id(sealed)
     if named not in keys:
         raise UnreadableError(
-            "unknown_key", f"the {place.field} is sealed for key {named}; give its private key"
+            "unknown_key", f"the {context.field} is sealed for key {named}; give its private key"
         )
-    return keys[named].open(sealed, place)
+    return keys[named].open(sealed, context)
 
 
 def _named(sealed: bytes) -> str:

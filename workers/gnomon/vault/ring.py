@@ -1,4 +1,4 @@
-"""Which key seals the next record, and which one opens a given record."""
+"""Chooses the data-encryption key that seals the next record or opens a given one."""
 
 import os
 import threading
@@ -8,18 +8,23 @@ from dataclasses import dataclass
 
 from gnomon.errors import UnreadableError
 from gnomon.vault import envelope
-from gnomon.vault.envelope import DataKey, Place, Random
+from gnomon.vault.envelope import AssociatedData, DataKey, Random
 from gnomon.vault.keys import KeyEncryptionKey, KeyRows
 
 _OPENING_KEYS = 1_000
-"""How many unwrapped keys a ring keeps for opening: six weeks of one process."""
+"""Most unwrapped keys that a ring keeps for opening: six weeks of one process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When a data-encryption key has sealed enough.
+    """Limits of use of one data-encryption key, after which a new one is made.
 
-    Random nonces collide with a probability of about n²/2⁹⁷ after n messages: 2⁻⁵³ at 2²².
+    Random nonces collide with a probability of about n²/2⁹⁷ after n messages: 2⁻⁵³ for n = 2²².
+
+    Attributes:
+        messages: Most records sealed.
+        plain_bytes: Most bytes of plaintext sealed.
+        age_ms: Longest use.
     """
 
     messages: int = 1 << 22
@@ -30,12 +35,12 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 Clock = Callable[[], int]
-"""Gives epoch milliseconds."""
+"""Returns the time in epoch milliseconds."""
 
 
 @dataclass(slots=True)
 class _Sealing:
-    """The key in use, with what it has sealed so far."""
+    """The key that seals, and how much it has sealed so far."""
 
     key: DataKey
     since_ms: int
@@ -48,19 +53,19 @@ def _now_ms() -> int:
 
 
 class KeyRing:
-    """Seals with a key of this process alone; opens with any key of its scope.
+    """Seals with a key of this process only, and opens with any key of its scope.
 
-    A key loaded from ``rows`` only ever opens: no process goes on with another's nonces. A forked
-    child starts a key of its own. Safe to use from several threads.
+    A key that was loaded from ``rows`` is used for opening only, so that two processes never use
+    nonces of the same key. A forked child makes a key of its own. Thread-safe.
 
     Args:
-        kek: Wraps the keys.
-        rows: Where wrapped keys are kept. A key's row is there before the first record it seals.
-        store: Name of the store the records are for; bound into each.
-        scope: Team or tenant the records are of; bound into each, and into the keys.
-        limits: When to start another key.
-        clock_ms: Tells a key's age; if it goes backwards, another key starts.
-        random: Where keys and nonces come from.
+        kek: Key-encryption key, which wraps the data keys.
+        rows: Storage of wrapped keys. A key's row is stored before the key seals a record.
+        store: Name of the store; part of the associated data of each record.
+        scope: Team or tenant; part of the associated data of each record and each key.
+        limits: When a new key is made.
+        clock_ms: Clock for a key's age. If it goes backwards, a new key is made.
+        random: Source of keys and nonces.
     """
 
     def __init__(
@@ -86,31 +91,34 @@ class KeyRing:
         return f"KeyRing({self._kek!r}, scope={self._scope!r})"
 
     def seal(self, plain: bytes, *, record_id: str, schema: str) -> tuple[str, bytes]:
-        """Encrypt ``plain`` for one place.
+        """Encrypt ``plain``, bound to a record id and a schema.
 
         Returns:
             The id of the key, 32 hex digits, and the sealed bytes.
 
         Raises:
-            StoreUnavailableError: A new key is due and its row cannot be stored.
+            StoreUnavailableError: A new key is needed and its row cannot be stored.
             ValueError: ``record_id`` or ``schema`` is longer than 65,535 bytes.
         """
         key = self._sealing_key(len(plain))
-        return key.id.hex(), key.seal(plain, self._place(record_id, schema), random=self._random)
+        associated_data = self._associated_data(record_id, schema)
+        return key.id.hex(), key.seal(plain, associated_data, random=self._random)
 
     def open(self, sealed: bytes, *, record_id: str, schema: str) -> bytes:
-        """Decrypt what any ring of the same store and scope sealed for this place.
+        """Decrypt a record that a ring of the same store and scope sealed for this id and schema.
 
         Raises:
             UnreadableError: ``unknown_key``, ``tampered`` or ``bad_header``.
-            StoreUnavailableError: The key's row cannot be read for now.
+            StoreUnavailableError: The row of the key cannot be read for now.
         """
         kid = envelope.key_id(sealed)
         key = self._opening.get(kid) or self._load(kid)
-        return key.open(sealed, self._place(record_id, schema))
+        return key.open(sealed, self._associated_data(record_id, schema))
 
-    def _place(self, record_id: str, schema: str) -> Place:
-        return Place(store=self._store, scope=self._scope, record_id=record_id, schema=schema)
+    def _associated_data(self, record_id: str, schema: str) -> AssociatedData:
+        return AssociatedData(
+            store=self._store, scope=self._scope, record_id=record_id, schema=schema
+        )
 
     def _sealing_key(self, size: int) -> DataKey:
         if os.getpid() != self._pid:
@@ -118,19 +126,19 @@ class KeyRing:
         with self._lock:
             now_ms = self._clock_ms()
             current = self._sealing
-            if current is None or self._spent(current, size=size, now_ms=now_ms):
+            if current is None or self._exhausted(current, size=size, now_ms=now_ms):
                 current = self._sealing = _Sealing(self._new_key(now_ms), since_ms=now_ms)
             current.messages += 1
             current.plain_bytes += size
             return current.key
 
     def _leave_parent(self) -> None:
-        """Forget the parent's sealing key, and its lock, which a lost thread may hold for ever."""
+        """Drop the parent's sealing key and lock: a thread that was not forked may hold the lock."""
         self._sealing = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
-    def _spent(self, current: _Sealing, *, size: int, now_ms: int) -> bool:
+    def _exhausted(self, current: _Sealing, *, size: int, now_ms: int) -> bool:
         return (
             current.messages >= self._limits.messages
             or current.plain_bytes + size > self._limits.plain_bytes

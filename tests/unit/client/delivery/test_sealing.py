@@ -17,7 +17,7 @@ from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.identity import producer_of, splice
 from gnomon.client.delivery.sealing import Sealer
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
-from gnomon.sealing import OpeningKey, Place, SealingKey
+from gnomon.sealing import OpeningKey, SealContext, SealingKey
 
 MARKER = "payroll-of-the-board"
 KEY = OpeningKey.generate()
@@ -69,7 +69,7 @@ def test_what_was_said_opens_and_the_rest_is_as_it_was(
         ("context", context, event.sealed_context),
         ("outcome", outcome, event.sealed_outcome),
     ):
-        place = Place(agent_id="äda", task_id="t-1", field=field)
+        place = SealContext(agent_id="äda", task_id="t-1", field=field)
         assert (KEY.open(sealed, place) if sealed else {}) == said
     readable = msgspec.structs.replace(event, sealed_context=None, sealed_outcome=None)
     assert readable == msgspec.structs.replace(given_event, context={}, outcome={})

@@ -1,4 +1,4 @@
-"""Fetched records, and where reading stands after them, are what aiokafka's own are."""
+"""Fetched records, and the position after them, equal aiokafka's own."""
 
 import gc
 import weakref
@@ -23,7 +23,7 @@ FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value")
 OWN = fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords
 TP = TopicPartition("t", 3)
 CONTROL = 0x20
-APPENDED = 0x08  # the times are the broker's
+APPENDED = 0x08  # timestamps are of the append, by the broker
 T0 = 1_750_000_000_000
 
 
@@ -40,7 +40,7 @@ def _form(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Part:
-    """One batch of a log: of a producer, in a transaction of its or not, or the end of one."""
+    """One batch of a log: plain, transactional, or the marker that ends a transaction."""
 
     kind: Literal["plain", "appended", "transactional", "commit", "abort", "corrupt", "gzip", "old"]
     producer: int = 7
@@ -52,7 +52,7 @@ class Part:
 
 
 def encoded(part: Part, base: int) -> bytes:
-    """As the log has it at offset ``base``."""
+    """Encode it as it is in a log at offset ``base``."""
     if part.kind == "old":
         old = LegacyRecordBatchBuilder(1, 0, 100_000)
         for at in range(base, base + part.count):
@@ -99,7 +99,7 @@ def log(parts: Sequence[Part]) -> tuple[bytes, list[tuple[int, int]]]:
 
 
 class _Partition:
-    """What a result is told of its partition, and tells it."""
+    """The state of an assigned partition, as a fetch result uses it."""
 
     active = True
     paused = False
@@ -128,14 +128,14 @@ def reader(parts: Sequence[Part], start: int = 0, isolation: int = 1) -> Any:
     )
 
 
-def said(record: Any) -> list[Any]:
+def fields_of(record: Any) -> list[Any]:
     return [getattr(record, field) for field in FIELDS] + [list(record.headers)]
 
 
 def read(
     parts: Sequence[Part], start: int, wanted: Sequence[int | None], isolation: int
 ) -> list[object]:
-    """Each answer to ``getone`` (0) or ``getall``, and what is known after it."""
+    """Return each result of ``getone`` (0) or ``getall``, with the position after it."""
     records = reader(parts, start, isolation)
     partition, seen = _Partition(start), list[object]()
     result = fetcher.FetchResult(TP, assignment=partition, partition_records=records, backoff=0)
@@ -143,24 +143,24 @@ def read(
         try:
             if most == 0:
                 one = result.getone()
-                seen.append(one and said(one))
+                seen.append(one and fields_of(one))
             else:
-                seen.append([said(record) for record in result.getall(most)])
+                seen.append([fields_of(record) for record in result.getall(most)])
         except CorruptRecordException as error:
-            # The records in hand are lost, and fetched again from the position that stayed.
+            # The records are dropped, and fetched again from the position, which is unchanged.
             seen.append(str(error))
             seen.append(partition.position)
             break
         seen.append((partition.position, records.next_fetch_offset, result.has_more()))
         if not result.has_more():
-            break  # who is used up is not asked again
+            break  # an exhausted result is not used again
     return seen
 
 
 def both(
     parts: Sequence[Part], start: int, wanted: Sequence[int | None], isolation: int = 1
 ) -> tuple[list[object], list[object]]:
-    """aiokafka's own answers, and those of what is installed."""
+    """Return the results of aiokafka's classes and of gnomon's."""
     fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords = OWN
     own = read(parts, start, wanted, isolation)
     fetched_records.install()
@@ -173,7 +173,9 @@ parts = st.builds(
     st.sampled_from([7, 8]),
     st.integers(1, 6),
 )
-old = st.builds(Part, st.just("old"), count=st.integers(1, 6))  # aiokafka reads no mixture
+old = st.builds(
+    Part, st.just("old"), count=st.integers(1, 6)
+)  # aiokafka reads no mixture of formats
 logs = st.lists(parts, min_size=1, max_size=8) | st.lists(old, min_size=1, max_size=3)
 wanted = st.lists(st.none() | st.integers(0, 12), min_size=1, max_size=30)
 
@@ -186,7 +188,7 @@ wanted = st.lists(st.none() | st.integers(0, 12), min_size=1, max_size=30)
 @example([Part("plain", count=6)], 4, [1, None], 1)
 @example([Part("plain", count=3), Part("plain", count=3)], 3, [3, 3], 1)
 @example([Part("old", count=6), Part("old")], 4, [0, 2, None], 0)
-def test_answers_and_positions_are_aiokafkas_own(
+def test_results_and_positions_equal_aiokafkas(
     parts: list[Part], start: int, wanted: list[int | None], isolation: int
 ) -> None:
     own, got = both(parts, start, wanted, isolation)
@@ -195,14 +197,14 @@ def test_answers_and_positions_are_aiokafkas_own(
 
 
 @pytest.mark.parametrize("wanted", [[None], [2, 1, 3, 1], [3, 3], [0, 0, 0, 0]])
-def test_a_corrupt_batch_is_met_when_it_is_needed(wanted: list[int | None]) -> None:
+def test_a_corrupt_batch_raises_when_it_is_reached(wanted: list[int | None]) -> None:
     own, got = both([Part("plain"), Part("corrupt"), Part("plain")], 0, wanted)
 
     assert got == own
     assert got[-2] == f"[Error 2] CorruptRecordException: Invalid CRC - {TP}"
 
 
-def test_nothing_is_given_after_a_corrupt_batch() -> None:
+def test_no_records_follow_a_corrupt_batch() -> None:
     fetched_records.install()
     records = reader([Part("plain"), Part("corrupt"), Part("plain")])
     partition = _Partition(0)
@@ -215,7 +217,7 @@ def test_nothing_is_given_after_a_corrupt_batch() -> None:
     assert partition.position == 0
 
 
-def test_a_partition_that_was_paused_or_moved_gives_nothing() -> None:
+def test_a_partition_that_was_moved_yields_nothing() -> None:
     fetched_records.install()
     records = reader([Part("plain")])
     elsewhere = _Partition(2)
@@ -227,24 +229,24 @@ def test_a_partition_that_was_paused_or_moved_gives_nothing() -> None:
 
 
 @pytest.mark.parametrize("moved", [0, 1])
-def test_what_was_fetched_is_let_go_of_at_once(moved: int) -> None:
-    """Not by the garbage collector, which comes round late where few containers are made."""
+def test_fetched_bytes_are_released_at_once(moved: int) -> None:
+    """Without the garbage collector, which runs rarely where few containers are created."""
     fetched_records.install()
     records, partition = reader([Part("plain"), Part("plain")]), _Partition(0)
     result = fetcher.FetchResult(TP, assignment=partition, partition_records=records, backoff=0)
-    held = weakref.ref(records)
+    alive = weakref.ref(records)
     del records
     gc.disable()
     try:
         assert len(result.getall(4)) == 4
         partition.position += moved
         assert len(result.getall(4)) == (0 if moved else 2)
-        assert held() is None
+        assert alive() is None
     finally:
         gc.enable()
 
 
-def test_records_are_lean() -> None:
+def test_records_have_few_fields() -> None:
     fetched_records.install()
     records = reader([Part("plain")]).run(3)
 
@@ -261,18 +263,18 @@ def test_records_are_lean() -> None:
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=12), st.integers(0, 6))
 @example(57, b"\x00\x00\x00\x00", 1)
 @example(57, b"\x7f\xff\xff\xff", 1)
-def test_bytes_that_are_no_records_are_refused_as_by_aiokafka(
+def test_bytes_that_are_no_records_are_refused_as_aiokafka_refuses_them(
     at: int, damage: bytes, start: int
 ) -> None:
-    """With a checksum that is right: whatever is in a batch, nothing outside of it is read."""
+    """With a valid checksum: whatever a batch contains, nothing outside of it is read."""
     data = bytearray(encoded(Part("plain", count=6), 0))
     at = 57 + at % (len(data) - 57)
     data[at : at + len(damage)] = damage[: len(data) - at]
     data[17:21] = calc_crc32c(data[21:]).to_bytes(4, "big")
 
-    def answered(records: Any) -> object:
+    def result_of(records: Any) -> object:
         try:
-            return [said(record) for record in records.run(99)]
+            return [fields_of(record) for record in records.run(99)]
         except (CorruptRecordException, UnicodeDecodeError):
             return "corrupt"
 
@@ -281,7 +283,7 @@ def test_bytes_that_are_no_records_are_refused_as_by_aiokafka(
     for form in (None, recordbatch):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(compiled, "recordbatch", form)
-            told: tuple[Any, ...] = (
+            arguments: tuple[Any, ...] = (
                 TP,
                 fetcher.MemoryRecords(bytes(data)),
                 [],
@@ -291,6 +293,6 @@ def test_bytes_that_are_no_records_are_refused_as_by_aiokafka(
                 True,
                 1,
             )
-            forms.append(answered(fetcher.PartitionRecords(*told)))
+            forms.append(result_of(fetcher.PartitionRecords(*arguments)))
 
     assert forms[0] == forms[1]

@@ -1,4 +1,4 @@
-"""Record batches and their request: byte for byte what aiokafka makes of the same."""
+"""Record batches and Produce requests equal aiokafka's, byte for byte."""
 
 from io import BytesIO
 from typing import Any
@@ -24,13 +24,13 @@ from hypothesis import strategies as st
 from gnomon.runtime.kafka.compiled import recordbatch
 from gnomon.runtime.kafka.produce_requests import (
     MAX_BATCH_BYTES,
-    BuiltByAiokafka,
-    ProduceAndAdd,
-    ProduceBatches,
+    AiokafkaRecordBatch,
+    ProduceRequestV7,
+    ProduceRequestV12,
     RecordBatch,
 )
 
-FORMS: list[type[RecordBatch]] = [BuiltByAiokafka]
+FORMS: list[type[RecordBatch]] = [AiokafkaRecordBatch]
 if recordbatch:
     FORMS.append(recordbatch.RecordBatch)
 form = pytest.mark.parametrize("form", FORMS)
@@ -51,11 +51,11 @@ ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=40), st.none() | st.bin
 
 
 def empty(form: type[RecordBatch]) -> RecordBatch:
-    return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol says nothing of it
+    return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol has no constructor
 
 
 def sent(request: Any) -> bytes:
-    """As aiokafka's connection puts it together."""
+    """Build the message as aiokafka's connection does."""
     message = b"header" + request.encode()
     return bytes(len(message).to_bytes(4, "big") + message)
 
@@ -67,7 +67,7 @@ def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -
     for (topic, partition), data in given_batches.items():
         topics.setdefault(topic, []).append((partition, data))
 
-    ours = ProduceBatches("stage-3", 20_000, batches).prepare(VERSIONS)
+    ours = ProduceRequestV7("stage-3", 20_000, batches).prepare(VERSIONS)
     theirs = ProduceRequest("stage-3", -1, 20_000, list(topics.items())).prepare(VERSIONS)
 
     assert sent(ours) == sent(theirs)
@@ -77,16 +77,16 @@ def test_the_request_is_aiokafkas(given_batches: dict[tuple[str, int], bytes]) -
 
 
 @given(st.dictionaries(st.tuples(st.text(max_size=9), st.integers(0, 9)), st.binary(max_size=300)))
-def test_the_request_of_the_second_dialect(given_batches: dict[tuple[str, int], bytes]) -> None:
-    """Read back by the field types of aiokafka."""
+def test_the_request_of_the_second_protocol(given_batches: dict[tuple[str, int], bytes]) -> None:
+    """Decoded with aiokafka's field types."""
     batches = {TopicPartition(*at): bytearray(data) for at, data in given_batches.items()}
 
-    request = ProduceAndAdd("stage-3", 20_000, batches).prepare(VERSIONS)
+    request = ProduceRequestV12("stage-3", 20_000, batches).prepare(VERSIONS)
 
     rest = BytesIO(sent(request)[10:])
     name, acks, timeout_ms, topics, tags = VERSION_12.decode(rest)
     assert (name, acks, timeout_ms, tags, rest.read()) == ("stage-3", -1, 20_000, {}, b"")
-    read = {(topic, p): data for topic, those, _ in topics for p, data, _ in those}
+    read = {(topic, p): data for topic, rows, _ in topics for p, data, _ in rows}
     assert read == given_batches
     assert (request.API_KEY, request.API_VERSION, request.FLEXIBLE_VERSION) == (0, 12, True)
 
@@ -115,7 +115,7 @@ def test_a_batch_is_read_as_it_was_filled(
 
 @form
 def test_rows_are_spread_over_as_many_batches_as_they_need(form: type[RecordBatch]) -> None:
-    """aiokafka's own builder says how many there is room for."""
+    """aiokafka's own builder is the oracle for how many fit."""
     rows: list[tuple[bytes | None, bytes | None]] = [(b"k", b"v" * 150_000) for _ in range(20)]
     room = BatchBuilder(MAX_BATCH_BYTES, 0, is_transactional=1)
     most = 0
@@ -181,7 +181,7 @@ def test_the_compiled_batch_is_aiokafkas_to_the_byte(most: int, calls: list[Any]
                 found = theirs.append(ours.count - done + at, at_s * 1000, *row)
                 assert (found is not None) == (at < done)
         assert theirs.size() == ours.size_bytes
-    assume(ours.count)  # nobody sends an empty one
+    assume(ours.count)  # an empty batch is never sent
 
     theirs.set_producer_state(77, 3, 40)
 

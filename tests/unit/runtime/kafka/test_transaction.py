@@ -1,6 +1,6 @@
-"""What is asked of Kafka in a transaction, in which order, and again when it passes.
+"""Which requests a transaction sends, in which order, and which are repeated.
 
-Each test runs in both dialects, unless it is about one.
+Each test runs with both transaction protocols, unless it is about one.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka import transaction
+from gnomon.runtime.kafka import retries, transaction
 from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
 from gnomon.runtime.kafka.transaction import TransactionalProducer
 
@@ -28,7 +28,7 @@ FIRST, SECOND = 1, 2
 
 
 class Cluster:
-    """Three partitions' leaders, on two nodes."""
+    """Metadata: three partitions with leaders on two nodes."""
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {0, 3} if topic != "unknown" else set()
@@ -38,7 +38,7 @@ class Cluster:
 
 
 class Answer:
-    """As aiokafka decodes it: by partition, or one code for all."""
+    """A decoded response: one error code for each partition, or one for all."""
 
     def __init__(self, codes: Sequence[int], *, by_partition: bool, epoch: int) -> None:
         if by_partition:
@@ -49,7 +49,7 @@ class Answer:
 
 
 class Kafka:
-    """Stands in place of ``AIOKafkaClient``: answers from a list, else that all is well."""
+    """A fake ``AIOKafkaClient``: answers from a list of responses, else with success."""
 
     def __init__(self, *, version: int, oldest: bool = False) -> None:
         self.versions = {api: (0, 0 if api == 18 and oldest else 13) for api in APIS}
@@ -102,17 +102,17 @@ class Kafka:
 
 @pytest.fixture(params=[FIRST, SECOND], ids=["first", "second"])
 def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    return in_place(Kafka(version=request.param), monkeypatch)
+    return install(Kafka(version=request.param), monkeypatch)
 
 
-def in_place(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
+def install(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
     monkeypatch.setattr(transaction, AIOKafkaClient.__name__, lambda **_: made)
-    monkeypatch.setattr(transaction, "BACKOFF_S", 0.001)
+    monkeypatch.setattr(retries, "BACKOFF_S", 0.001)
     return made
 
 
 def in_both(*names: str, only_first: Sequence[str] = ()) -> list[tuple[int, str]]:
-    """Each name in each dialect that asks for it."""
+    """Each request with each protocol that sends it."""
     return [(FIRST, name) for name in (*only_first, *names)] + [(SECOND, name) for name in names]
 
 
@@ -128,8 +128,8 @@ def filled(*values: bytes) -> RecordBatch:
     return batch
 
 
-async def all_has_settled() -> None:
-    """Every task has run until it waits for something from outside."""
+async def settle() -> None:
+    """Let every task run until it waits for something outside."""
     for _ in range(50):
         await asyncio.sleep(0)
 
@@ -154,10 +154,10 @@ async def test_the_order_of_a_transaction(broker: Kafka) -> None:
 @pytest.mark.parametrize(
     "cluster", [Kafka(version=0), Kafka(version=FIRST), Kafka(version=SECOND, oldest=True)]
 )
-async def test_what_a_cluster_has_not_agreed_on_is_not_asked(
+async def test_the_first_protocol_is_used_where_the_cluster_has_not_finalized_the_second(
     cluster: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = in_place(cluster, monkeypatch)
+    broker = install(cluster, monkeypatch)
 
     await write(await started())
 
@@ -165,10 +165,10 @@ async def test_what_a_cluster_has_not_agreed_on_is_not_asked(
     assert {r.API_VERSION for r in broker.requests if r.API_KEY == 0} == {7}
 
 
-async def test_each_transaction_of_the_second_dialect_has_an_epoch_of_its_own(
+async def test_each_transaction_of_the_second_protocol_has_its_own_epoch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broker = in_place(Kafka(version=SECOND), monkeypatch)
+    broker = install(Kafka(version=SECOND), monkeypatch)
     producer = await started()
 
     await producer.write({OUT: [filled(b"1", b"2")]}, {}, group="g")
@@ -179,22 +179,22 @@ async def test_each_transaction_of_the_second_dialect_has_an_epoch_of_its_own(
     assert [r.API_VERSION for r in broker.requests if r.API_KEY == 0] == [12, 12]
 
 
-async def test_what_is_asked_first_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    broker = in_place(Kafka(version=FIRST), monkeypatch)
+async def test_partitions_and_group_are_added_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = install(Kafka(version=FIRST), monkeypatch)
     producer = await started()
     broker.gates = {"add partitions": asyncio.Event(), "add group": asyncio.Event()}
     writing = asyncio.create_task(write(producer))
-    await all_has_settled()
+    await settle()
     broker.gates["add group"].set()
-    await all_has_settled()
+    await settle()
 
-    assert len(broker.asked) == 3  # nothing is stored before both are answered
+    assert len(broker.asked) == 3  # no batch is sent before both are acknowledged
     broker.gates["add partitions"].set()
     await writing
     assert broker.asked[-1] == ("end", 7)
 
 
-async def test_nothing_to_write_asks_nothing(broker: Kafka) -> None:
+async def test_an_empty_transaction_sends_no_request(broker: Kafka) -> None:
     producer = await started()
     await producer.write({}, {}, group="g")
     assert broker.asked == [("init", 7)]
@@ -215,7 +215,7 @@ async def test_outputs_alone(broker: Kafka) -> None:
 async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    broker = install(Kafka(version=FIRST), monkeypatch)
     producer = await started()
     await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, group="g")
     await producer.write({OUT: [filled(b"4")]}, {}, group="g")
@@ -226,14 +226,14 @@ async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
 
 
 async def test_batches_after_the_first_are_sent_at_once(broker: Kafka) -> None:
-    """As many as Kafka knows when they come again; the first alone, so that it knows the producer."""
+    """Five at a time, which Kafka recognises when repeated; the first alone, to make the producer known."""
     producer = await started()
     gate = broker.gates["produce"] = asyncio.Event()
     batches = [filled(b"%d" % number) for number in range(8)]
     writing = asyncio.create_task(producer.write({OUT: batches}, {}, group="g"))
     seen = []
     while not writing.done():
-        await all_has_settled()
+        await settle()
         seen.append([name for name, _ in broker.asked].count("produce"))
         opened, gate = gate, asyncio.Event()
         broker.gates["produce"] = gate
@@ -254,10 +254,10 @@ OUT_OF_ORDER = kafka.OutOfOrderSequenceNumber.errno
         ([0, 0, 0, kafka.KafkaConnectionError("closed"), DUPLICATE], [3]),
     ],
 )
-async def test_what_was_sent_at_once_and_not_stored_is_sent_again_in_order(
+async def test_batches_in_flight_that_were_not_stored_are_sent_again_in_order(
     answers: list[Any], again: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker = in_place(Kafka(version=FIRST), monkeypatch)
+    broker = install(Kafka(version=FIRST), monkeypatch)
     producer = await started()
     broker.requests.clear()
     broker.answers["produce"] = answers
@@ -269,7 +269,7 @@ async def test_what_was_sent_at_once_and_not_stored_is_sent_again_in_order(
     assert broker.requests[-1].transaction_result is True
 
 
-async def test_one_of_those_sent_at_once_is_refused(broker: Kafka) -> None:
+async def test_a_refused_batch_among_those_in_flight_aborts(broker: Kafka) -> None:
     broker.answers["produce"] = [0, kafka.MessageSizeTooLargeError.errno, OUT_OF_ORDER] * 2
     producer = await started()
 
@@ -310,7 +310,7 @@ PASSING_FIRST: list[tuple[str, Any]] = [
     [(FIRST, *each) for each in PASSING + PASSING_FIRST] + [(SECOND, *each) for each in PASSING],
     indirect=["broker"],
 )
-async def test_what_passes_is_asked_again(broker: Kafka, name: str, passing: object) -> None:
+async def test_a_transient_error_is_retried(broker: Kafka, name: str, passing: object) -> None:
     broker.answers[name] = [passing]
 
     await write(await started())
@@ -337,7 +337,7 @@ async def test_a_coordinator_that_moved_is_looked_up_again(broker: Kafka) -> Non
     in_both("produce", "commit", "end", only_first=["add partitions", "add group"]),
     indirect=["broker"],
 )
-async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> None:
+async def test_a_fenced_producer_sends_nothing_more(broker: Kafka, name: str) -> None:
     producer = await started()
     broker.answers[name] = [kafka.InvalidProducerEpoch.errno]
 
@@ -352,7 +352,7 @@ async def test_a_fenced_producer_asks_nothing_more(broker: Kafka, name: str) -> 
     in_both("produce", "commit", only_first=["add partitions", "add group"]),
     indirect=["broker"],
 )
-async def test_what_does_not_pass_aborts(broker: Kafka, name: str) -> None:
+async def test_a_permanent_error_aborts(broker: Kafka, name: str) -> None:
     producer = await started()
     broker.answers[name] = [kafka.MessageSizeTooLargeError.errno]
 
@@ -363,8 +363,8 @@ async def test_what_does_not_pass_aborts(broker: Kafka, name: str) -> None:
     assert broker.requests[-1].transaction_result is False
 
 
-async def test_it_does_not_ask_for_ever(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.05)
+async def test_retries_end(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_S", 0.05)
     producer = await started()
     broker.answers["produce"] = [kafka.NotEnoughReplicasError.errno] * 10_000
 
@@ -374,14 +374,14 @@ async def test_it_does_not_ask_for_ever(broker: Kafka, monkeypatch: pytest.Monke
     assert broker.requests[-1].transaction_result is False
 
 
-async def test_an_abort_waits_for_what_is_on_its_way(broker: Kafka) -> None:
-    """A batch that came after the abort would stay open for ever on brokers before 3.6."""
+async def test_an_abort_waits_for_the_requests_in_flight(broker: Kafka) -> None:
+    """Before Kafka 3.6 a batch that arrives after the abort opens a transaction that nothing ends."""
     producer = await started()
     gate = broker.gates["produce"] = asyncio.Event()
     writing = asyncio.create_task(write(producer))
-    await all_has_settled()
+    await settle()
     writing.cancel()
-    await all_has_settled()
+    await settle()
     assert "end" not in [name for name, _ in broker.asked]
     gate.set()
 
@@ -390,8 +390,8 @@ async def test_an_abort_waits_for_what_is_on_its_way(broker: Kafka) -> None:
     assert broker.requests[-1].transaction_result is False
 
 
-async def test_a_topic_nobody_knows(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transaction, "GIVE_UP_S", 0.02)
+async def test_an_unknown_topic(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "RETRY_S", 0.02)
     producer = await started()
 
     with pytest.raises(kafka.UnknownTopicOrPartitionError):

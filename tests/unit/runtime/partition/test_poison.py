@@ -1,4 +1,4 @@
-"""Folding around records that raise: any positions, any batch, nothing of them left behind."""
+"""Poison records at any position are found, and leave nothing behind in the state."""
 
 import traceback
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.partition.failure_limit import Breaker
-from gnomon.runtime.partition.poison import describe, fold_around
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
+from gnomon.runtime.partition.poison import describe, fold_without_poison
 
 
 @dataclass(frozen=True)
@@ -27,13 +27,13 @@ class Record:
 
 
 class Listing:
-    """Lists the offsets it folded; a value of ``!`` spoils the list, then raises.
+    """Lists the offsets it has processed; on the value ``!`` it changes the list and raises.
 
     The outputs of an ``L`` are too large, those of everything else are not.
     """
 
     stateful = True
-    gather_ms = 20
+    linger_ms = 20
     nice = 0
 
     def __init__(self) -> None:
@@ -64,7 +64,7 @@ class Listing:
 async def fold(
     values: Sequence[bytes],
     *,
-    breaker: Breaker | None = None,
+    failure_limit: ConsecutiveFailureLimit | None = None,
     written: list[Any] | None = None,
 ) -> tuple[list[int], list[Any], list[int], Listing]:
     stage: Any = Listing()
@@ -79,20 +79,20 @@ async def fold(
         committed.extend(record.offset for record in part)
 
     records = [Record(offset, value) for offset, value in enumerate(values)]
-    state = await fold_around(
+    state = await fold_without_poison(
         stage,
         [],
         records,
         partition=0,
         apply=stage.apply,
         commit=commit,
-        breaker=breaker or Breaker("listing"),
+        failure_limit=failure_limit or ConsecutiveFailureLimit("listing"),
     )
     return state, written, committed, stage
 
 
 @given(st.lists(st.sampled_from([b"v", b"v", b"v", b"!", b"L"]), min_size=1, max_size=31))
-async def test_it_is_as_if_the_poison_had_never_been(values: list[bytes]) -> None:
+async def test_the_state_is_that_of_a_log_without_the_poison(values: list[bytes]) -> None:
     state, written, committed, _ = await fold(values)
 
     good = [offset for offset, value in enumerate(values) if value == b"v"]
@@ -116,7 +116,7 @@ async def test_one_of_a_thousand_is_found_in_few_folds(position: int) -> None:
     assert stage.folds <= 21  # 2 log2(1024) + 1
 
 
-async def test_who_raises_on_32_in_a_row_is_broken_and_refuses_none_of_them() -> None:
+async def test_a_stage_that_raises_on_32_records_in_a_row_is_broken_and_quarantines_none() -> None:
     written: list[Any] = []
     with pytest.raises(StageBrokenError, match=r"'listing' .*32 in a row: KeyError at test_poison"):
         await fold([b"v"] + [b"!"] * 40, written=written)
@@ -133,27 +133,27 @@ async def test_31_in_a_row_are_bad_records() -> None:
 
 
 async def test_small_batches_are_counted_together() -> None:
-    breaker = Breaker("listing")
+    failure_limit = ConsecutiveFailureLimit("listing")
     for _ in range(3):
-        await fold([b"!"] * 10, breaker=breaker)
+        await fold([b"!"] * 10, failure_limit=failure_limit)
     with pytest.raises(StageBrokenError):
-        await fold([b"!"] * 2, breaker=breaker)
+        await fold([b"!"] * 2, failure_limit=failure_limit)
 
 
-async def test_what_is_folded_in_between_shows_that_the_stage_works() -> None:
-    breaker = Breaker("listing")
+async def test_a_record_processed_in_between_starts_the_count_again() -> None:
+    failure_limit = ConsecutiveFailureLimit("listing")
     for _ in range(4):
-        await fold([b"!"] * 10, breaker=breaker)
-        await fold([b"v"], breaker=breaker)
+        await fold([b"!"] * 10, failure_limit=failure_limit)
+        await fold([b"v"], failure_limit=failure_limit)
 
 
-async def test_an_error_that_is_no_records_fault_is_not_searched_for() -> None:
+async def test_a_configuration_error_is_not_blamed_on_a_record() -> None:
     with pytest.raises(ConfigurationError):
         await fold([b"v", b"?", b"v"])
 
 
 class MishapError(Exception):
-    """What a stage stumbles over."""
+    """An error of a stage."""
 
 
 def fail(message: str) -> None:
@@ -166,7 +166,7 @@ def raised(message: str) -> Exception:
     return caught.value
 
 
-def test_what_went_wrong_is_told_with_its_place() -> None:
+def test_the_detail_has_class_location_and_message() -> None:
     error = raised("month out of range")
     line = traceback.extract_tb(error.__traceback__)[-1].lineno
 
@@ -187,7 +187,7 @@ def test_what_went_wrong_is_told_with_its_place() -> None:
         ("cannot read h\u00fcnter", '{"x": "h\u00fcnter"}'.encode()),
     ],
 )
-def test_nothing_of_the_record_is_told(message: str, value: bytes) -> None:
+def test_the_detail_has_no_content_of_the_record(message: str, value: bytes) -> None:
     detail = describe(raised(message), Record(0, value)).casefold()
 
     assert not any(secret in detail for secret in ("hunter", "h\u00fcnter", "4711"))

@@ -1,4 +1,4 @@
-"""When a partition stalls, by a clock that the test turns."""
+"""When a partition stalls, with a clock that the test controls."""
 
 import pytest
 
@@ -18,36 +18,38 @@ def clock() -> Clock:
 
 
 @pytest.mark.parametrize("step", ["recovering", "applying", "committing", "snapshotting"])
-def test_a_step_that_does_not_end_grows_old(clock: Clock, step: Step) -> None:
+def test_a_step_that_does_not_end_makes_no_progress(clock: Clock, step: Step) -> None:
     progress = Progress(clock)
     progress.enter(step)
-    progress.observe_lag(0)  # nothing waits behind what is in hand
+    progress.observe_lag(0)  # nothing waits behind the current batch
 
     clock.now_s += 7
 
-    assert progress.still_for_s == 7
+    assert progress.since_advance_s == 7
     assert str(progress.stall("features", 3)) == f"features[3]: {step} for 7 s"
 
 
-def test_nothing_to_do_is_no_stall_while_the_broker_says_so(clock: Clock) -> None:
+def test_an_idle_partition_is_no_stall_while_the_broker_confirms_that_nothing_waits(
+    clock: Clock,
+) -> None:
     progress = Progress(clock)
     progress.enter("idle")
     for _ in range(10):
         clock.now_s += 2
         progress.observe_lag(0)
-    assert progress.still_for_s == 0
+    assert progress.since_advance_s == 0
 
-    clock.now_s += 5  # it says nothing any more
+    clock.now_s += 5  # the broker no longer answers
 
-    assert progress.still_for_s == 5
+    assert progress.since_advance_s == 5
 
 
-def test_lag_without_an_advance_is_a_stalled_fetch(clock: Clock) -> None:
+def test_lag_without_progress_is_a_stalled_fetch(clock: Clock) -> None:
     progress = Progress(clock)
     progress.enter("idle")
     progress.observe_lag(0)
     clock.now_s += 3600
-    progress.observe_lag(0)  # a quiet hour counts for nothing
+    progress.observe_lag(0)  # an idle time before does not count
     clock.now_s += 4
     progress.observe_lag(12)
     clock.now_s += 4
@@ -58,7 +60,7 @@ def test_lag_without_an_advance_is_a_stalled_fetch(clock: Clock) -> None:
     assert (stall.step, stall.for_s, stall.lag) == ("fetch", 8.0, 12)
 
 
-def test_an_advance_begins_anew(clock: Clock) -> None:
+def test_progress_starts_the_time_again(clock: Clock) -> None:
     progress = Progress(clock)
     progress.enter("applying")
     progress.observe_lag(12)
@@ -67,4 +69,4 @@ def test_an_advance_begins_anew(clock: Clock) -> None:
     progress.advanced()
     clock.now_s += 1
 
-    assert progress.still_for_s == 1
+    assert progress.since_advance_s == 1

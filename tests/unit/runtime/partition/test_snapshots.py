@@ -1,4 +1,4 @@
-"""Snapshots are written whole or not at all, and refused when they are not what was written."""
+"""Snapshots are written completely or not at all, and refused when they were changed."""
 
 import os
 from pathlib import Path
@@ -19,14 +19,26 @@ def test_the_newest_comes_first_and_two_are_kept(tmp_path: Path) -> None:
     assert found[0].data == b"state 100"
 
 
-def test_partitions_are_apart(tmp_path: Path) -> None:
+def test_after_a_reset_of_the_offsets_new_snapshots_are_kept(tmp_path: Path) -> None:
+    """Snapshots from before the reset have higher offsets, and cannot be used."""
+    store = SnapshotStore(tmp_path)
+    for offset in (900, 1000, 5):
+        store.save(0, Snapshot({"events": offset}, b"state %d" % offset))
+
+    assert b"state 5" in [s.data for s in store.candidates(0)]
+    store.save(0, Snapshot({"events": 9}, b"state 9"))
+    assert b"state 9" in [s.data for s in store.candidates(0)]
+    assert len(list(store.candidates(0))) == 2
+
+
+def test_partitions_have_separate_snapshots(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     store.save(0, Snapshot({"events": 1}, b"zero"))
 
     assert list(store.candidates(1)) == []
 
 
-def test_a_changed_or_cut_file_is_passed_over_for_the_one_before(tmp_path: Path) -> None:
+def test_a_changed_or_truncated_file_is_skipped_for_the_one_before(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     store.save(0, Snapshot({"events": 1}, b"older"))
     path = store.save(0, Snapshot({"events": 2}, b"newer"))
@@ -37,7 +49,7 @@ def test_a_changed_or_cut_file_is_passed_over_for_the_one_before(tmp_path: Path)
         assert [s.data for s in store.candidates(0)] == [b"older"], spoiled
 
 
-def test_a_disk_that_refuses_leaves_no_half_file(
+def test_a_failed_write_leaves_no_partial_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = SnapshotStore(tmp_path)
@@ -54,7 +66,7 @@ def test_a_disk_that_refuses_leaves_no_half_file(
     assert [s.data for s in store.candidates(0)] == [b"kept"]
 
 
-def test_what_a_killed_process_left_unfinished_is_removed_in_time(tmp_path: Path) -> None:
+def test_temporary_files_of_a_killed_process_are_removed_later(tmp_path: Path) -> None:
     store = SnapshotStore(tmp_path)
     saved = store.save(0, Snapshot({"t": 1}, b"1"))
     abandoned, being_written = saved.with_suffix(".a.tmp"), saved.with_suffix(".b.tmp")

@@ -1,4 +1,4 @@
-"""The watchdog ends what cannot end itself."""
+"""The watchdog ends a process that cannot end by itself."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from gnomon.runtime.process.loop_watchdog import Watchdog
 
 
 class Ended:
-    """In place of the end of the process: whether, and with what status."""
+    """Replaces the end of the process: records whether it happened, and with which status."""
 
     def __init__(self) -> None:
         self.status: int | None = None
@@ -35,7 +35,7 @@ async def test_a_loop_that_runs_is_left_alone(ended: Ended) -> None:
 
     assert not await asyncio.to_thread(ended.wait, 0.6)
 
-    watchdog.dismiss()
+    watchdog.stop()
 
 
 async def test_a_loop_that_is_stuck_ends_with_its_process(
@@ -45,7 +45,7 @@ async def test_a_loop_that_is_stuck_ends_with_its_process(
     watchdog.start()
     await asyncio.sleep(0)
 
-    ended.wait(5)  # on the loop's own thread: nothing else runs
+    ended.wait(5)  # blocks the thread of the loop
 
     assert ended.status == 1
     assert Path(__file__).name in capfd.readouterr().err  # where it is stuck

@@ -14,7 +14,7 @@ SECRET = "the-agents-secret"  # noqa: S105  a marker, not a password
 
 
 class Receiver(HTTPServer):
-    """Keeps every envelope it is sent."""
+    """Keeps every envelope it receives."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -36,7 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Keep quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture

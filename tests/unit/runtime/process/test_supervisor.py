@@ -1,4 +1,4 @@
-"""Children are kept alive, stopped in order, and never outlive their supervisor."""
+"""Children are restarted, stopped together, and never outlive their supervisor."""
 
 import asyncio
 import itertools
@@ -59,7 +59,7 @@ async def test_stopping_ends_every_child_with_status_0() -> None:
         assert [child.pid for child in supervisor.children.values()] == [None, None]
 
 
-async def test_one_that_is_configured_wrongly_stops_all() -> None:
+async def test_a_child_that_is_misconfigured_stops_all() -> None:
     wrong = f"print('no key: gnomon keys init'); raise SystemExit({EXIT_CONFIGURATION})"
     async with supervised({"a": python(WAITS), "wrong": python(wrong)}) as (supervisor, said, run):
         status = await asyncio.wait_for(run, 10)
@@ -71,7 +71,7 @@ async def test_one_that_is_configured_wrongly_stops_all() -> None:
 
 
 async def starts_s(code: str, *, count: int) -> list[float]:
-    """When a child that ends at once was started, for the first so many times."""
+    """Return when a child that exits at once was started, for its first starts."""
     loop = asyncio.get_running_loop()
     at_s: list[float] = []
     supervisor = Supervisor(
@@ -93,7 +93,7 @@ async def test_restarts_wait_longer_each_time() -> None:
     assert first < second < third
 
 
-async def test_one_that_found_no_broker_asks_again_soon() -> None:
+async def test_a_child_without_a_broker_is_restarted_soon() -> None:
     at_s = await starts_s("print('x'); raise SystemExit(3)", count=8)
 
     waits_s = [later - earlier for earlier, later in itertools.pairwise(at_s)]
@@ -103,10 +103,10 @@ async def test_one_that_found_no_broker_asks_again_soon() -> None:
 
 CHILD = """
 import os, sys, threading
-from gnomon.runtime.process.parent import ParentWatch
+from gnomon.runtime.process.parent import ParentMonitor
 
 told = threading.Event()
-watch = ParentWatch()
+watch = ParentMonitor()
 if sys.argv[1] == "working":
     watch.on_end(told.set)
 print(os.getpid(), flush=True)

@@ -1,7 +1,8 @@
 """From an event to the buffer, on the agent's path: check, count; never raise or wait."""
 
 import os
-from typing import Final, cast
+from dataclasses import replace
+from typing import Final, Self, cast
 
 import msgspec
 
@@ -92,6 +93,24 @@ class Outlet:
 
     def _prepare(self) -> None:
         process_hooks.close_at_exit(self)
+
+    def beside(self) -> Self:
+        """An outlet for exposures, over the same connection.
+
+        Its figures are not published: readers of ``client-stats`` count task events. Its spool is a
+        folder of its own, since a spool does not know of which topic its records are.
+        """
+        config = self._config
+        spool_dir = config.spool_dir and f"{config.spool_dir}/exposures"
+        return type(self)(
+            replace(
+                config,
+                topic=config.exposures_topic,
+                stats_topic="",
+                spool_dir=spool_dir,
+                seal_to=None,  # an exposure has no payload to seal
+            )
+        )
 
     def emit(  # noqa: PLR0911  as few steps as there can be
         self, event: TaskEvent | None = None, /, **unknown: object

@@ -116,10 +116,10 @@ class Sealer:
 
 def _with_sealed(event: dict[str, Any], key: "SealingKey") -> dict[str, Any]:
     """``event`` with sealed bytes in place of each payload; the order of the fields stays."""
-    from gnomon.sealing import Place  # noqa: PLC0415  there by now
+    from gnomon.sealing import SealContext  # noqa: PLC0415  there by now
 
-    def place(field: str) -> Place:
-        return Place(agent_id=event["agent_id"], task_id=event["task_id"], field=field)
+    def place(field: str) -> SealContext:
+        return SealContext(agent_id=event["agent_id"], task_id=event["task_id"], field=field)
 
     return {
         SEALED[name] if name in SEALED and value else name: (

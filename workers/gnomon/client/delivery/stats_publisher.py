@@ -20,7 +20,7 @@ class Bulletin:
     Args:
         buffer: Where events are counted.
         identity: Who sent how many.
-        topic: Where to.
+        topic: Where to; empty: nothing is published.
         clock_s: Monotonic.
         clock_ns: Since 1970.
     """
@@ -40,13 +40,13 @@ class Bulletin:
 
     def now_and_then(self, producer: Producer) -> None:
         """Publish if it is time to."""
-        if self._identity.sent and self._clock_s() >= self._next_s:
+        if self._topic and self._identity.sent and self._clock_s() >= self._next_s:
             self._next_s = self._clock_s() + EVERY_S
             self._tell(producer, ended=False)
 
     def last(self, producer: Producer) -> None:
         """Publish that nothing more will come."""
-        if self._identity.sent:
+        if self._topic and self._identity.sent:
             self._tell(producer, ended=True)
 
     def _tell(self, producer: Producer, *, ended: bool) -> None:

@@ -1,1 +1,29 @@
-"""Batches out of Kafka and transactions into it: the only part that knows Faust's and aiokafka's inside."""
+"""Batches out of Kafka and transactions into it: the only package that uses internals of Faust and aiokafka.
+
+aiokafka documents none of the names below as public. A test fails, and names the missing one, when a
+release of aiokafka renames any of them (``tests/unit/runtime/kafka/test_aiokafka_internals.py``).
+
+=============================  =========================================================  ================
+aiokafka                       names                                                      used by
+=============================  =========================================================  ================
+``consumer.fetcher``           ``PartitionRecords``, ``FetchResult``, ``MemoryRecords``   fetched_records
+                               (replaced), ``READ_COMMITTED``
+``PartitionRecords``           ``_records``, ``_records_iterator``, ``_unpack_records``,  fetched_records
+                               ``_tp``, ``_check_crcs``, ``_isolation_level``,
+                               ``_aborted_producers``, ``_consume_aborted_up_to``,
+                               ``_contains_abort_marker``, ``next_fetch_offset``
+``FetchResult``                ``_partition_records``, ``_topic_partition``,              fetched_records
+                               ``_update_position``, ``check_assignment``
+``AIOKafkaConsumer``           ``_fetcher``                                               consumer
+``Fetcher``                    ``_records``, ``_fetch_min_bytes``, ``_fetch_max_wait_ms``  consumer
+``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transaction
+                               ``get_random_node``, ``force_metadata_update``,
+                               ``add_topic``, ``cluster``
+``record.default_records``     ``DefaultRecordBatchBuilder``                              produce_requests
+``protocol.api``               ``Request``, ``RequestStruct``, ``Response``               txn_requests
+=============================  =========================================================  ================
+
+Two further assumptions have no name: the connection sends ``size + (header + request)``, so that
+``produce_requests.EncodedRequest`` can join its parts once; and a fetcher reads its attributes anew
+for each fetch.
+"""

@@ -1,7 +1,7 @@
-"""Who reads which partition numbers: the same of every topic, and who has some keeps them.
+"""A sticky assignor: members keep their partitions, and own the same numbers in every topic.
 
-Kafka's range assignor goes by member ids, which are random: who joins then often swaps partitions
-with another, and both rebuild state that one of them had.
+Kafka's range assignor orders members by their ids, which are random. A member that joins then often
+swaps partitions with another, and both rebuild state that one of them already had.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,87 +14,89 @@ from aiokafka.coordinator.protocol import (
 )
 
 
-class Claim(msgspec.Struct, frozen=True):
-    """The partition numbers a member was given, and in which round; 0 if never."""
+class OwnedPartitions(msgspec.Struct, frozen=True):
+    """The partition numbers a member was assigned, and in which round of assignment; 0 if never."""
 
     round: int = 0
     numbers: tuple[int, ...] = ()
 
 
-def share(numbers: Sequence[int], claims: Mapping[str, Claim]) -> dict[str, list[int]]:
-    """Give each of ``numbers`` to one member, evenly to within one.
+def assign_partitions(
+    numbers: Sequence[int], owned: Mapping[str, OwnedPartitions]
+) -> dict[str, list[int]]:
+    """Assign each of ``numbers`` to one member; the members' counts differ by one at most.
 
-    A member keeps what it claims, up to its share. Of two that claim the same, one was away while
-    the other was given it, so the later round wins.
+    A member keeps what it owned, up to its even share. When two members report the same partition,
+    one of them missed an assignment, so the later round wins.
 
     Args:
         numbers: Partition numbers.
-        claims: What each member has, by member id; at least one member.
+        owned: What each member owned before, by member id; at least one member.
 
     Returns:
         Numbers by member id, ascending.
     """
-    least, extra = divmod(len(numbers), len(claims))
+    least, extra = divmod(len(numbers), len(owned))
     free = set(numbers)
-    given: dict[str, list[int]] = {}
-    # Who has most comes first among equals, so that what is left over stays where it is.
-    order = sorted(claims, key=lambda m: (-claims[m].round, -len(claims[m].numbers), m))
+    assigned: dict[str, list[int]] = {}
+    # Among equals the member with most partitions is first, so that it keeps one more than the rest.
+    order = sorted(owned, key=lambda m: (-owned[m].round, -len(owned[m].numbers), m))
     for member in order:
-        kept = sorted(free.intersection(claims[member].numbers))[: least + (extra > 0)]
+        kept = sorted(free.intersection(owned[member].numbers))[: least + (extra > 0)]
         extra -= len(kept) > least
         free.difference_update(kept)
-        given[member] = kept
+        assigned[member] = kept
     left = sorted(free, reverse=True)
     for member in order:
-        while left and len(given[member]) < least:
-            given[member].append(left.pop())
+        while left and len(assigned[member]) < least:
+            assigned[member].append(left.pop())
     for member in order:
-        if left and len(given[member]) == least:
-            given[member].append(left.pop())
-    return {member: sorted(kept) for member, kept in given.items()}
+        if left and len(assigned[member]) == least:
+            assigned[member].append(left.pop())
+    return {member: sorted(kept) for member, kept in assigned.items()}
 
 
-class KeepingAssignor:
-    """aiokafka's interface of an assignor; one for each consumer, as it remembers what that has."""
+class StickyAssignor:
+    """An assignor for aiokafka; each consumer needs its own, which remembers what that consumer owns."""
 
     name = "gnomon-keeping"
     version = 0
 
     def __init__(self) -> None:
-        self._mine = Claim()
+        self._owned = OwnedPartitions()
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
-        """What this member tells the leader."""
+        """Build what this member reports to the group leader."""
         return ConsumerProtocolMemberMetadata(
-            self.version, list(topics), msgspec.json.encode(self._mine)
+            self.version, list(topics), msgspec.json.encode(self._owned)
         )
 
     def assign(
         self, cluster: ClusterMetadata, members: Mapping[str, ConsumerProtocolMemberMetadata]
     ) -> dict[str, ConsumerProtocolMemberAssignment]:
-        """What each member is to read, as the leader decides."""
+        """Assign partitions to all members; called on the group leader."""
         topics = sorted({topic for member in members.values() for topic in member.subscription})
         partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
-        claims = {member: _claim(metadata.user_data) for member, metadata in members.items()}
-        this_round = 1 + max(claim.round for claim in claims.values())
-        shares = share(sorted(set().union(*partitions.values())), claims)
+        owned = {member: _parse_owned(meta.user_data) for member, meta in members.items()}
+        this_round = 1 + max(each.round for each in owned.values())
+        shares = assign_partitions(sorted(set().union(*partitions.values())), owned)
         return {
             member: ConsumerProtocolMemberAssignment(
                 self.version,
                 [(topic, [n for n in numbers if n in partitions[topic]]) for topic in topics],
-                msgspec.json.encode(Claim(this_round, tuple(numbers))),
+                msgspec.json.encode(OwnedPartitions(this_round, tuple(numbers))),
             )
             for member, numbers in shares.items()
         }
 
     def on_assignment(self, assignment: ConsumerProtocolMemberAssignment) -> None:
-        """Remember what this member was given."""
-        self._mine = _claim(assignment.user_data)
+        """Remember what this member was assigned."""
+        self._owned = _parse_owned(assignment.user_data)
 
 
-def _claim(raw: bytes | None) -> Claim:
-    """What a member claims: nothing if it cannot be read, so that it is merely given anew."""
+def _parse_owned(raw: bytes | None) -> OwnedPartitions:
+    """Decode a member's report; one that cannot be read counts as owning nothing."""
     try:
-        return msgspec.json.decode(raw or b"{}", type=Claim)
+        return msgspec.json.decode(raw or b"{}", type=OwnedPartitions)
     except msgspec.DecodeError:
-        return Claim()
+        return OwnedPartitions()

@@ -1,4 +1,4 @@
-"""One fetched batch of one partition, passed through Faust as if it were a single record."""
+"""Fetched batches, each passed through Faust as if it were a single record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ from gnomon.records import SourceRecord
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """All records of one partition that one fetch returned, standing in for a single record.
+    """All records of one partition that one fetch returned.
 
-    The attributes Faust reads are those of the last record. ``start`` is where the batch before
-    this one ended, or where reading began: nothing from there to the last record is missing here.
+    The attributes that Faust reads are those of the last record. ``start`` is the offset at which the
+    batch before this one ended, or at which reading began: no record between ``start`` and the last
+    record is missing.
     """
 
     records: Sequence[SourceRecord]
@@ -33,15 +34,15 @@ class Batch:
 
     @property
     def value(self) -> "Batch":
-        """The batch itself: the schema passes it through."""
+        """The batch itself, which the schema passes through."""
         return self
 
 
 class BatchScheduler:
-    """Yields every partition's batch as one item instead of its records one by one."""
+    """Yields the batch of each partition as one item, where Faust would yield single records."""
 
     def iterate(self, batches: Mapping[TP, Batch]) -> Iterator[tuple[TP, Batch]]:
-        """One ``(partition, batch)`` for each partition that has records."""
+        """Yield ``(partition, batch)`` for each partition that has records."""
         yield from batches.items()
 
 
@@ -49,7 +50,7 @@ class BatchSchema(faust.Schema[Any, Any]):
     """Passes the batch to the agent undecoded."""
 
     def compile(self, app: Any, **_: Any) -> Any:
-        """Return the decoder of one message: the value as it is."""
+        """Return a decoder that leaves the value as it is."""
         create_event = app.create_event
 
         async def decode(message: Any, *, propagate: bool = False) -> Any:

@@ -1,11 +1,11 @@
-"""Whether record batches are written and read in C: where that could be built, else by aiokafka."""
+"""The compiled reader and writer of record batches, where it could be built; else aiokafka does both."""
 
 import importlib
 import os
 from typing import Any, Final
 
 
-def _chosen() -> Any:
+def _load() -> Any:
     if os.environ.get("GNOMON_PURE_PYTHON") == "1":
         return None
     try:
@@ -14,5 +14,5 @@ def _chosen() -> Any:
         return None
 
 
-recordbatch: Final[Any] = _chosen()
-"""The module, or ``None``."""
+recordbatch: Final[Any] = _load()
+"""The compiled module, or ``None``."""

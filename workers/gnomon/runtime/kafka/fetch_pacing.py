@@ -1,41 +1,46 @@
-"""Whether so much comes in that records should wait for one another, and for how long.
+"""How long a broker should wait for more records before it answers a fetch.
 
-A transaction costs the broker milliseconds however few records it has. Where few come, each is
-taken at once; where many come, taking them at once would only make all of them wait for the broker.
-Each partition of a stage has transactions of its own, so with twice as many partitions records wait
-twice as long, for the same number of transactions a second.
+A transaction costs the broker milliseconds however few records it has. At a low rate each record is
+fetched at once; at a high rate that would only make all records wait for the broker. Each partition
+of a stage has its own transactions, so with twice as many partitions records wait twice as long, and
+the number of transactions a second stays the same.
 """
 
 BUSY_PER_S = 250.0
-LOOK_EVERY_S = 0.5
+INTERVAL_S = 0.5
+"""The rate is measured over intervals of this length."""
 IDLE_WAIT_MS = 500
-"""How long a request for records stays at the broker where none come."""
-MOST_WAIT_MS = 500
+"""How long a fetch waits at the broker when no records come."""
+MAX_WAIT_MS = 500
 
 
-class Load:
-    """Records a second of one consumer.
+class FetchPacing:
+    """Measures the rate of records of one consumer.
 
     Args:
-        gather_ms: How long records wait for each partition there is.
+        linger_ms: How long records wait under load, for each partition the worker owns.
     """
 
-    def __init__(self, gather_ms: int) -> None:
-        self._gather_ms = gather_ms
+    def __init__(self, linger_ms: int) -> None:
+        self._linger_ms = linger_ms
         self._busy = False
         self._since_s, self._records = 0.0, 0
 
-    def busy(self, now_s: float, records: int) -> bool:
-        """Count ``records`` that came in at ``now_s`` (monotonic); whether there are many."""
+    def observe(self, now_s: float, records: int) -> bool:
+        """Count ``records`` that arrived at ``now_s`` (monotonic).
+
+        Returns:
+            Whether the rate of the last full interval was at least ``BUSY_PER_S``.
+        """
         self._records += records
-        passed_s = now_s - self._since_s
-        if passed_s >= LOOK_EVERY_S:
-            self._busy = self._records >= BUSY_PER_S * passed_s
+        elapsed_s = now_s - self._since_s
+        if elapsed_s >= INTERVAL_S:
+            self._busy = self._records >= BUSY_PER_S * elapsed_s
             self._since_s, self._records = now_s, 0
         return self._busy
 
     def wait_ms(self, partitions: int) -> int:
-        """How long the broker should wait for more, as of the last look."""
+        """Return how long the broker should wait for more, by the last measured rate."""
         if not self._busy:
             return IDLE_WAIT_MS
-        return min(self._gather_ms * max(1, partitions), MOST_WAIT_MS)
+        return min(self._linger_ms * max(1, partitions), MAX_WAIT_MS)

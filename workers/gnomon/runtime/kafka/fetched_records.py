@@ -1,10 +1,11 @@
-"""Records as they are fetched, with only what a stage reads, and as many at once as there are.
+"""Fetched records with only the fields a stage reads, decoded a whole record batch at a time.
 
-aiokafka makes a dataclass of eleven fields of each record and hands it on through two iterators;
-this makes Structs of seven, that the garbage collector need not look at, of a whole record batch
-in one comprehension, in two thirds of the time. ``recordbatch`` does it in C, for the batches it
-can read. What is read and what is passed over is aiokafka's rule, and where reading stands is told
-to it after the same records.
+aiokafka makes a dataclass of eleven fields of each record and passes it through two iterators. Here
+one comprehension makes Structs of seven fields, which the garbage collector does not track, in two
+thirds of the time. ``recordbatch`` does the same in C for the batches it can read. Which records are
+skipped (aborted, control, before the position) and how the position moves is as in aiokafka.
+
+The classes replace aiokafka's own by name: ``gnomon.runtime.kafka`` lists the names they rely on.
 """
 
 import struct
@@ -22,16 +23,17 @@ from gnomon.records import Headers, SourceRecord
 from gnomon.runtime.kafka import compiled
 
 Run = list[SourceRecord]
-"""Records that follow one another; or ``PackedRecords``, which do what is asked of a list here."""
-Next = Callable[[int], Run]
-"""Up to so many more of one batch; fewer, if there are no more."""
+"""Consecutive records; also ``PackedRecords``, which support the same operations."""
+TakeRecords = Callable[[int], Run]
+"""Returns up to that many of the next records of one batch; fewer at its end."""
 
 _LENGTH = struct.Struct(">i")
-_LENGTH_AT, _BEHIND_LENGTH = 8, 12
+_LENGTH_AT, _LENGTH_END = 8, 12
+"""Where the length of a record batch stands in it; the length counts the bytes after that."""
 
 
 class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
-    """A ``SourceRecord``."""
+    """One record; implements ``SourceRecord``."""
 
     topic: str
     partition: int
@@ -42,8 +44,12 @@ class FetchedRecord(msgspec.Struct, frozen=True, gc=False):
     headers: Headers
 
 
-class _Batches:
-    """aiokafka's, and the bytes of the one it gave last."""
+class _FramedBatches:
+    """aiokafka's ``MemoryRecords`` that also keeps the bytes of the batch it returned last.
+
+    Attributes:
+        frame: Those bytes, from the base offset on.
+    """
 
     def __init__(self, data: bytes) -> None:
         self._batches, self._data, self._at = MemoryRecords(data), memoryview(data), 0
@@ -53,13 +59,13 @@ class _Batches:
 
     def next_batch(self) -> Any:
         (length,) = _LENGTH.unpack_from(self._data, self._at + _LENGTH_AT)
-        end = self._at + _BEHIND_LENGTH + length
+        end = self._at + _LENGTH_END + length
         self.frame, self._at = self._data[self._at : end], end
         return self._batches.next_batch()
 
 
-class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
-    """Gives runs to who asks for them, and single records to others."""
+class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
+    """The fetched batches of one partition; yields runs of records, or single ones by iteration."""
 
     _most = 1
 
@@ -70,26 +76,26 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
         return run[0]
 
     def run(self, most: int) -> Run:
-        """The next ``most`` records; fewer, if there are no more.
+        """Return the next ``most`` records; fewer if there are no more.
 
-        No batch is looked at that they do not need.
+        Later batches are not decoded before they are needed.
 
         Raises:
-            CorruptRecordException: A batch is not as it was written. There are no more then.
+            CorruptRecordException: A checksum does not match. No records follow it.
         """
         self._most = most
         return next(self._records_iterator, [])
 
     def close(self) -> None:
-        """Let go of what was fetched.
+        """Release the fetched bytes.
 
-        The iterator and this refer to each other: megabytes would stay until the garbage collector
-        comes round to them.
+        The iterator and this object refer to each other, so megabytes would otherwise stay in
+        memory until the garbage collector runs.
         """
         self._records_iterator.close()
 
     def _unpack_records(self) -> Iterator[Run]:
-        batches: _Batches = self._records
+        batches: _FramedBatches = self._records
         found: Run = []
         while batches.has_next():
             batch = batches.next_batch()
@@ -99,7 +105,7 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
             ):
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._has_records(batch):
-                take = self._taking_in_c(batches.frame) if in_c else self._taking(batch)
+                take = self._compiled_reader(batches.frame) if in_c else self._python_reader(batch)
                 while True:
                     more = take(self._most - len(found))
                     if found:
@@ -107,29 +113,29 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
                     else:
                         found = more
                     if len(found) < self._most:
-                        break  # asked again after its end, aiokafka's batch would begin anew
+                        break  # an exhausted batch of aiokafka's would start over when asked again
                     self.next_fetch_offset = found[-1].offset + 1
                     yield found
                     found = []
-            # After what compaction or the end of a transaction left of the batch, too.
+            # Also past the offsets in the batch that compaction has removed.
             self.next_fetch_offset = batch.next_offset
         if found:
             yield found
 
-    def _taking_in_c(self, frame: memoryview) -> Next:
+    def _compiled_reader(self, frame: memoryview) -> TakeRecords:
         reader = compiled.recordbatch.Reader(frame, *self._tp, self.next_fetch_offset)
-        take: Next = reader.take
+        take: TakeRecords = reader.take
         return take
 
-    def _taking(self, batch: Any) -> Next:
-        (topic, partition), left = self._tp, self._after_start(batch)
+    def _python_reader(self, batch: Any) -> TakeRecords:
+        (topic, partition), rest = self._tp, self._from_position(batch)
         return lambda most: [
             FetchedRecord(topic, partition, r.offset, r.timestamp, r.key, r.value, r.headers)
-            for r in islice(left, most)
+            for r in islice(rest, most)
         ]
 
     def _has_records(self, batch: Any) -> bool:
-        """Whether any of a batch is for readers; notes where transactions were aborted."""
+        """Whether readers may see the records of a batch; keeps track of aborted transactions."""
         producer_id = batch.producer_id
         if self._isolation_level == fetcher.READ_COMMITTED and producer_id is not None:
             self._consume_aborted_up_to(batch.base_offset)
@@ -139,25 +145,27 @@ class _Records(fetcher.PartitionRecords):  # type: ignore[misc]  # untyped
                 return False
         return not batch.is_control_batch
 
-    def _after_start(self, batch: Any) -> Iterator[Any]:
-        """A batch's records, without those before what was asked for; offsets ascend in it."""
+    def _from_position(self, batch: Any) -> Iterator[Any]:
+        """The records of a batch at and after the position; offsets ascend in a batch."""
         start = self.next_fetch_offset
-        # Those of the old format, which have no producer, do not say where they begin.
+        # Batches of the old format have no producer id, and no base offset to rely on.
         if batch.producer_id is None or batch.base_offset < start:
             return dropwhile(lambda record: record.offset < start, batch)
-        return islice(batch, None)  # aiokafka's own iterator must not be begun twice
+        return islice(
+            batch, None
+        )  # a batch of aiokafka's must not be iterated from its start twice
 
 
 def _is_plain(batch: Any) -> bool:
-    """Whether ``recordbatch`` can read it: of the new format, which has producers, as it is."""
+    """Whether ``recordbatch`` can read a batch: format 2, which has producer ids, uncompressed."""
     return batch.producer_id is not None and not batch.compression_type
 
 
-class _Result(fetcher.FetchResult):  # type: ignore[misc]  # untyped
-    _partition_records: _Records | None
+class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # untyped
+    _partition_records: _PartitionRecords | None
 
     def getall(self, max_records: int | None = None) -> Run:
-        """Up to ``max_records``; the position is moved behind them."""
+        """Return up to ``max_records`` and move the position past them."""
         records = self._partition_records
         if records is None:
             return []
@@ -174,9 +182,9 @@ class _Result(fetcher.FetchResult):  # type: ignore[misc]  # untyped
 
 
 def install() -> None:
-    """Let every consumer of this process give ``FetchedRecord``; deserializers are not called.
+    """Make every consumer of this process return these records; deserializers are not called.
 
-    aiokafka takes the classes from these names in its module and offers no other way.
+    aiokafka looks the classes up under these names in its module and offers no other way.
     """
-    fetcher.PartitionRecords, fetcher.FetchResult = _Records, _Result
-    fetcher.MemoryRecords = _Batches
+    fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult
+    fetcher.MemoryRecords = _FramedBatches

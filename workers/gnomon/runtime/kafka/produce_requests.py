@@ -1,8 +1,8 @@
-"""Record batches and the request that carries them, without aiokafka's copies of every part.
+"""Record batches and Produce requests, encoded without aiokafka's copies.
 
-aiokafka encodes a request field by field and joins the parts of each level, and then the request to
-its header and that to its size: a batch is copied eight times on its way to the socket, which with
-batches of megabytes is a sixth of a stage's time.
+aiokafka encodes a request field by field, joins the parts at each level, then adds the header and the
+size. So a batch is copied eight times on its way to the socket, which is a sixth of a stage's time when
+batches have megabytes.
 """
 
 import struct
@@ -22,7 +22,7 @@ from gnomon.runtime.kafka.txn_requests import TEXT, ProduceResponse
 MAX_BATCH_BYTES: Final = 1_000_000
 """Just under Kafka's default ``max.message.bytes``, which is per batch."""
 SEQUENCES: Final = 1 << 31
-"""A producer's sequence numbers begin again at 0 after this many."""
+"""Sequence numbers of a producer wrap to 0 after this many."""
 _ACKS_ALL: Final = -1
 _NO_HEADERS: Final[list[Any]] = []
 _UNTAGGED: Final = b"\0"
@@ -32,45 +32,45 @@ class RecordBatch(Protocol):
     """One transactional record batch of magic 2, not compressed.
 
     Attributes:
-        count: Records in it.
-        size_bytes: As it will be sent; the first record is taken whatever its size.
+        count: Number of records.
+        size_bytes: Encoded size; a first record is accepted whatever its size.
     """
 
     @property
-    def count(self) -> int: ...  # noqa: D102  told above
+    def count(self) -> int: ...  # noqa: D102  documented above
 
     @property
-    def size_bytes(self) -> int: ...  # noqa: D102  told above
+    def size_bytes(self) -> int: ...  # noqa: D102  documented above
 
     def fill(self, rows: list[Keyed], start: int) -> int:
-        """Take ``rows`` from ``start`` on; returns the index of the first it has no room for."""
+        """Append ``rows`` from ``start`` on; returns the index of the first that does not fit."""
         ...
 
     def take(self, key: bytes | None, value: bytes | None, headers: Headers) -> bool:
-        """Take one record, if there is room."""
+        """Append one record; returns whether it fitted."""
         ...
 
     def build(self, producer_id: int, epoch: int, sequence: int) -> bytearray:
-        """Its bytes; nothing can be added any more."""
+        """Encode the batch; nothing can be appended afterwards."""
         ...
 
 
-class BuiltByAiokafka:
-    """A ``RecordBatch``: the definition of what ``recordbatch`` does in C."""
+class AiokafkaRecordBatch:
+    """A ``RecordBatch`` in Python: defines what the compiled ``recordbatch`` must do."""
 
     __slots__ = ("_builder", "count")
 
-    def __init__(self, most_bytes: int) -> None:
-        self._builder = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, 0, most_bytes)
+    def __init__(self, max_bytes: int) -> None:
+        self._builder = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, 0, max_bytes)
         self.count = 0
 
     @property
     def size_bytes(self) -> int:
-        """As it will be sent."""
+        """Encoded size."""
         return int(self._builder.size())
 
     def fill(self, rows: list[Keyed], start: int) -> int:
-        """Take ``rows`` from ``start`` on; returns the index of the first it has no room for."""
+        """Append ``rows`` from ``start`` on; returns the index of the first that does not fit."""
         append, count = self._builder.append, self.count
         at = start
         for at in range(start, len(rows)):
@@ -84,61 +84,62 @@ class BuiltByAiokafka:
         return at
 
     def take(self, key: bytes | None, value: bytes | None, headers: Headers) -> bool:
-        """Take one record, if there is room."""
+        """Append one record; returns whether it fitted."""
         taken = self._builder.append(self.count, None, key, value, list(headers)) is not None
         self.count += taken
         return taken
 
     def build(self, producer_id: int, epoch: int, sequence: int) -> bytearray:
-        """Its bytes; nothing can be added any more."""
+        """Encode the batch; nothing can be appended afterwards."""
         self._builder.set_producer_state(producer_id, epoch, sequence)
         built: bytearray = self._builder.build()
         return built
 
 
 def new_batch() -> RecordBatch:
-    """An empty one, of up to ``MAX_BATCH_BYTES``."""
-    form: type[RecordBatch] = recordbatch.RecordBatch if recordbatch else BuiltByAiokafka
-    return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol says nothing of it
+    """Create an empty batch of up to ``MAX_BATCH_BYTES``."""
+    form: type[RecordBatch] = recordbatch.RecordBatch if recordbatch else AiokafkaRecordBatch
+    return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol has no constructor
 
 
-class Message:
-    """A request in parts, joined once: where aiokafka's connection puts its size before it.
+class EncodedRequest:
+    """A request in parts that are joined only once.
 
-    The connection asks for ``size + (header + message)``, and writes that.
+    aiokafka's connection evaluates ``size + (header + request)`` and writes the result: the first
+    addition only collects the header, the second joins all parts.
     """
 
-    __slots__ = ("_headed", "_parts", "_size")
+    __slots__ = ("_has_header", "_parts", "_size")
 
     def __init__(self, parts: list[bytes | bytearray]) -> None:
-        self._parts, self._size, self._headed = parts, sum(map(len, parts)), False
+        self._parts, self._size, self._has_header = parts, sum(map(len, parts)), False
 
     def __len__(self) -> int:
-        """Bytes, the header among them once it is there."""
+        """Size in bytes, including the header once it was added."""
         return self._size
 
-    def __radd__(self, before: bytes) -> "Message | memoryview":
-        """Take the header; the bytes, when the size follows."""
-        if self._headed:
-            # What the socket does not take at once is cut off: of bytes that is a copy.
+    def __radd__(self, before: bytes) -> "EncodedRequest | memoryview":
+        """Add the header; on the second call, add the size and return all bytes."""
+        if self._has_header:
+            # asyncio slices off what the socket did not accept; a slice of bytes would be a copy.
             return memoryview(b"".join((before, *self._parts)))
-        headed = Message([before, *self._parts])
-        headed._headed = True
-        return headed
+        with_header = EncodedRequest([before, *self._parts])
+        with_header._has_header = True
+        return with_header
 
 
-class _Encoded(ProduceRequest_v7):  # type: ignore[misc]  # untyped
-    """The request of version 7, which Kafka has taken since 2.1."""
+class _ProduceStructV7(ProduceRequest_v7):  # type: ignore[misc]  # untyped
+    """Produce, version 7, which Kafka accepts since 2.1."""
 
-    def __init__(self, message: Message) -> None:
-        self._message = message
+    def __init__(self, encoded: EncodedRequest) -> None:
+        self._encoded = encoded
 
-    def encode(self) -> Message:
-        return self._message
+    def encode(self) -> EncodedRequest:
+        return self._encoded
 
 
-class _Encoded12(RequestStruct):  # type: ignore[misc]  # untyped
-    """The request of version 12, by which its partitions become a part of the transaction."""
+class _ProduceStructV12(RequestStruct):  # type: ignore[misc]  # untyped
+    """Produce, version 12, which adds its partitions to the transaction."""
 
     FLEXIBLE_VERSION = True
     API_KEY = 0
@@ -146,20 +147,20 @@ class _Encoded12(RequestStruct):  # type: ignore[misc]  # untyped
     RESPONSE_TYPE = ProduceResponse
     SCHEMA = Schema()
 
-    def __init__(self, message: Message) -> None:
-        self._message = message
+    def __init__(self, encoded: EncodedRequest) -> None:
+        self._encoded = encoded
 
-    def encode(self) -> Message:
-        return self._message
+    def encode(self) -> EncodedRequest:
+        return self._encoded
 
 
-class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
-    """Produce with acknowledgement by all replicas, one batch for each partition.
+class ProduceRequestV7(Request[_ProduceStructV7]):  # type: ignore[misc]  # untyped
+    """Produce, version 7: one batch for each partition, acknowledged by all replicas.
 
     Args:
-        transactional_id: Whose transaction it belongs to.
+        transactional_id: Of the transaction.
         timeout_ms: How long the leader may wait for the replicas.
-        batches: By partition, as built.
+        batches: Encoded batches by partition.
     """
 
     API_KEY: ClassVar[int] = 0
@@ -175,8 +176,8 @@ class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
         for tp, batch in batches.items():
             self._topics.setdefault(tp.topic, []).append((tp.partition, batch))
 
-    def build(self, request_struct_class: type[_Encoded]) -> _Encoded:
-        """The request, in parts.
+    def build(self, request_struct_class: type[_ProduceStructV7]) -> _ProduceStructV7:
+        """Return the request in parts.
 
         Layout: https://kafka.apache.org/protocol.html#The_Messages_Produce (version 7).
         """
@@ -188,25 +189,22 @@ class ProduceBatches(Request[_Encoded]):  # type: ignore[misc]  # untyped
             parts += (_string(topic), struct.pack(">i", len(partitions)))
             for partition, batch in partitions:
                 parts += (struct.pack(">ii", partition, len(batch)), batch)
-        return request_struct_class(Message(parts))
+        return request_struct_class(EncodedRequest(parts))
 
 
-class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
-    """The same, by which the partitions become a part of the transaction (KIP-890).
+class ProduceRequestV12(Request[_ProduceStructV12]):  # type: ignore[misc]  # untyped
+    """Produce, version 12: also adds the partitions to the transaction (KIP-890).
 
-    Args:
-        transactional_id: As above.
-        timeout_ms: As above.
-        batches: As above.
+    Args: as of ``ProduceRequestV7``.
     """
 
     API_KEY: ClassVar[int] = 0
-    __init__ = ProduceBatches.__init__  # aiokafka lets a request have no other base
+    __init__ = ProduceRequestV7.__init__  # aiokafka allows a request no other base class
 
-    def build(self, request_struct_class: type[_Encoded12]) -> _Encoded12:
-        """The request, in parts.
+    def build(self, request_struct_class: type[_ProduceStructV12]) -> _ProduceStructV12:
+        """Return the request in parts.
 
-        Layout: as above, version 12. A length is one more than it is, so that 0 can say none.
+        Layout: as above, version 12. Lengths are encoded plus one, because 0 stands for null.
         """
         length = UnsignedVarInt32.encode
         parts: list[bytes | bytearray] = [
@@ -219,7 +217,7 @@ class ProduceAndAdd(Request[_Encoded12]):  # type: ignore[misc]  # untyped
             for partition, batch in partitions:
                 parts += (struct.pack(">i", partition), length(len(batch) + 1), batch, _UNTAGGED)
             parts.append(_UNTAGGED)
-        return request_struct_class(Message([*parts, _UNTAGGED]))
+        return request_struct_class(EncodedRequest([*parts, _UNTAGGED]))
 
 
 def _string(text: str) -> bytes:

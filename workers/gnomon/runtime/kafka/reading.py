@@ -1,4 +1,4 @@
-"""Read topics for people and reports: without a group, nothing is committed."""
+"""Read whole topics for commands and reports: without a consumer group, so nothing is committed."""
 
 import asyncio
 import base64
@@ -17,22 +17,22 @@ from gnomon.topics import BY_NAME, DEAD_LETTERS
 
 T = TypeVar("T")
 
-ANSWER_S = 3.0
-"""How long brokers that are busy, or just starting, are asked again."""
-TOPICS_S = 10.0
-"""How long topics may take to be known after a broker has started."""
+RETRY_S = 3.0
+"""For how long a request is repeated while brokers are busy or starting."""
+TOPICS_KNOWN_S = 10.0
+"""How long a broker may take to know its topics after it has started."""
 
 
 async def read_topic(
     *, brokers: str, topic: str, follow: bool, from_end: bool = False
 ) -> AsyncIterator[SourceRecord]:
-    """Committed records of all partitions of ``topic`` (full name).
+    """Yield the committed records of all partitions of ``topic``.
 
     Args:
         brokers: ``host:port``, comma-separated.
         topic: Full name.
-        follow: Wait for more at the end instead of ending there.
-        from_end: Begin at the end instead of the beginning.
+        follow: At the end, wait for more records instead of returning.
+        from_end: Start at the end instead of the beginning.
 
     Raises:
         BrokerUnavailableError: No broker answers.
@@ -63,21 +63,21 @@ async def read_topic(
         finally:
             await consumer.stop()
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
 
 
 async def partitions_of(
-    brokers: str, topics: Sequence[str], *, within_s: float = ANSWER_S
+    brokers: str, topics: Sequence[str], *, within_s: float = RETRY_S
 ) -> dict[str, list[TopicPartition]]:
-    """The partitions of those of ``topics`` that exist, by topic; asked for up to ``within_s``.
+    """Return the partitions of those of ``topics`` that exist, by topic.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
     try:
-        described = await answered(lambda: _described(brokers, topics), within_s=within_s)
+        described = await retry_transient(lambda: _describe(brokers, topics), within_s=within_s)
     except KafkaError as error:
-        raise no_broker(brokers, error) from error
+        raise broker_unavailable(brokers, error) from error
     return {
         found["topic"]: [
             TopicPartition(found["topic"], number)
@@ -88,24 +88,24 @@ async def partitions_of(
     }
 
 
-async def answered(ask: Callable[[], Awaitable[T]], *, within_s: float) -> T:
-    """What ``ask`` gives; brokers that are busy, or just starting, are asked again for so long.
+async def retry_transient(request: Callable[[], Awaitable[T]], *, within_s: float) -> T:
+    """Await ``request``, and repeat it for ``within_s`` seconds while its error is retriable.
 
     Raises:
-        KafkaError: The last refusal.
+        KafkaError: The error of the last attempt.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s
     while True:
         try:
-            return await ask()
+            return await request()
         except KafkaError as error:
             if not error.retriable or loop.time() > deadline:
                 raise
         await asyncio.sleep(0.2)
 
 
-async def _described(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+async def _describe(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:
         await admin.start()
@@ -116,16 +116,19 @@ async def _described(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[st
 
 
 async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float) -> None:
-    """Make sure that ``topics`` exist; a broker that has just started may take a moment to know.
+    """Check that ``topics`` exist; a broker that has just started may need a moment to know them.
 
-    One that does not answer is asked again for ``within_s`` seconds.
+    Args:
+        brokers: ``host:port``, comma-separated.
+        topics: Full names.
+        within_s: For how long brokers that do not answer are asked again.
 
     Raises:
         BrokerUnavailableError: No broker answers.
         ConfigurationError: One does not exist.
     """
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s + TOPICS_S
+    deadline = loop.time() + within_s + TOPICS_KNOWN_S
     while missing := sorted(
         set(topics) - set(await partitions_of(brokers, topics, within_s=within_s))
     ):
@@ -136,24 +139,24 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
         await asyncio.sleep(0.5)
 
 
-def no_broker(brokers: str, error: KafkaError) -> BrokerUnavailableError:
-    """What to tell a person when nobody answers."""
+def broker_unavailable(brokers: str, error: KafkaError) -> BrokerUnavailableError:
+    """Create the error that tells a person how to get a broker."""
     return BrokerUnavailableError(
         f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
     )
 
 
 def as_json(record: SourceRecord) -> bytes:
-    """A record's value as one line of JSON; a dead letter with where it came from and why."""
+    """Return a value as one line of JSON; for a dead letter, with its source and its reason."""
     if record.topic.endswith(DEAD_LETTERS.name):
-        about = {name.removeprefix("gnomon-"): v.decode() for name, v in record.headers}
-        return json.dumps({**about, "value": _readable(record.value)}).encode()
+        headers = {name.removeprefix("gnomon-"): v.decode() for name, v in record.headers}
+        return json.dumps({**headers, "value": _as_text(record.value)}).encode()
     if record.value is None:
-        return json.dumps({"key": _readable(record.key), "deleted": True}).encode()
+        return json.dumps({"key": _as_text(record.key), "deleted": True}).encode()
     return record.value
 
 
-def _readable(raw: bytes | None) -> str | None:
+def _as_text(raw: bytes | None) -> str | None:
     if raw is None:
         return None
     try:

@@ -1,20 +1,20 @@
-"""Kafka transactions of whole record batches, in as few round trips as there can be.
+"""Kafka transactions of whole record batches, in as few round trips as the protocol allows.
 
-KIP-98 gives the order:
+KIP-98 gives the order of requests:
 
-1. AddPartitionsToTxn and AddOffsetsToTxn, at once, to the coordinator of the transaction; where a
-   cluster has agreed on the second protocol (``dialects``), neither;
-2. Produce, to the partitions' leaders;
-3. TxnOffsetCommit, to the coordinator of the group. Not at once with 2: a broker that verifies that
-   a partition belongs to the transaction (KIP-890) refuses the one for the other's sake;
-4. EndTxn, once all of that is known to be stored.
+1. AddPartitionsToTxn and AddOffsetsToTxn, at once, to the transaction coordinator; not sent where
+   the cluster uses the second transaction protocol (``txn_versions``);
+2. Produce, to the leaders of the partitions;
+3. TxnOffsetCommit, to the group coordinator. It is not sent together with 2: a broker that verifies
+   that a partition belongs to the transaction (KIP-890) refuses one of two concurrent requests;
+4. EndTxn, once all of that is acknowledged.
 
-Of aiokafka this uses the client: connections, metadata, coordinators, the coding of requests.
+aiokafka's client does connections, metadata, coordinator look-up and the encoding of requests.
 """
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -25,46 +25,40 @@ from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime.kafka.produce_requests import SEQUENCES, RecordBatch
-from gnomon.runtime.kafka.txn_requests import FeaturesRequest
+from gnomon.runtime.kafka.retries import (
+    ErrorCodes,
+    SendRequest,
+    error_codes,
+    retry_until_done,
+    run_all,
+)
+from gnomon.runtime.kafka.txn_requests import ApiVersionsRequestV3
 from gnomon.runtime.kafka.txn_versions import (
-    BROKERS_ADD,
     FEATURE,
     REQUEST_TIMEOUT_MS,
-    Dialect,
-    First,
-    Owner,
-    Second,
+    TRANSACTIONS_V2,
+    BuiltBatches,
+    ProducerIdentity,
+    TransactionProtocol,
+    TransactionV1,
+    TransactionV2,
 )
 
 TRANSACTION_TIMEOUT_MS: Final = 30_000
-GIVE_UP_S: Final = 25.0
-"""So long the same is asked again; a little later Kafka aborts the transaction anyway."""
-SOON_S: Final = 0.003
-"""When to ask again, the first time, where the transaction before is still being completed."""
-BACKOFF_S: Final = 0.05
-REMEMBERED: Final = 5
-"""The last batches of a producer that Kafka knows when they come again."""
-SETTLE_S: Final = 1.0
-"""How long what is on its way is waited for by who is cancelled: nothing may come after the abort."""
+MAX_IN_FLIGHT: Final = 5
+"""How many of a producer's last batches a broker recognises when they are sent again."""
 
-_PASSING = (
-    kafka.ConcurrentTransactions,
-    kafka.OperationNotAttempted,
-    kafka.KafkaConnectionError,
-)
-"""What passes, beside the errors that aiokafka calls retriable."""
-
-Codes = Iterable[int]
-Ask = Callable[[], Awaitable[Codes]]
 Batches = Mapping[TopicPartition, Sequence[RecordBatch]]
 
 
 class TransactionalProducer:
-    """One transactional id. For one task at a time; after an error it can only be stopped.
+    """The producer of one transactional id, for one task at a time.
+
+    After an error from ``write`` it can only be stopped.
 
     Args:
         brokers: ``host:port`` of some, separated by commas.
-        transactional_id: Whoever starts with it fences all that started with it before.
+        transactional_id: ``start`` fences every producer that started with the same id before.
     """
 
     def __init__(self, brokers: str, transactional_id: str) -> None:
@@ -74,41 +68,41 @@ class TransactionalProducer:
             client_id=transactional_id,
             request_timeout_ms=REQUEST_TIMEOUT_MS,
         )
-        self._dialect: Dialect = First()
-        self._owner = Owner(transactional_id, -1, -1)
+        self._protocol: TransactionProtocol = TransactionV1()
+        self._identity = ProducerIdentity(transactional_id, -1, -1)
         self._sequences: dict[TopicPartition, int] = {}
         self._coordinators: dict[int, int] = {}
 
     async def start(self) -> None:
-        """Abort or complete what the last owner of the id left open, and fence that owner.
+        """Abort or complete the transaction that the id's last producer left open, and fence it.
 
         Raises:
-            KafkaError: No broker answers, or none lets this be.
+            KafkaError: No broker answers, or the brokers refuse.
         """
         await self._client.bootstrap()
-        await self._until_done(self._choose_dialect)
-        await self._until_done(self._init)
+        await self._retry(self._choose_protocol)
+        await self._retry(self._init_producer)
 
     async def stop(self) -> None:
-        """Close the connections; a transaction that is open is left to the next owner."""
+        """Close the connections; the next producer of the id ends a transaction left open."""
         await self._client.close()
 
     async def partitions_of(self, topic: str) -> Sequence[int]:
-        """The partitions of ``topic``, ascending.
+        """Return the partition numbers of ``topic``, ascending.
 
         Raises:
-            KafkaError: The brokers do not know it.
+            KafkaError: The brokers do not know the topic.
         """
         cluster = self._client.cluster
         if not cluster.partitions_for_topic(topic):
             await self._client.add_topic(topic)
-            await self._until_done(partial(self._look_for, topic))
+            await self._retry(partial(self._check_known, topic))
         return sorted(cluster.partitions_for_topic(topic))
 
     async def write(
         self, batches: Batches, offsets: Mapping[TopicPartition, int], *, group: str
     ) -> None:
-        """Write all ``batches`` and commit ``offsets`` of ``group``, or none of both.
+        """Write all ``batches`` and commit ``offsets`` of ``group``, or neither.
 
         Args:
             batches: By partition, in their order; none is empty.
@@ -116,175 +110,130 @@ class TransactionalProducer:
             group: Consumer group.
 
         Raises:
-            ProducerFenced: Another has started with the same id.
-            KafkaError: It could not be done.
+            ProducerFenced: Another producer has started with the same id.
+            KafkaError: The transaction was not committed.
         """
         if not batches and not offsets:
             return
         for topic in {tp.topic for tp in batches}:
             await self.partitions_of(topic)
-        owner, dialect = self._owner, self._dialect
-        opening = dialect.opening(owner, list(batches), group if offsets else None)
+        identity, protocol = self._identity, self._protocol
+        begin = protocol.begin(identity, list(batches), group if offsets else None)
         try:
-            if opening:
-                await _all([self._until_done(partial(self._ask, request)) for request in opening])
+            if begin:
+                await run_all([self._retry(partial(self._send, request)) for request in begin])
             if batches:
-                await _all([self._store(batches)])
+                await run_all([self._produce_all(batches)])
             if offsets:
-                request = dialect.commit(owner, offsets, group)
-                await self._until_done(partial(self._ask, request, of_group=group))
+                request = protocol.commit(identity, offsets, group)
+                await self._retry(partial(self._send, request, group=group))
         except kafka.ProducerFenced:
-            raise  # there is nothing left to abort: the new owner has done it
+            raise  # nothing to abort: the new producer's start has aborted it
         except BaseException:
             await asyncio.shield(self._abort())
             raise
-        await self._until_done(partial(self._end, commit=True))
+        await self._retry(partial(self._end, commit=True))
 
     async def _abort(self) -> None:
         try:
             await self._end(commit=False)
         except KafkaError:
-            return  # the next owner's InitProducerId aborts it
+            return  # the next producer's InitProducerId aborts it
 
-    async def _until_done(self, ask: Ask) -> None:
-        """Ask again and again while what is in the way passes.
+    async def _retry(self, send: SendRequest) -> None:
+        await retry_until_done(send, refresh_metadata=self._refresh_metadata)
 
-        Raises:
-            KafkaError: It does not pass, or has not in ``GIVE_UP_S``.
-        """
-        clock_s = asyncio.get_running_loop().time
-        until_s, wait_s = clock_s() + GIVE_UP_S, SOON_S
-        while True:
-            try:
-                codes = [code for code in await ask() if code]
-                errors: list[KafkaError] = [kafka.for_code(code)() for code in codes]
-            except KafkaError as error:
-                errors = [error]
-            errors = [e for e in errors if not isinstance(e, kafka.DuplicateSequenceNumber)]
-            if not errors:
-                return
-            for each in errors:
-                if isinstance(each, kafka.InvalidProducerEpoch):
-                    raise kafka.ProducerFenced from each
-                if not (each.retriable or isinstance(each, _PASSING)):
-                    raise each
-            if clock_s() >= until_s:
-                raise errors[0]
-            if not all(isinstance(error, kafka.ConcurrentTransactions) for error in errors):
-                wait_s = BACKOFF_S
-                self._coordinators.clear()
-                await self._client.force_metadata_update()
-            await asyncio.sleep(wait_s)
-            wait_s = min(wait_s * 2, BACKOFF_S)
+    async def _refresh_metadata(self) -> None:
+        self._coordinators.clear()
+        await self._client.force_metadata_update()
 
-    # What is asked; each answers with the error codes of Kafka, 0 for none.
+    # Each of the methods below sends requests and returns Kafka's error codes, 0 for none.
 
-    async def _choose_dialect(self) -> Codes:
+    async def _choose_protocol(self) -> ErrorCodes:
         node = self._client.get_random_node()
         if node is None:
             return [kafka.CoordinatorNotAvailableError.errno]
         try:
-            answer = await self._client.send(node, FeaturesRequest())
-        except NotImplementedError:  # so aiokafka says that the broker knows no such request
+            response = await self._client.send(node, ApiVersionsRequestV3())
+        except NotImplementedError:  # aiokafka's way to say that the broker has no such version
             return []
-        brokers_add = answer.finalized.get(FEATURE, 0) >= BROKERS_ADD
-        self._dialect = Second() if brokers_add else First()
-        return [answer.error_code]
+        version = response.finalized_features.get(FEATURE, 0)
+        self._protocol = TransactionV2() if version >= TRANSACTIONS_V2 else TransactionV1()
+        return [response.error_code]
 
-    async def _init(self) -> Codes:
-        answer = await self._coordinator(
+    async def _init_producer(self) -> ErrorCodes:
+        response = await self._send_to_coordinator(
             InitProducerIdRequest(
                 transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS
             )
         )
-        self._owner = Owner(self._id, answer.producer_id, answer.producer_epoch)
+        self._identity = ProducerIdentity(self._id, response.producer_id, response.producer_epoch)
         self._sequences.clear()
-        return [answer.error_code]
+        return [response.error_code]
 
-    async def _look_for(self, topic: str) -> Codes:
+    async def _check_known(self, topic: str) -> ErrorCodes:
         known = self._client.cluster.partitions_for_topic(topic)
         return [] if known else [kafka.UnknownTopicOrPartitionError.errno]
 
-    async def _ask(self, request: Any, *, of_group: str | None = None) -> Codes:
-        return _codes(await self._coordinator(request, of_group=of_group))
+    async def _send(self, request: Any, *, group: str | None = None) -> ErrorCodes:
+        return error_codes(await self._send_to_coordinator(request, group=group))
 
-    async def _end(self, *, commit: bool) -> Codes:
-        ended = await self._coordinator(self._dialect.end(self._owner, commit=commit))
-        owner = self._owner if ended.error_code else self._dialect.next_owner(self._owner, ended)
-        if owner != self._owner:
-            self._owner = owner
+    async def _end(self, *, commit: bool) -> ErrorCodes:
+        identity = self._identity
+        response = await self._send_to_coordinator(self._protocol.end(identity, commit=commit))
+        if not response.error_code:
+            self._identity = self._protocol.next_identity(identity, response)
+        if self._identity != identity:
             self._sequences.clear()
-        return [ended.error_code]
+        return [response.error_code]
 
-    async def _store(self, batches: Batches) -> None:
-        """Send the first batch of each partition, and when it is stored those after it.
+    async def _produce_all(self, batches: Batches) -> None:
+        """Send the first batch of each partition, and those after it once the first is stored.
 
-        A partition that knows the producer takes nothing out of order, so of those after the first
-        as many are sent at once as it remembers.
+        A partition that does not know the producer yet accepts batches in any order, so the first
+        goes alone. Of the later ones as many are in flight as the broker recognises when repeated.
         """
-        turns = [self._turn(batches, at) for at in range(max(map(len, batches.values())))]
-        await self._until_done(partial(self._produce, turns[0]))
-        for start in range(1, len(turns), REMEMBERED):
-            sent = turns[start : start + REMEMBERED]
+        rounds = [self._build_round(batches, at) for at in range(max(map(len, batches.values())))]
+        await self._retry(partial(self._produce, rounds[0]))
+        for start in range(1, len(rounds), MAX_IN_FLIGHT):
+            sent = rounds[start : start + MAX_IN_FLIGHT]
             answers = await asyncio.gather(*map(self._produce, sent), return_exceptions=True)
-            for due, answer in zip(sent, answers, strict=True):
+            for built, answer in zip(sent, answers, strict=True):
                 if isinstance(answer, BaseException) and not isinstance(answer, KafkaError):
                     raise answer
                 if isinstance(answer, KafkaError) or any(answer):
-                    await self._until_done(partial(self._produce, due))
+                    await self._retry(partial(self._produce, built))
 
-    def _turn(self, batches: Batches, at: int) -> Mapping[TopicPartition, bytearray]:
-        """The batches at ``at``, built: numbered on from those before."""
-        due: dict[TopicPartition, bytearray] = {}
-        for tp, those in batches.items():
-            if at < len(those):
-                sequence = self._sequences.get(tp, 0)
-                self._sequences[tp] = (sequence + those[at].count) % SEQUENCES
-                due[tp] = those[at].build(*self._owner[1:], sequence)
-        return due
+    def _build_round(self, batches: Batches, at: int) -> BuiltBatches:
+        """Build the batch at index ``at`` of each partition, with its sequence number."""
+        built: dict[TopicPartition, bytearray] = {}
+        for tp, of_partition in batches.items():
+            if at < len(of_partition):
+                batch, sequence = of_partition[at], self._sequences.get(tp, 0)
+                self._sequences[tp] = (sequence + batch.count) % SEQUENCES
+                built[tp] = batch.build(self._identity.producer_id, self._identity.epoch, sequence)
+        return built
 
-    async def _produce(self, due: Mapping[TopicPartition, bytearray]) -> Codes:
-        nodes: defaultdict[int, dict[TopicPartition, bytearray]] = defaultdict(dict)
-        for tp, batch in due.items():
+    async def _produce(self, built: BuiltBatches) -> ErrorCodes:
+        by_leader: defaultdict[int, dict[TopicPartition, bytearray]] = defaultdict(dict)
+        for tp, batch in built.items():
             leader = self._client.cluster.leader_for_partition(tp)
             if leader is None or leader < 0:
                 return [kafka.LeaderNotAvailableError.errno]
-            nodes[leader][tp] = batch
-        asked = [
-            self._client.send(node, self._dialect.produce(self._owner, those))
-            for node, those in nodes.items()
-        ]
-        return [code for answer in await asyncio.gather(*asked) for code in _codes(answer)]
+            by_leader[leader][tp] = batch
+        responses = await asyncio.gather(
+            *(
+                self._client.send(leader, self._protocol.produce(self._identity, of_leader))
+                for leader, of_leader in by_leader.items()
+            )
+        )
+        return [code for response in responses for code in error_codes(response)]
 
-    async def _coordinator(self, request: Any, *, of_group: str | None = None) -> Any:
-        """Ask the coordinator of the transaction, or of a group."""
-        kind = CoordinationType.TRANSACTION if of_group is None else CoordinationType.GROUP
+    async def _send_to_coordinator(self, request: Any, *, group: str | None = None) -> Any:
+        """Send to the coordinator of ``group``, or to that of the transaction if it is ``None``."""
+        kind = CoordinationType.TRANSACTION if group is None else CoordinationType.GROUP
         node = self._coordinators.get(kind)
         if node is None:
-            node = await self._client.coordinator_lookup(kind, of_group or self._id)
+            node = await self._client.coordinator_lookup(kind, group or self._id)
             self._coordinators[kind] = node
         return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)
-
-
-def _codes(answer: Any) -> Codes:
-    """The error codes in an answer: its own, or that of each partition."""
-    if hasattr(answer, "error_code"):
-        return [answer.error_code]
-    topics = answer.topics if hasattr(answer, "topics") else answer.errors
-    return [partition[1] for topic in topics for partition in topic[1]]
-
-
-async def _all(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Do all of it at once. What fails is raised when all has ended, being fenced before others."""
-    tasks = [asyncio.ensure_future(each) for each in work]
-    try:
-        await asyncio.wait(tasks)
-    except asyncio.CancelledError:
-        await asyncio.wait(tasks, timeout=SETTLE_S)
-        for task in tasks:
-            task.cancel()
-        raise
-    errors = [error for task in tasks if (error := task.exception()) is not None]
-    errors.sort(key=lambda error: not isinstance(error, kafka.ProducerFenced))
-    if errors:
-        raise errors[0]

@@ -1,9 +1,9 @@
-"""What Kafka's second transaction protocol asks and answers, which aiokafka does not know.
+"""Requests and responses of Kafka's second transaction protocol, which aiokafka does not define.
 
 With ``transaction.version`` 2 (KIP-890, the default of a new cluster since Kafka 4.0) a broker adds a
-partition to the transaction when the first batch for it comes, and a group when its offsets do. So
-AddPartitionsToTxn and AddOffsetsToTxn are not asked. Each end of a transaction gives the producer a
-new epoch, so that nothing late of one transaction can be taken for the next.
+partition to the transaction when the first batch for it arrives, and a group when its offsets do, so
+AddPartitionsToTxn and AddOffsetsToTxn are not sent. Each end of a transaction gives the producer a new
+epoch, so that a late request of one transaction cannot become part of the next.
 
 Layouts: https://kafka.apache.org/protocol.html, in the versions that each class names.
 """
@@ -27,10 +27,10 @@ from aiokafka.protocol.types import (
 TEXT: Final = CompactString("utf-8")
 _TAGS: Final = ("tags", TaggedFields)
 _NO_TAGS: Final[dict[int, bytes]] = {}
-_NONE: Final = -1
-"""No generation of the group, no epoch of its leader: the transactional id alone is what fences."""
+_UNSET: Final = -1
+"""No group generation and no leader epoch are sent: the transactional id alone fences."""
 _FINALIZED: Final = 2
-"""Tag, in the answer to ApiVersions, of what the cluster as a whole has agreed on."""
+"""Tag of the finalized features in the response to ApiVersions."""
 _FEATURES: Final = CompactArray(("name", TEXT), ("max", Int16), ("min", Int16), _TAGS)
 _SOFTWARE: Final = ("gnomon", "1")
 
@@ -48,8 +48,8 @@ class FeaturesResponse(Response):  # type: ignore[misc]  # untyped
     )
 
     @property
-    def finalized(self) -> Mapping[str, int]:
-        """By feature, the version in use."""
+    def finalized_features(self) -> Mapping[str, int]:
+        """The finalized version of each feature."""
         found = self.tags.get(_FINALIZED)
         return {} if found is None else {row[0]: row[1] for row in _FEATURES.decode(BytesIO(found))}
 
@@ -62,17 +62,17 @@ class _FeaturesStruct(RequestStruct):  # type: ignore[misc]  # untyped
     SCHEMA = Schema(("software_name", TEXT), ("software_version", TEXT), _TAGS)
 
     def parse_response_header(self, read_buffer: BytesIO | bytes) -> ResponseHeader_v0:
-        """Without tags: who asks may not know yet that there are any."""
+        """The old header, without tags: this response must be readable before versions are known."""
         return ResponseHeader_v0.decode(read_buffer)
 
 
-class FeaturesRequest(Request[_FeaturesStruct]):  # type: ignore[misc]  # untyped
-    """Ask what the cluster has agreed on."""
+class ApiVersionsRequestV3(Request[_FeaturesStruct]):  # type: ignore[misc]  # untyped
+    """Ask for the features that the cluster has finalized."""
 
     API_KEY = 18
 
     def build(self, request_struct_class: type[_FeaturesStruct]) -> _FeaturesStruct:
-        """As aiokafka calls it, with the class of the version that both know."""
+        """Return the request, of the version that aiokafka has negotiated."""
         return request_struct_class(*_SOFTWARE, _NO_TAGS)
 
 
@@ -160,13 +160,13 @@ class _CommitStruct(RequestStruct):  # type: ignore[misc]  # untyped
     )
 
 
-class CommitRequest(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
-    """Offsets of a group, as a part of the transaction.
+class TxnOffsetCommitRequestV5(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
+    """TxnOffsetCommit, version 5: commits offsets of a group in the transaction.
 
     Args:
-        transactional_id: Whose transaction.
+        transactional_id: Of the transaction.
         group: Consumer group.
-        owner: Producer id and epoch.
+        producer: Producer id and epoch.
         offsets: By topic: partitions and the next offset to read of each.
     """
 
@@ -176,22 +176,22 @@ class CommitRequest(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
         self,
         transactional_id: str,
         group: str,
-        owner: tuple[int, int],
+        producer: tuple[int, int],
         offsets: Mapping[str, Sequence[tuple[int, int]]],
     ) -> None:
-        self._head = (transactional_id, group, *owner, _NONE, "", None)
+        self._head = (transactional_id, group, *producer, _UNSET, "", None)
         self._topics = [
-            (topic, [(p, offset, _NONE, "", _NO_TAGS) for p, offset in those], _NO_TAGS)
-            for topic, those in offsets.items()
+            (topic, [(p, offset, _UNSET, "", _NO_TAGS) for p, offset in of_topic], _NO_TAGS)
+            for topic, of_topic in offsets.items()
         ]
 
     def build(self, request_struct_class: type[_CommitStruct]) -> _CommitStruct:
-        """As above."""
+        """Return the request."""
         return request_struct_class(*self._head, self._topics, _NO_TAGS)
 
 
 class EndResponse(Response):  # type: ignore[misc]  # untyped
-    """EndTxn, version 5: with the producer id and the epoch of the next transaction."""
+    """EndTxn, version 5: carries the producer id and epoch for the next transaction."""
 
     API_KEY = 26
     API_VERSION = 5
@@ -218,14 +218,14 @@ class _EndStruct(RequestStruct):  # type: ignore[misc]  # untyped
     )
 
 
-class EndRequest(Request[_EndStruct]):  # type: ignore[misc]  # untyped
-    """Commit or abort."""
+class EndTxnRequestV5(Request[_EndStruct]):  # type: ignore[misc]  # untyped
+    """EndTxn, version 5: commits or aborts the transaction."""
 
     API_KEY = 26
 
-    def __init__(self, transactional_id: str, owner: tuple[int, int], *, commit: bool) -> None:
-        self._fields: tuple[Any, ...] = (transactional_id, *owner, commit, _NO_TAGS)
+    def __init__(self, transactional_id: str, producer: tuple[int, int], *, commit: bool) -> None:
+        self._fields: tuple[Any, ...] = (transactional_id, *producer, commit, _NO_TAGS)
 
     def build(self, request_struct_class: type[_EndStruct]) -> _EndStruct:
-        """As above."""
+        """Return the request."""
         return request_struct_class(*self._fields)

@@ -1,7 +1,7 @@
-"""The two protocols of Kafka's transactions: which requests there are in each, and what is in them.
+"""Kafka's two transaction protocols: which requests each sends, and their contents.
 
-The first (KIP-98) is understood by all brokers, the second (KIP-890, part 2) by clusters that have
-agreed on ``transaction.version`` 2. The second has two requests and one round trip less.
+All brokers support the first (KIP-98); clusters that have finalized ``transaction.version`` 2 support
+the second (KIP-890, part 2), which saves two requests and one round trip.
 """
 
 from collections import defaultdict
@@ -16,114 +16,121 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka.produce_requests import ProduceAndAdd, ProduceBatches
-from gnomon.runtime.kafka.txn_requests import CommitRequest, EndRequest
+from gnomon.runtime.kafka.produce_requests import ProduceRequestV7, ProduceRequestV12
+from gnomon.runtime.kafka.txn_requests import EndTxnRequestV5, TxnOffsetCommitRequestV5
 
 REQUEST_TIMEOUT_MS: Final = 20_000
 FEATURE: Final = "transaction.version"
-BROKERS_ADD: Final = 2
-"""Version of the feature from which brokers add to a transaction what is sent in it."""
+TRANSACTIONS_V2: Final = 2
+"""Version of the feature from which brokers add partitions and groups to a transaction themselves."""
 
-Built = Mapping[TopicPartition, bytearray]
+BuiltBatches = Mapping[TopicPartition, bytearray]
+"""Encoded record batches by partition."""
 Offsets = Mapping[TopicPartition, int]
+"""Next offset to read by partition."""
 
 
-class Owner(NamedTuple):
-    """Who writes: changes with each start, in the second protocol with each transaction."""
+class ProducerIdentity(NamedTuple):
+    """What fences: it changes with each start and, in the second protocol, with each transaction."""
 
     transactional_id: str
     producer_id: int
     epoch: int
 
 
-class Dialect(Protocol):
-    """The requests of one protocol."""
+class TransactionProtocol(Protocol):
+    """Builds the requests of one protocol."""
 
-    def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+    def begin(
+        self, producer: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
-        """What to ask the transaction's coordinator first, at once."""
+        """Build the requests that go to the transaction coordinator first, at once."""
         ...
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
-        """What to ask the leader of these partitions."""
+    def produce(self, producer: ProducerIdentity, batches: BuiltBatches) -> Any:
+        """Build the request for the leader of these partitions."""
         ...
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
-        """What to ask the group's coordinator."""
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
+        """Build the request for the group coordinator."""
         ...
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
-        """What to ask the transaction's coordinator last."""
+    def end(self, producer: ProducerIdentity, *, commit: bool) -> Any:
+        """Build the last request, for the transaction coordinator."""
         ...
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
-        """Who writes the next transaction, by the answer to the end of this one."""
+    def next_identity(self, producer: ProducerIdentity, ended: Any) -> ProducerIdentity:
+        """Return the identity for the next transaction, from the response to ``end``."""
         ...
 
 
-class First:
-    """All that a transaction has is added to it by a request of its own."""
+class TransactionV1:
+    """Partitions and groups are added to a transaction by requests of their own."""
 
-    def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+    def begin(
+        self, producer: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
         """AddPartitionsToTxn and AddOffsetsToTxn."""
         topics: defaultdict[str, list[int]] = defaultdict(list)
         for tp in tps:
             topics[tp.topic].append(tp.partition)
-        adding = [AddPartitionsToTxnRequest(*owner, list(topics.items()))] if tps else []
-        return adding if group is None else [*adding, AddOffsetsToTxnRequest(*owner, group)]
+        adding = [AddPartitionsToTxnRequest(*producer, list(topics.items()))] if tps else []
+        return adding if group is None else [*adding, AddOffsetsToTxnRequest(*producer, group)]
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
+    def produce(self, producer: ProducerIdentity, batches: BuiltBatches) -> Any:
         """Produce 7."""
-        return ProduceBatches(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
+        return ProduceRequestV7(producer.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
         """TxnOffsetCommit 0."""
-        name, *who = owner
-        topics = {topic: [(p, at, "") for p, at in those] for topic, those in _by_topic(offsets)}
-        return TxnOffsetCommitRequest(name, group, *who, list(topics.items()))
+        name, *id_and_epoch = producer
+        topics = [
+            (topic, [(partition, offset, "") for partition, offset in of_topic])
+            for topic, of_topic in _by_topic(offsets).items()
+        ]
+        return TxnOffsetCommitRequest(name, group, *id_and_epoch, topics)
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
+    def end(self, producer: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 0."""
-        return EndTxnRequest(*owner, commit)
+        return EndTxnRequest(*producer, commit)
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
-        """The same."""
-        return owner
+    def next_identity(self, producer: ProducerIdentity, ended: Any) -> ProducerIdentity:
+        """The same identity."""
+        return producer
 
 
-class Second:
-    """Brokers add to a transaction what comes in it."""
+class TransactionV2:
+    """Brokers add partitions and groups to a transaction when their data arrive."""
 
-    def opening(
-        self, owner: Owner, tps: Sequence[TopicPartition], group: str | None
+    def begin(
+        self, producer: ProducerIdentity, tps: Sequence[TopicPartition], group: str | None
     ) -> Sequence[Any]:
-        """Nothing."""
+        """No request."""
         return ()
 
-    def produce(self, owner: Owner, batches: Built) -> Any:
+    def produce(self, producer: ProducerIdentity, batches: BuiltBatches) -> Any:
         """Produce 12."""
-        return ProduceAndAdd(owner.transactional_id, REQUEST_TIMEOUT_MS, batches)
+        return ProduceRequestV12(producer.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, owner: Owner, offsets: Offsets, group: str) -> Any:
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
         """TxnOffsetCommit 5."""
-        name, *who = owner
-        return CommitRequest(name, group, (who[0], who[1]), dict(_by_topic(offsets)))
+        name, *id_and_epoch = producer
+        return TxnOffsetCommitRequestV5(
+            name, group, (id_and_epoch[0], id_and_epoch[1]), _by_topic(offsets)
+        )
 
-    def end(self, owner: Owner, *, commit: bool) -> Any:
+    def end(self, producer: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 5."""
-        name, *who = owner
-        return EndRequest(name, (who[0], who[1]), commit=commit)
+        name, *id_and_epoch = producer
+        return EndTxnRequestV5(name, (id_and_epoch[0], id_and_epoch[1]), commit=commit)
 
-    def next_owner(self, owner: Owner, ended: Any) -> Owner:
-        """With a new epoch, and at the end of epochs a new id."""
-        return owner._replace(producer_id=ended.producer_id, epoch=ended.producer_epoch)
+    def next_identity(self, producer: ProducerIdentity, ended: Any) -> ProducerIdentity:
+        """The identity in the response: a new epoch, and a new id when the epochs are used up."""
+        return producer._replace(producer_id=ended.producer_id, epoch=ended.producer_epoch)
 
 
-def _by_topic(offsets: Offsets) -> Sequence[tuple[str, Sequence[tuple[int, int]]]]:
+def _by_topic(offsets: Offsets) -> Mapping[str, Sequence[tuple[int, int]]]:
     topics: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
     for tp, offset in offsets.items():
         topics[tp.topic].append((tp.partition, offset))
-    return list(topics.items())
+    return topics

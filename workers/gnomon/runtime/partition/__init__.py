@@ -1,1 +1,1 @@
-"""The work on one partition: recover its state, fold batches, commit outputs and offsets together."""
+"""The work on one partition: recover its state, process batches, commit outputs and offsets together."""

@@ -1,4 +1,4 @@
-"""Read a bounded range of the log of one partition, as it was committed."""
+"""Reads a bounded range of the committed log of one partition."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -18,10 +18,16 @@ CHUNK_RECORDS = 4096
 async def read_range(
     *, brokers: str, partition: int, start: Mapping[str, int], end: Mapping[str, int]
 ) -> AsyncGenerator[list[SourceRecord], None]:
-    """Committed records from ``start`` up to but without ``end``, in batches of one topic.
+    """Yield committed records from ``start`` up to but without ``end``, in batches of one topic.
 
-    Topics take turns by the time of their records, so that a fold over several sees them nearly
-    as they came. Offsets that retention has removed are passed over.
+    Topics take turns by the time of their records, so that a fold over several topics sees records
+    nearly in their original order. Offsets that retention has removed are skipped.
+
+    Args:
+        brokers: ``host:port``, comma-separated.
+        partition: Partition number in every topic.
+        start: First offset, by full topic name.
+        end: Offset after the last, by full topic name.
 
     Raises:
         BrokerUnavailableError: No broker answers, or nothing was read for ``STALL_S`` seconds.
@@ -37,14 +43,14 @@ async def read_range(
     try:
         await consumer.start()
         consumer.assign(tps)
-        earliest = await consumer.beginning_offsets(tps)
+        beginnings = await consumer.beginning_offsets(tps)
         for tp in tps:
-            consumer.seek(tp, max(start[tp.topic], earliest[tp]))
+            consumer.seek(tp, max(start[tp.topic], beginnings[tp]))
         chunks = {tp: await _next_chunk(consumer, tp, end[tp.topic]) for tp in tps}
         while waiting := [tp for tp in tps if chunks[tp]]:
-            turn = min(waiting, key=lambda tp: chunks[tp][0].timestamp)
-            yield chunks[turn]
-            chunks[turn] = await _next_chunk(consumer, turn, end[turn.topic])
+            oldest = min(waiting, key=lambda tp: chunks[tp][0].timestamp)
+            yield chunks[oldest]
+            chunks[oldest] = await _next_chunk(consumer, oldest, end[oldest.topic])
     except KafkaError as error:
         raise BrokerUnavailableError(f"{', '.join(end)}[{partition}]: {error!r}") from error
     finally:
@@ -54,7 +60,7 @@ async def read_range(
 async def _next_chunk(
     consumer: AIOKafkaConsumer, tp: TopicPartition, end: int
 ) -> list[SourceRecord]:
-    """The next records of ``tp`` before ``end``; empty at the end."""
+    """Return the next records of ``tp`` before ``end``; none at the end."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + STALL_S
     while (position := await consumer.position(tp)) < end:

@@ -1,6 +1,6 @@
-"""What the runtime needs of a stage, and of the world."""
+"""Interfaces between the runtime and a stage, and between the work on a partition and Kafka."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -10,14 +10,14 @@ State = TypeVar("State")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where one partition of a stage lives.
+class PartitionRef:
+    """Identifies one partition of a stage.
 
     Attributes:
         brokers: ``host:port``, comma-separated.
         group: Consumer group of the stage.
-        prefix: Before every topic name.
-        partition: Its number, the same in every topic.
+        prefix: Of every topic name.
+        partition: Partition number, the same in every input topic.
     """
 
     brokers: str
@@ -27,79 +27,79 @@ class Place:
 
 
 class Stage(Protocol[State]):
-    """One stage: a batch function over one partition's state, and its life cycle.
+    """One stage: a batch function over the state of one partition, and a life cycle.
 
-    The runtime calls everything on one event loop, ``apply`` for one batch of a partition at a
-    time. ``apply`` is given each record exactly once in the order of its topic; it may change
-    ``state`` in place. Records of different topics come in any order.
+    The runtime calls all methods on one event loop, and ``apply`` for one batch of a partition at a
+    time. ``apply`` receives each record exactly once, in the order of its topic; records of different
+    topics come in any order. It may change ``state`` in place.
     """
 
     @property
     def name(self) -> str:
-        """Word used in groups, metrics and logs."""
+        """Name in consumer groups, metrics and logs."""
         ...
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Base names of the topics it reads, all co-partitioned."""
+        """Base names of the input topics, all with the same number of partitions."""
         ...
 
     @property
     def stateful(self) -> bool:
-        """Whether state is rebuilt on assignment; if not, it is never saved either."""
+        """Whether the state is saved in snapshots and rebuilt on assignment."""
         ...
 
     @property
-    def gather_ms(self) -> int:
+    def linger_ms(self) -> int:
         """How long records wait at the broker to share a transaction, for each partition owned.
 
-        Only while many come; see ``gnomon.runtime.kafka.fetch_pacing``.
+        They wait only under load: see ``gnomon.runtime.kafka.fetch_pacing``.
         """
         ...
 
     @property
     def nice(self) -> int:
-        """Of its process beside other stages on one machine (``os.nice``): 0 where somebody waits."""
+        """Niceness of its process where all stages share a machine; 0 if users wait for its output."""
         ...
 
     async def start(self) -> None:
-        """Acquire what the stage needs.
+        """Acquire resources.
 
         Raises:
-            ConfigurationError: It can never work as configured.
+            ConfigurationError: The stage can never work as configured.
         """
         ...
 
     async def stop(self) -> None:
-        """Release it; called once, also after a failed start."""
+        """Release resources; called once, also after a failed start."""
         ...
 
     def new_state(self, partition: int) -> State:
-        """The state before the first record."""
+        """Return the state before the first record."""
         ...
 
     async def apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
-        """Fold ``records`` into ``state`` and say what to write.
+        """Fold ``records`` into ``state`` and return what to write.
 
-        Anything raised but the errors below is about one of ``records``: the runtime puts the
-        state back, finds the record and makes a dead letter of it.
+        Any exception but the errors below is about one of ``records``: the runtime restores the
+        state, finds the record and makes a dead letter of it.
 
         Raises:
-            TransientError: Try the same batch again later; ``state`` is unchanged.
-            ConfigurationError: Stop the process.
+            TransientError: The same batch may succeed later; ``state`` is unchanged.
+            ConfigurationError: The process must stop.
         """
         ...
 
     def tick(self, state: State, idle_ms: int) -> Outputs | None:
-        """What the mere passing of time leads to, ``idle_ms`` after the last record."""
+        """Return what the passing of time alone leads to, ``idle_ms`` after the last record."""
         ...
 
     def snapshot(self, state: State) -> bytes:
-        """Everything needed to go on from here."""
+        """Serialise the state."""
         ...
 
     def restore(self, partition: int, data: bytes) -> State:
-        """The state that ``snapshot`` wrote.
+        """Return the state that ``snapshot`` serialised.
 
         Raises:
             ValueError: ``data`` is corrupt or of another version.
@@ -107,17 +107,72 @@ class Stage(Protocol[State]):
         ...
 
     def status(self) -> Mapping[str, object]:
-        """Facts for ``/status``: small, no payload."""
+        """Return small facts for ``/status``, without payloads."""
         ...
 
 
 @runtime_checkable
 class LagAware(Protocol):
-    """A stage that wants to know how far behind it is."""
+    """A stage that receives its lag."""
 
-    def behind(self, partition: int, records: int) -> None:
-        """Told before each ``apply`` how many records wait, those of the batch included.
+    def observe_lag(self, partition: int, records: int) -> None:
+        """Receive, before each ``apply``, how many records wait, those of the batch included.
 
-        The end of the log is asked for every few seconds, so it may be more by now.
+        The end of the log is a few seconds old, so more records may wait by now.
+        """
+        ...
+
+
+class OutputWriter(Protocol):
+    """Writes the outputs of one partition."""
+
+    async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
+        """Write all of ``outputs`` and commit ``offsets`` in one transaction, or do neither.
+
+        Args:
+            outputs: Records by base topic name.
+            offsets: Next offset to read, by full topic name; may be empty.
+
+        Raises:
+            FencedError: Another worker owns the partition.
+            OutputTooLargeError: A topic refuses a batch because of its size.
+            BrokerUnavailableError: The transaction could not be completed.
+        """
+        ...
+
+
+RecordIds = frozenset[tuple[str, int]]
+"""Full topic name and offset of each record."""
+
+
+class PartitionLog(Protocol):
+    """The committed records of one partition number, as recovery reads them."""
+
+    async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
+        """Return the next offset to read by topic: as committed, or where the log begins.
+
+        Raises:
+            BrokerUnavailableError: The brokers did not answer.
+        """
+        ...
+
+    def read(
+        self, *, start: Mapping[str, int], end: Mapping[str, int]
+    ) -> AsyncGenerator[list[SourceRecord], None]:
+        """Yield the records from ``start`` up to but without ``end``, in batches of one topic.
+
+        Topics take turns by the time of their records. Offsets that retention has removed, and
+        records of aborted transactions, are skipped.
+
+        Raises:
+            BrokerUnavailableError: No broker answers.
+        """
+        ...
+
+    async def read_quarantined(self, *, stage: str, since_ms: int) -> RecordIds:
+        """Return the records that ``stage`` has quarantined, at or after ``since_ms``.
+
+        Raises:
+            BrokerUnavailableError: The brokers did not answer.
         """
         ...

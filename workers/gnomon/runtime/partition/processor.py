@@ -1,4 +1,4 @@
-"""The state of one partition, folded batch by batch, each in a transaction with its offsets."""
+"""Processes the batches of one partition: folds each into the state and commits it with its offsets."""
 
 import asyncio
 import logging
@@ -8,45 +8,54 @@ from typing import Generic, TypeVar
 
 from gnomon.errors import OutputTooLargeError, TransientError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.kafka.writer import TransactionalWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.failure_limit import Breaker
-from gnomon.runtime.partition.poison import NO_RECORDS_FAULT, fold_around
-from gnomon.runtime.partition.ports import LagAware, Place, Stage
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
+from gnomon.runtime.partition.poison import NOT_POISON, fold_without_poison
+from gnomon.runtime.partition.ports import (
+    LagAware,
+    OutputWriter,
+    PartitionLog,
+    PartitionRef,
+    Stage,
+)
 from gnomon.runtime.partition.progress import Progress
-from gnomon.runtime.partition.recovery import Recovery, offsets_to_go_on_from
-from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
+from gnomon.runtime.partition.recovery import Recovery
+from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.snapshotting import Snapshotter
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
-REFOLD_S = 0.5
-"""So long folding again what no snapshot has may take, which is what the next owner has to do."""
-SAVES_SHARE = 10.0
-"""But a snapshot that takes long is written only after so many times as long of folding."""
+FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 5.0
 RETRIES_S = (0.1, 1.0)
-"""A batch on which the stage raised is tried again after so many seconds before it is searched."""
+"""When a stage raises, the batch is repeated after these waits before the poison record is searched."""
 
 
-class Folding(Generic[State]):
-    """Knows the state and the offsets it stands for.
+class PartitionProcessor(Generic[State]):
+    """Holds the state of one partition and the offsets up to which it is folded.
+
+    Attributes:
+        offsets: Next offset to process, by full topic name; empty before ``recover``.
+        end_offsets: Offset after the last record in the log, by full topic name, as last observed.
 
     Args:
-        stage: What folds.
-        place: Which partition.
-        snapshots: Where snapshots go.
+        stage: Folds the records.
+        ref: Which partition.
+        log: Read on recovery.
+        snapshots: Where snapshots are read and written.
         metrics: Where to count.
-        progress: Told of each step.
+        progress: Shows the step.
         clock_s: Monotonic seconds.
-        stopping: Whether to give up what cannot be finished soon.
+        stopping: Whether the worker stops, so that a batch is no longer retried.
     """
 
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        ref: PartitionRef,
         *,
+        log: PartitionLog,
         snapshots: SnapshotStore,
         metrics: Metrics,
         progress: Progress,
@@ -54,44 +63,63 @@ class Folding(Generic[State]):
         stopping: Callable[[], bool],
     ) -> None:
         self.offsets: dict[str, int] = {}
-        self.ends: Mapping[str, int] = {}
-        self._stage, self._place, self._snapshots = stage, place, snapshots
+        self.end_offsets: Mapping[str, int] = {}
+        self._stage, self._ref = stage, ref
         self._metrics, self._progress, self._stopping = metrics, progress, stopping
-        self._clock_s, self._breaker = clock_s, Breaker(stage.name)
-        self._unsaved_s = self._save_s = 0.0
+        self._clock_s = clock_s
+        self._failure_limit = ConsecutiveFailureLimit(stage.name)
+        self._recovery = Recovery(
+            stage,
+            ref,
+            log=log,
+            snapshots=snapshots,
+            on_progress=progress.advanced,
+            failure_limit=self._failure_limit,
+        )
+        self._snapshotter = Snapshotter(
+            stage,
+            ref.partition,
+            store=snapshots,
+            metrics=metrics,
+            progress=progress,
+            clock_s=clock_s,
+        )
+        self._log = log
         self._state: State
-        self._changed = False
         self._lag_aware = stage if isinstance(stage, LagAware) else None
 
     @property
     def lag(self) -> int:
-        """Records known to wait, those being folded included."""
-        return sum(max(0, self.ends.get(t, 0) - offset) for t, offset in self.offsets.items())
+        """Records known to wait, those in process included."""
+        return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in self.offsets.items())
 
     @property
     def save_due(self) -> bool:
-        """Whether what was folded since the last snapshot has become too much to fold again."""
-        return self._unsaved_s >= max(REFOLD_S, SAVES_SHARE * self._save_s)
+        """Whether a snapshot is due before its time, because much was processed since the last."""
+        return self._snapshotter.due
 
     async def recover(self) -> None:
-        """Find where to go on and rebuild the state there."""
+        """Find the offsets to resume from and rebuild the state there.
+
+        Raises:
+            BrokerUnavailableError: Offsets or log could not be read.
+        """
         self._progress.enter("recovering")
-        topics = [self._place.prefix + name for name in self._stage.inputs]
-        offsets = await offsets_to_go_on_from(self._place, topics)
+        topics = [self._ref.prefix + name for name in self._stage.inputs]
+        offsets = await self._log.resume_offsets(topics)
         self._progress.advanced()
         began_s = self._clock_s()
-        self._state = await self._rebuild(offsets)
-        self._unsaved_s = self._clock_s() - began_s
-        self._changed = self.save_due  # what took so long is not to be done once more
+        self._state = await self._recovery.rebuild(offsets)
+        self._snapshotter.recovered(self._clock_s() - began_s)
         self.offsets = offsets
 
-    async def process(self, writer: TransactionalWriter, records: Sequence[SourceRecord]) -> None:
-        """Fold ``records`` and write what they lead to, together with their offsets.
+    async def process(self, writer: OutputWriter, records: Sequence[SourceRecord]) -> None:
+        """Fold ``records``, and write the outputs together with the new offsets.
 
         Raises:
             FencedError: Another worker owns the partition.
             StageBrokenError: The stage raises on every record.
-            TransientError: It cannot be done now, and the worker is stopping.
+            TransientError: The batch cannot be processed now, and the worker stops.
         """
         name = self._stage.name
         self._progress.enter("applying")
@@ -99,71 +127,43 @@ class Folding(Generic[State]):
         try:
             with self._metrics.time("gnomon_batch_seconds", name):
                 outputs = await self._apply(self._state, records)
-        except NO_RECORDS_FAULT:
+        except NOT_POISON:
             raise
-        except Exception as error:  # foreign code: whatever it raises is about these records
+        except Exception as error:  # foreign code: any other error is about these records
             logger.warning("batch.raised", extra={"stage": name, "error": type(error).__name__})
-            await self._process_around_poison(writer, records, retries_s=RETRIES_S)
+            await self._process_without_poison(writer, records, retries_s=RETRIES_S)
             return
-        self._unsaved_s += self._clock_s() - began_s
-        self._breaker.worked()
+        self._snapshotter.processed(self._clock_s() - began_s)
+        self._failure_limit.succeeded()
         try:
             await self._commit(writer, records, outputs)
         except OutputTooLargeError as error:
             logger.warning("batch.too_large", extra={"stage": name, "reason": str(error)})
-            await self._process_around_poison(writer, records, retries_s=())
+            await self._process_without_poison(writer, records, retries_s=())
 
-    async def tick(self, writer: TransactionalWriter, idle_s: float) -> None:
-        """Write what the mere passing of time leads to."""
+    async def tick(self, writer: OutputWriter, idle_s: float) -> None:
+        """Write what the passing of time alone leads to, ``idle_s`` after the last record."""
         outputs = self._stage.tick(self._state, int(idle_s * 1000))
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:
                 await writer.write(outputs, {})
-            except OutputTooLargeError as error:  # there is no record to put aside for it
-                logger.error(  # noqa: TRY400  the reason says all
+            except OutputTooLargeError as error:  # no input record to make a dead letter of
+                logger.error(  # noqa: TRY400  the reason is enough
                     "tick.too_large", extra={"stage": self._stage.name, "reason": str(error)}
                 )
             self._progress.advanced()
 
     async def save(self) -> None:
-        """Write a snapshot if anything changed; a disk that refuses costs a longer recovery."""
-        self._unsaved_s = 0.0
-        if not self._changed:
-            return
-        self._changed = False
-        if not self._stage.stateful:
-            return
-        self._progress.enter("snapshotting")
-        began_s = self._clock_s()
-        with self._metrics.time("gnomon_snapshot_seconds", self._stage.name):
-            snapshot = Snapshot(dict(self.offsets), self._stage.snapshot(self._state))
-            self._save_s = self._clock_s() - began_s
-            try:
-                await asyncio.to_thread(self._snapshots.save, self._place.partition, snapshot)
-            except OSError as error:
-                logger.warning(
-                    "snapshot.not_written",
-                    extra={"stage": self._stage.name, "reason": str(error)},
-                )
-        self._progress.advanced()
-
-    async def _rebuild(self, offsets: Mapping[str, int]) -> State:
-        recovery = Recovery(
-            self._stage,
-            self._place,
-            snapshots=self._snapshots,
-            advanced=self._progress.advanced,
-            breaker=self._breaker,
-        )
-        return await recovery.rebuild(offsets)
+        """Write a snapshot if anything has changed."""
+        await self._snapshotter.save(self._state, self.offsets)
 
     async def _apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
-        """Apply the batch, again with back-off while the world is bad."""
-        backoff_s = 0.1
+        """Apply the batch, with back-off while the stage raises ``TransientError``."""
+        backoff_s = FIRST_BACKOFF_S
         while True:
             if self._lag_aware is not None:
-                self._lag_aware.behind(self._place.partition, max(self.lag, len(records)))
+                self._lag_aware.observe_lag(self._ref.partition, max(self.lag, len(records)))
             try:
                 return await self._stage.apply(state, records)
             except TransientError as error:
@@ -176,79 +176,77 @@ class Folding(Generic[State]):
                 await asyncio.sleep(backoff_s)
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
 
-    async def _process_around_poison(
-        self,
-        writer: TransactionalWriter,
-        records: Sequence[SourceRecord],
-        *,
-        retries_s: Sequence[float],
+    async def _process_without_poison(
+        self, writer: OutputWriter, records: Sequence[SourceRecord], *, retries_s: Sequence[float]
     ) -> None:
-        """Fold on a state put back: at once, else around the records that cannot be folded."""
+        """Repeat the batch on a rebuilt state; if the error persists, search the poison record."""
 
         async def commit(part: Sequence[SourceRecord], outputs: Outputs) -> None:
             await self._commit(writer, part, outputs)
             self._progress.enter("applying")
 
         for wait_s in retries_s:
-            self._progress.enter("recovering")
-            self._state = await self._rebuild(self.offsets)
-            self._progress.enter("applying")
+            await self._rebuild_state()
             await asyncio.sleep(wait_s)
             try:
                 outputs = await self._apply(self._state, records)
-            except NO_RECORDS_FAULT:
+            except NOT_POISON:
                 raise
-            except Exception:  # noqa: S112  told by the caller, and by the dead letter if it stays
+            except Exception:  # noqa: S112  the caller has logged it
                 continue
             await commit(records, outputs)
             return
-        self._progress.enter("recovering")
-        self._state = await self._rebuild(self.offsets)
-        self._progress.enter("applying")
-        self._state = await fold_around(
+        await self._rebuild_state()
+        self._state = await fold_without_poison(
             self._stage,
             self._state,
             records,
-            partition=self._place.partition,
+            partition=self._ref.partition,
             apply=self._apply,
             commit=commit,
-            breaker=self._breaker,
+            failure_limit=self._failure_limit,
         )
         await self.save()
 
+    async def _rebuild_state(self) -> None:
+        """Replace a state that a failed batch may have changed."""
+        self._progress.enter("recovering")
+        self._state = await self._recovery.rebuild(self.offsets)
+        self._progress.enter("applying")
+
     async def _commit(
-        self, writer: TransactionalWriter, records: Sequence[SourceRecord], outputs: Outputs
+        self, writer: OutputWriter, records: Sequence[SourceRecord], outputs: Outputs
     ) -> None:
-        name, partition = self._stage.name, str(self._place.partition)
-        counts, offsets = _extent(records, topics=len(self.offsets))
+        name, partition = self._stage.name, str(self._ref.partition)
+        counts, offsets = _count_by_topic(records, topics=len(self.offsets))
         self._progress.enter("committing")
         with self._metrics.time("gnomon_transaction_seconds", name):
             await writer.write(outputs, offsets)
         self.offsets |= offsets
-        self._changed = True
+        self._snapshotter.committed()
         self._progress.advanced()
         self._metrics.count("gnomon_batches_total", 1, name)
         for topic, count in counts.items():
             self._metrics.count("gnomon_records_total", count, name, topic)
             self._metrics.set("gnomon_partition_offset", offsets[topic], name, topic, partition)
-        for letter in outputs.dead:
-            self._metrics.count("gnomon_dead_letters_total", 1, name, letter.reason)
+        for dead_letter in outputs.dead:
+            self._metrics.count("gnomon_dead_letters_total", 1, name, dead_letter.reason)
         logger.debug(
             "batch.done",
             extra={
                 "stage": name,
-                "partition": self._place.partition,
+                "partition": self._ref.partition,
                 "records": len(records),
                 "dead": len(outputs.dead),
             },
         )
 
 
-def _extent(
+def _count_by_topic(
     records: Sequence[SourceRecord], *, topics: int
 ) -> tuple[Mapping[str, int], dict[str, int]]:
-    """How many records there are of each topic, and the offset after the last of each."""
+    """The number of records of each topic, and the offset after the last of each."""
     if topics == 1:
         return {records[-1].topic: len(records)}, {records[-1].topic: records[-1].offset + 1}
-    last = {record.topic: record.offset + 1 for record in records}
-    return Counter(record.topic for record in records), last
+    offsets = {record.topic: record.offset + 1 for record in records}
+    return Counter(record.topic for record in records), offsets

@@ -1,4 +1,4 @@
-"""What a partition is doing, and how long ago it last advanced: the facts behind a stall."""
+"""The current step of a partition, and the time since it last made progress: what makes a stall."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -11,14 +11,14 @@ Step = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Work that does not advance.
+    """Work that makes no progress.
 
     Attributes:
         stage: Which stage.
-        partition: Which input partition; ``None`` before the group has given any.
-        step: What was begun and not finished. ``fetch``: records wait at the broker, or it does
-            not say whether any do. ``joining``: the group has not answered.
-        for_s: Seconds without an advance.
+        partition: Which input partition; ``None`` before the group has assigned any.
+        step: The step that has not ended. ``fetch``: records wait at the broker, or the broker does
+            not answer whether any do. ``joining``: the consumer group has not answered.
+        for_s: Seconds without progress.
         lag: Records that wait, if known.
     """
 
@@ -29,7 +29,7 @@ class Stall:
     lag: int | None
 
     def as_dict(self) -> Mapping[str, object]:
-        """For JSON."""
+        """Return a mapping for JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -40,8 +40,8 @@ class Stall:
 class Progress:
     """Progress of one partition, on one monotonic clock.
 
-    Having nothing to do counts as an advance, but only while the broker confirms it: a broker
-    that no longer answers looks like a stalled fetch, which it is.
+    An idle partition makes progress as long as the broker confirms that no record waits. When the
+    broker stops answering, that is a stalled fetch.
     """
 
     def __init__(self, clock_s: Callable[[], float]) -> None:
@@ -51,25 +51,25 @@ class Progress:
         self._advanced_at_s = clock_s()
 
     def enter(self, step: Step) -> None:
-        """Begin ``step``."""
+        """Enter ``step``."""
         self.step = step
 
     def advanced(self) -> None:
-        """Something was finished that will not be done again."""
+        """Note that something was finished that will not be repeated."""
         self._advanced_at_s = self._clock_s()
 
     def observe_lag(self, records: int) -> None:
-        """The broker has said how many records wait."""
+        """Note how many records wait, by the broker's answer."""
         self.lag = records
         if records == 0 and self.step == "idle":
             self.advanced()
 
     @property
-    def still_for_s(self) -> float:
-        """Seconds since the last advance."""
+    def since_advance_s(self) -> float:
+        """Seconds since the last progress."""
         return self._clock_s() - self._advanced_at_s
 
     def stall(self, stage: str, partition: int) -> Stall:
-        """What to tell of it."""
+        """Describe the current step as a stall."""
         step = "fetch" if self.step == "idle" else self.step
-        return Stall(stage, partition, step, round(self.still_for_s, 1), self.lag)
+        return Stall(stage, partition, step, round(self.since_advance_s, 1), self.lag)

@@ -1,4 +1,4 @@
-"""Which records were left out of the state, though read: their dead letters say so."""
+"""Reads which records a stage has quarantined: processed as a dead letter, and no part of its state."""
 
 import contextlib
 
@@ -8,46 +8,52 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.partition.log_range import read_range
-from gnomon.runtime.partition.poison import LEFT_OUT
+from gnomon.runtime.partition.poison import QUARANTINE_REASONS
+from gnomon.runtime.partition.ports import RecordIds
 from gnomon.topics import DEAD_LETTERS
 
-CLOCKS_APART_MS = 3_600_000
-"""How far the clocks of a broker, an agent and a worker may be apart."""
-
-Skips = frozenset[tuple[str, int]]
-"""Full topic name and offset of each record."""
+MAX_CLOCK_SKEW_MS = 3_600_000
+"""How far the clocks of brokers, agents and workers may differ."""
 
 
-async def read_skips(
+async def read_quarantined(
     *, brokers: str, prefix: str, stage: str, partition: int, since_ms: int
-) -> Skips:
-    """Records of ``partition`` at or after ``since_ms`` that ``stage`` raised on.
+) -> RecordIds:
+    """Return the records of ``partition`` that ``stage`` has quarantined.
+
+    Args:
+        brokers: ``host:port``, comma-separated.
+        prefix: Of every topic name.
+        stage: Which stage.
+        partition: Input partition; its dead letters have the same number.
+        since_ms: Timestamp of the oldest record of interest, epoch milliseconds.
 
     Raises:
-        BrokerUnavailableError: The brokers did not say.
+        BrokerUnavailableError: The brokers did not answer.
     """
     tp = TopicPartition(prefix + DEAD_LETTERS.name, partition)
-    # Uncommitted, so that its end is the end of the log: another stage's open transaction may
-    # stand before a letter of this one, and is waited for below.
+    # Without read_committed, the end offset is the end of the log: a dead letter of this stage may
+    # follow an open transaction of another, which the read below waits for.
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
     try:
         await consumer.start()
-        found = await consumer.offsets_for_times({tp: max(0, since_ms - CLOCKS_APART_MS)})
+        found = await consumer.offsets_for_times({tp: max(0, since_ms - MAX_CLOCK_SKEW_MS)})
         end = (await consumer.end_offsets([tp]))[tp]
     except KafkaError as error:
         raise BrokerUnavailableError(f"{tp.topic}[{partition}]: {error!r}") from error
     finally:
         await consumer.stop()
     start = found[tp].offset if found.get(tp) is not None else end
-    skips: set[tuple[str, int]] = set()
+    quarantined: set[tuple[str, int]] = set()
     chunks = read_range(
         brokers=brokers, partition=partition, start={tp.topic: start}, end={tp.topic: end}
     )
-    wanted = {(stage.encode(), reason.encode()) for reason in LEFT_OUT}
+    wanted = {(stage.encode(), reason.encode()) for reason in QUARANTINE_REASONS}
     async with contextlib.aclosing(chunks):
-        async for letters in chunks:
-            for letter in letters:
-                about = dict(letter.headers)
-                if (about.get("gnomon-stage"), about.get("gnomon-reason")) in wanted:
-                    skips.add((about["gnomon-topic"].decode(), int(about["gnomon-offset"])))
-    return frozenset(skips)
+        async for chunk in chunks:
+            for dead_letter in chunk:
+                headers = dict(dead_letter.headers)
+                if (headers.get("gnomon-stage"), headers.get("gnomon-reason")) in wanted:
+                    topic, offset = headers["gnomon-topic"], headers["gnomon-offset"]
+                    quarantined.add((topic.decode(), int(offset)))
+    return frozenset(quarantined)

@@ -1,4 +1,4 @@
-"""Batches handed over and not yet begun, for one partition: bounded, in order, without gaps."""
+"""The queue of fetched batches of one partition: bounded, ordered, and checked for gaps."""
 
 import asyncio
 from collections import deque
@@ -9,105 +9,112 @@ from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.batch import Batch
 
-HOLD_AFTER_S = 1.0
-"""All partitions of a worker wait for one whose inbox is full; if it is hung they cannot for long."""
+PAUSE_AFTER_S = 1.0
+"""All partitions of a worker wait while one queue is full; a queue that stays full is paused instead."""
 
 
-class Inbox:
-    """``offer`` waits while more than ``max_records`` are waiting: the back-pressure.
+class PartitionQueue:
+    """Batches between the consumer and the worker of one partition.
+
+    Attributes:
+        records: How many records wait.
+        closed: Whether the queue refuses everything from now on.
 
     Args:
-        max_records: From how many on.
-        hold: Told ``True`` when waiting takes too long, so that nothing more should be fetched for
-            this partition, and ``False`` when it has room again.
+        max_records: ``put`` waits while at least this many records wait.
+        set_paused: Called with ``True`` when the queue has stayed full, so that no more is fetched
+            for this partition, and with ``False`` when it has room again.
     """
 
-    def __init__(self, *, max_records: int, hold: Callable[[bool], None]) -> None:
+    def __init__(self, *, max_records: int, set_paused: Callable[[bool], None]) -> None:
         self.records = 0
         self.closed = False
-        self._max_records, self._hold = max_records, hold
-        self._held = False
+        self._max_records, self._set_paused = max_records, set_paused
+        self._paused = False
         self._batches: deque[Batch] = deque()
         self._epoch = 0
-        self._wake, self._room = asyncio.Event(), asyncio.Event()
+        self._arrived, self._room = asyncio.Event(), asyncio.Event()
         self._room.set()
 
-    async def offer(self, batch: Batch) -> None:
-        """Take over one fetched batch; waits a bounded time while too much is waiting."""
+    async def put(self, batch: Batch) -> None:
+        """Append a fetched batch; waits for room, for ``PAUSE_AFTER_S`` at most."""
         epoch = self._epoch
-        if not self._held and not await self._has_room():
-            self._held = True
-            self._hold(self._held)
+        if not self._paused and not await self._wait_for_room():
+            self._paused = True
+            self._set_paused(self._paused)
         if self.closed or self._epoch != epoch:
-            return  # what came before it was dropped, so it is fetched again as well
+            return  # the batches before it were dropped, so all of them are fetched again
         self._batches.append(batch)
         self.records += len(batch.records)
         if self.records >= self._max_records:
             self._room.clear()
-        self._wake.set()
+        self._arrived.set()
 
-    def forget(self) -> None:
-        """Drop what waits, and what waits to be offered."""
+    def clear(self) -> None:
+        """Drop the batches that wait, and those whose ``put`` waits: they are fetched again."""
         self._epoch += 1
         self._batches.clear()
-        self._held = False  # a rebalance has all fetched again
-        self._emptied()
+        self._paused = False  # after a rebalance every partition is fetched
+        self._mark_empty()
 
     def close(self) -> None:
-        """Take over nothing from now on."""
+        """Drop everything, now and from now on."""
         self.closed = True
-        self.forget()
-        self._wake.set()
+        self.clear()
+        self._arrived.set()
 
     async def wait(self, timeout_s: float) -> None:
-        """Until there is something, or for ``timeout_s`` seconds."""
-        if not self._wake.is_set():
-            # wait() and not wait_for(): a timeout is no error here, and costs no exception.
-            waiting = asyncio.ensure_future(self._wake.wait())
+        """Return when a batch has arrived or the queue is closed, or after ``timeout_s``."""
+        if not self._arrived.is_set():
+            # asyncio.wait raises nothing on a timeout, unlike wait_for; this happens on each tick.
+            waiting = asyncio.ensure_future(self._arrived.wait())
             try:
                 await asyncio.wait([waiting], timeout=timeout_s)
             finally:
                 waiting.cancel()
-        self._wake.clear()
+        self._arrived.clear()
 
     def take(self, offsets: Mapping[str, int], *, partition: int) -> Sequence[SourceRecord]:
-        """All records that wait, from ``offsets`` on: the next one to fold, by topic.
+        """Remove and return all records that wait, without those before ``offsets``.
+
+        Args:
+            offsets: Next offset to process, by full topic name.
+            partition: For the error message.
 
         Raises:
-            LostRecordsError: A batch begins after the next record to fold.
+            LostRecordsError: A batch starts after the next offset to process.
         """
         taken: list[SourceRecord] = []
-        following = dict(offsets)
+        next_offsets = dict(offsets)
         while self._batches:
             batch = self._batches.popleft()
-            records, done = batch.records, following[batch.topic]
-            if batch.start > done:
+            records, next_offset = batch.records, next_offsets[batch.topic]
+            if batch.start > next_offset:
                 raise LostRecordsError(
-                    f"{batch.topic}[{partition}]: read from {batch.start}, expected {done}"
+                    f"{batch.topic}[{partition}]: read from {batch.start}, expected {next_offset}"
                 )
-            if records[0].offset < done:
-                records = [record for record in records if record.offset >= done]
+            if records[0].offset < next_offset:
+                records = [record for record in records if record.offset >= next_offset]
             if records:
                 if taken:
                     taken += records
                 else:
-                    taken = cast("list[SourceRecord]", records)  # nobody else has them now
-                following[batch.topic] = records[-1].offset + 1
-        self._emptied()
-        if self._held:
-            self._held = False
-            self._hold(self._held)
+                    taken = cast("list[SourceRecord]", records)  # owned by nothing else now
+                next_offsets[batch.topic] = records[-1].offset + 1
+        self._mark_empty()
+        if self._paused:
+            self._paused = False
+            self._set_paused(self._paused)
         return taken
 
-    async def _has_room(self) -> bool:
-        """Wait for room, for a bounded time."""
+    async def _wait_for_room(self) -> bool:
         try:
-            async with asyncio.timeout(None if self._room.is_set() else HOLD_AFTER_S):
+            async with asyncio.timeout(None if self._room.is_set() else PAUSE_AFTER_S):
                 await self._room.wait()
         except TimeoutError:
             return False
         return True
 
-    def _emptied(self) -> None:
+    def _mark_empty(self) -> None:
         self.records = 0
         self._room.set()

@@ -1,7 +1,7 @@
-"""Rebuild one partition's state: newest usable snapshot, then the log up to what was committed.
+"""Rebuilds the state of one partition: newest usable snapshot, then the log up to the committed offsets.
 
-Everything folded here was folded before, by whoever committed those offsets, so its outputs are
-already written and are dropped. Records that were left out then are left out again (``poison``).
+All records read here were processed before, so their outputs are in Kafka already and are dropped.
+Records that were quarantined then (``poison``) are skipped.
 """
 
 import contextlib
@@ -9,176 +9,134 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
-
-from gnomon.errors import BrokerUnavailableError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.partition.failure_limit import Breaker
-from gnomon.runtime.partition.log_range import read_range
-from gnomon.runtime.partition.poison import LEFT_OUT, NO_RECORDS_FAULT, fold_around
-from gnomon.runtime.partition.ports import Place, Stage
-from gnomon.runtime.partition.quarantine import read_skips
+from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
+from gnomon.runtime.partition.poison import NOT_POISON, QUARANTINE_REASONS, fold_without_poison
+from gnomon.runtime.partition.ports import PartitionLog, PartitionRef, RecordIds, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
 
-async def offsets_to_go_on_from(place: Place, topics: Sequence[str]) -> dict[str, int]:
-    """Next offset to read by topic: as the group committed it, or else where the log begins.
-
-    Raises:
-        BrokerUnavailableError: The brokers did not say.
-    """
-    tps = [TopicPartition(topic, place.partition) for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=place.brokers)
-    consumer = AIOKafkaConsumer(bootstrap_servers=place.brokers)
-    try:
-        await admin.start()
-        await consumer.start()
-        found = await admin.list_consumer_group_offsets(place.group, partitions=tps)
-        earliest = await consumer.beginning_offsets(tps)
-    except KafkaError as error:
-        raise BrokerUnavailableError(f"offsets of {place.group}: {error!r}") from error
-    finally:
-        await consumer.stop()
-        await admin.close()
-    offsets = {}
-    for tp in tps:
-        committed = found[tp].offset if tp in found else -1
-        offsets[tp.topic] = max(committed, earliest[tp])
-        if 0 <= committed < earliest[tp]:
-            logger.error(
-                "log.lost",
-                extra={
-                    "topic": tp.topic,
-                    "partition": place.partition,
-                    "from": committed,
-                    "to": earliest[tp],
-                },
-            )
-    return offsets
-
-
 class Recovery(Generic[State]):
-    """The way back to a state.
+    """Rebuilds states of one partition.
 
     Args:
-        stage: Whose state.
-        place: Which partition, and where its log is.
-        snapshots: Where a shorter way may be found.
-        advanced: Called after each step.
-        breaker: Told of records on which the stage raises.
+        stage: Folds the records.
+        ref: Which partition.
+        log: Where the records are.
+        snapshots: Where recovery may start from.
+        on_progress: Called after each part of the log.
+        failure_limit: Told of records on which the stage raises.
     """
 
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        ref: PartitionRef,
         *,
+        log: PartitionLog,
         snapshots: SnapshotStore,
-        advanced: Callable[[], None],
-        breaker: Breaker,
+        on_progress: Callable[[], None],
+        failure_limit: ConsecutiveFailureLimit,
     ) -> None:
-        self._stage, self._place = stage, place
-        self._snapshots, self._advanced, self._breaker = snapshots, advanced, breaker
-        self._skips: set[tuple[str, int]] | None = None
+        self._stage, self._ref, self._log = stage, ref, log
+        self._snapshots, self._on_progress = snapshots, on_progress
+        self._failure_limit = failure_limit
 
     async def rebuild(self, committed: Mapping[str, int]) -> State:
-        """The state after exactly the records before ``committed``: next offset by full topic.
+        """Return the state after exactly the records before ``committed``.
+
+        Args:
+            committed: Next offset to process, by full topic name.
 
         Raises:
             BrokerUnavailableError: The log could not be read.
+            StageBrokenError: The stage raises on every record.
         """
         if not self._stage.stateful:
-            return self._stage.new_state(self._place.partition)
-        state, offsets = self._from_snapshot(committed)
-        done, folded = dict(offsets), 0
-        chunks = read_range(
-            brokers=self._place.brokers,
-            partition=self._place.partition,
-            start=offsets,
-            end=committed,
-        )
+            return self._stage.new_state(self._ref.partition)
+        return await self._rebuild(committed, skipped=None)
+
+    async def _rebuild(
+        self, committed: Mapping[str, int], *, skipped: set[tuple[str, int]] | None
+    ) -> State:
+        """``skipped`` are records to skip, or ``None`` if they are not known yet."""
+        state, start = self._from_snapshot(committed)
+        offsets, folded = dict(start), 0
+        chunks = self._log.read(start=start, end=committed)
         async with contextlib.aclosing(chunks):
             async for chunk in chunks:
-                records = await self._without_skipped(chunk)
+                if skipped is None:
+                    # The first chunk has the oldest record: topics take turns by time.
+                    skipped = set(await self._read_quarantined(since_ms=chunk[0].timestamp))
+                records = _without(skipped, chunk)
                 try:
                     await self._stage.apply(state, records)
-                except NO_RECORDS_FAULT:
+                except NOT_POISON:
                     raise
-                except Exception:  # foreign code: whatever it raises is about these records
-                    state = await self._around_poison(records, done)
-                done[chunk[0].topic] = chunk[-1].offset + 1
+                except Exception:  # foreign code: any other error is about these records
+                    state = await self._skip_poison(records, offsets, skipped)
+                offsets[chunk[0].topic] = chunk[-1].offset + 1
                 folded += len(records)
-                self._advanced()
+                self._on_progress()
         logger.info(
             "recovery.done",
             extra={
                 "stage": self._stage.name,
-                "partition": self._place.partition,
+                "partition": self._ref.partition,
                 "records_folded": folded,
             },
         )
         return state
 
-    async def _without_skipped(self, chunk: Sequence[SourceRecord]) -> Sequence[SourceRecord]:
-        if self._skips is None:
-            self._skips = set(
-                await read_skips(
-                    brokers=self._place.brokers,
-                    prefix=self._place.prefix,
-                    stage=self._stage.name,
-                    partition=self._place.partition,
-                    since_ms=chunk[0].timestamp,  # the oldest there is: topics take turns by time
-                )
-            )
-        if not self._skips:
-            return chunk
-        return [record for record in chunk if (record.topic, record.offset) not in self._skips]
+    async def _read_quarantined(self, *, since_ms: int) -> RecordIds:
+        return await self._log.read_quarantined(stage=self._stage.name, since_ms=since_ms)
 
-    async def _around_poison(
-        self, records: Sequence[SourceRecord], before: Mapping[str, int]
+    async def _skip_poison(
+        self,
+        records: Sequence[SourceRecord],
+        before: Mapping[str, int],
+        skipped: set[tuple[str, int]],
     ) -> State:
-        """Leave out what raises now though it did not when it was committed.
+        """Fold ``records`` without those on which the stage raises now but did not when committed.
 
-        Its outputs are written and it has no dead letter: an older version of the stage could
-        fold it, or the letter is gone. Nothing but an alarm can be made of it.
+        Their outputs are in Kafka and they have no dead letter: an older version of the stage could
+        process them, or the dead letter has expired. All that is left to do is to raise an alarm.
         """
 
         async def note(part: Sequence[SourceRecord], outputs: Outputs) -> None:
-            for letter in outputs.dead:
-                if letter.reason not in LEFT_OUT:
+            for dead_letter in outputs.dead:
+                if dead_letter.reason not in QUARANTINE_REASONS:
                     continue
-                place = (letter.record.topic, letter.record.offset)
-                self._skips = (self._skips or set()) | {place}
+                record = dead_letter.record
+                skipped.add((record.topic, record.offset))
                 logger.error(
                     "recovery.record_left_out",
                     extra={
                         "stage": self._stage.name,
-                        "topic": place[0],
-                        "partition": self._place.partition,
-                        "offset": place[1],
-                        "reason": letter.detail,
+                        "topic": record.topic,
+                        "partition": self._ref.partition,
+                        "offset": record.offset,
+                        "reason": dead_letter.detail,
                     },
                 )
-            self._advanced()
+            self._on_progress()
 
-        return await fold_around(
+        return await fold_without_poison(
             self._stage,
-            await self.rebuild(before),
+            await self._rebuild(before, skipped=skipped),
             records,
-            partition=self._place.partition,
+            partition=self._ref.partition,
             apply=self._stage.apply,
             commit=note,
-            breaker=self._breaker,
+            failure_limit=self._failure_limit,
         )
 
     def _from_snapshot(self, committed: Mapping[str, int]) -> tuple[State, Mapping[str, int]]:
-        stage, partition = self._stage, self._place.partition
+        """The state of the newest usable snapshot and its offsets, or a new state and zeros."""
+        stage, partition = self._stage, self._ref.partition
         for snapshot in self._snapshots.candidates(partition):
             ahead = any(offset > committed.get(t, 0) for t, offset in snapshot.offsets.items())
             if ahead or set(snapshot.offsets) != set(committed):
@@ -190,3 +148,11 @@ class Recovery(Generic[State]):
                     "snapshot.refused", extra={"stage": stage.name, "reason": str(error)}
                 )
         return stage.new_state(partition), dict.fromkeys(committed, 0)
+
+
+def _without(
+    skipped: set[tuple[str, int]], records: Sequence[SourceRecord]
+) -> Sequence[SourceRecord]:
+    if not skipped:
+        return records  # packed records stay packed
+    return [record for record in records if (record.topic, record.offset) not in skipped]

@@ -1,7 +1,7 @@
-"""Snapshots on a file system: a state's bytes and the offsets it stands for.
+"""Snapshots on a file system: the bytes of a state and the offsets up to which it is folded.
 
-A snapshot only shortens recovery: any of them may be lost or refused and the state is folded
-again from the log. Files are written beside and renamed, so a reader never sees half of one.
+A snapshot only shortens recovery. If it is lost or refused, the state is rebuilt from the log. Files
+are written under a temporary name and renamed, so a reader never sees a partial one.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 
 MAGIC = b"GNSN\x01"
 KEEP = 2
-"""The last one may be from a moment before its offsets were committed; then the other is used."""
+"""The newest may be unusable: corrupt, or ahead of the committed offsets."""
 UNFINISHED_S = 3600.0
-"""Older than this, a file beside a snapshot is nobody's any more."""
+"""A temporary file older than this belongs to no running process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A state as bytes. ``offsets`` has the next offset to fold, by full topic name."""
+    """A serialised state. ``offsets`` has the next offset to process, by full topic name."""
 
     offsets: Mapping[str, int]
     data: bytes
@@ -39,13 +39,16 @@ class _Header(msgspec.Struct):
 
 
 class SnapshotStore:
-    """The snapshots of one stage in one folder, shared by all its workers."""
+    """The snapshots of one stage, in one folder that all its workers share."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def save(self, partition: int, snapshot: Snapshot) -> Path:
-        """Write durably; keeps the newest ``KEEP``.
+        """Write a snapshot durably; keeps this one and the newest of the others, ``KEEP`` in all.
+
+        The newest is the one written last. After the group's offsets were reset, older snapshots have
+        higher offsets but cannot be used.
 
         Raises:
             OSError: The disk is full or not writable.
@@ -60,23 +63,23 @@ class SnapshotStore:
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
-        beside = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
+        temporary = path.with_suffix(f".{secrets.token_hex(4)}.tmp")
         try:
-            with beside.open("wb") as file:
+            with temporary.open("wb") as file:
                 file.write(MAGIC + len(header).to_bytes(4, "big") + header + snapshot.data)
                 file.flush()
                 os.fsync(file.fileno())
-            beside.replace(path)
+            written_at_s = temporary.stat().st_mtime
+            temporary.replace(path)
         except OSError:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise
-        for stale in sorted(folder.glob("*.snapshot"), reverse=True)[KEEP:]:
-            stale.unlink(missing_ok=True)
-        _remove_unfinished(folder, written_before_s=path.stat().st_mtime - UNFINISHED_S)
+        _remove_stale(folder, kept=path)
+        _remove_unfinished(folder, written_before_s=written_at_s - UNFINISHED_S)
         return path
 
     def candidates(self, partition: int) -> Iterator[Snapshot]:
-        """Readable snapshots, newest first; others are logged and passed over."""
+        """Yield the readable snapshots, newest first; unreadable ones are logged and skipped."""
         folder = self._folder / str(partition)
         for path in sorted(folder.glob("*.snapshot"), reverse=True):
             try:
@@ -85,8 +88,19 @@ class SnapshotStore:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
 
 
+def _remove_stale(folder: Path, *, kept: Path) -> None:
+    """Delete all snapshots but ``kept`` and those written last; other workers may delete too."""
+    others: list[tuple[int, Path]] = []
+    for path in folder.glob("*.snapshot"):
+        with contextlib.suppress(FileNotFoundError):
+            if path != kept:
+                others.append((path.stat().st_mtime_ns, path))
+    for _, path in sorted(others, reverse=True)[KEEP - 1 :]:
+        path.unlink(missing_ok=True)
+
+
 def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
-    """Files of a process that was killed while it wrote; another's that still writes stays."""
+    """Delete temporary files that a killed process left; newer ones may still be written."""
     for path in folder.glob("*.tmp"):
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_mtime < written_before_s:

@@ -1,27 +1,27 @@
-"""One input partition of one stage: its state, its writer, and the batches it works through.
+"""Works on one input partition of one stage: owns its queue, its state and its transactional writer.
 
 The order on assignment is part of the protocol:
 
-1. Start the transactional writer: what the last owner left open is aborted or completed, and
-   the last owner is fenced.
-2. Read the committed offsets: they are final now.
+1. Start the transactional writer: the transaction that the last worker left open is aborted or
+   completed, and that worker is fenced.
+2. Read the committed offsets, which are final now.
 3. Rebuild the state up to exactly those offsets.
-4. Work: drop records before the offset, fold the rest, write outputs and offsets together.
+4. Work: drop records before the offsets, fold the rest, write outputs and offsets together.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Generic, TypeVar
 
 from gnomon.errors import FencedError, TransientError
 from gnomon.runtime.kafka.batch import Batch
-from gnomon.runtime.kafka.writer import TransactionalWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.ports import Place, Stage
-from gnomon.runtime.partition.processor import Folding
+from gnomon.runtime.partition.ports import OutputWriter, PartitionLog, PartitionRef, Stage
+from gnomon.runtime.partition.processor import PartitionProcessor
 from gnomon.runtime.partition.progress import Progress
-from gnomon.runtime.partition.queue import Inbox
+from gnomon.runtime.partition.queue import PartitionQueue
 from gnomon.runtime.partition.snapshots import SnapshotStore
 
 logger = logging.getLogger(__name__)
@@ -30,103 +30,109 @@ State = TypeVar("State")
 TICK_EVERY_S = 5.0
 MAX_QUEUED = 16_384
 CANCEL_S = 2.0
-"""How long a partition's work may take to end once it is cancelled."""
+"""How long the worker may take to end once it is cancelled."""
 
 
 class PartitionWorker(Generic[State]):
-    """Works through the batches of one partition, one transaction at a time.
+    """Processes the batches of one partition, one transaction at a time.
 
     Args:
-        stage: What folds.
-        place: Which partition.
-        snapshots: Where snapshots go.
+        stage: Folds the records.
+        ref: Which partition.
+        log: Read on recovery.
+        open_writer: Creates the transactional writer; entering it fences the last worker.
+        snapshots: Where snapshots are read and written.
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
         clock_s: Monotonic seconds.
-        hold: Told whether to fetch no more for it at present.
-        failed: Called, once, with what ended the work for good.
+        set_paused: Called with whether fetching for this partition is to be paused.
+        on_failure: Called once with the error that ended the work.
     """
 
     def __init__(
         self,
         stage: Stage[State],
-        place: Place,
+        ref: PartitionRef,
         *,
+        log: PartitionLog,
+        open_writer: Callable[[], AbstractAsyncContextManager[OutputWriter]],
         snapshots: SnapshotStore,
         snapshot_every_s: float,
         metrics: Metrics,
         clock_s: Callable[[], float],
-        hold: Callable[[bool], None],
-        failed: Callable[["PartitionWorker[State]", Exception], None],
+        set_paused: Callable[[bool], None],
+        on_failure: Callable[["PartitionWorker[State]", Exception], None],
     ) -> None:
-        self.place = place
+        self.ref = ref
         self.progress = Progress(clock_s)
-        self._stage, self._clock_s, self._failed = stage, clock_s, failed
-        self._snapshot_every_s = snapshot_every_s
-        self._inbox = Inbox(max_records=MAX_QUEUED, hold=hold)
-        self._folding = Folding(
+        self._stage, self._clock_s, self._on_failure = stage, clock_s, on_failure
+        self._open_writer, self._snapshot_every_s = open_writer, snapshot_every_s
+        self._queue = PartitionQueue(max_records=MAX_QUEUED, set_paused=set_paused)
+        self._processor = PartitionProcessor(
             stage,
-            place,
+            ref,
+            log=log,
             snapshots=snapshots,
             metrics=metrics,
             progress=self.progress,
             clock_s=clock_s,
-            stopping=lambda: self._inbox.closed,
+            stopping=lambda: self._queue.closed,
         )
-        self._resting = asyncio.Event()
-        self._resting.set()
+        self._between_batches = asyncio.Event()
+        self._between_batches.set()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> bool:
-        """Whether its state is there and it works."""
+        """Whether its state is rebuilt and it works."""
         return self.progress.step not in {"new", "recovering", "fenced", "failed"}
 
     @property
-    def gone(self) -> bool:
-        """Whether the work has ended, so that only another object can go on."""
+    def ended(self) -> bool:
+        """Whether the work has ended by an error; a new worker is needed to continue."""
         return self.progress.step in {"fenced", "failed"}
 
     def status(self) -> Mapping[str, object]:
-        """Small facts for ``/status``."""
+        """Return small facts for ``/status``."""
         return {
             "step": self.progress.step,
-            "queued": self._inbox.records,
+            "queued": self._queue.records,
             "lag": self.progress.lag,
-            "still_for_s": round(self.progress.still_for_s, 1),
-            "offsets": dict(self._folding.offsets),
+            "still_for_s": round(self.progress.since_advance_s, 1),
+            "offsets": dict(self._processor.offsets),
         }
 
-    def observe_ends(self, ends: Mapping[str, int]) -> None:
-        """Where the log ends, by full topic name: what is before it and not folded is the lag."""
-        self._folding.ends = ends
-        if self._folding.offsets:
-            self.progress.observe_lag(self._folding.lag)
+    def observe_end_offsets(self, ends: Mapping[str, int]) -> None:
+        """Update the lag from the offset after the last record, by full topic name."""
+        self._processor.end_offsets = ends
+        if self._processor.offsets:
+            self.progress.observe_lag(self._processor.lag)
 
     def start(self) -> None:
-        """Begin recovery and work in the background."""
+        """Start recovery and work in the background."""
         self._task = asyncio.create_task(
-            self._run(), name=f"gnomon.{self._stage.name}.{self.place.partition}"
+            self._run(), name=f"gnomon.{self._stage.name}.{self.ref.partition}"
         )
 
-    async def offer(self, batch: Batch) -> None:
-        """Take over one fetched batch; waits a bounded time while too much is waiting."""
-        await self._inbox.offer(batch)
+    async def put(self, batch: Batch) -> None:
+        """Queue one fetched batch; waits a bounded time while the queue is full."""
+        await self._queue.put(batch)
 
-    def forget_pending(self) -> None:
-        """Drop what has not been begun: after a rebalance it is fetched again."""
-        self._inbox.forget()
+    def clear_queue(self) -> None:
+        """Drop the batches not yet begun: after a rebalance they are fetched again."""
+        self._queue.clear()
 
     async def drain(self) -> None:
-        """Wait until the batch in hand is committed."""
-        await self._resting.wait()
+        """Wait until the current batch is committed."""
+        await self._between_batches.wait()
 
     async def stop(self, *, within_s: float) -> None:
-        """Finish the batch in hand, write a snapshot, and hand the partition over.
+        """Finish the current batch, write a snapshot, and stop.
 
-        What is not done ``within_s`` seconds is cancelled; whoever takes over fences the rest.
+        After ``within_s`` seconds the work is cancelled; the next worker of the partition fences
+        what is left of it.
         """
-        self._inbox.close()
+        self._queue.close()
         if self._task is None:
             return
         _, late = await asyncio.wait([self._task], timeout=within_s)
@@ -135,7 +141,7 @@ class PartitionWorker(Generic[State]):
                 "partition.cancelled",
                 extra={
                     "stage": self._stage.name,
-                    "partition": self.place.partition,
+                    "partition": self.ref.partition,
                     "step": self.progress.step,
                 },
             )
@@ -145,42 +151,36 @@ class PartitionWorker(Generic[State]):
     async def _run(self) -> None:
         self.progress.enter("recovering")
         try:
-            async with TransactionalWriter(
-                brokers=self.place.brokers,
-                group=self.place.group,
-                stage=self._stage.name,
-                partition=self.place.partition,
-                prefix=self.place.prefix,
-            ) as writer:
-                await self._folding.recover()
+            async with self._open_writer() as writer:
+                await self._processor.recover()
                 await self._work(writer)
-        except Exception as error:  # the edge of a task: all of it goes to the owner
+        except Exception as error:  # the edge of a task: every error is reported
             self.progress.enter("fenced" if isinstance(error, FencedError) else "failed")
-            if not (self._inbox.closed and isinstance(error, TransientError | FencedError)):
-                self._failed(self, error)
+            if not (self._queue.closed and isinstance(error, TransientError | FencedError)):
+                self._on_failure(self, error)
         finally:
-            self._inbox.close()
-            self._resting.set()
+            self._queue.close()
+            self._between_batches.set()
 
-    async def _work(self, writer: TransactionalWriter) -> None:
-        clock, folding, inbox = self._clock_s, self._folding, self._inbox
+    async def _work(self, writer: OutputWriter) -> None:
+        clock_s, processor, queue = self._clock_s, self._processor, self._queue
         self.progress.advanced()
-        last_record_s = clock()
-        snapshot_due_s = clock() + self._snapshot_every_s
-        tick_due_s = clock() + TICK_EVERY_S
-        while not inbox.closed:
+        last_record_s = clock_s()
+        snapshot_due_s = clock_s() + self._snapshot_every_s
+        tick_due_s = clock_s() + TICK_EVERY_S
+        while not queue.closed:
             self.progress.enter("idle")
-            await inbox.wait(TICK_EVERY_S)
-            records = inbox.take(folding.offsets, partition=self.place.partition)
+            await queue.wait(TICK_EVERY_S)
+            records = queue.take(processor.offsets, partition=self.ref.partition)
             if records:
-                self._resting.clear()
-                await folding.process(writer, records)
-                self._resting.set()
-                last_record_s = clock()
-            if clock() >= tick_due_s and not inbox.closed:
-                await folding.tick(writer, clock() - last_record_s)
-                tick_due_s = clock() + TICK_EVERY_S
-            if (clock() >= snapshot_due_s or folding.save_due) and not inbox.closed:
-                await folding.save()
-                snapshot_due_s = clock() + self._snapshot_every_s
-        await folding.save()
+                self._between_batches.clear()
+                await processor.process(writer, records)
+                self._between_batches.set()
+                last_record_s = clock_s()
+            if clock_s() >= tick_due_s and not queue.closed:
+                await processor.tick(writer, clock_s() - last_record_s)
+                tick_due_s = clock_s() + TICK_EVERY_S
+            if (clock_s() >= snapshot_due_s or processor.save_due) and not queue.closed:
+                await processor.save()
+                snapshot_due_s = clock_s() + self._snapshot_every_s
+        await processor.save()

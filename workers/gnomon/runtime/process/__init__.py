@@ -1,1 +1,1 @@
-"""One stage as an operating-system process: life cycle, supervision, health, stalls."""
+"""One stage as an operating-system process: life cycle, supervision, health and stalls."""

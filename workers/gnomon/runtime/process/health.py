@@ -1,4 +1,4 @@
-"""What a worker tells of itself over HTTP: ``/metrics``, ``/livez``, ``/readyz``, ``/status``."""
+"""The HTTP endpoints of a worker: ``/metrics``, ``/livez``, ``/readyz`` and ``/status``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -10,31 +10,31 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.progress import Stall
 
 
-class Observed(Protocol):
-    """What is looked at."""
+class HealthSource(Protocol):
+    """What the endpoints report."""
 
     metrics: Metrics
 
     @property
     def ready(self) -> bool:
-        """Whether work is under way and advances."""
+        """Whether it works and makes progress."""
         ...
 
     def stalls(self) -> Sequence[Stall]:
-        """What does not advance."""
+        """Return what makes no progress."""
         ...
 
     def status(self) -> Mapping[str, object]:
-        """Facts, JSON-serialisable."""
+        """Return facts that can be written as JSON."""
         ...
 
 
 class HealthServer:
-    """Serves on ``host:port``; port 0 takes a free one, then found in ``port``."""
+    """Serves on ``host:port``; port 0 takes a free one, which ``port`` holds after ``start``."""
 
-    def __init__(self, observed: Observed, *, host: str, port: int) -> None:
+    def __init__(self, source: HealthSource, *, host: str, port: int) -> None:
         self.port = port
-        self._observed, self._host = observed, host
+        self._source, self._host = source, host
         app = web.Application()
         app.router.add_get("/metrics", self._metrics)
         app.router.add_get("/livez", self._livez)
@@ -59,7 +59,7 @@ class HealthServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(
-            body=self._observed.metrics.exposition(),
+            body=self._source.metrics.exposition(),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
 
@@ -67,10 +67,10 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        if self._observed.ready:
+        if self._source.ready:
             return web.Response(text="ok\n")
-        lines = [f"stalled: {stall}" for stall in self._observed.stalls()] or ["not ready"]
+        lines = [f"stalled: {stall}" for stall in self._source.stalls()] or ["not ready"]
         return web.Response(text="\n".join([*lines, ""]), status=503)
 
     async def _status(self, _: web.Request) -> web.Response:
-        return web.Response(body=encode(self._observed.status()), content_type="application/json")
+        return web.Response(body=encode(self._source.status()), content_type="application/json")

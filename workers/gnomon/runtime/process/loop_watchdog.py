@@ -1,7 +1,7 @@
-"""The last resort: end the process when its event loop is stuck, or when it does not end itself.
+"""Ends the process when its event loop is stuck, or when it does not end by itself.
 
-A thread of its own, because nothing on a stuck loop can notice it, and because a call that hangs
-in a thread keeps a Python process from ending.
+The watchdog is a thread, because a stuck event loop cannot notice that it is stuck, and because a call
+that hangs in another thread keeps a Python process from ending.
 """
 
 import asyncio
@@ -15,58 +15,60 @@ CHECKS = 10
 
 
 class Watchdog:
-    """Expects a beat from the running event loop.
+    """Expects heartbeats from the running event loop.
 
-    Looks ``CHECKS`` times within ``limit_s`` and counts, instead of comparing times: a process
-    that was frozen and goes on has missed one look, not all of them.
+    It checks ``CHECKS`` times within ``limit_s`` and counts missed heartbeats, instead of comparing
+    times: a process that was suspended and continues has missed one check, not all of them.
 
     Args:
-        limit_s: Without a beat for so long, the process ends.
-        end: Ends it, given the exit status; nothing is cleaned up.
+        limit_s: The process ends after this long without a heartbeat.
+        end: Ends it with an exit status; nothing is cleaned up.
     """
 
     def __init__(self, *, limit_s: float, end: Callable[[int], object] = os._exit) -> None:
         self._every_s, self._end = limit_s / CHECKS, end
-        self._beat = self._missed = 0
+        self._heartbeats = self._missed = 0
         self._status: int | None = None
         self._wake = threading.Event()
         self._done = False
-        self._beating: asyncio.Task[None] | None = None
+        self._heartbeat_task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._watch, name="gnomon.watchdog", daemon=True)
 
     def start(self) -> None:
-        """Watch the running loop."""
-        self._beating = asyncio.create_task(self._beats(), name="gnomon.beats")
+        """Watch the running event loop."""
+        self._heartbeat_task = asyncio.create_task(
+            self._send_heartbeats(), name="gnomon.heartbeats"
+        )
         self._thread.start()
 
     def end_within(self, limit_s: float, status: int) -> None:
-        """The process is ending with ``status``: give it so long."""
-        if self._beating is not None:
-            self._beating.cancel()
+        """Give the process ``limit_s`` seconds to end by itself; then end it with ``status``."""
+        if self._heartbeat_task is not None:
+            self._heartbeat_task.cancel()
         self._status, self._every_s = status, limit_s / CHECKS
         self._missed = 0
         self._wake.set()
 
-    def dismiss(self) -> None:
+    def stop(self) -> None:
         """Stop watching."""
         self._done = True
         self._wake.set()
-        if self._beating is not None:
-            self._beating.cancel()
+        if self._heartbeat_task is not None:
+            self._heartbeat_task.cancel()
 
-    async def _beats(self) -> None:
+    async def _send_heartbeats(self) -> None:
         while True:
-            self._beat += 1
+            self._heartbeats += 1
             await asyncio.sleep(self._every_s / 2)
 
     def _watch(self) -> None:
         seen = -1
         while not self._done:
-            self._missed = self._missed + 1 if self._beat == seen else 0
+            self._missed = self._missed + 1 if self._heartbeats == seen else 0
             if self._missed >= CHECKS:
                 faulthandler.dump_traceback(sys.stderr)
                 self._end(1 if self._status is None else self._status)
                 return
-            seen = self._beat
+            seen = self._heartbeats
             if self._wake.wait(self._every_s):
                 self._wake.clear()

@@ -1,7 +1,7 @@
-"""A child ends with its parent, however that one ended: its standard input does too.
+"""Ends a child process with its parent: when the parent ends, the child's standard input does too.
 
-Watched by a thread from the first moment, as a child spends seconds importing before it has an
-event loop that could watch.
+A thread reads standard input from the first moment, because a child spends seconds importing modules
+before it has an event loop.
 """
 
 import os
@@ -10,29 +10,29 @@ import threading
 from collections.abc import Callable
 
 
-class ParentWatch:
-    """Calls what ``on_end`` was given when the parent is gone; before that, ends the process."""
+class ParentMonitor:
+    """Calls a callback when the parent ends; without a callback, ends the process at once."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ended = False
-        self._call: Callable[[], object] | None = None
+        self._callback: Callable[[], object] | None = None
         threading.Thread(target=self._watch, name="gnomon.parent", daemon=True).start()
 
-    def on_end(self, call: Callable[[], object]) -> None:
-        """Call ``call``, in another thread, when the parent ends; at once if it has."""
+    def on_end(self, callback: Callable[[], object]) -> None:
+        """Set the callback, which runs in another thread; it is called at once if the parent has ended."""
         with self._lock:
-            self._call = call
+            self._callback = callback
             ended = self._ended
         if ended:
-            call()
+            callback()
 
     def _watch(self) -> None:
         while os.read(sys.stdin.fileno(), 1):
             pass
         with self._lock:
             self._ended = True
-            call = self._call
-        if call is None:
-            os._exit(1)  # nothing has begun that would have to be ended in order
-        call()
+            callback = self._callback
+        if callback is None:
+            os._exit(1)  # nothing has started that needs an orderly end
+        callback()

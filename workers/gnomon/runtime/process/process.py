@@ -1,4 +1,4 @@
-"""A stage as a process: signals, exit status, and the watchdog that ends it if all else fails."""
+"""Runs a stage as a process: signals, exit status, and a watchdog that ends it if all else fails."""
 
 import asyncio
 import logging
@@ -10,10 +10,10 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonErro
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import Stage
 from gnomon.runtime.process.loop_watchdog import Watchdog
-from gnomon.runtime.process.malloc import give_memory_back
-from gnomon.runtime.process.parent import ParentWatch
+from gnomon.runtime.process.memory import tune_malloc
+from gnomon.runtime.process.parent import ParentMonitor
 from gnomon.runtime.process.stage_worker import StageWorker
-from gnomon.runtime.process.stall_monitor import GIVE_UP_AFTER
+from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS
 from gnomon.runtime.process.supervisor import EXIT_CONFIGURATION, EXIT_NO_BROKER
 from gnomon.settings import Settings
 
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
 WAIT_FOR_BROKER_S = 30.0
-"""How long a supervised process waits for a broker before it ends: it would only be started again,
-which takes seconds in which a broker that comes back is not seen."""
-END_S = 15.0
-"""How long a process takes to end after its work has; less than a supervisor waits."""
+"""How long a supervised process waits for a broker before it exits. Exiting at once would only cause a
+restart, which takes seconds."""
+SHUTDOWN_S = 15.0
+"""How long a process may take to exit after its work has ended; less than a supervisor waits."""
 
 
 async def run_stage(
@@ -33,18 +33,18 @@ async def run_stage(
     settings: Settings,
     metrics: Metrics,
     port: int,
-    parent: ParentWatch | None,
+    parent: ParentMonitor | None,
 ) -> int:
-    """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if there is one to watch.
+    """Run one stage until SIGTERM, SIGINT or the end of ``parent``, if one is given.
 
     Returns:
-        0 after a clean stop, 1 when it could not go on, 2 when it never can as configured, 3 when
-        no broker answered.
+        0 after a clean stop, 1 after an error, 2 when it can never work as configured, 3 when no broker
+        answered.
     """
-    give_memory_back()
-    if parent is not None:  # the other stages are beside it
+    tune_malloc()
+    if parent is not None:  # all stages share this machine
         os.nice(stage.nice)
-    watchdog = Watchdog(limit_s=GIVE_UP_AFTER * settings.stall_after_s)
+    watchdog = Watchdog(limit_s=EXIT_AFTER_LIMITS * settings.stall_after_s)
     watchdog.start()
     worker = StageWorker(
         stage,
@@ -54,7 +54,7 @@ async def run_stage(
     )
 
     def stop() -> None:
-        watchdog.end_within(END_S, status=0)
+        watchdog.end_within(SHUTDOWN_S, status=0)
         worker.stop()
 
     loop = asyncio.get_running_loop()
@@ -66,7 +66,7 @@ async def run_stage(
     try:
         status = await _run(worker, port)
     finally:
-        watchdog.end_within(END_S, status)
+        watchdog.end_within(SHUTDOWN_S, status)
     return status
 
 

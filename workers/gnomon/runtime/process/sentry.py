@@ -1,4 +1,4 @@
-"""Errors to Sentry, without payloads: only where, what class, and the fields of log lines."""
+"""Reports errors to Sentry without payloads: only location, class, and numeric fields of log lines."""
 
 import logging
 
@@ -10,8 +10,8 @@ from sentry_sdk.types import Event, Hint
 def init_sentry(dsn: str, *, stage: str, release: str) -> None:
     """Report errors of this process to ``dsn``.
 
-    Messages and local variables can carry a payload or a key, so neither is sent: an exception
-    goes as its type and its frames. Nothing is sent when ``dsn`` is empty.
+    Messages and local variables may contain a payload or a key, so neither is sent: an exception is
+    sent as its type and its stack frames. Nothing is sent when ``dsn`` is empty.
     """
     if not dsn:
         return

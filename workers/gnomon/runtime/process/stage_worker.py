@@ -1,10 +1,9 @@
-"""One stage in one process: Faust hands out batches, partitions work through them."""
+"""Runs one stage in one process: Faust fetches batches, and the assigned partitions process them."""
 
 import asyncio
-import gc
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,41 +12,44 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError, FencedError, StalledError
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, StalledError
 from gnomon.runtime.kafka import engine
-from gnomon.runtime.kafka.batch import Batch
-from gnomon.runtime.kafka.reading import ANSWER_S, require_topics
+from gnomon.runtime.kafka.reading import RETRY_S, require_topics
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.ports import Place, Stage
+from gnomon.runtime.partition.on_kafka import kafka_partition_worker
+from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.progress import Stall
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
+from gnomon.runtime.process.assigned_partitions import (
+    HAND_OVER_S,
+    AssignedPartitions,
+    OnFailure,
+)
 from gnomon.runtime.process.health import HealthServer
-from gnomon.runtime.process.stall_monitor import GIVE_UP_AFTER, Watch
+from gnomon.runtime.process.memory import tune_gc
+from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS, StallMonitor
 from gnomon.settings import Settings
 from gnomon.topics import group_of
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
-GC_YOUNG = 50_000
 
-HAND_OVER_S = 5.0
-"""How long a rebalance waits for the batches in hand; then their owner is fenced instead."""
-SWIFT_S = 1.0
-"""The same for a worker that cannot go on: what it has in hand is done again by the next."""
-LEAVE_S = 5.0
-"""How long a worker that was stopped tries to leave its group; then the session's time-out tells."""
+ABORT_S = 1.0
+"""How long a failing worker waits for its current batches: the next worker repeats them."""
+LEAVE_GROUP_S = 5.0
+"""How long a stopped worker tries to leave its group; after that the session times out."""
 
 
 class StageWorker(Generic[State]):
-    """Runs ``stage`` until it is stopped or cannot go on.
+    """Runs ``stage`` until it is stopped or fails.
 
     Args:
         stage: What to run.
-        settings: How.
+        settings: Brokers, times and folders.
         metrics: Where to count; the stage may share it.
-        wait_for_broker_s: How long to wait for one that does not answer, before work has begun.
-        clock_s: Monotonic seconds: the one clock of progress.
+        wait_for_broker_s: How long to wait, before work begins, for a broker that does not answer.
+        clock_s: Monotonic seconds; the one clock of progress.
     """
 
     def __init__(
@@ -66,21 +68,25 @@ class StageWorker(Generic[State]):
         self._wait_for_broker_s = wait_for_broker_s
         self._started_at_s = clock_s()
         self._joining_since_s: float | None = self._started_at_s
-        self._partitions: dict[int, PartitionWorker[State]] = {}
-        self._leaving: set[asyncio.Task[None]] = set()
+        self._partitions = AssignedPartitions(
+            stage.name,
+            open_worker=self._open_partition,
+            fail=self.fail,
+            fenced_grace_s=settings.session_timeout_s,
+            on_dropped=lambda number: metrics.set("gnomon_lag_records", 0, stage.name, str(number)),
+        )
         self._snapshots = SnapshotStore(
             Path(settings.state_url.removeprefix("file://")) / self.group
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._app: faust.App
         self._assigned = False
-        self._generation = -1
 
     async def run(self, *, port: int, host: str = "127.0.0.1") -> None:
         """Work until ``stop`` is called.
 
         Raises:
-            GnomonError: What ended the work.
+            GnomonError: The error that ended the work.
             ConfigurationError: The port is taken, or the stage can never work as configured.
         """
         health = HealthServer(self, host=host, port=port)
@@ -97,7 +103,7 @@ class StageWorker(Generic[State]):
             await health.stop()
 
     def stop(self) -> None:
-        """End ``run``; what is in hand is committed first."""
+        """End ``run`` after the current batches are committed."""
         if not self._ended.done():
             self._ended.set_result(None)
 
@@ -108,18 +114,20 @@ class StageWorker(Generic[State]):
 
     @property
     def ready(self) -> bool:
-        """Whether the group has answered, every partition here has its state, and all advance."""
+        """Whether partitions are assigned, have their state, and nothing stalls."""
         return (
-            self._assigned and all(p.ready for p in self._partitions.values()) and not self.stalls()
+            self._assigned
+            and all(worker.ready for _, worker in self._partitions)
+            and not self.stalls()
         )
 
     def stalls(self) -> Sequence[Stall]:
-        """What has not advanced for too long, what holds up the rest first."""
+        """Return what has made no progress for too long; a mere stalled fetch comes last."""
         limit_s, name = self._settings.stall_after_s, self.stage.name
         stalls = [
             worker.progress.stall(name, number)
-            for number, worker in sorted(self._partitions.items())
-            if worker.progress.still_for_s > limit_s
+            for number, worker in self._partitions
+            if worker.progress.since_advance_s > limit_s
         ]
         if self._joining_since_s is not None:
             joining_s = self._clock_s() - self._joining_since_s
@@ -128,93 +136,87 @@ class StageWorker(Generic[State]):
         return sorted(stalls, key=lambda stall: stall.step == "fetch")
 
     def status(self) -> Mapping[str, object]:
-        """Small facts for ``/status``."""
+        """Return small facts for ``/status``."""
         return {
             "stage": self.stage.name,
             "group": self.group,
             "ready": self.ready,
             "uptime_s": round(self._clock_s() - self._started_at_s, 1),
             "stalls": [stall.as_dict() for stall in self.stalls()],
-            "partitions": {
-                str(number): worker.status() for number, worker in sorted(self._partitions.items())
-            },
+            "partitions": {str(number): worker.status() for number, worker in self._partitions},
             **self.stage.status(),
         }
 
-    def observe_ends(self, ends: Mapping[int, Mapping[str, int]]) -> None:
-        """Where the log ends, by partition and full topic name."""
-        for number, worker in self._partitions.items():
+    def observe_end_offsets(self, ends: Mapping[int, Mapping[str, int]]) -> None:
+        """Update the lag from the offset after the last record, by partition and full topic name."""
+        self._partitions.observe_end_offsets(ends)
+        for number, worker in self._partitions:
             if number in ends:
-                worker.observe_ends(ends[number])
-                self.metrics.set(
-                    "gnomon_lag_records", worker.progress.lag or 0, self.stage.name, str(number)
-                )
+                lag = worker.progress.lag or 0
+                self.metrics.set("gnomon_lag_records", lag, self.stage.name, str(number))
 
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
-        if not await self._done_before_the_end(self._find(topics), within_s=None):
+        if not await self._run_until_ended(self._require_topics(topics), within_s=None):
             return
         app = self._app = engine.create_app(
             group=self.group,
             topics=topics,
             settings=self._settings,
-            gather_ms=self.stage.gather_ms,
-            handle=self._handle,
+            linger_ms=self.stage.linger_ms,
+            handle=self._partitions.put,
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,
         )
-        watch = Watch(
+        monitor = StallMonitor(
             self,
-            ends=lambda: engine.ends(app),
-            death=lambda: engine.death(app),
+            end_offsets=lambda: engine.end_offsets(app),
+            last_error=lambda: engine.last_error(app),
             stall_after_s=self._settings.stall_after_s,
-            failed=self.fail,
+            on_failure=self.fail,
         )
         try:
-            await self._begin(app)
-            gc.collect()
-            gc.freeze()  # the imported world never becomes garbage: keep it out of collections
-            # A batch is thousands of objects that die together: no look at the young ones between.
-            gc.set_threshold(GC_YOUNG, 20, 20)
-            watch.start()
+            await self._start_engine(app)
+            tune_gc()
+            monitor.start()
             await self._ended
         except KafkaError as error:
             raise BrokerUnavailableError(f"{self._settings.brokers}: {error!r}") from error
         finally:
-            await watch.stop()
-            self._drop(set(self._partitions), within_s=HAND_OVER_S if self._stopped else SWIFT_S)
-            await asyncio.gather(*self._leaving)
-            # Leaves the group, for which a broker that is gone would be waited for.
+            await monitor.stop()
+            await self._partitions.close(within_s=HAND_OVER_S if self._stopped else ABORT_S)
+            # Leaving the group would wait for a broker that is down.
             _, late = await asyncio.wait(
-                [asyncio.create_task(app.stop())], timeout=LEAVE_S if self._stopped else SWIFT_S
+                [asyncio.create_task(app.stop())],
+                timeout=LEAVE_GROUP_S if self._stopped else ABORT_S,
             )
             if late:
                 logger.warning("group.not_left", extra={"stage": self.stage.name})
 
-    async def _find(self, topics: Sequence[str]) -> None:
+    async def _require_topics(self, topics: Sequence[str]) -> None:
         try:
-            await require_topics(self._settings.brokers, topics, within_s=ANSWER_S)
+            await require_topics(self._settings.brokers, topics, within_s=RETRY_S)
         except BrokerUnavailableError as error:
             if not self._wait_for_broker_s:
                 raise
             logger.warning("broker.awaited", extra={"reason": str(error)})
             await require_topics(self._settings.brokers, topics, within_s=self._wait_for_broker_s)
 
-    async def _begin(self, app: faust.App) -> None:
-        """Start the engine; it waits for its first partitions, and for ever if Kafka goes then.
+    async def _start_engine(self, app: faust.App) -> None:
+        """Start the engine, which waits for its first partitions, for ever if Kafka is gone by then.
 
         Raises:
-            StalledError: It has not started for as long as any stall may last.
+            StalledError: It has not started within the time that any stall may last.
         """
-        limit_s = GIVE_UP_AFTER * self._settings.stall_after_s
-        started = await self._done_before_the_end(app.start(), within_s=limit_s)
+        limit_s = EXIT_AFTER_LIMITS * self._settings.stall_after_s
+        started = await self._run_until_ended(app.start(), within_s=limit_s)
         if not started and not self._ended.done():
             raise StalledError(f"{self.stage.name}: the engine does not start")
 
-    async def _done_before_the_end(
+    async def _run_until_ended(
         self, work: Coroutine[Any, Any, Any], *, within_s: float | None
     ) -> bool:
-        """Whether ``work`` was done before the worker was told to end, and in time."""
+        """Await ``work``; returns false if it was cancelled by the end of the worker or of the time."""
         working = asyncio.create_task(work)
         try:
             await asyncio.wait(
@@ -226,48 +228,18 @@ class StageWorker(Generic[State]):
         finally:
             working.cancel()
 
-    async def _handle(self, batch: Batch) -> None:
-        worker = self._partitions.get(batch.partition)
-        if worker is not None:
-            await worker.offer(batch)
-
     async def _on_assigned(self, assigned: set[TP], generation: int) -> None:
-        numbers = {tp.partition for tp in assigned}
-        if generation == self._generation + 1:
-            stale = {number for number, worker in self._partitions.items() if worker.gone}
-        else:  # the group has gone on without this worker: another may have moved any of them on
-            stale = set(self._partitions)
-        self._generation = generation
-        self._drop((set(self._partitions) - numbers) | stale)
-        for number in sorted(numbers - set(self._partitions)):
-            self._partitions[number] = self._open(number)
+        self._partitions.assign({tp.partition for tp in assigned}, generation)
         self._assigned, self._joining_since_s = True, None
-        logger.info(
-            "partitions.assigned",
-            extra={
-                "stage": self.stage.name,
-                "partitions": sorted(numbers),
-                "generation": generation,
-                "begun_again": sorted(stale & numbers),
-            },
-        )
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
-        """Commit what is in hand. A partition that comes straight back keeps its state."""
         self._joining_since_s = self._clock_s()
-        workers = list(self._partitions.values())
-        for worker in workers:
-            worker.forget_pending()
-        if workers:
-            draining = [asyncio.create_task(worker.drain()) for worker in workers]
-            _, late = await asyncio.wait(draining, timeout=HAND_OVER_S)
-            for task in late:
-                task.cancel()
+        await self._partitions.revoke()
 
-    def _open(self, number: int) -> PartitionWorker[State]:
-        worker = PartitionWorker(
+    def _open_partition(self, number: int, on_failure: OnFailure[State]) -> PartitionWorker[State]:
+        return kafka_partition_worker(
             self.stage,
-            Place(
+            PartitionRef(
                 brokers=self._settings.brokers,
                 group=self.group,
                 prefix=self._settings.topic_prefix,
@@ -277,38 +249,11 @@ class StageWorker(Generic[State]):
             snapshot_every_s=self._settings.snapshot_every_s,
             metrics=self.metrics,
             clock_s=self._clock_s,
-            hold=partial(engine.hold, self._app, number),
-            failed=self._partition_failed,
+            set_paused=partial(engine.set_paused, self._app, number),
+            on_failure=on_failure,
         )
-        worker.start()
-        return worker
-
-    def _partition_failed(self, worker: PartitionWorker[State], error: Exception) -> None:
-        """End the process, unless another took the partition over: then a rebalance follows."""
-        number = worker.place.partition
-        if self._partitions.get(number) is not worker:
-            return
-        if not isinstance(error, FencedError):
-            self.fail(error)
-            return
-        logger.warning("partition.fenced", extra={"stage": self.stage.name, "partition": number})
-
-        def still_fenced() -> None:
-            if self._partitions.get(number) is worker:
-                self.fail(error)
-
-        asyncio.get_running_loop().call_later(self._settings.session_timeout_s, still_fenced)
 
     @property
     def _stopped(self) -> bool:
-        """Whether somebody asked for the end."""
+        """Whether ``stop`` was called, and not ``fail``."""
         return self._ended.done() and self._ended.exception() is None
-
-    def _drop(self, numbers: Iterable[int], *, within_s: float = HAND_OVER_S) -> None:
-        """Let go of partitions, in the background: who takes them over need not wait for it."""
-        for number in numbers:
-            worker = self._partitions.pop(number)
-            self.metrics.set("gnomon_lag_records", 0, self.stage.name, str(number))
-            leaving = asyncio.create_task(worker.stop(within_s=within_s))
-            self._leaving.add(leaving)
-            leaving.add_done_callback(self._leaving.discard)

@@ -1,4 +1,4 @@
-"""No silent stall: what has stopped advancing is named, and in the end the process with it."""
+"""Reports stalls, and ends the process when one does not resolve."""
 
 import asyncio
 import logging
@@ -14,92 +14,95 @@ from gnomon.runtime.partition.progress import Stall
 
 logger = logging.getLogger(__name__)
 
-ENDS_WITHIN_S = 10.0
-GIVE_UP_AFTER = 3.0
-"""The process ends when a stall is this many times as old as one that is told."""
+END_OFFSETS_TIMEOUT_S = 10.0
+EXIT_AFTER_LIMITS = 3.0
+"""The process ends when a stall has lasted this many times the limit after which it is reported."""
 
 
-class Watched(Protocol):
-    """What is looked at."""
+class MonitoredWorker(Protocol):
+    """The worker that is monitored."""
 
-    def observe_ends(self, ends: Mapping[int, Mapping[str, int]]) -> None:
-        """Take note of where the log ends, by partition and full topic name."""
+    def observe_end_offsets(self, ends: Mapping[int, Mapping[str, int]]) -> None:
+        """Receive the offset after the last record, by partition and full topic name."""
         ...
 
     def stalls(self) -> Sequence[Stall]:
-        """What has not advanced for longer than it should."""
+        """Return what has made no progress for too long."""
         ...
 
 
-class Watch:
-    """Asks for the end of the log, looks for stalls, and ends what does not come back.
+class StallMonitor:
+    """Asks for end offsets, looks for stalls, and fails the worker when one lasts.
 
     Args:
-        watched: The worker.
-        ends: Asks the broker where the log ends.
-        death: Why the engine has ended by itself, ``None`` while it lives.
-        stall_after_s: When something is a stall.
-        failed: Called with what is beyond hope.
+        worker: What is monitored.
+        end_offsets: Asks the brokers for the offset after the last record, by topic partition.
+        last_error: Returns why the engine has ended by itself, ``None`` while it runs.
+        stall_after_s: How long work without progress takes to be a stall.
+        on_failure: Called with an error that must end the process.
     """
 
     def __init__(
         self,
-        watched: Watched,
+        worker: MonitoredWorker,
         *,
-        ends: Callable[[], Awaitable[Mapping[TP, int]]],
-        death: Callable[[], str | None],
+        end_offsets: Callable[[], Awaitable[Mapping[TP, int]]],
+        last_error: Callable[[], str | None],
         stall_after_s: float,
-        failed: Callable[[BaseException], None],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
-        self._watched, self._ends, self._death = watched, ends, death
-        self._stall_after_s, self._failed = stall_after_s, failed
-        self._ask_every_s = min(2.0, stall_after_s / 5)
-        self._look_every_s = min(1.0, stall_after_s / 5)
+        self._worker, self._end_offsets, self._last_error = worker, end_offsets, last_error
+        self._stall_after_s, self._on_failure = stall_after_s, on_failure
+        self._end_offsets_every_s = min(2.0, stall_after_s / 5)
+        self._check_every_s = min(1.0, stall_after_s / 5)
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Begin to watch in the background."""
-        for name, work in (("ask", self._ask()), ("look", self._look())):
-            task = asyncio.create_task(work, name=f"gnomon.watch.{name}")
-            task.add_done_callback(self._ended)
+        """Start monitoring in the background."""
+        for name, work in (
+            ("end_offsets", self._poll_end_offsets()),
+            ("stalls", self._poll_stalls()),
+        ):
+            task = asyncio.create_task(work, name=f"gnomon.monitor.{name}")
+            task.add_done_callback(self._task_ended)
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        """Stop watching."""
+        """Stop monitoring."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _ask(self) -> None:
+    async def _poll_end_offsets(self) -> None:
         while True:
             try:
-                async with asyncio.timeout(ENDS_WITHIN_S):
-                    ends = await self._ends()
+                async with asyncio.timeout(END_OFFSETS_TIMEOUT_S):
+                    ends = await self._end_offsets()
                 by_partition: dict[int, dict[str, int]] = defaultdict(dict)
                 for tp, end in ends.items():
                     by_partition[tp.partition][tp.topic] = end
-                self._watched.observe_ends(by_partition)
+                self._worker.observe_end_offsets(by_partition)
             except (TimeoutError, KafkaError) as error:
-                # Nothing is observed, so what waits for the broker grows old and is a stall.
+                # Without an answer an idle partition makes no progress, which becomes a stall.
                 logger.warning("lag.unknown", extra={"reason": repr(error)})
-            await asyncio.sleep(self._ask_every_s)
+            await asyncio.sleep(self._end_offsets_every_s)
 
-    async def _look(self) -> None:
-        told: set[tuple[int | None, str]] = set()
+    async def _poll_stalls(self) -> None:
+        reported: set[tuple[int | None, str]] = set()
         while True:
-            if why := self._death():
-                self._failed(StalledError(why))
-            stalls = self._watched.stalls()
+            if reason := self._last_error():
+                self._on_failure(StalledError(reason))
+            stalls = self._worker.stalls()
             for stall in stalls:
-                if (stall.partition, stall.step) not in told:
+                if (stall.partition, stall.step) not in reported:
                     logger.error("worker.stalled", extra=dict(stall.as_dict()))
-            told = {(stall.partition, stall.step) for stall in stalls}
+            reported = {(stall.partition, stall.step) for stall in stalls}
             worst = max(stalls, key=lambda stall: stall.for_s, default=None)
-            if worst is not None and worst.for_s > GIVE_UP_AFTER * self._stall_after_s:
-                self._failed(StalledError(str(worst)))
-            await asyncio.sleep(self._look_every_s)
+            if worst is not None and worst.for_s > EXIT_AFTER_LIMITS * self._stall_after_s:
+                self._on_failure(StalledError(str(worst)))
+            await asyncio.sleep(self._check_every_s)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._failed(error)
+            self._on_failure(error)

@@ -1,7 +1,7 @@
-"""Child processes kept alive: restarted with back-off, signalled, and ended with their parent.
+"""Keeps child processes running: restarts them with back-off, and stops them together.
 
-A child ends when its standard input does, so it can never outlive the supervisor, however that
-one died. Exit status 0 without a request, or any other but ``EXIT_CONFIGURATION``, means restart.
+A child exits when its standard input ends, so it cannot outlive the supervisor, even one that was
+killed. Every exit that was not requested leads to a restart, except with ``EXIT_CONFIGURATION``.
 """
 
 import asyncio
@@ -15,22 +15,22 @@ from dataclasses import dataclass
 logger = logging.getLogger(__name__)
 
 EXIT_CONFIGURATION = 2
-"""A child that says so would say so again: everything is stopped."""
+"""A restart would fail in the same way, so everything is stopped."""
 EXIT_NO_BROKER = 3
-"""Nothing is wrong with a child that says so."""
+"""The child is fine, but no broker answered."""
 FIRST_BACKOFF_S = 0.2
 MAX_BACKOFF_S = 10.0
 MAX_NO_BROKER_BACKOFF_S = 2.0
-"""The broker may be back at any moment, and asking costs it little."""
+"""The broker may return at any moment, and asking costs little."""
 STEADY_S = 10.0
-"""A child that ran so long starts again without back-off."""
+"""The back-off starts over after a child has run this long."""
 STOP_S = 20.0
 """How long a child may take to stop before it is killed."""
 
 
 @dataclass(slots=True)
 class Child:
-    """One supervised process and what is known of it."""
+    """One supervised process and its state."""
 
     name: str
     argv: Sequence[str]
@@ -47,12 +47,12 @@ class Child:
 
 
 class Supervisor:
-    """Runs ``children`` until ``stop`` or until one of them is configured wrongly.
+    """Runs ``children`` until ``stop``, or until one exits with ``EXIT_CONFIGURATION``.
 
     Args:
         commands: Argument vector by child name; run with this interpreter.
         environ: Environment of every child.
-        on_line: Told each line a child writes: ``(name, line)``.
+        on_line: Called with the child's name and each line it writes.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class Supervisor:
         self._status = 0
 
     async def run(self) -> int:
-        """Keep every child running; 0 after ``stop``, else the status of the one that gave up."""
+        """Keep every child running; returns 0 after ``stop``, else ``EXIT_CONFIGURATION``."""
         try:
-            await asyncio.gather(*(self._keep(child) for child in self.children.values()))
+            await asyncio.gather(*(self._keep_running(child) for child in self.children.values()))
         finally:
             self.stop()
-            await asyncio.gather(*(self._end(child) for child in self.children.values()))
+            await asyncio.gather(*(self._await_exit(child) for child in self.children.values()))
         return self._status
 
     def stop(self) -> None:
@@ -83,17 +83,17 @@ class Supervisor:
             self.signal(child.name, signal.SIGTERM)
 
     def signal(self, name: str, number: signal.Signals) -> None:
-        """Send a signal to one child, if it runs."""
+        """Send a signal to one child if it runs."""
         process = self.children[name].process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
 
-    async def _keep(self, child: Child) -> None:
+    async def _keep_running(self, child: Child) -> None:
         loop = asyncio.get_running_loop()
         backoff_s = FIRST_BACKOFF_S
         while not self._stopping.is_set():
-            began_s = loop.time()
+            started_at_s = loop.time()
             status = await self._run_once(child)
             if self._stopping.is_set():
                 break
@@ -101,7 +101,7 @@ class Supervisor:
                 self._status = status
                 self.stop()
                 break
-            if loop.time() - began_s > STEADY_S:
+            if loop.time() - started_at_s > STEADY_S:
                 backoff_s = FIRST_BACKOFF_S
             if status == EXIT_NO_BROKER:
                 backoff_s = min(backoff_s, MAX_NO_BROKER_BACKOFF_S)
@@ -136,7 +136,7 @@ class Supervisor:
                     self._on_line(child.name, line)
         return await process.wait()
 
-    async def _end(self, child: Child) -> None:
+    async def _await_exit(self, child: Child) -> None:
         process = child.process
         if process is None or process.returncode is not None:
             return

@@ -1,4 +1,4 @@
-"""The types of the fields of records, with the bounds that a JSON Schema can state."""
+"""Types of record fields, with the bounds that JSON Schema can express."""
 
 from typing import Annotated
 
@@ -15,14 +15,16 @@ Average = Annotated[float, msgspec.Meta(ge=0.0)]
 """A mean of counts."""
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
 ContextValue = str | int | float | bool | None
-"""A value of a task's context: flat, so that a model can use it."""
+"""Value of one entry of ``context`` or ``outcome``: flat, so that a model can use it."""
 ProducerId = Annotated[
     str,
-    msgspec.Meta(min_length=1, max_length=64, description="One process of a client; by chance."),
+    msgspec.Meta(min_length=1, max_length=64, description="Random id of one client process."),
 ]
 Sequence = Annotated[
     int,
-    msgspec.Meta(ge=0, lt=2**53, description="Counts a process's events from 0, without gaps."),
+    msgspec.Meta(
+        ge=0, lt=2**53, description="Number of the event in its process: from 0, without gaps."
+    ),
 ]
 Traceparent = Annotated[
     str, msgspec.Meta(max_length=55, description="W3C Trace Context of the work around the task.")

@@ -1,7 +1,7 @@
-"""A complete decision as the JSON of ``events.Comparison``.
+"""Encodes a complete decision as the JSON of ``events.Comparison``.
 
-What is only passed on (the features and all beside them) is copied as bytes, never built as
-objects: a record of task-features has been validated when it was read.
+The fields of task-features are copied as bytes and never decoded into objects: the record was
+validated when it was read.
 """
 
 import msgspec
@@ -15,8 +15,8 @@ _NULL = msgspec.Raw(b"null")
 _EMPTY = msgspec.Raw(b"{}")
 
 
-class _Facts(msgspec.Struct, gc=False):
-    """What a comparison takes over from ``events.TaskFeatures``."""
+class _CopiedFields(msgspec.Struct, gc=False):
+    """Fields that a comparison copies from ``events.TaskFeatures``."""
 
     agent_id: msgspec.Raw
     task_id: msgspec.Raw
@@ -29,8 +29,10 @@ class _Facts(msgspec.Struct, gc=False):
     sealed_context: msgspec.Raw = _NULL
 
 
-class _Wire(msgspec.Struct, gc=False, tag_field="kind", tag=str(Comparison.__struct_config__.tag)):
-    """Fields of ``events.Comparison``, in its order."""
+class _EncodedComparison(
+    msgspec.Struct, gc=False, tag_field="kind", tag=str(Comparison.__struct_config__.tag)
+):
+    """Fields of ``events.Comparison`` in the same order, with the copied ones as raw JSON."""
 
     decision_id: str
     agent_id: msgspec.Raw
@@ -46,22 +48,25 @@ class _Wire(msgspec.Struct, gc=False, tag_field="kind", tag=str(Comparison.__str
     sealed_context: msgspec.Raw
 
 
-_facts = msgspec.json.Decoder(_Facts).decode
+_decode_copied = msgspec.json.Decoder(_CopiedFields).decode
 _encode = msgspec.json.Encoder().encode
 
 
 def comparison_json(
     decision: Decision, features: bytes, outcome: Outcome, sources: Sources
 ) -> bytes:
-    """The comparison's JSON.
+    """Encode a comparison.
 
     Args:
-        decision: Its predictions are taken, in the order they came.
-        features: The task's record of task-features.
+        decision: Ids and predictions of the task.
+        features: JSON of the task's record of task-features.
         outcome: How the task ended.
-        sources: Who predicted.
+        sources: Names of the models that predicted.
+
+    Returns:
+        JSON of the comparison, with the predictions in the order in which they arrived.
     """
-    facts = _facts(features)
+    copied = _decode_copied(features)
     predictions = []
     for predicted in decision.predictions:
         model, version, sha256 = sources.names[predicted.source]
@@ -76,18 +81,18 @@ def comparison_json(
             )
         )
     return _encode(
-        _Wire(
+        _EncodedComparison(
             decision_id(decision.agent_id, decision.task_id),
-            facts.agent_id,
-            facts.task_id,
-            facts.task_type,
-            facts.started_at_ms,
-            facts.features,
-            facts.completeness,
+            copied.agent_id,
+            copied.task_id,
+            copied.task_type,
+            copied.started_at_ms,
+            copied.features,
+            copied.completeness,
             predictions,
             outcome,
-            facts.estimate_s,
-            facts.context,
-            facts.sealed_context,
+            copied.estimate_s,
+            copied.context,
+            copied.sealed_context,
         )
     )

@@ -1,4 +1,4 @@
-"""Reading a driver's events in tests."""
+"""Helpers that read the task events which a framework driver published."""
 
 from collections import Counter
 from typing import Any
@@ -15,7 +15,7 @@ TWO_CALLS = {"llm_calls": 2, "tool_calls": 1, "input_tokens": 20, "output_tokens
 """What it took: the model is called before and after, each time for 10 tokens and 5."""
 
 
-def story(events: list[Event]) -> list[tuple[str, str, str]]:
+def event_sequence(events: list[Event]) -> list[tuple[str, str, str]]:
     """Kind, agent and task type of each event, in order; of a cancelled task its reason."""
     return [
         (event["kind"], event["agent_id"], event.get("task_type") or event["reason"])

@@ -11,20 +11,20 @@ from tests.conftest import Kafka
 from gnomon.runtime.kafka import transaction
 from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
 from gnomon.runtime.kafka.transaction import TransactionalProducer
-from gnomon.runtime.kafka.txn_versions import First, Second
+from gnomon.runtime.kafka.txn_versions import TransactionV1, TransactionV2
 
 pytestmark = pytest.mark.kafka
 
 
-@pytest.fixture(params=[First, Second])
+@pytest.fixture(params=[TransactionV1, TransactionV2])
 async def producers(
     kafka: Kafka, prefix: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator["Producers"]:
-    """Of one transactional id, in one dialect; all are stopped with the test."""
-    if request.param is First:
-        monkeypatch.setattr(transaction, "BROKERS_ADD", 99)
+    """Of one transactional id, with one protocol; all are stopped with the test."""
+    if request.param is TransactionV1:
+        monkeypatch.setattr(transaction, "TRANSACTIONS_V2", 99)
     found = Producers(kafka.brokers, f"{prefix}stage-0")
-    if not isinstance((await found.start())._dialect, request.param):
+    if not isinstance((await found.start())._protocol, request.param):
         pytest.skip("this cluster has not agreed on transaction.version 2")
     yield found
     for each in found.made:

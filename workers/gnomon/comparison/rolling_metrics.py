@@ -1,8 +1,9 @@
-"""Figures of every model version: in all, by agent, for ever and over the last 24 hours.
+"""Metrics of every model version: over all agents and by agent, in total and over 24 hours.
 
-The window ``24h`` has the tasks whose ``finished_at_ms`` lies in the 24 whole hours (UTC) up to
-and including the watermark's hour: between 23 and 24 hours of event time. Hours are kept as sums, so a
-window costs 24 rows however many tasks it has, and nothing depends on the order they came in.
+The window ``24h`` has the tasks whose ``finished_at_ms`` is in one of the 24 whole hours (UTC)
+that end with the watermark's hour: between 23 and 24 hours of event time. Each hour is kept as
+sums. A window therefore takes 24 rows however many tasks it has, and the order in which tasks
+finish does not matter.
 """
 
 from collections.abc import Iterator
@@ -19,21 +20,21 @@ from gnomon.events import ModelMetrics, Outcome
 
 HOUR_MS: Final = 3_600_000
 WINDOW_HOURS: Final = 24
-EVERYONE: Final = ""
-"""Stands for the slice ``all`` where another slice has its agent's id, which is never empty."""
+ALL_AGENTS: Final = ""
+"""Stands for the slice ``all`` in place of an agent's id, which is never empty."""
 
-Metered = tuple[str, ModelMetrics]
-"""Key and record."""
+KeyedMetrics = tuple[str, ModelMetrics]
+"""Key and record of comparison-metrics."""
 
 
-class Hour(msgspec.Struct, array_like=True, gc=False):
+class HourSums(msgspec.Struct, array_like=True, gc=False):
     """Sums of the tasks that finished in one hour."""
 
     row: Row
     histogram: Histogram = {}
 
-    def add(self, other: "Hour", sign: int = 1) -> None:
-        """Add ``other``, or take it away."""
+    def add(self, other: "HourSums", sign: int = 1) -> None:
+        """Add ``other``, or subtract it if ``sign`` is -1."""
         self.row = list(map(add if sign > 0 else sub, self.row, other.row))
         histogram = self.histogram
         for bucket, count in other.histogram.items():
@@ -44,30 +45,35 @@ class Hour(msgspec.Struct, array_like=True, gc=False):
                 del histogram[bucket]
 
 
-class Series(msgspec.Struct, array_like=True, gc=False):
-    """One model version on one slice: ``total``, the ``window`` and its ``hours``."""
+class MetricSeries(msgspec.Struct, array_like=True, gc=False):
+    """Sums of one model version on one slice: in total, over the window, and by hour of it."""
 
-    total: Hour
-    window: Hour
-    hours: dict[int, Hour] = {}
-
-
-SeriesKey = tuple[int, str]
-"""Number of the model, and the agent or ``EVERYONE``."""
+    total: HourSums
+    window: HourSums
+    hours: dict[int, HourSums] = {}
 
 
-class Figures:
-    """Running figures of one partition. ``add`` tasks, then ``close`` the batch."""
+MetricSeriesKey = tuple[int, str]
+"""Number of the model, and the agent or ``ALL_AGENTS``."""
+
+
+class RollingMetrics:
+    """Running metrics of one partition: ``add`` the tasks of a batch, then ``close`` the batch.
+
+    Attributes:
+        series: Sums by model and slice.
+        hour: Hour of the watermark, counted from 1970-01-01 UTC.
+    """
 
     __slots__ = ("_batch", "hour", "series")
 
     def __init__(self) -> None:
-        self.series: dict[SeriesKey, Series] = {}
+        self.series: dict[MetricSeriesKey, MetricSeries] = {}
         self.hour = 0
-        self._batch: dict[tuple[int, str, int], Hour] = {}
+        self._batch: dict[tuple[int, str, int], HourSums] = {}
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
-        """Count a matched decision; ``agent`` is ``EVERYONE`` if it has no slice of its own."""
+        """Add a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
         hour, batch = outcome.at_ms // HOUR_MS, self._batch
         control = None
         for predicted in decision.predictions:
@@ -77,17 +83,17 @@ class Figures:
             key = (sources.model_of[predicted.source], agent, hour)
             added = batch.get(key)
             if added is None:
-                added = batch[key] = Hour(sums.empty_row())
+                added = batch[key] = HourSums(sums.empty_row())
             sums.add_task(added.row, added.histogram, outcome, predicted, control)
 
-    def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[Metered]:
-        """End the batch: move the window to the watermark, give out each figure that changed."""
+    def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
+        """End the batch: move the window to the watermark, and yield the metrics that changed."""
         changed = self._move(watermark_ms // HOUR_MS)
-        everyone: dict[tuple[int, int], Hour] = {}
-        totals: dict[SeriesKey, None] = {}
+        everyone: dict[tuple[int, int], HourSums] = {}
+        totals: dict[MetricSeriesKey, None] = {}
         for (model, agent, hour), added in self._batch.items():
-            if agent != EVERYONE:
-                self._grow((model, agent), hour, Hour(added.row), changed)
+            if agent != ALL_AGENTS:
+                self._grow((model, agent), hour, HourSums(added.row), changed)
                 totals[model, agent] = None
             of_all = everyone.get((model, hour))
             if of_all is None:
@@ -96,44 +102,48 @@ class Figures:
                 of_all.add(added)
         self._batch.clear()
         for (model, hour), added in everyone.items():
-            self._grow((model, EVERYONE), hour, added, changed)
-            totals[model, EVERYONE] = None
+            self._grow((model, ALL_AGENTS), hour, added, changed)
+            totals[model, ALL_AGENTS] = None
         for key in totals:
             yield self._metrics(key, sources, partition, "all")
         for key in changed:
             yield self._metrics(key, sources, partition, "24h")
 
-    def _move(self, hour: int) -> dict[SeriesKey, None]:
-        """Drop the hours that left the window; returns the series that had one."""
-        changed: dict[SeriesKey, None] = {}
+    def _move(self, hour: int) -> dict[MetricSeriesKey, None]:
+        """Drop the hours that left the window; return the keys of the series that changed."""
+        changed: dict[MetricSeriesKey, None] = {}
         if hour > self.hour:
             self.hour = hour
             oldest = hour - WINDOW_HOURS + 1
             for key, series in self.series.items():
-                for gone in [h for h in series.hours if h < oldest]:
-                    series.window.add(series.hours.pop(gone), -1)
+                for expired in [h for h in series.hours if h < oldest]:
+                    series.window.add(series.hours.pop(expired), -1)
                     changed[key] = None
         return changed
 
-    def _grow(self, key: SeriesKey, hour: int, added: Hour, changed: dict[SeriesKey, None]) -> None:
+    def _grow(
+        self, key: MetricSeriesKey, hour: int, added: HourSums, changed: dict[MetricSeriesKey, None]
+    ) -> None:
         series = self.series.get(key)
         if series is None:
-            series = self.series[key] = Series(Hour(sums.empty_row()), Hour(sums.empty_row()))
+            series = self.series[key] = MetricSeries(
+                HourSums(sums.empty_row()), HourSums(sums.empty_row())
+            )
             changed[key] = None
         series.total.add(added)
         if hour > self.hour - WINDOW_HOURS:
             series.window.add(added)
             of_hour = series.hours.get(hour)
             if of_hour is None:
-                of_hour = series.hours[hour] = Hour(sums.empty_row())
+                of_hour = series.hours[hour] = HourSums(sums.empty_row())
             of_hour.add(added)
             changed[key] = None
 
     def _metrics(
-        self, key: SeriesKey, sources: Sources, partition: int, window: Literal["all", "24h"]
-    ) -> Metered:
+        self, key: MetricSeriesKey, sources: Sources, partition: int, window: Literal["all", "24h"]
+    ) -> KeyedMetrics:
         model, version = sources.models[key[0]]
-        of_slice = "all" if key[1] == EVERYONE else f"agent:{key[1]}"
+        of_slice = "all" if key[1] == ALL_AGENTS else f"agent:{key[1]}"
         series = self.series[key]
         of_window = series.total if window == "all" else series.window
         record = sums.metrics(
@@ -149,7 +159,7 @@ class Figures:
 
 
 def metrics_key(record: ModelMetrics) -> str:
-    """``<model>|<version>|<slice>|<window>|p<partition>``; a ``|`` in a name is ``%7C``."""
+    """Return ``<model>|<version>|<slice>|<window>|p<partition>``; ``|`` in a name becomes ``%7C``."""
     names = (record.model, record.version, record.slice)
     joined = "|".join(name.replace("%", "%25").replace("|", "%7C") for name in names)
     return f"{joined}|{record.window}|p{record.partition}"

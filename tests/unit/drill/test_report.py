@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.drill.figures import Round, compare, quantile, round_of
 from gnomon.drill.isolation import plan
 from gnomon.drill.load import arrivals
+from gnomon.drill.report import Round, compare, quantile, round_of
 
 latencies = st.lists(st.floats(0, 1e6), min_size=1, max_size=300)
 

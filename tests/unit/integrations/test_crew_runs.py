@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
-from gnomon.integrations.crew_ledger import CrewLedger
+from gnomon.integrations.crew_runs import CrewRunTracker
 from gnomon.integrations.recording import Recorder
 
 SCOPE = "task:7"
-Step = Callable[[CrewLedger], None]
+Step = Callable[[CrewRunTracker], None]
 
 
 class Kept:
@@ -22,27 +22,27 @@ class Kept:
         return True
 
 
-def begin(ledger: CrewLedger) -> None:
+def begin(ledger: CrewRunTracker) -> None:
     ledger.begin("run", agent_id="a", task_type="sum", at_ms=1_000.0, context={"tools": 1})
 
 
-def begin_tool(ledger: CrewLedger) -> None:
+def begin_tool(ledger: CrewRunTracker) -> None:
     ledger.begin_tool("tool", scope=SCOPE, agent_id="a", tool="add", at_ms=1_300.25)
 
 
-def end_tool(ledger: CrewLedger) -> None:
+def end_tool(ledger: CrewRunTracker) -> None:
     ledger.end_tool("tool", scope=SCOPE, at_ms=1_400.5, error_type="ValueError")
 
 
-def begin_call(ledger: CrewLedger) -> None:
+def begin_call(ledger: CrewRunTracker) -> None:
     ledger.begin_call("call", scope=SCOPE, at_ms=1_100.0)
 
 
-def end_call(ledger: CrewLedger) -> None:
+def end_call(ledger: CrewRunTracker) -> None:
     ledger.end_call("call", scope=SCOPE, at_ms=1_200.0, input_tokens=10, output_tokens=5)
 
 
-def end(ledger: CrewLedger) -> None:
+def end(ledger: CrewRunTracker) -> None:
     ledger.end("run", scope=SCOPE, at_ms=1_500.0)
 
 
@@ -51,7 +51,7 @@ STEPS: list[Step] = [begin, begin_call, end_call, begin_tool, end_tool, end]
 
 def played(steps: list[Step], *, settled: bool) -> list[TaskEvent]:
     kept = Kept()
-    ledger = CrewLedger(Recorder(kept, framework="crewai"))
+    ledger = CrewRunTracker(Recorder(kept, framework="crewai"))
     for step in steps:
         step(ledger)
     if settled:
@@ -95,7 +95,7 @@ def test_an_end_waits_for_the_calls_that_have_begun(steps: list[Step]) -> None:
 
 
 def test_an_end_does_not_wait_for_ever() -> None:
-    def another_run_later(ledger: CrewLedger) -> None:
+    def another_run_later(ledger: CrewRunTracker) -> None:
         ledger.begin("next", agent_id="b", task_type="sum", at_ms=2_501.0, context={})
 
     held = played([begin, begin_call, end], settled=False)
@@ -106,10 +106,10 @@ def test_an_end_does_not_wait_for_ever() -> None:
 
 
 def test_the_next_run_of_the_same_task_counts_anew() -> None:
-    def begin_again(ledger: CrewLedger) -> None:
+    def begin_again(ledger: CrewRunTracker) -> None:
         ledger.begin("again", agent_id="a", task_type="sum", at_ms=1_600.0, context={})
 
-    def end_again(ledger: CrewLedger) -> None:
+    def end_again(ledger: CrewRunTracker) -> None:
         ledger.end("again", scope=SCOPE, at_ms=1_700.0)
 
     _, finish = of(played([*STEPS, begin_again, end_again], settled=False), "again")
@@ -118,7 +118,7 @@ def test_the_next_run_of_the_same_task_counts_anew() -> None:
 
 def test_ends_without_a_start_are_bounded() -> None:
     kept = Kept()
-    ledger = CrewLedger(Recorder(kept, framework="crewai"))
+    ledger = CrewRunTracker(Recorder(kept, framework="crewai"))
     for number in range(1_001):
         ledger.end(f"run-{number}", scope=f"task:{number}", at_ms=1.0)
     for number in (0, 1, 1_000):

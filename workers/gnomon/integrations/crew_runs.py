@@ -1,4 +1,4 @@
-"""Starts and ends that arrive in any order, made into runs: what the CrewAI listener stands on."""
+"""Pairs CrewAI's start and end events, which arrive in any order, and makes tasks of them."""
 
 import atexit
 import threading
@@ -9,15 +9,22 @@ from dataclasses import dataclass, field
 from gnomon.events import ContextValue
 from gnomon.integrations.recording import Recorder
 
-MOST_WAITING = 1_000
-"""Ends that wait for their start, and scopes that are counted in; then the oldest is forgotten."""
-LONGEST_WAIT_MS = 1_000
-"""How much later than an end the next event may be before the end waits no more for its calls."""
+MAX_WAITING = 1_000
+"""Most ends that wait for their start, and most scopes; beyond it the oldest is dropped."""
+MAX_WAIT_MS = 1_000
+"""How long an end waits for the ends of its calls, measured by the times of later events."""
 
 
 @dataclass(slots=True)
 class _Scope:
-    """What was counted for one task of a crew or one lone agent, and which calls are open."""
+    """Counts of one task of a crew, or of one agent outside a crew, and its open calls.
+
+    Attributes:
+        calls: Input and output tokens of each model call.
+        tools: Names of the tools used.
+        open: Ids of the calls that have started and not ended.
+        ended_first: Ids of the calls whose end arrived before their start.
+    """
 
     calls: list[tuple[int, int]] = field(default_factory=list)
     tools: list[str] = field(default_factory=list)
@@ -25,14 +32,14 @@ class _Scope:
     ended_first: set[str] = field(default_factory=set)
 
     def started(self, call: str) -> None:
-        """A call has begun, unless its end was here first."""
+        """Record that a call has started; its end may have arrived already."""
         if call in self.ended_first:
             self.ended_first.discard(call)
         else:
             self.open.add(call)
 
     def ended(self, call: str) -> None:
-        """A call has ended."""
+        """Record that a call has ended."""
         if call in self.open:
             self.open.discard(call)
         else:
@@ -46,13 +53,13 @@ class _End:
     error_type: str | None
 
 
-class CrewLedger:
-    """Pairs starts with ends by id and counts calls by scope, in whatever order they come.
+class CrewRunTracker:
+    """Pairs starts with ends by id, and counts calls by scope, in any order of arrival.
 
-    It is called on the framework's own threads, never on the agent's, so it may lock.
+    It is called on the framework's threads, never on the agent's, so it may use a lock.
 
     Args:
-        recorder: Makes the task events.
+        recorder: Publishes the task events.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -71,7 +78,7 @@ class CrewLedger:
         at_ms: float,
         context: Mapping[str, ContextValue],
     ) -> None:
-        """A run begins."""
+        """Record the start of a run."""
         with self._lock:
             self._recorder.begin(
                 key,
@@ -84,7 +91,7 @@ class CrewLedger:
             self._settle(at_ms)
 
     def begin_tool(self, key: str, *, scope: str, agent_id: str, tool: str, at_ms: float) -> None:
-        """A tool begins to be used in ``scope``."""
+        """Record the start of a tool call in ``scope``."""
         with self._lock:
             self._recorder.begin(
                 key,
@@ -99,7 +106,7 @@ class CrewLedger:
             self._settle(at_ms)
 
     def end(self, key: str, *, scope: str, at_ms: float, error_type: str | None = None) -> None:
-        """The run that began as ``key`` has ended."""
+        """Record the end of the run with the id ``key``."""
         with self._lock:
             self._wait(key, _End(at_ms=at_ms, scope=scope, error_type=error_type))
             self._settle(at_ms)
@@ -107,14 +114,14 @@ class CrewLedger:
     def end_tool(
         self, key: str, *, scope: str, at_ms: float, error_type: str | None = None
     ) -> None:
-        """The use of a tool that began as ``key`` has ended."""
+        """Record the end of the tool call with the id ``key``."""
         with self._lock:
             self._scope(scope).ended(key)
             self._wait(key, _End(at_ms=at_ms, scope="", error_type=error_type))
             self._settle(at_ms)
 
     def begin_call(self, key: str, *, scope: str, at_ms: float) -> None:
-        """A model begins to be called in ``scope``."""
+        """Record the start of a model call in ``scope``."""
         with self._lock:
             self._scope(scope).started(key)
             self._settle(at_ms)
@@ -122,7 +129,7 @@ class CrewLedger:
     def end_call(
         self, key: str, *, scope: str, at_ms: float, input_tokens: int = 0, output_tokens: int = 0
     ) -> None:
-        """A model has answered, or failed to."""
+        """Record the end of a model call, successful or not."""
         with self._lock:
             counted = self._scope(scope)
             counted.calls.append((input_tokens, output_tokens))
@@ -130,20 +137,20 @@ class CrewLedger:
             self._settle(at_ms)
 
     def settle(self) -> None:
-        """Wait no more for calls: what has begun and ended is published."""
+        """Publish every run that has started and ended, without waiting for open calls."""
         with self._lock:
             self._settle(None)
 
     def _settle(self, now_ms: float | None) -> None:
-        """Publish the ends whose start is here and whose calls have all ended, or took too long."""
+        """Publish the ends that have a start, and whose calls have ended or are overdue."""
         for key, end in list(self._ends.items()):
             run = self._recorder.run(key)
             if run is None:
                 continue
             scope = self._scopes.get(end.scope)
             if scope is not None:
-                late = now_ms is None or now_ms - end.at_ms > LONGEST_WAIT_MS
-                if scope.open and not late:
+                overdue = now_ms is None or now_ms - end.at_ms > MAX_WAIT_MS
+                if scope.open and not overdue:
                     continue
                 run.calls.extend(scope.calls)
                 run.tools.extend(scope.tools)
@@ -153,10 +160,11 @@ class CrewLedger:
 
     def _wait(self, key: str, end: _End) -> None:
         self._ends[key] = end
-        if len(self._ends) > MOST_WAITING:
+        if len(self._ends) > MAX_WAITING:
             self._ends.popitem(last=False)
         if not self._settles_at_exit:
-            # Runs before the client closes, which has registered with the first start.
+            # Exit handlers run in reverse order: this one runs before the client closes, whose
+            # handler was registered with the first start.
             self._settles_at_exit = True
             atexit.register(self.settle)
 
@@ -164,6 +172,6 @@ class CrewLedger:
         scope = self._scopes.get(name)
         if scope is None:
             scope = self._scopes[name] = _Scope()
-            if len(self._scopes) > MOST_WAITING:
+            if len(self._scopes) > MAX_WAITING:
                 self._scopes.popitem(last=False)
         return scope

@@ -114,14 +114,14 @@ def test_every_figure_is_that_of_pandas(rows: list[dict[str, object]], size: int
     hours = (T0 + frame.end) // HOUR_MS
     recent = frame[(hours > newest_hour - 24) & (hours <= newest_hour)]
     for name, version, column in (("control", "0", "c"), ("m", "7", "m")):
-        check(seen.figures[f"{name}|{version}|all|all|p3".encode()], frame, column)
-        check(seen.figures[f"{name}|{version}|all|24h|p3".encode()], recent, column)
+        check(seen.metrics[f"{name}|{version}|all|all|p3".encode()], frame, column)
+        check(seen.metrics[f"{name}|{version}|all|24h|p3".encode()], recent, column)
         check(metrics_of(seen.comparisons, model=name, version=version), frame, column)
         for agent in frame.agent.unique():
             key = f"{name}|{version}|agent:{agent}"
-            of_agent = seen.figures[f"{key}|all|p3".encode()]
+            of_agent = seen.metrics[f"{key}|all|p3".encode()]
             assert of_agent.n == frame[frame.agent == agent][column].notna().sum()
-            recently = seen.figures[f"{key}|24h|p3".encode()]
+            recently = seen.metrics[f"{key}|24h|p3".encode()]
             assert recently.n == recent[recent.agent == agent][column].notna().sum()
             assert same(of_agent.brier, brier(frame[frame.agent == agent], column))
 
@@ -135,7 +135,7 @@ def one_task(y: float, predicted_s: float) -> ModelMetrics:
         [started("t"), features("t"), predicted("t", duration_s=predicted_s)],
         [finished("t", 1, duration_s=y)],
     )
-    return seen.figures[b"control|0|all|all|p3"]
+    return seen.metrics[b"control|0|all|all|p3"]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_the_window_moves_with_the_watermark_alone(later_hours: int, n: int) -> 
     """T0 is 20 minutes into an hour; a start elsewhere moves the watermark."""
     first = [started("t"), features("t"), predicted("t"), finished("t", 1)]
     later = [started("u", later_hours * HOUR_MS, agent="bob")]
-    figures = run(first, later, settings=config(expire_after_ms=DAY_MS)).figures
+    figures = run(first, later, settings=config(expire_after_ms=DAY_MS)).metrics
     assert figures[b"control|0|all|24h|p3"].n == n
     assert figures[b"control|0|all|all|p3"].n == 1
 
@@ -183,7 +183,7 @@ def test_an_outcome_older_than_the_window_is_only_in_the_total(
     """Its predictions come when the watermark has gone on already."""
     late = [features("t"), predicted("t")]
     first = [started("t"), finished("t", 1), started("u", watermark_hours * HOUR_MS)]
-    figures = run(first, late, settings=config(expire_after_ms=DAY_MS)).figures
+    figures = run(first, late, settings=config(expire_after_ms=DAY_MS)).metrics
     assert figures[b"control|0|all|24h|p3"].n == n
     assert figures[b"control|0|all|all|p3"].n == 1
 
@@ -213,7 +213,7 @@ def test_agents_beyond_the_limit_count_in_all_only() -> None:
             finished("t", 1, agent=agent),
         )
     ]  # fmt: skip
-    figures = run(records, settings=config(max_agents=1)).figures
+    figures = run(records, settings=config(max_agents=1)).metrics
     assert {r.slice for r in figures.values()} == {"all", "agent:ada"}
     assert figures[b"control|0|all|all|p3"].n == 2
 
@@ -221,7 +221,7 @@ def test_agents_beyond_the_limit_count_in_all_only() -> None:
 def test_keys_of_different_names_differ() -> None:
     def keys(model: str, version: str) -> set[bytes]:
         made = predicted("t", model=model, version=version)
-        return set(run([started("t"), features("t"), made, finished("t", 1)]).figures)
+        return set(run([started("t"), features("t"), made, finished("t", 1)]).metrics)
 
     assert keys("a|b", "c").isdisjoint(keys("a", "b|c"))
     assert keys("a%7Cb", "c").isdisjoint(keys("a|b", "c"))
@@ -230,7 +230,7 @@ def test_keys_of_different_names_differ() -> None:
 def test_expired_and_cancelled_tasks_have_no_figures() -> None:
     seen = run([started("t"), features("t"), predicted("t"), started("u", 9000)])
     assert seen.ledger.expired == 1
-    assert seen.figures == {}
+    assert seen.metrics == {}
 
 
 def test_a_histogram_survives_json() -> None:
@@ -244,4 +244,4 @@ def test_the_topic_holds_the_latest_figures_of_each_batch() -> None:
         task = f"t{number}"
         batch = [started(task), features(task), predicted(task), finished(task, 1)]
         seen.add(fold(state, batch, config=config()))
-        assert seen.figures[b"control|0|all|all|p3"].n == number + 1
+        assert seen.metrics[b"control|0|all|all|p3"].n == number + 1

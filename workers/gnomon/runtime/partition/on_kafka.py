@@ -1,0 +1,45 @@
+"""Creates the worker of a partition on a Kafka cluster."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.partition.log import KafkaPartitionLog
+from gnomon.runtime.partition.ports import PartitionRef, Stage
+from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.worker import PartitionWorker
+
+State = TypeVar("State")
+
+
+def kafka_partition_worker(
+    stage: Stage[State],
+    ref: PartitionRef,
+    *,
+    snapshots: SnapshotStore,
+    snapshot_every_s: float,
+    metrics: Metrics,
+    clock_s: Callable[[], float],
+    set_paused: Callable[[bool], None],
+    on_failure: Callable[[PartitionWorker[State], Exception], None],
+) -> PartitionWorker[State]:
+    """Create a worker that is not started; for the arguments see ``PartitionWorker``."""
+    return PartitionWorker(
+        stage,
+        ref,
+        log=KafkaPartitionLog(ref),
+        open_writer=lambda: TransactionalWriter(
+            brokers=ref.brokers,
+            group=ref.group,
+            stage=stage.name,
+            partition=ref.partition,
+            prefix=ref.prefix,
+        ),
+        snapshots=snapshots,
+        snapshot_every_s=snapshot_every_s,
+        metrics=metrics,
+        clock_s=clock_s,
+        set_paused=set_paused,
+        on_failure=on_failure,
+    )
