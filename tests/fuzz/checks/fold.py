@@ -20,7 +20,8 @@ from gnomon.runtime.kafka.compiled import recordbatch
 
 WORDS = (*events.WORDS, b"\n", b"\n\n", b"@9223372036854775807 ", b"@-1 ", b"@0 ", b"null\n")
 LINE = re.compile(rb"@(-?\d{1,19}) (.*)", re.DOTALL)
-MAX_EVENTS = 400
+MAX_EVENTS = 60
+MAX_BATCHES = 4
 LIMIT = 1 << 63
 
 
@@ -37,7 +38,7 @@ def seeds() -> list[bytes]:
 
 def check(data: bytes) -> None:
     """Fold ``data`` in both ways: the same rows, dead letters and snapshot, to the last byte."""
-    batches = [_records(batch) for batch in data.split(b"\n\n")]
+    batches = [_records(batch) for batch in data.split(b"\n\n")[:MAX_BATCHES]]
     expected = _folded(Agent, batches)
     assert _folded(implementation.Agent, batches) == expected
     packed = [_packed(batch) for batch in batches]

@@ -39,7 +39,7 @@ def seeds() -> list[bytes]:
         _fold(state, random_log(seed, count=count))
         found.append(snapshot(state))
     state = FeaturesState(Agent)
-    log = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
+    log: list[TaskEvent] = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
     log += [finished(f"t{i}", T0 + i * 1_000, duration_s=i / 7, reviews=i) for i in range(30)]
     _fold(state, log)
     return [*found, snapshot(state)]
@@ -77,7 +77,9 @@ def _later(agent_id: str, newest_ms: int) -> list[TaskEvent]:
     return log
 
 
-def _fold(state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000) -> object:
+def _fold(
+    state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000
+) -> object:
     batch = [Record(codec.encode(event), timestamp=at_ms) for event in log]
     outputs = fold(state, batch, config=FeaturesConfig())
     return {topic: [*rows] for topic, rows in outputs.by_topic.items()}, len(outputs.dead)

@@ -40,13 +40,12 @@ def check(data: bytes) -> None:
     records = [Record(b"", timestamp=T0)] * len(log)
     config = FeaturesConfig()
     answers = []
-    loops = (
+    for take, form in (
         (compiled.fold_events, implementation.Agent),
         (fold.__globals__["_fold_events"], Agent),
-    )
-    for fold_events, form in loops:
-        tasks, agents = fold_events(FeaturesState(form), records, log, config, [])
-        answers.append(([*tasks], [*agents]))
+    ):
+        vectors, agents = take(FeaturesState(form), records, log, config, [])
+        answers.append(([*vectors], [*agents]))
     assert answers[0] == answers[1], answers
 
 
