@@ -1,6 +1,7 @@
-"""Compiles the parts of gnomon that are in Cython, where there is a C compiler.
+"""The build hook that compiles gnomon's Cython modules where there is a C compiler.
 
-Without one, or with ``GNOMON_PURE_PYTHON=1``, the build goes on: the same is there in Python.
+Without a compiler, or with ``GNOMON_PURE_PYTHON=1``, the build goes on and gnomon uses the Python
+modules that do the same.
 """
 
 import os
@@ -33,19 +34,19 @@ MODULES = (
 
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
-    """Puts the compiled modules beside their sources and into the wheel."""
+    """Adds the compiled modules to the wheel, and puts them beside their sources."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, or say why not."""
+        """Compile the modules, or display a warning that says why not."""
         if self.target_name != "wheel" or os.environ.get("GNOMON_PURE_PYTHON") == "1":
             return
         root = Path(self.root)
         try:
             built = compile_native(root)
-        except Exception as error:  # whatever a compiler does, the Python form serves
-            self.app.display_warning(f"gnomon is not compiled, Python's form serves: {error!r}")
+        except Exception as error:  # any failure of a compiler: the Python modules do the same
+            self.app.display_warning(f"gnomon is not compiled and runs slower: {error!r}")
             return
         build_data["artifacts"] += [path.relative_to(root).as_posix() for path in built]
         build_data["pure_python"] = False
@@ -67,9 +68,9 @@ def compile_native(
         Exception: Cython's or the compiler's own.
     """
     if sys.byteorder != "little" or sys.maxsize < 1 << 32:
-        raise NotImplementedError("made for little-endian machines of 64 bits")
-    # Contracted to one rounding, a product and a sum would differ from Python's.
-    usual = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
+        raise NotImplementedError("the Cython modules need a little-endian machine of 64 bits")
+    # A product and a sum that are contracted to one rounding would differ from Python's.
+    default = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _copy_sources(root / ROOT, folder)
@@ -77,7 +78,7 @@ def compile_native(
             Extension(
                 module,
                 [str(folder / f"{module.replace('.', '/')}.pyx")],
-                extra_compile_args=[*usual, *flags],
+                extra_compile_args=[*default, *flags],
                 extra_link_args=[*flags],
             )
             for module in MODULES
@@ -92,7 +93,7 @@ def compile_native(
 
 
 def _copy_sources(root: Path, folder: Path) -> None:
-    """As packages of their own, where Cython finds what one tells another."""
+    """Copy the Cython sources into packages where Cython finds the ``.pxd`` of each."""
     for source in root.glob("gnomon/**/*.p[xy][dx]"):
         relative = source.relative_to(root)
         for package in relative.parents[:-1]:
@@ -102,6 +103,6 @@ def _copy_sources(root: Path, folder: Path) -> None:
 
 
 def _put(built: Path, target: Path) -> Path:
-    # Never written in place: a process that runs has the old one mapped.
+    # The file is replaced, not rewritten: running processes have the old one mapped.
     beside = shutil.copy(built, target.with_suffix(f".{os.getpid()}"))
     return Path(beside).replace(target)
