@@ -39,7 +39,7 @@ def seeds() -> list[bytes]:
         _fold(state, random_log(seed, count=count))
         found.append(snapshot(state))
     state = FeaturesState(Agent)
-    log = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
+    log: list[TaskEvent] = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
     log += [finished(f"t{i}", T0 + i * 1_000, duration_s=i / 7, reviews=i) for i in range(30)]
     _fold(state, log)
     return [*found, snapshot(state)]
