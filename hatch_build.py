@@ -29,6 +29,11 @@ MODULES = (
     "gnomon.runtime.kafka.recordbatch",
 )
 
+# Contracted to one rounding, a product and a sum would differ from Python's.
+USUAL = ("-O2", "-g0", "-ffp-contract=off")
+BOUNDS = ("-fsanitize=bounds", "-fsanitize-undefined-trap-on-error")
+"""An index outside a C array ends the process instead of reading what lies there."""
+
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
     """Puts the compiled modules beside their sources and into the wheel."""
@@ -59,15 +64,15 @@ def compile_native(
         root: The checkout.
         target: The source root that the modules are put into; by default the checkout's own, beside
             their sources.
-        flags: More flags for the compiler and the linker, such as ``-fsanitize=address``.
+        flags: For the compiler and the linker, in place of ``BOUNDS``: such as
+            ``-fsanitize=address``.
 
     Raises:
         Exception: Cython's or the compiler's own.
     """
     if sys.byteorder != "little" or sys.maxsize < 1 << 32:
         raise NotImplementedError("made for little-endian machines of 64 bits")
-    # Contracted to one rounding, a product and a sum would differ from Python's.
-    usual = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
+    usual = () if os.name == "nt" else (*USUAL, *(flags or BOUNDS))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _copy_sources(root / ROOT, folder)
@@ -75,7 +80,7 @@ def compile_native(
             Extension(
                 module,
                 [str(folder / f"{module.replace('.', '/')}.pyx")],
-                extra_compile_args=[*usual, *flags],
+                extra_compile_args=[*usual],
                 extra_link_args=[*flags],
             )
             for module in MODULES

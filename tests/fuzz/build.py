@@ -7,7 +7,6 @@ import sysconfig
 from pathlib import Path
 from typing import Any
 
-
 ROOT = Path(__file__).parents[2]
 hatch_build: Any = importlib.import_module("hatch_build")  # its own imports are untyped
 # Python's own flags define what a sum does that is too large for its type; here it is reported.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The loop of ``fold.py`` over one batch, on ``native``'s agents: the same bytes, written in C.
 
 Events are read where ``packedevents`` has them, and what a task or an agent is told becomes JSON

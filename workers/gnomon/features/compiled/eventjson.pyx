@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Task events as clients write them, read in C: by far the most of all.
 
 An event is in the usual form if its fields are in their order, without a space between them, none of

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """JSON as msgspec writes it, without an object for each number: the same bytes for every value.
 
 Doubles get the shortest digits that read back as the same double and of those the closest to it:

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Strings that come again and again, agents' and task types' names: made once, mostly.
 
 A name has one place in a table, where the last one with that place is kept. Who has the same string

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The events of a batch as a loop in C reads them: where their strings lie, and their numbers.
 
 Those in the usual form are read by ``eventjson``; of the others msgspec makes objects, that are kept.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Records as they were read: where each lies in the batches that were fetched."""
 
 cimport cython

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Rows to write: keys and values one behind the other, as they are made."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
