@@ -32,6 +32,11 @@ MODULES = (
     "gnomon.runtime.kafka.recordbatch",
 )
 
+# Contracted to one rounding, a product and a sum would differ from Python's.
+USUAL = ("-O2", "-g0", "-ffp-contract=off")
+BOUNDS = ("-fsanitize=bounds", "-fsanitize-undefined-trap-on-error")
+"""An index outside a C array ends the process instead of reading what lies there."""
+
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
     """Adds the compiled modules to the wheel, and puts them beside their sources."""
@@ -62,15 +67,15 @@ def compile_native(
         root: The checkout.
         target: The source root that the modules are put into; by default the checkout's own, beside
             their sources.
-        flags: More flags for the compiler and the linker, such as ``-fsanitize=address``.
+        flags: For the compiler and the linker, in place of ``BOUNDS``: such as
+            ``-fsanitize=address``.
 
     Raises:
         Exception: Cython's or the compiler's own.
     """
     if sys.byteorder != "little" or sys.maxsize < 1 << 32:
         raise NotImplementedError("the Cython modules need a little-endian machine of 64 bits")
-    # A product and a sum that are contracted to one rounding would differ from Python's.
-    default = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
+    usual = () if os.name == "nt" else (*USUAL, *(flags or BOUNDS))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _copy_sources(root / ROOT, folder)
@@ -78,7 +83,7 @@ def compile_native(
             Extension(
                 module,
                 [str(folder / f"{module.replace('.', '/')}.pyx")],
-                extra_compile_args=[*default, *flags],
+                extra_compile_args=[*usual],
                 extra_link_args=[*flags],
             )
             for module in MODULES

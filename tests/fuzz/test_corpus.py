@@ -1,12 +1,15 @@
 """What fuzzing found, and where it begins, is read and written the same in both ways."""
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.fuzz.mutation import mutated
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import CORPUS, TARGETS
 
-from gnomon.features import implementation
+from gnomon.features import SnapshotError, implementation, restore
+from gnomon.features.agent import Agent
 from gnomon.runtime.kafka.compiled import recordbatch
 
 pytestmark = pytest.mark.skipif(
@@ -21,6 +24,16 @@ def test_the_corpus(name: str) -> None:
     target = TARGETS[name]
     for data in target.corpus(name):
         target.check(data)
+
+
+@pytest.mark.parametrize(
+    "path", sorted((CORPUS / "snapshots").iterdir()), ids=lambda path: path.name
+)
+@pytest.mark.parametrize("form", [Agent, implementation.Agent], ids=["python", "compiled"])
+def test_a_snapshot_that_no_agent_has_written_is_refused(path: Path, form: Any) -> None:
+    """The checksums are right: what is refused is the columns."""
+    with pytest.raises(SnapshotError, match="cannot be read"):
+        restore(path.read_bytes(), form)
 
 
 @pytest.mark.parametrize("name", TARGETS)

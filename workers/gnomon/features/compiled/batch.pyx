@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The loop of ``fold.py`` over one batch, with compiled agents: it writes the same bytes.
 
 Events are read from the memory of ``packedevents``, and features become JSON without an object.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """A decoder in C for task events in canonical form, in which nearly all clients write them.
 
 An event is canonical if its fields are in the order of ``gnomon.events``, without spaces, none of

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """JSON as msgspec writes it, byte for byte, without an object for each number.
 
 A double is written with the fewest digits that read back as the same double, and of such numbers

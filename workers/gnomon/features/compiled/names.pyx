@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """A cache of short strings that occur again and again: the names of agents and task types.
 
 Each string has one slot, chosen by a hash of its bytes; a slot keeps the last string that was read

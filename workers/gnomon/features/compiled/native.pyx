@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """One agent's memory in C: what ``agent.py`` defines, in arrays of structs.
 
 Every function does what its namesake in ``agent.py`` does; the reasons are given there. Sums are

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The events of a batch as C structs: their numbers, and pointers to their strings.
 
 Canonical events are decoded by ``eventjson``. All others are decoded by msgspec, and their objects

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The records of a partition as pointers into the fetched batches."""
 
 cimport cython

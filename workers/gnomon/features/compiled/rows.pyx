@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Rows to write, whose keys and values lie one behind the other in one buffer."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Features in C structs to JSON and to objects; names and types are those of ``gnomon.events``.
 
 A module that was compiled for other features than ``gnomon.events`` defines cannot be imported, so

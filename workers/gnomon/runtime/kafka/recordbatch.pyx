@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Record batches of magic 2 that are not compressed, written and read in C.
 
 ``produce.py`` and ``fetched.py`` say what is done here; aiokafka's own classes define the bytes.
