@@ -190,6 +190,9 @@ def test_drills_count_for_thirty_days_and_the_last_one_counts() -> None:
     assert verdict(rows, drills=old).criteria["drills"].missing == ["isolation"]
     failed = [*HELD, Drill(drill="alert", at_ms=T0 - 1, passed=False)]
     assert verdict(rows, drills=failed).criteria["drills"].missing == ["alert"]
+    at_once = [*HELD, msgspec.structs.replace(HELD[2], passed=False)]
+    for drills in (at_once, at_once[::-1]):
+        assert verdict(rows, drills=drills).criteria["drills"].missing == ["alert"]
     assert verdict(rows, drills=[]).word == "CONTINUE"
     assert verdict(rows, changed(drills=()), drills=[]).word == "GO"
 
