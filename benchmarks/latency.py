@@ -53,7 +53,7 @@ Send = Callable[[TaskEvent], Awaitable[None]]
 
 def register_model(folder: Path, learner: str = "forest") -> None:
     """Train a model on synthetic decisions and register it as the challenger."""
-    from gnomon.models.learners import LEARNERS
+    from gnomon.models.learners.catalog import LEARNERS
     from gnomon.models.registry import Registry
     from gnomon.models.train import train
 

@@ -199,7 +199,7 @@ def figures(judged: Sequence[Judged], name: str, beside: str) -> dict[str, float
 
 def fitted_by(learner: str) -> Fit:
     """Versions of one of gnomon's learners, numbered."""
-    from gnomon.models.learners import LEARNERS
+    from gnomon.models.learners.catalog import LEARNERS
     from gnomon.models.predictor import LoadedModel
     from gnomon.models.train import train
 

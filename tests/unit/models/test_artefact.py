@@ -25,7 +25,7 @@ from tests.unit.models.runs import runs
 
 from gnomon.errors import ModelRefusedError
 from gnomon.models.artefact import open_model
-from gnomon.models.learners import LEARNERS
+from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import Column, to_frame
 from gnomon.models.train import train

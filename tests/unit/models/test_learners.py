@@ -10,9 +10,9 @@ from tests.unit.models.runs import BEGAN_MS, a_task, runs
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison, Completeness, FeatureVector
-from gnomon.models import xgboosted
-from gnomon.models.learners import DEFAULT, LEARNERS
-from gnomon.models.linear import coefficients
+from gnomon.models.learners import xgboosted
+from gnomon.models.learners.catalog import DEFAULT, LEARNERS
+from gnomon.models.learners.linear import coefficients
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS, context_columns, to_frame
 from gnomon.models.train import train

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.models.pool import Pool
+from gnomon.models.learners.pool import Pool
 
 INPUTS = (
     "same_type_runs",

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.prequential import Judged, coarsened, figures, prequential
 
 from gnomon.events import Comparison
-from gnomon.models.mix import MixLearner
+from gnomon.models.learners.mix import MixLearner
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS, context_columns, to_frame
 from gnomon.models.threads import one_thread

@@ -12,7 +12,7 @@ from tests.unit.models.runs import PACE, TYPE_S, a_task, runs
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison, FeatureVector, Outcome
 from gnomon.models.estimator import Categories, TaskModel
-from gnomon.models.learners import LEARNERS
+from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.table import to_frame
 from gnomon.models.train import train
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.models.type_table import TypeTable
+from gnomon.models.learners.type_table import TypeTable
 
 runs = st.lists(
     st.tuples(st.sampled_from("abc"), st.floats(0, 1e6), st.booleans()), min_size=1, max_size=300

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ConfigurationError: There is no store, no key for it, or too few decisions.
         RegistryUnavailableError: The registry does not answer.
     """
-    from gnomon.models.learners import LEARNERS as learners  # noqa: N811, PLC0415
+    from gnomon.models.learners.catalog import LEARNERS as learners  # noqa: N811, PLC0415
     from gnomon.models.registry import Registry  # noqa: PLC0415
     from gnomon.models.train import train  # noqa: PLC0415
     from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415

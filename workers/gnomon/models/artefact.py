@@ -24,11 +24,11 @@ TRUSTED: Final = frozenset(
     {
         "gnomon.models.estimator.Categories",
         "gnomon.models.estimator.TaskModel",
-        "gnomon.models.mix.Mix",
-        "gnomon.models.names.Names",
-        "gnomon.models.pool.Pool",
-        "gnomon.models.type_table.TypeTable",
-        "gnomon.models.xgboosted.Booster",
+        "gnomon.models.learners.mix.Mix",
+        "gnomon.models.learners.names.Names",
+        "gnomon.models.learners.pool.Pool",
+        "gnomon.models.learners.type_table.TypeTable",
+        "gnomon.models.learners.xgboosted.Booster",
         # skops reads it from the header of an empty array, with pickle forbidden.
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

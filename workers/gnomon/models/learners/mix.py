@@ -12,11 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gnomon.events import Comparison, ModelPrediction
-from gnomon.models.columnwise import Columnwise
 from gnomon.models.estimator import TaskModel
-from gnomon.models.pool import Pool
+from gnomon.models.learners.columnwise import Columnwise
+from gnomon.models.learners.pool import Pool
+from gnomon.models.learners.trees import Boosted
 from gnomon.models.protocols import Columns
-from gnomon.models.trees import Boosted
 
 POOL: Final = "pool"
 BOOSTED: Final = "boosted"

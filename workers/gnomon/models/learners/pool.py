@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gnomon.models.columnwise import Columnwise
-from gnomon.models.names import Names
+from gnomon.models.learners.columnwise import Columnwise
+from gnomon.models.learners.names import Names
+from gnomon.models.learners.spread import repeat_spread
+from gnomon.models.learners.type_table import TypeTable, last_runs
+from gnomon.models.learners.weighted import weighted_quantiles
 from gnomon.models.protocols import Columns
-from gnomon.models.spread import repeat_spread
-from gnomon.models.type_table import TypeTable, last_runs
-from gnomon.models.weighted import weighted_quantiles
 
 OWN_WEIGHT: Final = 1.0
 """Of each of the agent's own last runs of the type, which count as so many runs of their mean."""

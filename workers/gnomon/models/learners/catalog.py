@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from gnomon.models.linear import Linear
-from gnomon.models.mix import MixLearner
-from gnomon.models.pool import PoolLearner
+from gnomon.models.learners.linear import Linear
+from gnomon.models.learners.mix import MixLearner
+from gnomon.models.learners.pool import PoolLearner
+from gnomon.models.learners.trees import Boosted, Forest
+from gnomon.models.learners.xgboosted import XGBoost
 from gnomon.models.protocols import Learner
-from gnomon.models.trees import Boosted, Forest
-from gnomon.models.xgboosted import XGBoost
 
 DEFAULT: Final = "mix"
 
