@@ -60,7 +60,8 @@ def improvement(series: Series, plan: Plan, *, future: bool = False) -> Interval
 
     The values of delta for which both bounds of ``bounds`` are on either side of 0 are a confidence
     sequence for it. On the circle of directions (p, q) the search is for the outermost change of
-    sign, so that no bound is missed where there is none.
+    sign: where the values that are not excluded lie apart, the interval spans all of them, and of
+    little evidence it has no end.
     """
     if not series.b > 0:
         return Interval(math.nan, -math.inf, 1.0)
