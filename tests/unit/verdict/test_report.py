@@ -13,8 +13,8 @@ from gnomon import codec
 from gnomon.cli import main
 from gnomon.cli.comparisons_log import gather
 from gnomon.verdict import Decided, VerdictSettings
-from gnomon.verdict.pictures import Pictures
-from gnomon.verdict.svg import Axis, Picture, percents
+from gnomon.verdict.report.pictures import Pictures
+from gnomon.verdict.report.svg import Axis, Picture, percents
 
 HTML = "{http://www.w3.org/1999/xhtml}"
 SVG = "{http://www.w3.org/2000/svg}"

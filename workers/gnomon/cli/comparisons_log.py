@@ -13,7 +13,7 @@ from gnomon.cli.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
 from gnomon.verdict.decided import HOUR_MS
-from gnomon.verdict.pictures import Album
+from gnomon.verdict.report.pictures import Album
 
 Say = Callable[[str], None]
 PROGRESS_S: Final = 2.0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
-    from gnomon.verdict.pictures import Pictures
+    from gnomon.verdict.report.pictures import Pictures
 
 STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
 DIFFERS: Final = 1
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.json is not None:
         _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
     if options.html is not None:
-        from gnomon.verdict.page import page  # noqa: PLC0415
+        from gnomon.verdict.report.page import page  # noqa: PLC0415
 
         _write(options.html, page(verdicts, album).encode())
     shown = _chosen(verdicts.models, options.model)
@@ -202,7 +202,7 @@ def _chosen(models: "Sequence[ModelVerdict]", wanted: str | None) -> "list[Model
 
 
 def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
-    from gnomon.verdict.view import details, summary  # noqa: PLC0415
+    from gnomon.verdict.report.view import details, summary  # noqa: PLC0415
 
     print(f"settings {verdicts.settings_sha256}")
     print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")

@@ -6,10 +6,10 @@ from typing import Final
 
 import msgspec
 
-from gnomon.verdict import charts, svg
-from gnomon.verdict.pictures import Pictures
+from gnomon.verdict.report import charts, svg
+from gnomon.verdict.report.pictures import Pictures
+from gnomon.verdict.report.view import percent
 from gnomon.verdict.result import Criterion, ModelVerdict, Verdicts
-from gnomon.verdict.view import percent
 
 _COLOURS: Final = {"GO": svg.GREEN, "NO-GO": svg.RED, "STOP-HARM": svg.RED, "CONTINUE": svg.GREY}
 _STYLE: Final = """

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime
 from html import escape
 
-from gnomon.verdict import svg
 from gnomon.verdict.decided import HOUR_MS
-from gnomon.verdict.pictures import CELLS, RESIDUALS, Pictures, edge_s
+from gnomon.verdict.report import svg
+from gnomon.verdict.report.pictures import CELLS, RESIDUALS, Pictures, edge_s
+from gnomon.verdict.report.view import percent
 from gnomon.verdict.result import ModelVerdict
-from gnomon.verdict.view import percent
 
 
 def evidence(drawn: Pictures, delta: float) -> str:
