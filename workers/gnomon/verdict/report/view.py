@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gnomon.text_table import aligned
 from gnomon.verdict.challenger import LOG_LOSS
 from gnomon.verdict.result import Compared, Criterion, ModelVerdict
 
@@ -22,7 +23,7 @@ def summary(models: Sequence[ModelVerdict], *, reference: str) -> str:
             found = model.against.get(baseline, {}).get(LOG_LOSS)
             head = _head(model) if not index else ("",) * 7
             rows.append((*head, baseline, _these(found), _like_these(found)))
-    return _aligned(rows, _LEFT)
+    return aligned(rows, left=_LEFT)
 
 
 def details(model: ModelVerdict) -> str:
@@ -34,7 +35,7 @@ def details(model: ModelVerdict) -> str:
         f"{plain(model.name)} version {plain(model.version)}"
         f"{f', SHA-256 {model.sha256[:12]}' if model.sha256 else ''}: {model.word}"
         + (f", blocked by {', '.join(model.blocked_by)}" if model.blocked_by else ""),
-        _aligned(rows, frozenset({0, 2, 4, 5})),
+        aligned(rows, left=frozenset({0, 2, 4, 5})),
         f"expired {model.expired}  cancelled {model.cancelled}  immature {model.immature}"
         f"  within 25 % {percent(model.within_25)}",
     ]
@@ -110,14 +111,3 @@ def _bounds(low: float | None, high: float | None) -> str:
 def percent(value: float | None) -> str:
     """A share as per cent; ``-`` where there is none."""
     return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _aligned(rows: Sequence[Sequence[str]], left: frozenset[int]) -> str:
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i in left else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
