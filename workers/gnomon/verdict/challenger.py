@@ -1,4 +1,4 @@
-"""What is known of one model version: counts, and paired losses against each baseline."""
+"""Keeps the evidence on one model version: counts, and paired losses against each baseline."""
 
 from typing import Final
 
@@ -15,14 +15,14 @@ BRIER: Final = "brier"
 
 
 class Counts(msgspec.Struct):
-    """Tasks that one model version predicted.
+    """Count the tasks that one model version predicted.
 
     Attributes:
-        decisions: Ended, mature, and with a predicted duration: the decisions that count.
-        immature: Ended, but begun so recently that those which take longer are not known yet.
-        expired: Given up without an end.
-        cancelled: Withdrawn by their agent: nothing can be said of them.
-        answerable: Where a baseline predicted a duration; ``answered``: the model as well.
+        decisions: Tasks that ended, are mature, and have a predicted duration: the decisions that count.
+        immature: Tasks that ended but began too recently: longer tasks of that time still run.
+        expired: Tasks that expired without an end.
+        cancelled: Tasks that their agent cancelled: they have no outcome.
+        answerable: Tasks for which a baseline predicted a duration; ``answered``: the model too.
         within_25: Decisions whose duration was predicted to within a quarter.
     """
 
@@ -36,12 +36,12 @@ class Counts(msgspec.Struct):
 
 
 class Versus(msgspec.Struct):
-    """A model against one baseline.
+    """Compares a model with one baseline.
 
     Attributes:
-        sums: By loss.
-        worst: By loss, what would come on top of ``sums``, baseline and model, if the truth of the
-            expired tasks were the worst for the model; ``best`` likewise.
+        sums: The sums of each loss.
+        worst: For each loss, what would be added to the baseline's and the model's ``sums`` if the
+            expired tasks had ended in the worst way for the model; ``best`` likewise.
     """
 
     sums: dict[str, Sums] = {}
@@ -58,14 +58,16 @@ class Versus(msgspec.Struct):
 
 
 class Challenger(msgspec.Struct):
-    """One model version.
+    """The evidence on one model version.
 
     Attributes:
-        sha256: Of its artefact; ``None`` where the predictions have none.
+        sha256: SHA-256 of its model file; ``None`` if the predictions have none.
         labels: Names and versions under which it predicted.
-        against: By baseline.
-        hits: Success: 1 for each decision as the baseline's loss, 1 for each miss as the model's.
-        first_ms: Earliest and ``last_ms`` latest prediction that counts (epoch milliseconds).
+        against: The comparison with each baseline.
+        hits: Sums for the accuracy: the baseline's loss is 1 for each decision, the model's 1 for
+            each wrong prediction of success.
+        first_ms: Time of the earliest prediction that counts, and ``last_ms`` of the latest (epoch
+            milliseconds).
     """
 
     sha256: str | None
@@ -77,7 +79,7 @@ class Challenger(msgspec.Struct):
     last_ms: int | None = None
 
     def count(self, decided: Decided, said: Said, baselines: dict[str, Said]) -> None:
-        """Count that ``said`` was predicted, whatever became of the task."""
+        """Count the prediction ``said``, whatever the outcome of its task."""
         self.labels.setdefault(f"{said.model}@{said.version}", (said.model, said.version))
         if any(baseline.duration_s is not None for baseline in baselines.values()):
             self.counts.answerable += 1
@@ -89,7 +91,7 @@ class Challenger(msgspec.Struct):
     def matured(
         self, decided: Decided, said: Said, baselines: dict[str, Said], window: Window
     ) -> None:
-        """Score a prediction of a task that ended; what was not predicted is not scored."""
+        """Score a prediction of a task that ended; a quantity that was not predicted is not scored."""
         actual_s = decided.duration_s
         if actual_s is not None and said.duration_s is not None:
             self.counts.decisions += 1
@@ -110,7 +112,7 @@ class Challenger(msgspec.Struct):
     ) -> None:
         """Score a prediction of a task without an end as if it had ended at its age.
 
-        Beside that stands what the worst and the best end, that late or later, would change.
+        Also add up how the worst and the best end, at that age or later, would change the losses.
         """
         self.counts.expired += 1
         if said.duration_s is None:
@@ -132,7 +134,7 @@ class Challenger(msgspec.Struct):
                     add_row(changes.setdefault(loss, [0, 0]), difference)
 
     def all_sums(self) -> list[Sums]:
-        """Every ``Sums`` of this model."""
+        """Yield every ``Sums`` of this model."""
         return [self.hits, *(s for versus in self.against.values() for s in versus.sums.values())]
 
     def merge(self, other: "Challenger") -> None:
