@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 
 from gnomon.verdict import losses
-from gnomon.verdict.decided import Decided, Said
+from gnomon.verdict.decided import Decided, JudgedPrediction
 from gnomon.verdict.sums import Sums, add_row
 from gnomon.verdict.window import Window
 
@@ -78,34 +78,44 @@ class Challenger(msgspec.Struct):
     first_ms: int | None = None
     last_ms: int | None = None
 
-    def count(self, decided: Decided, said: Said, baselines: dict[str, Said]) -> None:
-        """Count the prediction ``said``, whatever the outcome of its task."""
-        self.labels.setdefault(f"{said.model}@{said.version}", (said.model, said.version))
+    def count(
+        self, decided: Decided, prediction: JudgedPrediction, baselines: dict[str, JudgedPrediction]
+    ) -> None:
+        """Count the prediction ``prediction``, whatever the outcome of its task."""
+        self.labels.setdefault(
+            f"{prediction.model}@{prediction.version}", (prediction.model, prediction.version)
+        )
         if any(baseline.duration_s is not None for baseline in baselines.values()):
             self.counts.answerable += 1
-            self.counts.answered += said.duration_s is not None
+            self.counts.answered += prediction.duration_s is not None
         at_ms = decided.started_at_ms
         self.first_ms = at_ms if self.first_ms is None else min(self.first_ms, at_ms)
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
 
     def matured(
-        self, decided: Decided, said: Said, baselines: dict[str, Said], window: Window
+        self,
+        decided: Decided,
+        prediction: JudgedPrediction,
+        baselines: dict[str, JudgedPrediction],
+        window: Window,
     ) -> None:
         """Score a prediction of a task that ended; a quantity that was not predicted is not scored."""
         actual_s = decided.duration_s
-        if actual_s is not None and said.duration_s is not None:
+        if actual_s is not None and prediction.duration_s is not None:
             self.counts.decisions += 1
-            if abs(said.duration_s - actual_s) <= 0.25 * actual_s:
+            if abs(prediction.duration_s - actual_s) <= 0.25 * actual_s:
                 self.counts.within_25 += 1
-            self._durations(decided, said.duration_s, actual_s, baselines, window)
-        if decided.succeeded is not None and said.success_probability is not None:
-            self._success(decided, said.success_probability, baselines, succeeded=decided.succeeded)
+            self._durations(decided, prediction.duration_s, actual_s, baselines, window)
+        if decided.succeeded is not None and prediction.success_probability is not None:
+            self._success(
+                decided, prediction.success_probability, baselines, succeeded=decided.succeeded
+            )
 
     def censored(
         self,
         decided: Decided,
-        said: Said,
-        baselines: dict[str, Said],
+        prediction: JudgedPrediction,
+        baselines: dict[str, JudgedPrediction],
         *,
         window: Window,
         delta: float,
@@ -115,16 +125,16 @@ class Challenger(msgspec.Struct):
         Also add up how the worst and the best end, at that age or later, would change the losses.
         """
         self.counts.expired += 1
-        if said.duration_s is None:
+        if prediction.duration_s is None:
             return
         age_s = decided.age_s
-        self._durations(decided, said.duration_s, age_s, baselines, window)
+        self._durations(decided, prediction.duration_s, age_s, baselines, window)
         for name, baseline in baselines.items():
             if baseline.duration_s is None:
                 continue
             for loss, position, cap in _axes(name, window):
                 least = position(age_s)
-                place = position(baseline.duration_s), position(said.duration_s)
+                place = position(baseline.duration_s), position(prediction.duration_s)
                 scored = losses.pair(*place, least, cap)
                 weighed = delta if loss == LOG_LOSS else 0.0
                 worst, best = losses.extremes(*place, least, cap=cap, delta=weighed)
@@ -154,7 +164,7 @@ class Challenger(msgspec.Struct):
         decided: Decided,
         predicted_s: float,
         actual_s: float,
-        baselines: dict[str, Said],
+        baselines: dict[str, JudgedPrediction],
         window: Window,
     ) -> None:
         for name, baseline in baselines.items():
@@ -165,7 +175,7 @@ class Challenger(msgspec.Struct):
                 self._add(decided, name, loss, losses.pair(*place, position(actual_s), cap))
 
     def _success(
-        self, decided: Decided, q: float, baselines: dict[str, Said], *, succeeded: bool
+        self, decided: Decided, q: float, baselines: dict[str, JudgedPrediction], *, succeeded: bool
     ) -> None:
         missed = losses.miss(q, succeeded=succeeded)
         self.hits.add(decided.agent_id, decided.hour, losses.ONE, missed)

@@ -10,7 +10,7 @@ from gnomon.verdict.settings import BASELINES
 HOUR_MS: Final = 3_600_000
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class JudgedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One prediction; a quantity that was not predicted is ``None``."""
 
     model: str
@@ -30,7 +30,7 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ended_at_ms: int
     duration_s: float | None
     succeeded: bool | None
-    predictions: tuple[Said, ...]
+    predictions: tuple[JudgedPrediction, ...]
 
     @classmethod
     def of(cls, comparison: Comparison) -> Self:
@@ -45,7 +45,7 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
             outcome.duration_s,
             outcome.succeeded,
             tuple(
-                Said(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
+                JudgedPrediction(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
                 for p in comparison.predictions
             ),
         )
@@ -75,16 +75,19 @@ def with_newest_only(decided: Decided) -> Decided:
     The prediction gets the version ``newest`` and no SHA-256, so that the verdict judges the
     process of training again and not one version.
     """
-    newest: dict[str, Said] = {}
+    newest: dict[str, JudgedPrediction] = {}
     kept = []
-    for said in decided.predictions:
-        if said.model in BASELINES:
-            kept.append(said)
-        elif said.model not in newest or version_order(newest[said.model].version) < version_order(
-            said.version
-        ):
-            newest[said.model] = said
-    kept += [msgspec.structs.replace(said, version=NEWEST, sha256=None) for said in newest.values()]
+    for prediction in decided.predictions:
+        if prediction.model in BASELINES:
+            kept.append(prediction)
+        elif prediction.model not in newest or version_order(
+            newest[prediction.model].version
+        ) < version_order(prediction.version):
+            newest[prediction.model] = prediction
+    kept += [
+        msgspec.structs.replace(prediction, version=NEWEST, sha256=None)
+        for prediction in newest.values()
+    ]
     return msgspec.structs.replace(decided, predictions=tuple(kept))
 
 

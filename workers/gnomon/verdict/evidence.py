@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from gnomon.verdict.challenger import Challenger
-from gnomon.verdict.decided import Decided, Said
+from gnomon.verdict.decided import Decided, JudgedPrediction
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 from gnomon.verdict.sums import NEVER, Sums
 from gnomon.verdict.window import Window
@@ -44,19 +44,19 @@ class Evidence(msgspec.Struct, kw_only=True):
             )
         baselines, models = by_key(decided.predictions)
         mature = decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
-        for key, said in models.items():
+        for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
-                found = self.challengers[key] = Challenger(said.sha256)
-            found.count(decided, said, baselines)
+                found = self.challengers[key] = Challenger(prediction.sha256)
+            found.count(decided, prediction, baselines)
             if decided.status == "cancelled":
                 found.counts.cancelled += 1
             elif decided.status == "expired":
                 found.censored(
-                    decided, said, baselines, window=self.window, delta=self.settings.delta
+                    decided, prediction, baselines, window=self.window, delta=self.settings.delta
                 )
             elif mature:
-                found.matured(decided, said, baselines, self.window)
+                found.matured(decided, prediction, baselines, self.window)
             else:
                 found.counts.immature += 1
 
@@ -122,14 +122,16 @@ class Evidence(msgspec.Struct, kw_only=True):
             yield from challenger.all_sums()
 
 
-def by_key(predictions: Sequence[Said]) -> tuple[dict[str, Said], dict[str, Said]]:
+def by_key(
+    predictions: Sequence[JudgedPrediction],
+) -> tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]:
     """Return baselines by name and models by their key; of several with one key, the least as text."""
-    baselines: dict[str, Said] = {}
-    models: dict[str, Said] = {}
-    for said in predictions:
-        of, key = models, said.sha256 or f"{said.model}@{said.version}"
-        if said.model in BASELINES:
-            of, key = baselines, said.model
-        if key not in of or repr(said) < repr(of[key]):
-            of[key] = said
+    baselines: dict[str, JudgedPrediction] = {}
+    models: dict[str, JudgedPrediction] = {}
+    for prediction in predictions:
+        of, key = models, prediction.sha256 or f"{prediction.model}@{prediction.version}"
+        if prediction.model in BASELINES:
+            of, key = baselines, prediction.model
+        if key not in of or repr(prediction) < repr(of[key]):
+            of[key] = prediction
     return baselines, models

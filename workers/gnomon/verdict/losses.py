@@ -57,8 +57,8 @@ def extremes(baseline: int, model: int, least: int, *, cap: int, delta: float) -
     """
     turns = (
         turn
-        for said in (baseline, model)
-        for turn in (said - cap, said, said + cap)
+        for prediction in (baseline, model)
+        for turn in (prediction - cap, prediction, prediction + cap)
         if turn > least
     )
     pairs = [pair(baseline, model, actual, cap) for actual in (least, *turns)]

@@ -50,9 +50,9 @@ class WindowBuilder:
         if decided.started_at_ms < self._settings.registered_at_ms:
             return self
         self._durations.add(decided, actual_s)
-        for said in decided.predictions:
-            if said.model in self._errors and said.duration_s is not None:
-                self._errors[said.model].add(decided, abs(said.duration_s - actual_s))
+        for prediction in decided.predictions:
+            if prediction.model in self._errors and prediction.duration_s is not None:
+                self._errors[prediction.model].add(decided, abs(prediction.duration_s - actual_s))
         return self
 
     def build(self) -> Window:

@@ -112,11 +112,11 @@ def recorded(runs: Sequence[Comparison]) -> Recorded:
     """
     rows = []
     for run in runs:
-        said = _newest(run.predictions)
+        prediction = _newest(run.predictions)
         outcome = run.outcome
-        if said is None or outcome.duration_s is None or outcome.succeeded is None:
+        if prediction is None or outcome.duration_s is None or outcome.succeeded is None:
             continue
-        pool, boosted = said.parts[POOL], said.parts[BOOSTED]
+        pool, boosted = prediction.parts[POOL], prediction.parts[BOOSTED]
         if None not in pool and None not in boosted:
             truth = (outcome.duration_s, outcome.succeeded)
             rows.append((*pool, *boosted, *truth, run.features.same_type_runs))
@@ -125,7 +125,7 @@ def recorded(runs: Sequence[Comparison]) -> Recorded:
 
 
 def _newest(predictions: Sequence[ModelPrediction]) -> ModelPrediction | None:
-    mixed = [said for said in predictions if {POOL, BOOSTED} <= said.parts.keys()]
+    mixed = [prediction for prediction in predictions if {POOL, BOOSTED} <= prediction.parts.keys()]
     return mixed[-1] if mixed else None
 
 

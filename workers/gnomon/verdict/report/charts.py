@@ -76,8 +76,8 @@ def durations(drawn: Pictures) -> str:
         return ""
     marks = range(0, CELLS + 1, 4)
     axis = svg.numbered(0, CELLS, marks, "actual, seconds", lambda cell: f"{edge_s(cell):g}")
-    said = svg.numbered(0, CELLS, marks, "predicted, s", lambda cell: f"{edge_s(cell):g}")
-    picture = svg.Picture(axis, said, "Predicted beside actual durations", height=380)
+    upward = svg.numbered(0, CELLS, marks, "predicted, s", lambda cell: f"{edge_s(cell):g}")
+    picture = svg.Picture(axis, upward, "Predicted beside actual durations", height=380)
     for (actual, predicted), count in sorted(drawn.durations.items()):
         place = (actual, predicted, actual + 1, predicted + 1)
         picture.box(place, svg.BLUE, opacity=0.15 + 0.85 * count / most)
@@ -117,8 +117,8 @@ def reliability(drawn: Pictures) -> str:
         "Reliability of the probability of success",
     )
     picture.line([(0, 0), (1, 1)], svg.GREY)
-    for n, said, came in tenths:
-        picture.dot(said, came, svg.BLUE, 2 + 7 * (n / most) ** 0.5)
+    for n, predicted, came in tenths:
+        picture.dot(predicted, came, svg.BLUE, 2 + 7 * (n / most) ** 0.5)
     return _drawn(
         picture, "Predicted probability and what came, by tenths; areas are numbers of decisions."
     )

@@ -66,16 +66,16 @@ class Album:
             return
         baselines, models = by_key(decided.predictions)
         reference = baselines.get(self._evidence.settings.reference)
-        for key, said in models.items():
+        for key, prediction in models.items():
             drawn = self.pictures.setdefault(key, Pictures())
-            if actual_s is not None and said.duration_s is not None:
-                cell = _cell(actual_s), _cell(said.duration_s)
+            if actual_s is not None and prediction.duration_s is not None:
+                cell = _cell(actual_s), _cell(prediction.duration_s)
                 drawn.durations[cell] = drawn.durations.get(cell, 0) + 1
-                drawn.residuals[0][_residual(said.duration_s, actual_s)] += 1
+                drawn.residuals[0][_residual(prediction.duration_s, actual_s)] += 1
                 if reference is not None and reference.duration_s is not None:
                     drawn.residuals[1][_residual(reference.duration_s, actual_s)] += 1
-            if decided.succeeded is not None and said.success_probability is not None:
-                q = said.success_probability
+            if decided.succeeded is not None and prediction.success_probability is not None:
+                q = prediction.success_probability
                 tenth = drawn.reliability[min(SHARES - 1, int(q * SHARES))]
                 tenth[0] += 1
                 tenth[1] += q
