@@ -1,4 +1,4 @@
-"""Every way to learn, by name."""
+"""Lists every learner by name."""
 
 from collections.abc import Callable, Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Calls to MLflow, with its failures told apart: missing, there already, unavailable."""
+"""Calls MLflow and distinguishes its failures: missing, already there, unavailable."""
 
 import time
 import warnings
@@ -33,8 +33,8 @@ def answer(ask: Callable[[], _T]) -> _T:
     """Return what ``ask`` returns; ask again while SQLite is locked.
 
     Raises:
-        MissingError: What was asked for does not exist.
-        ExistsError: What should be made exists already.
+        MissingError: The requested object does not exist.
+        ExistsError: The object to create exists already.
         RegistryUnavailableError: The registry, its files or the disk cannot be used for now.
     """
     for wait_s in _LOCKED_WAITS_S:
