@@ -1,4 +1,4 @@
-"""``gnomon learn``: train again whenever there is enough that is new, until stopped."""
+"""``gnomon learn``: train again whenever there are enough new decisions, until stopped."""
 
 import argparse
 import contextlib
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Look every ten seconds until SIGTERM or Ctrl-C; 0 when stopped.
+    """Check every ten seconds until SIGTERM or Ctrl-C; then return 0.
 
     Raises:
         ConfigurationError: There is no key, or it does not open the store.

@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(_module(options.command).run(options, settings))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
-            raise  # a bug of gnomon, not a missing extra
+            raise  # this is a bug in gnomon, not a missing extra
         missing = MissingExtraError(
             f"gnomon {options.command}", module=error.name, extra=extras[options.command]
         )

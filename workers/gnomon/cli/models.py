@@ -1,4 +1,4 @@
-"""``gnomon models``: which versions there are, which are live, and who moves them."""
+"""``gnomon models``: lists versions, and moves the aliases that make them live."""
 
 import argparse
 import re
@@ -52,10 +52,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def live_alias(text: str) -> str:
-    """An alias whose version predicts.
+    """Parse an alias whose version predicts.
 
     Raises:
-        ArgumentTypeError: No worker would look at it.
+        ArgumentTypeError: Workers ignore such an alias.
     """
     if not re.fullmatch(r"champion|challenger(-[A-Za-z0-9_]{1,100})?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not champion, challenger or challenger-NAME")
@@ -63,7 +63,7 @@ def live_alias(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """List, or move an alias: the intent is written first, then the registry is told.
+    """List versions, or move an alias: write the intent first, then update the registry.
 
     Raises:
         BrokerUnavailableError: The intent cannot be written; nothing was moved.

@@ -1,4 +1,4 @@
-"""``gnomon verdict``: may a model go? Judged by recorded comparisons, and checked again by anyone."""
+"""``gnomon verdict``: judges from recorded comparisons whether a model may steer, and verifies it."""
 
 import argparse
 import sys
@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Judge, show and write; or recompute what was written."""
+    """Judge, show and write a verdict; or verify a written one."""
     if options.verify is not None:
         return _verify(options)
     verdicts, album = _judge(
@@ -234,7 +234,7 @@ def _say(line: str) -> None:
 
 
 def _time(text: str) -> int:
-    """ISO 8601, in UTC where it says no zone, as epoch milliseconds."""
+    """Parse ISO 8601, in UTC if it has no zone, to epoch milliseconds."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:
