@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnomon.operations.dead_letters import DeadLetterFilter, DeadLetterRecord
 
 ASK_ABOVE = 100
-"""More than so many are sent back only with ``--yes``."""
+"""More dead letters than this are published again only with ``--yes``."""
 SHOWN = 50
 
 

@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Trains a version from the vault's decisions whenever there are enough new ones, registers"
-        " it, and makes it the challenger if it does at least as well as the challenger of now did"
-        " on the same tasks. Never moves the champion. Several may run: one trains at a time."
+        " it, and makes it the challenger if it does at least as well as the current challenger did"
+        " on the same tasks. Never moves the champion. Several may run; only one trains at a time."
     )
     parser.add_argument(
         "--every-decisions", type=int, default=200, metavar="N", help="new decisions (200)"

@@ -38,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="champion, challenger or challenger-NAME (champion)",
     )
     back = actions.add_parser("rollback", help="make the previous champion champion again")
-    syncing = actions.add_parser("sync", help="make the registry's aliases what the intents say")
+    syncing = actions.add_parser(
+        "sync", help="set the registry's aliases to what the intents state"
+    )
     syncing.set_defaults(offline=False)
     syncing.add_argument("--json", action="store_true", help="one JSON object a line")
     for moving in (promoting, back):

@@ -14,7 +14,7 @@ from gnomon.comparison.sums import bucket_of, middle_s
 from gnomon.events import Comparison
 
 MAX_GROUPS: Final = 10_000
-"""Groups of one kind that have figures of their own; the tasks of further ones count in ``all``."""
+"""Most groups of one kind with metrics; the tasks of further groups count only in ``all``."""
 
 GroupKind = Literal["all", "agent", "task_type", "agent_and_task_type"]
 

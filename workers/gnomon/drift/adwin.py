@@ -14,11 +14,11 @@ from typing import Final, Self
 import msgspec
 
 _ROW_CAPACITY: Final = 5
-"""Buckets of one size before the two oldest are merged into one of twice the size."""
+"""Number of buckets of one size; with one more, the two oldest are merged into one of twice the size."""
 _SHORTEST: Final = 5
-"""Values that each side of a cut has at least."""
+"""Least number of values on each side of a cut."""
 _GRACE: Final = 10
-"""Values before the first look."""
+"""Number of values before the first test."""
 
 
 class Bucket(msgspec.Struct, gc=False, array_like=True):

@@ -11,11 +11,11 @@ Floats = NDArray[np.float64]
 
 BINS: Final = 10
 MOST_POINTS: Final = 500
-"""A reference keeps at most so many points of a feature's distribution."""
+"""Most points of a feature's distribution that a reference keeps."""
 LEAST_ROWS: Final = 200
-"""Fewer later rows than this say nothing: PSI of identical distributions is about 9 / rows."""
+"""Least number of later rows to compare: the PSI of equal distributions is about 9 / rows."""
 _LEAST_SHARE: Final = 1e-4
-"""Stands for an empty bin, whose logarithm would be infinite."""
+"""Share that replaces 0 for an empty bin, because the logarithm of 0 is infinite."""
 
 
 class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -9,7 +9,7 @@ from gnomon.drift.adwin import Adwin
 from gnomon.drift.page_hinkley import PageHinkley
 
 WORST_FACTOR: Final = 10.0
-"""A prediction that is wrong by this factor, or by more, has loss 1."""
+"""A prediction that is wrong by this factor or more has the loss 1."""
 
 Detector = Literal["adwin", "page-hinkley"]
 

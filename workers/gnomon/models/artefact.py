@@ -47,7 +47,7 @@ _BLANK: Final = TaskFeatures(
     features=FeatureVector(),
     completeness=Completeness(),
 )
-"""A task of which nothing is known, which every model must be able to predict."""
+"""A task without any data, which every model must be able to predict."""
 
 
 class _Named(msgspec.Struct, frozen=True):

@@ -9,10 +9,10 @@ from typing import Final
 from gnomon.events import Comparison, TaskFeatures
 
 VERSION: Final = "0"
-"""Of every baseline: a rule does not change."""
+"""The version of every baseline, because a rule does not change."""
 
 Predicted = tuple[float | None, float | None]
-"""Seconds the task will take, and the probability that it succeeds."""
+"""Predicted seconds, and the predicted probability of success."""
 
 NOTHING: Final[Predicted] = (None, None)
 

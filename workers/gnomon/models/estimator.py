@@ -18,11 +18,11 @@ from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.protocols import Columns
 
 _SMOOTHING: Final = 5.0
-"""A category's mean counts its own rows plus this many of the overall mean."""
+"""Number of rows with the overall mean that are added to a category's own when its mean is computed."""
 
 _FOLDS: Final = 5
 _MAX_CATEGORIES: Final = 1_000
-"""Kept for one column, the most frequent first: free text must not fill the registry."""
+"""Most strings that one column keeps, the most frequent ones: free text must not fill the registry."""
 
 
 class Model(Protocol):

@@ -11,7 +11,7 @@ from gnomon.records import SourceRecord
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
-"""The alias that a rollback returns to; no worker runs its version."""
+"""The alias of the version to which a rollback returns; no worker loads it."""
 
 
 def intent_key(model: str, alias: str) -> bytes:

@@ -14,7 +14,7 @@ DURATION = "duration_s"
 SUCCESS = "success_probability"
 
 Columns = Mapping[str, Any]
-"""Inputs by name, as ``table.columns_of`` gives them: numbers, or strings and ``None``."""
+"""Inputs by name, as ``table.columns_of`` returns them: numbers, or strings and ``None``."""
 
 
 class Estimator(Protocol):

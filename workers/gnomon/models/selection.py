@@ -20,7 +20,7 @@ from gnomon.models.threads import one_thread
 from gnomon.models.train import held_out, outcomes_of, usable_runs
 
 LEAST_RUNS: Final = 50
-"""Fewer common runs say nothing: then the newer model, which has seen more, is taken."""
+"""Least number of common runs. With fewer, the new model is preferred, because it has more data."""
 
 _LARGEST_LOSS: Final = math.log(10.0)
 

@@ -18,7 +18,7 @@ from gnomon.events import Comparison, ContextValue, FeatureVector, HourFeatures,
 
 Kind = Literal["double", "string"]
 Task = TaskFeatures | Comparison
-"""What a row is made from: both know a task's start and its feature vector."""
+"""The source of a row: both types have a task's start and its feature vector."""
 
 
 class Column(NamedTuple):
@@ -29,14 +29,14 @@ class Column(NamedTuple):
 
 
 MIN_HOUR_SEEN: Final = 0.9
-"""Share of the rolling hour that must have been seen for its features to be given to a model."""
+"""Share of the rolling hour that must have been read for a model to get its features."""
 
 CONTEXT: Final = "context_"
 """Prefix of the columns made from the context that the agent gives at the start."""
 
 MAX_CONTEXT_COLUMNS: Final = 32
 MIN_CONTEXT_SHARE: Final = 0.05
-"""A context name carried by a smaller share of the training rows gets no column."""
+"""Least share of the training rows with a context name for the name to get a column."""
 
 _HOURLY: Final = HourFeatures.__struct_fields__
 _LASTING: Final = FeatureVector.__struct_fields__[len(_HOURLY) :]
@@ -47,11 +47,11 @@ COLUMNS: Final = (
     *(Column(name, "string") for name in _STRINGS),
     *(Column(name, "double") for name in _DOUBLES),
 )
-"""Every input there is for any task. Seconds, shares in [0, 1] and counts, as in ``events``."""
+"""Every input that any task can have: seconds, shares in [0, 1] and counts, as in ``events``."""
 
 _BY_NAME: Final = dict(COLUMNS)
 _LARGEST: Final = 1e37
-"""What is larger does not fit the 32-bit floats of most models."""
+"""Largest value that fits the 32-bit floats of most models."""
 
 _features = attrgetter(*(f"features.{name}" for name in (*_HOURLY, *_LASTING)))
 

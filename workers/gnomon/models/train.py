@@ -30,7 +30,7 @@ from gnomon.models.table import COLUMNS, Column, context_columns, to_frame
 from gnomon.models.threads import one_thread
 
 MIN_DECISIONS = 20
-"""Fewer finished runs than this are no basis for anything."""
+"""Least number of finished runs for a training."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,10 +11,10 @@ from gnomon.runtime.kafka.reading import partitions_of, read_topic
 from gnomon.topics import CLIENT_STATS
 
 SILENT_MS: Final = 3_600_000
-"""A client process is taken to have ended when it was silent for this long."""
+"""A client process that was silent for this long counts as ended."""
 SETTLED_MS: Final = 60_000
-"""By this long after a client's last report, workers have reported all they read of it; they do so every
-few seconds."""
+"""Time after a client's last report by which workers have reported all that they read of it; they report
+every few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

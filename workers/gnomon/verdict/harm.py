@@ -10,7 +10,7 @@ from gnomon.verdict.sequence import Plan
 from gnomon.verdict.sums import BB, BC, CC, B, C, T
 
 MOST_LOG: Final = 690.0
-"""Of an e-value, so that it is a finite number."""
+"""Largest logarithm of an e-value, so that the e-value is a finite number."""
 
 
 def e_value(row: list[int], plan: Plan) -> float:

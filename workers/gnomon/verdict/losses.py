@@ -10,15 +10,15 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 ONE: Final = 10**9
-"""A log loss, a Brier score or a count of 1."""
+"""The whole number that stands for a log loss, a Brier score or a count of 1."""
 LOG_CAP: Final = round(math.log(10) * ONE)
-"""Being wrong by a factor of ten or more is all the same."""
+"""The greatest log loss: a prediction that is wrong by a factor of ten or more has this loss."""
 FAR: Final = 10**15
-"""Beyond every cap from any prediction that is a number: what infinity is taken for."""
+"""Position that stands for infinity: farther than every cap from any finite prediction."""
 
 
 Axis = Callable[[float], int]
-"""Seconds to a position on the axis on which a loss is a distance."""
+"""Converts seconds to a position on the axis on which a loss is a distance."""
 
 
 class Pair(NamedTuple):

@@ -14,7 +14,7 @@ from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
 
 _STEPS: Final = 48
-"""Between the estimate and the end of the axis, when a bound's sign is searched for."""
+"""Steps between the estimate and the end of the axis in the search for a bound's change of sign."""
 
 
 class Interval(NamedTuple):

@@ -13,7 +13,7 @@ import msgspec
 T, B, C, BB, BC, CC = range(6)
 """Number of units, sums of the losses of baseline and model, and sums of their products."""
 NEVER: Final = 1 << 62
-"""After every hour."""
+"""An hour that is later than every real one."""
 
 
 class Hours(msgspec.Struct):

@@ -11,9 +11,9 @@ from gnomon.verdict.decided import Decided
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 
 LEAST_CLIP_US: Final = 1_000
-"""Below a millisecond a baseline has no error to speak of."""
+"""Smallest clip, one millisecond, for a baseline with hardly any error."""
 MOST_CLIP_US: Final = 10**12
-"""11.6 days: what seconds are clipped at while the window is empty."""
+"""11.6 days: the clip while the training window is empty."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,4 +20,4 @@ LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
     "linear": Linear,
     "xgboost": XGBoost,
 }
-"""By the name that is noted beside a version."""
+"""The learners by the name that is stored with a version."""

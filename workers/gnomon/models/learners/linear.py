@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from gnomon.models.estimator import TaskModel
 
 _STEEPEST: Final = 5.0
-"""Standardised inputs count as at most this: one figure far off must not decide alone."""
+"""Largest absolute value of a standardised input: one extreme value must not decide alone."""
 
 
 class Linear:

@@ -22,13 +22,13 @@ POOL: Final = "pool"
 BOOSTED: Final = "boosted"
 
 BUCKETS: Final = 3
-"""Weights of their own have tasks whose agent has done 0, 1, and 2 or more runs of the type."""
+"""Number of cases with weights of their own: the agent has done 0, 1, or more runs of the type."""
 PRIOR_WEIGHT: Final = 0.6
-"""Of the pool, while no predictions are recorded."""
+"""Weight of the pool while no predictions are recorded."""
 PRIOR_RUNS: Final = 50.0
-"""Weights fitted on ``n`` recorded runs count ``n``, and the weights they begin with this much."""
+"""Count of the initial weights when they are averaged with weights fitted on ``n`` runs, which count ``n``."""
 MAX_RECORDED: Final = 2_000
-"""The last recorded runs that weights are fitted on."""
+"""Most recorded runs on which weights are fitted: the last ones."""
 
 _GRID: Final = np.linspace(0.0, 1.0, 51)
 

@@ -27,7 +27,7 @@ OTHERS_WEIGHT: Final = 0.04
 AGENT_WEIGHT: Final = 0.1
 """Weight of the agent's last runs of any type together."""
 OVERALL_WEIGHT: Final = 1e-6
-"""Weight of the mean of all runs, which decides only if nothing else is known."""
+"""Weight of the median of all runs, which decides only if nothing else is known."""
 
 SPEED_RUNS: Final = 200
 """Most last runs of an agent from which its speed is measured."""

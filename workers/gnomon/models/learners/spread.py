@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LAST_REPEATS: Final = 20
-"""Of one agent and type: as many as the feature vector's means are of."""
+"""Most last runs of one agent and type, as in the means of the feature vector."""
 POINTS: Final = 21
 
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from gnomon.models.baselines import NOTHING, Predicted
 
 LAST_RUNS: Final = 100
-"""Of each type, over all agents."""
+"""Most last runs of each type, over all agents."""
 MAX_TYPES: Final = 10_000
-"""The types seen last: names that never repeat must not fill the registry."""
+"""Most types that are kept, the latest ones: names that never repeat must not fill the registry."""
 
 
 def last_runs(types: Sequence[str | None]) -> dict[str, list[int]]:

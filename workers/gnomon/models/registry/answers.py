@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from gnomon.errors import RegistryUnavailableError
 
 _LOCKED_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""On top of the 20 s that MLflow lets SQLite wait; MLflow reports some conflicts at once."""
+"""Waits in addition to the 20 s that SQLite waits; MLflow reports some conflicts without waiting."""
 
 _T = TypeVar("_T")
 

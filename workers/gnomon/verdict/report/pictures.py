@@ -14,9 +14,9 @@ from gnomon.verdict.series import Series
 from gnomon.verdict.sums import T
 
 CELLS: Final = 28
-"""Of the axes of the picture of durations: from 0.1 s on, four to a factor of ten."""
+"""Number of cells on each axis of the chart of durations: from 0.1 s on, four to a factor of ten."""
 RESIDUALS: Final = 41
-"""Bins of ln((predicted + 1) / (actual + 1)), each an eighth wide, the outer ones open."""
+"""Number of bins of ln((predicted + 1) / (actual + 1)), each 1/8 wide, the outer ones open."""
 SHARES: Final = 10
 _MOST_LOOKS: Final = 240
 
