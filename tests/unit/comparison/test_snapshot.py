@@ -72,9 +72,9 @@ def test_a_truncated_one_is_refused(length: int) -> None:
 
 def test_another_version_is_refused() -> None:
     data = snapshot(ComparisonState())
-    assert data[:5] == b"GNCM\x01"
+    assert data[:5] == b"GNCM\x02"
     with pytest.raises(ValueError, match="begins with"):
-        restore(data[:4] + b"\x02" + data[5:], config=config())
+        restore(data[:4] + b"\x01" + data[5:], config=config())
 
 
 def test_it_is_fast() -> None:

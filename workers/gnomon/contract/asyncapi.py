@@ -16,6 +16,7 @@ from gnomon.topics import (
     DECISIONS,
     DEFAULT_PARTITIONS,
     EXPOSURES,
+    INTERVAL_CORRECTIONS,
     MODEL_SWITCHES,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
@@ -66,14 +67,14 @@ PARTICIPANTS: Final = (
     Participant(
         name="shadow",
         about="Lets every live model version predict each task as it starts.",
-        receives=(TASK_FEATURES,),
+        receives=(TASK_FEATURES, INTERVAL_CORRECTIONS),
         sends=(SHADOW_PREDICTIONS, MODEL_SWITCHES, DEAD_LETTERS),
     ),
     Participant(
         name="comparison",
         about="Waits for each task's outcome and compares the predictions with it.",
         receives=(TASK_EVENTS, TASK_FEATURES, SHADOW_PREDICTIONS),
-        sends=(COMPARISONS, COMPARISON_METRICS, DEAD_LETTERS),
+        sends=(COMPARISONS, COMPARISON_METRICS, INTERVAL_CORRECTIONS, DEAD_LETTERS),
     ),
     Participant(
         name="vault",

@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from gnomon import codec
 from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
+from gnomon.comparison.calibration import QUANTILES, CorrectionTable, bucket_of
 from gnomon.events import (
+    Intervals,
     ModelSwitched,
     Parts,
     Prediction,
@@ -24,9 +26,11 @@ from gnomon.events import (
 )
 from gnomon.models import baselines
 from gnomon.models.baselines import Predicted
+from gnomon.models.intervals import intervals_of
 from gnomon.models.predictor import LoadedModel, Predictions
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
+from gnomon.stages.interval_corrections import LiveCorrections
 from gnomon.stages.live_models import LiveModels
 from gnomon.stages.shedding import LagBudget
 from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
@@ -43,6 +47,7 @@ class Predictor(NamedTuple):
     version: str
     sha256: str | None
     predictions: Predictions
+    intervals: Sequence[Intervals | None] | None = None
 
 
 class ShadowStage:
@@ -53,6 +58,7 @@ class ShadowStage:
         metrics: Where to count.
         now_ms: The clock, epoch milliseconds.
         shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
+        corrections: Of the models' intervals; not given, these are the models' own.
     """
 
     name = "shadow"
@@ -68,8 +74,10 @@ class ShadowStage:
         metrics: Metrics,
         now_ms: Callable[[], int],
         shed_lag_records: int = 0,
+        corrections: LiveCorrections | None = None,
     ) -> None:
         self._models, self._metrics, self._now_ms = models, metrics, now_ms
+        self._corrections = corrections or LiveCorrections(None, retry_s=1.0)
         self._switched: dict[int, list[SwitchedModel]] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
@@ -77,9 +85,11 @@ class ShadowStage:
     async def start(self) -> None:
         """Load what is live and begin to watch for changes."""
         await self._models.start()
+        await self._corrections.start()
 
     async def stop(self) -> None:
         """Stop watching."""
+        await self._corrections.stop()
         await self._models.stop()
 
     def new_state(self, partition: int) -> None:
@@ -107,7 +117,7 @@ class ShadowStage:
         if kept := tasks[excess:]:
             live = self._models.live
             self._tell_switch(records[0], live, outputs)
-            await self._predict(kept, live, outputs)
+            await self._predict(kept, live, partition, outputs)
         return outputs
 
     def _tell_switch(
@@ -142,19 +152,24 @@ class ShadowStage:
             self._metrics.count("gnomon_predictions_shed_total", len(tasks))
 
     async def _predict(
-        self, tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel], outputs: Outputs
+        self,
+        tasks: Sequence[TaskFeatures],
+        live: Sequence[LoadedModel],
+        partition: int,
+        outputs: Outputs,
     ) -> None:
         predictors = _baselines(tasks, live)
         for model in live:
-            predictions = await asyncio.to_thread(self._try, model, tasks)
-            if predictions is not None:
-                predictors.append(Predictor(model.name, model.version, model.sha256, predictions))
+            corrections = self._corrections.of(model.sha256, partition)
+            predictor = await asyncio.to_thread(self._try, model, tasks, corrections)
+            if predictor is not None:
+                predictors.append(predictor)
         for predictor in predictors:
             self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            for name, version, sha256, (figures, parts) in predictors:
+            for name, version, sha256, (figures, parts), around in predictors:
                 duration_s, probability = figures[index]
                 prediction = Prediction(
                     agent_id=task.agent_id,
@@ -167,13 +182,18 @@ class ShadowStage:
                     success_probability=probability,
                     sha256=sha256,
                     parts=parts[index] if parts else _NO_PARTS,
+                    intervals=around[index] if around else None,
                 )
                 append((key, encode(prediction)))
 
-    def _try(self, model: LoadedModel, tasks: Sequence[TaskFeatures]) -> Predictions | None:
+    def _try(
+        self, model: LoadedModel, tasks: Sequence[TaskFeatures], corrections: CorrectionTable
+    ) -> Predictor | None:
         """A model's predictions; ``None`` if it raised: foreign code costs its own predictions only."""
         try:
-            return model.predict_with_parts(tasks)
+            predictions = model.predict_with_parts(tasks)
+            around = _intervals(model, tasks, predictions, corrections)
+            return Predictor(model.name, model.version, model.sha256, predictions, around)
         except Exception as error:
             logger.warning(
                 "model.failed",
@@ -200,7 +220,25 @@ class ShadowStage:
 
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over."""
-        return {**self._models.status(), "shedding": self._budget.over}
+        return {
+            **self._models.status(),
+            "shedding": self._budget.over,
+            "interval_tasks": self._corrections.tasks,
+        }
+
+
+def _intervals(
+    model: LoadedModel,
+    tasks: Sequence[TaskFeatures],
+    predictions: Predictions,
+    corrections: CorrectionTable,
+) -> list[Intervals | None] | None:
+    """Intervals of each task; ``None`` of a model that cannot tell how far durations spread."""
+    quantiles = model.quantiles(tasks, QUANTILES, figures=predictions.figures)
+    if quantiles is None:
+        return None
+    buckets = [bucket_of(task.features.same_type_runs) for task in tasks]
+    return intervals_of(quantiles, buckets, corrections)
 
 
 def _baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> list[Predictor]:
