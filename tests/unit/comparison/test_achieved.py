@@ -90,5 +90,5 @@ def test_a_figure_that_is_not_there_is_a_dash() -> None:
 
     head, line = table([row]).splitlines()
 
-    assert line.split() == ["m", "1", "0", *["-"] * 10]
+    assert line.split() == ["m", "1", "0", *["-"] * 11]
     assert head.index("version") + len("version") == line.index(" 1 ") + 2

@@ -37,6 +37,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="finished runs between two trainings (200); 0 for no training",
     )
     parser.add_argument(
+        "--settle-every",
+        type=_count,
+        default=0,
+        metavar="N",
+        help="finished runs after which it waits until predictions know of them, as in production;"
+        " slower (0: no waiting, so that intervals are corrected late)",
+    )
+    parser.add_argument(
         "--brokers", metavar="B", help="brokers to use, host:port,… (default: starts its own)"
     )
     parser.add_argument(
@@ -146,6 +154,7 @@ async def _replay(
                 stack,
                 trainer=trainer,
                 train_every=options.train_every,
+                settle_every=options.settle_every,
                 speed=options.speed,
                 show=_shower(len(runs), say),
             )

@@ -20,12 +20,17 @@ POOLED_TASKS: Final = 10
 
 
 class Corrections:
-    """The latest correction of each model version, bucket, level and partition."""
+    """The latest correction of each model version, bucket, level and partition.
+
+    Attributes:
+        records: Number of records folded.
+    """
 
     def __init__(self) -> None:
         self._by_key: dict[bytes, IntervalCorrection] = {}
         self._by_group: dict[GroupKey, dict[int, IntervalCorrection]] = {}
         self._applied: dict[int, int] = {}
+        self.records = 0
 
     def apply(self, record: SourceRecord) -> None:
         """Fold one record of interval-corrections.
@@ -36,6 +41,7 @@ class Corrections:
         if record.offset <= self._applied.get(record.partition, -1) or record.key is None:
             return
         self._applied[record.partition] = record.offset
+        self.records += 1
         before = self._by_key.pop(record.key, None)
         if before is not None:
             del self._by_group[_group(before)][before.partition]
@@ -43,11 +49,6 @@ class Corrections:
         if latest is not None:
             self._by_key[record.key] = latest
             self._by_group.setdefault(_group(latest), {})[latest.partition] = latest
-
-    @property
-    def tasks(self) -> int:
-        """Number of tasks that the corrections were computed from, each once for every level."""
-        return sum(each.n for each in self._by_key.values())
 
     def of(self, sha256: str, partition: int) -> CorrectionTable:
         """Return the corrections of a model version for the next tasks of ``partition``.

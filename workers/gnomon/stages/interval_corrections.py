@@ -59,9 +59,9 @@ class LiveCorrections:
         return self._corrections.of(sha256, partition)
 
     @property
-    def tasks(self) -> int:
-        """Number of tasks behind the corrections."""
-        return self._corrections.tasks
+    def records(self) -> int:
+        """Number of records of the topic that were read."""
+        return self._corrections.records
 
     async def _read_to_end(self, read: ReadCorrections) -> None:
         """Fold the whole topic into a new table, since compacted records would stay in the old one."""

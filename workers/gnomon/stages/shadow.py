@@ -223,7 +223,7 @@ class ShadowStage:
         return {
             **self._models.status(),
             "shedding": self._budget.over,
-            "interval_tasks": self._corrections.tasks,
+            "corrections_read": self._corrections.records,
         }
 
 
