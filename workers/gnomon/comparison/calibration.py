@@ -2,14 +2,14 @@
 
 A model's own quantiles are corrected by conformalized quantile regression (Romano, Patterson and
 Candès 2019, arXiv:1905.03222) on a scale of ``log(1 + seconds)``: both ends move outward by a
-quantile of how far recent durations lay outside. Which quantile depends on the share of recent
-intervals that missed, after adaptive conformal inference (Gibbs and Candès 2021, arXiv:2106.00170).
-That rule adds up all misses since the beginning; here only the last ``WINDOW`` tasks count. A
-correction that is applied late, because many tasks start before the first of them ends, can then
-not grow without limit.
+quantile of how far recent durations lay outside. Which quantile follows from adaptive conformal
+inference (Gibbs and Candès 2021, arXiv:2106.00170): after a miss more is covered, otherwise less.
 
-A correction is computed from the tasks with the latest finish times, in whatever order they are
-added, so it does not depend on how topics interleave.
+Whether a task was a miss is decided by the correction computed from the tasks that finished before
+it, not by the interval that was published for it. Where many tasks start before the first of them
+ends, a published interval tells what a correction of long ago did, and to react to that would make
+the corrections swing. All is computed anew from the tasks with the latest finish times, in whatever
+order they were added, so a correction does not depend on how topics interleave.
 """
 
 import math
@@ -28,10 +28,12 @@ QUANTILES: Final = (0.1, 0.9, 0.05, 0.95)
 """Levels of the model's quantiles that the intervals are made of: low and high of each."""
 BUCKETS: Final = 4
 """Tasks whose agent has done 0, 1, 2, and 3 or more runs of the type are corrected separately."""
-WINDOW: Final = 100
+WINDOW: Final = 200
 """Tasks that a correction is computed from: the last of one version, bucket, level, partition."""
 PRIOR_TASKS: Final = 2
 """Counted in addition to them, as tasks that would need no correction."""
+STEP: Final = 0.02
+"""How much more, or less, is covered after a miss: gamma of adaptive conformal inference."""
 MAX_VERSIONS: Final = 16
 """Model versions with corrections in one partition. Beyond it the version without a new task for
 the longest time is forgotten. Only that can depend on how the topics interleave."""
@@ -48,7 +50,6 @@ class CountedTask(NamedTuple):
     at_ms: int
     task_hash: int
     score: float
-    missed: bool
 
 
 def bucket_of(same_type_runs: float | None) -> int:
@@ -92,8 +93,7 @@ class Calibration:
         for level in LEVELS:
             interval = published.by_level.get(str(level))
             if interval is not None:
-                missed = not interval.low_s <= duration_s <= interval.high_s
-                counted = CountedTask(at_ms, task_hash, _score(interval, duration_s), missed)
+                counted = CountedTask(at_ms, task_hash, _score(interval, duration_s))
                 self._count((sha256, published.bucket, level), counted)
 
     def close(self, partition: int) -> Iterator[tuple[str, IntervalCorrection | None]]:
@@ -120,17 +120,15 @@ class Calibration:
     def _correction(self, group: GroupKey, partition: int) -> IntervalCorrection:
         sha256, bucket, level = group
         window = self.windows[group]
-        missed = sum(task.missed for task in window)
-        miss_share = allowed_misses(level, len(window), missed)
+        found, miss_share = correction([task.score for task in window], 1.0 - level / 100)
         return IntervalCorrection(
             sha256=sha256,
             bucket=bucket,
             level=level,
             partition=partition,
             n=len(window),
-            missed=missed,
             miss_share=round(miss_share, 6),
-            correction=correction([task.score for task in window], miss_share),
+            correction=round(found, 6),
             rule=RULE,
         )
 
@@ -147,25 +145,28 @@ class Calibration:
         return groups
 
 
-def allowed_misses(level: int, n: int, missed: int) -> float:
-    """Return the share of durations that may lie outside the next interval.
+def correction(scores: Sequence[float], aim: float) -> tuple[float, float]:
+    """Return the correction for the next task, and the share of misses that it allows.
 
-    It is ``1 - level / 100``, plus as much as the share of misses among the last ``n`` tasks was
-    below that, weighted by how full the window is. It is between 0 and 1.
+    It is the smallest score that leaves at most that share of the tasks outside. ``PRIOR_TASKS``
+    tasks with a score of 0 count in addition, so that the first correction is 0.
+
+    Args:
+        scores: How far each task lay outside the model's own interval, by finish time.
+        aim: Share of misses that there shall be in the long run.
     """
-    aim = 1.0 - level / 100
-    return min(max(aim + (n * aim - missed) / WINDOW, 0.0), 1.0)
+    ascending = [0.0] * PRIOR_TASKS
+    miss_share = aim
+    for score in scores:
+        missed = score > _leaving_outside(ascending, miss_share)
+        miss_share += STEP * (aim - missed)
+        insort(ascending, score)
+    return _leaving_outside(ascending, miss_share), min(max(miss_share, 0.0), 1.0)
 
 
-def correction(scores: Sequence[float], miss_share: float) -> float:
-    """Return the smallest correction that leaves at most ``miss_share`` of the tasks outside.
-
-    ``PRIOR_TASKS`` tasks with a score of 0 count in addition to ``scores``. The result has six
-    decimals.
-    """
-    ascending = sorted([*scores, *[0.0] * PRIOR_TASKS])
+def _leaving_outside(ascending: Sequence[float], miss_share: float) -> float:
     inside = math.ceil((1.0 - miss_share) * len(ascending) - 1e-9)
-    return round(ascending[max(inside, 1) - 1], 6)
+    return ascending[min(max(inside, 1), len(ascending)) - 1]
 
 
 def correction_key(group: GroupKey, partition: int) -> str:

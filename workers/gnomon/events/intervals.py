@@ -46,9 +46,9 @@ class IntervalCorrection(
 ):
     """What the last runs of one model version, bucket and level in one partition say of its intervals.
 
-    ``n`` of the last runs were counted, of which ``missed`` lay outside what was published for
-    them. ``miss_share`` is the share that was allowed to lie outside when ``correction`` (see
-    ``Interval``) was chosen: less than the level says after too many misses, more after too few.
+    ``n`` of the last runs were counted. ``miss_share`` is the share that was allowed to lie outside
+    when ``correction`` (see ``Interval``) was chosen: less than the level says after too many
+    misses, more after too few.
     """
 
     sha256: Sha256
@@ -56,7 +56,6 @@ class IntervalCorrection(
     level: Percent
     partition: Count
     n: Count
-    missed: Count
     miss_share: Share
     correction: float
     rule: Count = 1
