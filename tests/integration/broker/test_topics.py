@@ -22,8 +22,10 @@ NAMES = {
     "decisions",
     "dead-letters",
     "control",
+    "model-switches",
     "client-stats",
     "exposures",
+    "interval-corrections",
 }
 
 

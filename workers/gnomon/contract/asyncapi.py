@@ -67,7 +67,7 @@ PARTICIPANTS: Final = (
     Participant(
         name="shadow",
         about="Lets every live model version predict each task as it starts.",
-        receives=(TASK_FEATURES, INTERVAL_CORRECTIONS),
+        receives=(TASK_FEATURES,),
         sends=(SHADOW_PREDICTIONS, MODEL_SWITCHES, DEAD_LETTERS),
     ),
     Participant(
