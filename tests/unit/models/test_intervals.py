@@ -30,10 +30,13 @@ def test_both_ends_are_moved_by_the_correction_of_bucket_and_level(
     low_90, low_80, high_80, high_90 = quantiles
     table = {(2, 80): of_80, (2, 90): of_90, (1, 80): 9.0}
 
-    (found,) = intervals_of(np.array([[low_80, high_80, low_90, high_90]]), [2], table)
+    predicted_s = (low_80 + high_80) / 2
+    rows = np.array([[low_80, high_80, low_90, high_90]])
+    (found,) = intervals_of([predicted_s], rows, [2], table)
 
     assert found is not None
     assert found.bucket == 2
+    inner_low = inner_high = predicted_s
     for level, low_s, high_s, correction in (
         ("80", low_80, high_80, of_80),
         ("90", low_90, high_90, of_90),
@@ -44,25 +47,39 @@ def test_both_ends_are_moved_by_the_correction_of_bucket_and_level(
         assert interval.correction == correction
         low, high = math.log1p(interval.own_low_s), math.log1p(interval.own_high_s)
         moved = max(correction, -(high - low) / 2)
-        assert interval.low_s == pytest.approx(max(math.expm1(low - moved), 0), rel=6e-5, abs=1e-9)
-        assert interval.high_s == pytest.approx(
-            min(math.expm1(high + moved), 1e12), rel=6e-5, abs=1e-9
-        )
-        assert 0 <= interval.low_s <= interval.high_s * (1 + 1e-9)
-        for value in (interval.low_s, interval.high_s, interval.own_low_s, interval.own_high_s):
-            assert len(repr(value).replace(".", "").strip("0")) <= 5 or value < 1e-4 or value > 1e15
+        inner_low = min(inner_low, max(math.expm1(low - moved), 0))
+        inner_high = max(inner_high, min(math.expm1(high + moved), 1e12))
+        assert interval.low_s == pytest.approx(inner_low, rel=6e-5, abs=1e-9)
+        assert interval.high_s == pytest.approx(inner_high, rel=6e-5, abs=1e-9)
+        assert 0 <= interval.low_s <= predicted_s <= interval.high_s
+    inner, outer = found.by_level["80"], found.by_level["90"]
+    assert outer.low_s <= inner.low_s <= inner.high_s <= outer.high_s
+
+
+def test_five_digits_are_written() -> None:
+    rows = np.array([[1 / 3, 20000 / 3, 1e-12, 2e9 / 3]])
+    (found,) = intervals_of([100.0], rows, [0], {})
+    assert found is not None
+    ends = [(i.own_low_s, i.own_high_s) for i in found.by_level.values()]
+    assert ends == [(0.33333, 6666.7), (0.0, 666670000.0)]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_of_a_quantile_that_is_no_number_there_is_no_interval(bad: float) -> None:
     rows = np.array([[1.0, 2.0, 0.5, 3.0], [1.0, bad, 0.5, 3.0]])
-    one, other = intervals_of(rows, [0, 0], {})
+    one, other = intervals_of([1.5, 1.5], rows, [0, 0], {})
     assert one is not None
     assert other is None
 
 
+@pytest.mark.parametrize("predicted_s", [None, math.nan, math.inf])
+def test_around_no_prediction_there_is_no_interval(predicted_s: float | None) -> None:
+    rows = np.array([[1.0, 2.0, 0.5, 3.0]])
+    assert intervals_of([predicted_s], rows, [0], {}) == [None]
+
+
 def test_no_tasks_no_intervals() -> None:
-    assert intervals_of(np.empty((0, 4)), [], {}) == []
+    assert intervals_of([], np.empty((0, 4)), [], {}) == []
 
 
 class Record:
@@ -98,7 +115,7 @@ def online(durations: NDArray[np.float64], *, delay: int = 3) -> list[Intervals]
             for key, record in calibration.close(0):
                 corrections.apply(Record(offset, key, record and codec.encode(record)))
                 offset += 1
-        (interval,) = intervals_of(own, [3], corrections.of("a", 0))
+        (interval,) = intervals_of([1.0], own, [3], corrections.of("a", 0))
         assert interval is not None
         made.append(interval)
     return made

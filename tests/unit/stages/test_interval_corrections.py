@@ -123,7 +123,7 @@ async def test_corrections_of_before_the_start_and_after_it_apply_and_are_told()
     topic.correct(0.693147)
     async with following(topic) as (stage, corrections):
         first = (await intervals(stage))["gnomon 3"]
-        topic.correct(-0.1, level=90)
+        topic.correct(1.0, level=90)
         await eventually(lambda: corrections.records == 2, what="the second record is read")
         second = (await intervals(stage))["gnomon 3"]
         elsewhere = (await intervals(stage, runs=2))["gnomon 3"]
@@ -137,8 +137,8 @@ async def test_corrections_of_before_the_start_and_after_it_apply_and_are_told()
     )
     assert first["by_level"]["90"]["correction"] == 0.0
     assert second["by_level"]["80"] == first["by_level"]["80"]
-    assert second["by_level"]["90"]["correction"] == -0.1
-    assert second["by_level"]["90"]["high_s"] == pytest.approx(15.5 * np.exp(-0.1) - 1, rel=1e-4)
+    assert second["by_level"]["90"]["correction"] == 1.0
+    assert second["by_level"]["90"]["high_s"] == pytest.approx(15.5 * np.e - 1, rel=1e-4)
     assert [elsewhere["by_level"][level]["correction"] for level in ("80", "90")] == [0.0, 0.0]
 
 

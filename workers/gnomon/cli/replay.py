@@ -39,10 +39,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--settle-every",
         type=_count,
-        default=0,
+        default=20,
         metavar="N",
-        help="finished runs after which it waits until predictions know of them, as in production;"
-        " slower (0: no waiting, so that intervals are corrected late)",
+        help="finished runs after which it waits until intervals know of them, as in production (20);"
+        " 0 for no waiting, which is faster",
     )
     parser.add_argument(
         "--brokers", metavar="B", help="brokers to use, host:port,… (default: starts its own)"

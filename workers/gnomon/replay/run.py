@@ -110,7 +110,7 @@ class Replay:
                 continue
             progress.finishes += 1
             due = self._train_every and progress.finishes % self._train_every == 0
-            if self._settle_every and progress.finishes % self._settle_every == 0:
+            if self._may_settle and progress.finishes % self._settle_every == 0:
                 await producer.flush()
                 await self._settled()
             if due and progress.finishes >= MIN_DECISIONS:
@@ -148,8 +148,13 @@ class Replay:
                 )
             await asyncio.sleep(POLL_S)
 
+    @property
+    def _may_settle(self) -> bool:
+        """Whether there is anything to wait for: without a version there are no intervals."""
+        return self._settle_every > 0 and self._progress.version != "-"
+
     async def _settled(self) -> None:
-        """Wait until all tasks are predicted or matched, and the shadow stage has the corrections."""
+        """Wait until all starts are predicted, all finishes joined, and the corrections followed."""
         progress = self._progress
         loop = asyncio.get_running_loop()
         deadline = loop.time() + STALL_S
@@ -159,9 +164,10 @@ class Replay:
             shadow = await self._stack.status("shadow")
             if comparison is not None and shadow is not None:
                 ledger = comparison["ledger"]
+                ended = sum(ledger[name] for name in ("matched", "late", "duplicate", "orphan"))
                 if (
                     ledger["predictions"] >= progress.starts
-                    and ledger["matched"] >= progress.finishes
+                    and ended >= progress.finishes
                     and shadow["corrections_read"] >= comparison["corrections_written"]
                 ):
                     return

@@ -238,7 +238,8 @@ def _intervals(
     if quantiles is None:
         return None
     buckets = [bucket_of(task.features.same_type_runs) for task in tasks]
-    return intervals_of(quantiles, buckets, corrections)
+    durations = [duration_s for duration_s, _ in predictions.figures]
+    return intervals_of(durations, quantiles, buckets, corrections)
 
 
 def _baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> list[Predictor]:
