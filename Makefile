@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check faults schemas bench constraints clean
+.PHONY: help setup demo test check fuzz faults schemas bench constraints clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ check: setup ## style, types, layers, and the public contract
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/gnomon schemas check
+
+fuzz: setup ## attack the compiled modules for 60 s, with sanitizers where gcc has them; SECONDS=600: longer
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 faults: setup ## kill, freeze and restart broker and workers, then verify every record; LONG=1: 300 faults
 	$(BIN)/python -m tests.faults $(if $(LONG),--long,--events 100000)

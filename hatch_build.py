@@ -1,6 +1,7 @@
-"""Compiles the parts of gnomon that are in Cython, where there is a C compiler.
+"""The build hook that compiles gnomon's Cython modules where there is a C compiler.
 
-Without one, or with ``GNOMON_PURE_PYTHON=1``, the build goes on: the same is there in Python.
+Without a compiler, or with ``GNOMON_PURE_PYTHON=1``, the build goes on and gnomon uses the Python
+modules that do the same.
 """
 
 import os
@@ -31,21 +32,26 @@ MODULES = (
     "gnomon.runtime.kafka.recordbatch",
 )
 
+# Contracted to one rounding, a product and a sum would differ from Python's.
+USUAL = ("-O2", "-g0", "-ffp-contract=off")
+BOUNDS = ("-fsanitize=bounds", "-fsanitize-undefined-trap-on-error")
+"""An index outside a C array ends the process instead of reading what lies there."""
+
 
 class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]  # needs nothing of its config
-    """Puts the compiled modules beside their sources and into the wheel."""
+    """Adds the compiled modules to the wheel, and puts them beside their sources."""
 
     PLUGIN_NAME = "custom"
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Compile, or say why not."""
+        """Compile the modules, or display a warning that says why not."""
         if self.target_name != "wheel" or os.environ.get("GNOMON_PURE_PYTHON") == "1":
             return
         root = Path(self.root)
         try:
             built = compile_native(root)
-        except Exception as error:  # whatever a compiler does, the Python form serves
-            self.app.display_warning(f"gnomon is not compiled, Python's form serves: {error!r}")
+        except Exception as error:  # any failure of a compiler: the Python modules do the same
+            self.app.display_warning(f"gnomon is not compiled and runs slower: {error!r}")
             return
         build_data["artifacts"] += [path.relative_to(root).as_posix() for path in built]
         build_data["pure_python"] = False
@@ -61,15 +67,15 @@ def compile_native(
         root: The checkout.
         target: The source root that the modules are put into; by default the checkout's own, beside
             their sources.
-        flags: More flags for the compiler and the linker, such as ``-fsanitize=address``.
+        flags: For the compiler and the linker, in place of ``BOUNDS``: such as
+            ``-fsanitize=address``.
 
     Raises:
         Exception: Cython's or the compiler's own.
     """
     if sys.byteorder != "little" or sys.maxsize < 1 << 32:
-        raise NotImplementedError("made for little-endian machines of 64 bits")
-    # Contracted to one rounding, a product and a sum would differ from Python's.
-    usual = [] if os.name == "nt" else ["-O2", "-g0", "-ffp-contract=off"]
+        raise NotImplementedError("the Cython modules need a little-endian machine of 64 bits")
+    usual = () if os.name == "nt" else (*USUAL, *(flags or BOUNDS))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         _copy_sources(root / ROOT, folder)
@@ -77,12 +83,12 @@ def compile_native(
             Extension(
                 module,
                 [str(folder / f"{module.replace('.', '/')}.pyx")],
-                extra_compile_args=[*usual, *flags],
+                extra_compile_args=[*usual],
                 extra_link_args=[*flags],
             )
             for module in MODULES
         ]
-        modules = cythonize(extensions, include_path=[name], quiet=True)
+        modules = cythonize(extensions, include_path=[name], quiet=True)  # type: ignore[no-untyped-call]
         command = build_ext(Distribution({"name": "gnomon", "ext_modules": modules}))
         command.build_lib = command.build_temp = name
         command.ensure_finalized()
@@ -92,7 +98,7 @@ def compile_native(
 
 
 def _copy_sources(root: Path, folder: Path) -> None:
-    """As packages of their own, where Cython finds what one tells another."""
+    """Copy the Cython sources into packages where Cython finds the ``.pxd`` of each."""
     for source in root.glob("gnomon/**/*.p[xy][dx]"):
         relative = source.relative_to(root)
         for package in relative.parents[:-1]:
@@ -102,6 +108,6 @@ def _copy_sources(root: Path, folder: Path) -> None:
 
 
 def _put(built: Path, target: Path) -> Path:
-    # Never written in place: a process that runs has the old one mapped.
+    # The file is replaced, not rewritten: running processes have the old one mapped.
     beside = shutil.copy(built, target.with_suffix(f".{os.getpid()}"))
     return Path(beside).replace(target)

@@ -1,14 +1,14 @@
-"""What a call of the client costs an agent, beside an empty call and beside others' calls.
+"""The cost of a client call for an agent, compared with an empty call and other libraries.
 
-``python -m benchmarks.client [--quick]``: every row is a process of its own that does its call and
-an empty call by turns: paced (one call a wake-up, 2,000/s: an agent's caches are cold), then
-unpaced. What is behind it is up, refuses, or is stopped (SIGSTOP: connections stay open and nothing
-answers): for Kafka librdkafka's mock cluster, a new one for each row; for the others a server that
-reads and says 200. The states of one kind of call take turns of a tenth of a second, paced, so that
-all of them meet what the machine does meanwhile. Buffers have room for all of it, so that no call
-that is timed is a refused one.
-Processor time and memory are of a million events of gnomon's (less of the slower ones), each row in
-a process with buffers as they are by default, as fast as they are delivered.
+``python -m benchmarks.client [--quick]``: every row is a process of its own that makes its call and
+an empty call by turns: first paced (one call a wake-up, 2,000/s, with the caches cold as in an
+agent), then unpaced. The backend is up, refuses connections, or is stopped (SIGSTOP: connections
+stay open without an answer). For Kafka it is librdkafka's mock cluster, a new one for each row; for
+other libraries a server that reads every request and answers 200. The states of one kind of call
+take turns of a tenth of a second, paced, so that all of them have the same noise of the machine.
+Buffers have room for every event, so that no timed call is a refused one.
+Processor time and memory are measured over a million events of gnomon (fewer of slower libraries),
+each row in a process with default buffers, as fast as the events are delivered.
 
 Prints the tables and the verdicts, writes ``benchmarks/results/client.json``, and ends with status 1
 if a verdict is NO. Takes six to seven minutes; ``--quick`` one.
@@ -46,12 +46,12 @@ RESULTS = Path(__file__).parent / "results"
 JOB = str(JOBS / "call_cost.py")
 CALLS, QUICK_CALLS = 12_000, 1_000
 QUICK_SHARE = 50
-"""What a quick run does of ``Row.bulk``: one part in so many."""
+"""A quick run does one part in so many of ``Row.bulk``."""
 MILLION = 1_000_000
 
 
 def _states(row: Row, *backends: str) -> tuple[Row, ...]:
-    """``row`` in each of these states; what is delivered is measured where it can arrive."""
+    """Return ``row`` in each of these states; deliveries are measured only if they can arrive."""
     return tuple(
         replace(row, backend=backend, bulk=row.bulk if backend == UP else 0) for backend in backends
     )
@@ -104,7 +104,7 @@ ROWS = (
 
 
 class _Taking(BaseHTTPRequestHandler):
-    """Reads whatever is posted and is content with it."""
+    """Reads every request and answers 200."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # an answer in two packets would wait for the sender's delayed acknowledgement
@@ -118,19 +118,19 @@ class _Taking(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Log nothing."""
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """A sender that has measured enough ends in the midst of what it says."""
+        """Ignore errors: a measured process may end in the middle of a request."""
 
 
 @contextmanager
 def behind(row: Row) -> Iterator[tuple[str, Callable[[], None]]]:
-    """The address of what is behind ``row``, and what brings it into the row's state."""
+    """Yield the address of the backend of ``row``, and a call that brings it into the row's state."""
     if row.backend == REFUSED or not row.speaks:
         yield f"127.0.0.1:{free_ports(1)}", lambda: None
     elif row.speaks == "kafka":
@@ -145,11 +145,11 @@ def behind(row: Row) -> Iterator[tuple[str, Callable[[], None]]]:
 
 @dataclass(slots=True)
 class _Job:
-    """A process that measures one row, ``said`` the last line of it."""
+    """A process that measures one row."""
 
     process: "subprocess.Popen[str]"
     errors: IO[str]
-    said: str = ""
+    last_line: str = ""
 
     def go_on(self) -> None:
         assert self.process.stdin is not None
@@ -159,20 +159,20 @@ class _Job:
 
     def listen(self) -> None:
         assert self.process.stdout is not None
-        self.said = self.process.stdout.readline()
+        self.last_line = self.process.stdout.readline()
 
     @property
     def is_ready(self) -> bool:
-        return self.said == "ready\n"
+        return self.last_line == "ready\n"
 
     def found(self) -> dict[str, Any]:
         self.process.wait()
         self.errors.seek(0)
         lines = self.errors.readlines()
-        if not self.said:
+        if not self.last_line:
             status = f"exit status {self.process.returncode}"
             raise UnavailableError(lines[-1].strip() if lines else status)
-        found: dict[str, Any] = json.loads(self.said)
+        found: dict[str, Any] = json.loads(self.last_line)
         found["log_lines"] += len(lines)
         return found
 
@@ -239,14 +239,19 @@ def main() -> int:
                     (bulk[row.label],) = measure([row], "bulk", row.bulk // share)
         except UnavailableError as error:
             skipped |= {row.label: str(error) for row in group}
-    told = list(verdicts(rows, found))
+    results = list(verdicts(rows, found))
     lines = [*calls_table(found), "", *bulk_table(bulk)]
     lines += [f"{label:<33} skipped: {why}" for label, why in skipped.items()]
-    print("\n".join([*lines, "", *map(str, told)]))
+    print("\n".join([*lines, "", *map(str, results)]))
     RESULTS.mkdir(exist_ok=True)
-    report = {"rows": found, "bulk": bulk, "skipped": skipped, "verdicts": [str(v) for v in told]}
+    report = {
+        "rows": found,
+        "bulk": bulk,
+        "skipped": skipped,
+        "verdicts": [str(v) for v in results],
+    }
     (RESULTS / "client.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-    return 0 if all(verdict.holds for verdict in told) else 1
+    return 0 if all(verdict.holds for verdict in results) else 1
 
 
 if __name__ == "__main__":

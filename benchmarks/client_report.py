@@ -1,8 +1,8 @@
-"""What ``benchmarks.client`` found, as tables and verdicts.
+"""Tables and verdicts of the results of ``benchmarks.client``.
 
-Costs are multiples of the empty call's of the same process, which met the same noise; only these
-are compared. The targets are an event's: a ``with task`` is two events, so they hold for half of
-it. The tables have calls.
+Costs are multiples of the cost of an empty call in the same process, which had the same noise; only
+such multiples are compared. The tables are per call and the targets per event: a ``with task`` is
+two events, so the target holds for half of its cost.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,7 +129,7 @@ def verdicts(rows: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdic
 def _no_difference(ours: Sequence[Row], found: Mapping[str, Found]) -> Iterator[Verdict]:
     """Whether the state of the broker is seen in the calls.
 
-    No broker makes what an empty call's turns differ by from those between them. Each of two
+    An empty call does not depend on the broker, so its differences between states are noise. Each of two
     multiples may be off by as much, so they may be apart by its square.
     """
     noise = max((found[row.label]["paced"]["noise"] for row in ours), default=1.0) ** 2
@@ -139,9 +139,9 @@ def _no_difference(ours: Sequence[Row], found: Mapping[str, Found]) -> Iterator[
             continue
         p50 = {state: times_empty(row, "paced", "p50") for state, row in states.items()}
         apart = max(p50.values()) / min(p50.values())
-        told = ", ".join(f"{state} {times:.1f}" for state, times in p50.items())
+        by_state = ", ".join(f"{state} {times:.1f}" for state, times in p50.items())
         yield Verdict(
-            f"{target:<33} paced p50 {told} times the empty call: {apart:.2f} apart,"
+            f"{target:<33} paced p50 {by_state} times the empty call: {apart:.2f} apart,"
             f" at most {max(SAME, noise):.2f} (noise {noise:.2f})",
             "yes" if apart <= max(SAME, noise) and noise <= NOISE else "NO",
         )

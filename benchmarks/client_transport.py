@@ -1,11 +1,11 @@
-"""Which Kafka client fits under an agent: what decides between aiokafka and confluent-kafka.
+"""Compares aiokafka and confluent-kafka under an agent whose broker is busy, killed or stopped.
 
     .venv/bin/python -m benchmarks.client_transport
 
 Each row is a process of its own, before a broker of its own (librdkafka's mock cluster). ``busy``:
-an agent thread leaves 10 events a millisecond in a buffer that a background thread empties; what is
-timed is the agent's own call. ``killed`` and ``stopped`` (SIGSTOP): 1,000 events a second, and after
-2 s the broker is gone; what is timed is the longest call, and what it takes to stop after 45 s.
+an agent thread puts 10 events a millisecond into a buffer that a background thread empties, and the
+agent's own call is timed. ``killed`` and ``stopped`` (SIGSTOP): the agent makes 1,000 calls a second,
+the broker is killed or stopped after 2 s, and the longest call and the stop after 45 s are timed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ CLIENTS = ("aiokafka", "gnomon")
 
 
 class LogLines(logging.Handler):
-    """Counts."""
+    """Counts log lines."""
 
     count = 0
 
@@ -54,7 +54,7 @@ def paced(seconds: float, every_s: float = 0.001) -> Iterator[None]:
 
 
 def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
-    """As a telemetry client would: an event loop of its own, whole batches, idempotent."""
+    """aiokafka as a telemetry client would use it: own event loop, whole batches, idempotent."""
     from aiokafka import AIOKafkaProducer
 
     async def main() -> None:
@@ -78,9 +78,11 @@ def aiokafka_in_a_thread(brokers: str, buffer: "Buffer") -> None:
 
 def busy(client: str, brokers: str) -> dict[str, float]:
     """The agent's own call while a thread moves 10,000 events a second."""
-    from gnomon.client.delivery.buffer import Buffer, Record
-    from gnomon.client.delivery.log_limits import Reporter
-    from gnomon.client.delivery.sender import Sender, kafka
+    from gnomon.client.delivery.buffer import Buffer
+    from gnomon.client.delivery.connections import kafka
+    from gnomon.client.delivery.reporter import Reporter
+    from gnomon.client.delivery.sender import Sender
+    from gnomon.client.records import Record
 
     buffer = Buffer(max_events=200_000, max_bytes=1 << 28)
     record = Record(b"a", VALUE)
@@ -89,7 +91,7 @@ def busy(client: str, brokers: str) -> dict[str, float]:
     if client == "aiokafka":
         aiokafka_in_a_thread(brokers, buffer)
     elif client == "gnomon":
-        buffer.wake = lambda: sender.nudge(lambda: None)
+        buffer.wake = lambda: sender.wake(lambda: None)
 
     for _ in paced(1.0):
         buffer.offer(record)
@@ -169,7 +171,7 @@ def gnomon_outage(brokers: str, pid: int, how: str) -> dict[str, float]:
 
 
 def one(row: str, client: str, brokers: str, pid: int) -> dict[str, float]:
-    """What one row's process measures."""
+    """Measure one row in this process."""
     lines = LogLines()
     logging.basicConfig(level=logging.WARNING, handlers=[lines])
     if row == "busy":

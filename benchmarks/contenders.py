@@ -1,4 +1,4 @@
-"""Contenders on one broker: each runs alone over a topic that is full, and its output is checked."""
+"""Runs each engine alone on one broker, over a topic that is full, and checks its output."""
 
 import sys
 from collections import defaultdict
@@ -20,7 +20,7 @@ AGENTS = 1000
 SPAN_H = 3.0
 PATIENCE_S = 300.0
 SAMPLE = 20
-"""Agents whose output is held against the oracle."""
+"""Number of agents whose output is compared with the oracle."""
 OUTPUT = {
     FEATURES: ("task-features", 1),
     "shadow": ("shadow-predictions", 2),
@@ -28,16 +28,16 @@ OUTPUT = {
     "vault": ("decisions", 1),
     ALL_STAGES: ("decisions", 1),
 }
-"""What each stage writes that is counted, and how many records a task."""
+"""Topics of each stage whose records are counted, and the number of records for each task."""
 
 
 class Input:
-    """``count`` events as they are published; an agent's hour is as full for any count.
+    """``count`` encoded events; the hour of an agent has the same number of tasks for any count.
 
     Attributes:
         parts: The encoded events, by partition.
-        sampled: Agents to look at: evenly spread, at most ``SAMPLE``.
-        looked_at: Their events, in the order in which they are published.
+        sampled: Agents whose output is checked: evenly spread, at most ``SAMPLE``.
+        looked_at: Events of these agents, in the order in which they are published.
     """
 
     def __init__(self, count: int) -> None:
@@ -57,11 +57,11 @@ class Input:
 
 
 class Bench:
-    """Runs contenders and keeps what was measured.
+    """Runs engines and collects the measurements.
 
     Args:
-        broker: Runs already.
-        folder: For files of workers, and logs; Kafka's data is below it.
+        broker: A running broker.
+        folder: Folder for files of workers, and logs.
     """
 
     def __init__(self, broker: EmbeddedBroker, folder: Path) -> None:
@@ -72,7 +72,7 @@ class Bench:
         self._made = 0
 
     async def fresh(self, given: Input | None = None, *, partitions: int = PARTITIONS) -> str:
-        """A prefix with topics of its own, ``given`` in task-events."""
+        """Create topics under a new prefix, publish ``given`` to task-events, and return the prefix."""
         self._made += 1
         prefix = f"bench{self._made}-"
         await create_topics(self.brokers, prefix=prefix, partitions=partitions, replication=1)
@@ -86,7 +86,7 @@ class Bench:
         await self._job(FLOOR, argv, {}, given, prefix)
 
     async def peer(self, peer: peers.Peer, given: Input, prefix: str) -> None:
-        """Run a peer over ``prefix``, or note why it cannot be run here."""
+        """Run another engine over ``prefix``, or note why it cannot run here."""
         if peer.name in self.skipped:
             return
         try:
@@ -106,7 +106,7 @@ class Bench:
         )
 
     async def stage(self, name: str, given: Input, prefix: str) -> None:
-        """Run one of gnomon's stages, or all, over what is in its input."""
+        """Run one of gnomon's stages, or all of them, over the records of its input topics."""
         topic, per_task = OUTPUT[name]
         argv = [sys.executable, "-m", "gnomon", "worker", *([] if name == ALL_STAGES else [name])]
         await self._measure(
@@ -119,7 +119,7 @@ class Bench:
         )
 
     def settings(self, prefix: str) -> dict[str, str]:
-        """Variables of gnomon's workers; each prefix has its own files, all the same models."""
+        """Return the variables of gnomon's workers. Each prefix has its own files, all have the same models."""
         data = self.folder / prefix
         data.mkdir(exist_ok=True)
         if not (data / "kek.key").exists():
@@ -129,7 +129,7 @@ class Bench:
             "GNOMON_TOPIC_PREFIX": prefix,
             "GNOMON_DATA_DIR": str(data),
             "GNOMON_MLFLOW_URI": f"sqlite:///{self.folder / 'mlflow.db'}",
-            # All of the input is there at once: nothing of it may be passed over.
+            # The whole input exists from the start: no task may be skipped because of lag.
             "GNOMON_SHED_LAG_RECORDS": "0",
         }
 
@@ -144,9 +144,9 @@ class Bench:
         by_event_time: bool = False,
         figures: int = len(oracle.FIGURES),
     ) -> None:
-        """Run a contender that is told by variables what to read and where to write."""
+        """Run an engine that reads its input and output topics from environment variables."""
         sink = await self.fresh()
-        told = {
+        variables = {
             "BROKERS": self.brokers,
             "SOURCE": f"{prefix}task-events",
             "SINK": f"{sink}task-features",
@@ -158,9 +158,9 @@ class Bench:
         await self._measure(
             name,
             argv,
-            {**told, **env},
+            {**variables, **env},
             given,
-            sink=told["SINK"],
+            sink=variables["SINK"],
             records=given.tasks,
             by_event_time=by_event_time,
             figures=figures,
@@ -222,7 +222,7 @@ class Bench:
         return oracle.compare(found, wanted, first=figures)
 
     def _stored(self, sink: str) -> int:
-        """Bytes of the topics a contender of task-features wrote, else of ``sink`` alone."""
+        """Return the bytes of the output topics of a task-features engine, or else of ``sink`` alone."""
         prefix = sink.removesuffix("task-features")
         topics = [sink] if prefix == sink else [sink, f"{prefix}agent-features"]
         return sum(
@@ -233,5 +233,5 @@ class Bench:
 
 
 def tail(log: Path, lines: int = 8) -> str:
-    """The last lines of a contender's log."""
+    """Return the last lines of an engine's log."""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

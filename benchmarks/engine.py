@@ -1,12 +1,12 @@
-"""How fast the engine is, beside peers and beside the floor, on this machine in one run.
+"""Measures the throughput of gnomon beside other engines and the floor, in one run on this machine.
 
-``make bench`` fills topics with task events, runs each contender alone over one, by turns and
-repeatedly, prints a table and writes ``benchmarks/results/engine.json``. Only ratios mean anything:
-the broker shares the machine.
+``make bench`` fills topics with task events, runs each engine alone on one of them, by turns and
+repeatedly, prints a table, and writes ``benchmarks/results/engine.json``. Only ratios are meaningful,
+because the broker shares the machine.
 
-Every contender does the same job: fold the events of each agent, and write the vector of features,
-exact, for each start. ``floor`` reads, decodes, encodes and writes as much, with nothing between.
-Peers read fewer events with as full an hour, long enough that start-up does not count.
+Every engine does the same work: it computes the features of each agent exactly and writes a vector
+for each start. ``floor`` reads, decodes, encodes and writes as much, and computes nothing. Other
+engines read fewer events with an equally full hour, but enough that start-up does not count.
 """
 
 import argparse
@@ -34,7 +34,7 @@ EVENTS, QUICK_EVENTS = 1_000_000, 100_000
 
 
 async def contend(bench: Bench, options: argparse.Namespace) -> None:
-    """Run everybody by turns."""
+    """Run every engine by turns."""
     given = Input(options.events)
     only = set(options.only) or {FLOOR, FEATURES, *OTHER_STAGES, ALL_STAGES, *NAMES}
     every = PEERS if options.quick else (*PEERS, *HOUR_ONLY)
@@ -60,9 +60,9 @@ async def contend(bench: Bench, options: argparse.Namespace) -> None:
 
 
 def measure(options: argparse.Namespace, broker: EmbeddedBroker, folder: Path) -> dict[str, object]:
-    """All of it; returns what goes into the results file."""
+    """Run all measurements; return the content of the results file."""
     bench = Bench(broker, folder)
-    latency.register_forest(folder)
+    latency.register_model(folder)
     found: dict[str, float] = {}
     more: dict[str, object] = {}
     try:

@@ -1,6 +1,6 @@
-"""What the fold of the features stage takes in memory and time as agents and windows grow.
+"""Measures memory and time of the features computation as agents and windows grow.
 
-``python -m benchmarks.growth bytes AGENTS`` or ``cost AGENTS FINISHES ACTIVE`` prints one number.
+``python -m benchmarks.growth bytes AGENTS`` and ``cost AGENTS FINISHES ACTIVE`` print one number.
 """
 
 import gc
@@ -22,12 +22,12 @@ from gnomon.features import FeaturesConfig, FeaturesState, fold
 
 BATCH = 8192
 MEASURED = 10 * BATCH
-"""Events whose cost is measured."""
+"""Number of events whose cost is measured."""
 
 
 @dataclass(slots=True)
 class Record:
-    """What the fold needs of a consumer's record."""
+    """The fields of a Kafka record that the computation reads."""
 
     value: bytes
     timestamp: int
@@ -39,7 +39,7 @@ class Record:
 
 
 def hour(agents: int, finishes: int, *, seed: int = 11) -> Iterator[TaskFinished]:
-    """``finishes`` of each agent within the 50 minutes before now, in the order of their time."""
+    """Yield ``finishes`` events of each agent within the last 50 minutes, in order of their time."""
     draw = random.Random(seed)
     durations_s = [round(draw.lognormvariate(3, 0.8), 3) for _ in range(997)]
     now_ms = time.time_ns() // 1_000_000
@@ -66,7 +66,7 @@ def _finished(agent: int, task_id: str, at_ms: int, duration_s: float) -> TaskFi
 
 
 def records(events: Iterable[Event]) -> Iterator[Record]:
-    """Each event as the broker would hand it over."""
+    """Yield each event as a record of the broker."""
     for event in events:
         yield Record(codec.encode(event), codec.event_time_ms(event))
 
@@ -79,7 +79,7 @@ def take(state: FeaturesState, ahead: Iterable[Record]) -> None:
 
 
 def window_bytes(agents: int = 2_000) -> float:
-    """Bytes a task in the window takes: what 180 more of each agent add to 20."""
+    """Return the bytes per task in the window: the memory of 180 more tasks for each agent than 20."""
     state, ahead = FeaturesState(), records(hour(agents, 200))
     take(state, itertools.islice(ahead, agents * 20))
     gc.collect()
@@ -90,11 +90,11 @@ def window_bytes(agents: int = 2_000) -> float:
 
 
 def event_cost_us(agents: int, finishes: int, active: int) -> float:
-    """Processor time of one event at a state of ``agents`` with ``finishes`` in the hour each.
+    """Return the processor time of one event, with ``agents`` agents and ``finishes`` tasks each.
 
-    Starts and finishes by turns, of ``active`` of the agents, drawn at random, while the hour
-    rolls on: as many finishes leave the window as come in. How many agents a batch is of decides
-    how many records of agent-features it leads to, at most one an event.
+    Starts and finishes alternate, for randomly drawn agents of the first ``active``. While the
+    hour moves on, as many tasks leave the window as enter it. The number of agents in a batch
+    determines the number of agent-features records, at most one for each event.
     """
     state = FeaturesState()
     take(state, records(hour(agents, finishes)))

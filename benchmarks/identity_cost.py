@@ -1,9 +1,9 @@
-"""What it costs the features stage that events say which process they come from.
+"""Measures what it costs the features stage to recognise repeats by ``producer_id`` and ``seq``.
 
-``python -m benchmarks.identity_cost`` folds 200,000 events in batches and prints, for each number
-of processes and batch size, the median processor time of a batch an event, and what of it goes
-into knowing the producers. Both are taken within the same batches, so another load changes
-neither ratio much.
+``python -m benchmarks.identity_cost`` folds 200,000 events in batches. For each number of client
+processes and batch size it prints the median processor time per event, and the part of it that
+tracks producers. Both are measured within the same batches, so that other load on the machine
+hardly changes their ratio.
 """
 
 import argparse
@@ -28,7 +28,7 @@ SIZES = ((20, 4_000), (200, 4_000), (2_000, 4_000), (20, 1_000), (20, 200))
 
 
 def events(count: int, *, processes: int, named: bool) -> Sequence[SourceRecord]:
-    """One partition's share of what ``processes`` processes send, each start with its finish."""
+    """Return the events of one partition, sent by ``processes`` processes; each start has a finish."""
     chance = random.Random(1)
     counts, running = [0] * processes, {}
     records = []
@@ -53,7 +53,7 @@ def events(count: int, *, processes: int, named: bool) -> Sequence[SourceRecord]
 
 
 def measure(records: Sequence[SourceRecord], batch: int) -> tuple[float, float]:
-    """Nanoseconds an event: of the fold, and of that what knowing the producers takes."""
+    """Return nanoseconds per event: of the whole computation, and of tracking producers."""
     take, spent, whole = Producers.take, [], []
 
     def timed(known: Producers, *given: Sequence[object]) -> Sequence[int]:

@@ -1,11 +1,10 @@
-"""From a start event handed to the producer until its prediction can be read, at a steady rate.
+"""Measures the time from publishing a start until its prediction can be read, at a steady rate.
 
-``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest and
-control, and publishes starts, and a finish for each a while later. The moment of a start is when it
-is handed to ``send`` of a bare aiokafka producer (``acks=all``, idempotent, no linger); with
-``--client`` it is handed to ``gnomon.Client``, which gathers events for up to 20 ms by design. A
-prediction is there when a consumer with ``read_committed`` has it in its hand: of a task's two, the
-later one counts.
+``python -m benchmarks.latency`` runs all four workers as a user would, with one random forest
+(or another learner) and the baselines. It publishes starts, and a finish for each a while later. The time begins when a
+start is passed to ``send`` of an aiokafka producer (``acks=all``, idempotent, no linger). With
+``--client`` it is passed to ``gnomon.Client`` instead, which collects events for up to 20 ms. The
+time ends when a ``read_committed`` consumer has received the last prediction of the task.
 """
 
 import argparse
@@ -35,36 +34,38 @@ from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 TASKS_PER_S = 1_000
 STEP_S = 0.005
 WARM_UP_S = 60.0
-"""By then the compilers of Kafka's Java have done what they will do."""
+"""Warm-up time, after which the compilers of Kafka's Java have done their work."""
 AGENTS = 1000
 PARTITIONS = 2
-"""One a core. A transaction costs the broker about 4 ms, and each partition of a stage has its own:
-with four on two cores, the broker is what everything waits for."""
+"""Number of partitions: one per core. A transaction takes the broker about 4 ms, and each partition
+of a stage has its own. With four partitions on two cores, the broker would be the bottleneck.
+"""
 AGAIN_S = 10.0
-"""The warm-up of a second turn, on a broker that is warm."""
+"""Warm-up time of a second turn, on a broker that has run already."""
 FINISH_AFTER_S = 1.0
-READ = (("", "shadow-predictions", 2), ("features_", "task-features", 1))
-"""What the figures' names begin with, the topic, and how many records a task has there: predictions
-are control's and the forest's."""
+READ = (("", "shadow-predictions", 4), ("features_", "task-features", 1))
+"""Prefix of the names of the results, topic, and number of records for each task: predictions are
+those of three baselines and the model.
+"""
 
 Send = Callable[[TaskEvent], Awaitable[None]]
 
 
-def register_forest(folder: Path) -> None:
-    """Register a random forest, trained on made-up decisions, as the challenger."""
-    from gnomon.models.learners import LEARNERS
+def register_model(folder: Path, learner: str = "forest") -> None:
+    """Train a model on synthetic decisions and register it as the challenger."""
+    from gnomon.models.learners.catalog import LEARNERS
     from gnomon.models.registry import Registry
     from gnomon.models.train import train
 
     registry = Registry(uri=f"sqlite:///{folder / 'mlflow.db'}", model_name="gnomon")
-    trained = train(decisions(2000), learner=LEARNERS["forest"]())
+    trained = train(decisions(2000), learner=LEARNERS[learner]())
     registry.register(trained, alias="challenger", author="bench")
 
 
 class Publisher:
-    """Starts ``per_s`` tasks a second, evenly, and ends each after ``FINISH_AFTER_S``.
+    """Publishes ``per_s`` starts a second, evenly, and ends each task after ``FINISH_AFTER_S``.
 
-    ``sent_s`` has the moment each task's start was handed over, by task, once warm.
+    ``sent_s`` has the time at which each start was passed on, by task, after the warm-up.
     """
 
     def __init__(self, send: Send, *, per_s: int) -> None:
@@ -111,15 +112,15 @@ class Publisher:
 
 
 class Ids(msgspec.Struct):
-    """All that is looked at of a record."""
+    """The fields of a record that are read."""
 
     task_id: str
 
 
 class Reader:
-    """Notes when the last of each task's ``records`` could be read. Async context manager.
+    """Records when the last of each task's ``records`` could be read. Async context manager.
 
-    It looks into the records when all is over: what it does meanwhile, the workers have to wait for.
+    It decodes the records only at the end, so that it takes no processor time from the workers.
     """
 
     def __init__(self, brokers: str, topic: str, *, records: int, partitions: int) -> None:
@@ -152,14 +153,14 @@ class Reader:
                 self._fetched += [(now_s, record.value) for record in records]
 
     async def last_came(self, *, quiet_s: float, within_s: float) -> None:
-        """Wait until nothing has come for ``quiet_s``, at most ``within_s``."""
+        """Wait until no record has come for ``quiet_s``, at most ``within_s``."""
         until_s, count = time.monotonic() + within_s, -1
         while count < len(self._fetched) and time.monotonic() < until_s:
             count = len(self._fetched)
             await asyncio.sleep(quiet_s)
 
     def read_s(self) -> Mapping[str, float]:
-        """By task, when the last of its records was there (monotonic)."""
+        """Return the time of the last record of each task (monotonic clock)."""
         decode = msgspec.json.Decoder(Ids).decode
         counts: Counter[str] = Counter()
         found: dict[str, float] = {}
@@ -181,10 +182,10 @@ async def measure(
     with_client: bool = False,
     halfway: bool = False,
 ) -> dict[str, float]:
-    """Percentiles of the delay in milliseconds, and how many tasks were never predicted.
+    """Return percentiles of the delay in milliseconds, and the number of tasks not predicted.
 
-    With ``halfway``, ``features_p50`` and ``features_p99`` are of the way to the feature vector.
-    One more reader has to be served then, on the same cores.
+    With ``halfway``, ``features_p50`` and ``features_p99`` are the delays until the feature vector can
+    be read. This needs one more consumer on the same cores.
 
     Raises:
         RuntimeError: The workers were not ready in time.
@@ -248,7 +249,7 @@ async def _with_client(brokers: str, prefix: str) -> AsyncIterator[Send]:
 
 
 def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str, float]:
-    """Percentiles in milliseconds over the tasks that were predicted; ``unread`` counts the rest."""
+    """Return percentiles in milliseconds over the predicted tasks; ``unread`` counts the others."""
     found = sorted((read_s[task] - at_s) * 1000 for task, at_s in sent_s.items() if task in read_s)
     cuts = quantiles(found, n=1000, method="inclusive")
     return {
@@ -260,7 +261,7 @@ def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str
 
 
 def line(found: Mapping[str, float]) -> str:
-    """One line of a table."""
+    """Return one line of a table."""
     shown = "  ".join(f"{name} {found[name]:,.1f}" for name in ("p50", "p90", "p99", "max"))
     text = f"start sent to prediction readable, ms: {shown}; {found['unread']:.0f} never"
     if "features_p50" in found:
@@ -286,12 +287,13 @@ def main() -> int:
     parser.add_argument("--per-s", type=int, default=TASKS_PER_S, help="tasks a second")
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--halfway", action="store_true", help="the way to the features as well")
+    parser.add_argument("--learner", default="forest", help="of the model (forest)")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     end_in_order_at_sigterm()
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
         folder = Path(name)
-        register_forest(folder)
+        register_model(folder, options.learner)
         broker = EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024, long_running=True)
         with broker:
             bench = Bench(broker, folder)

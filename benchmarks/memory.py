@@ -1,9 +1,10 @@
-"""What the features stage keeps in memory, and what an event costs as agents and windows grow.
+"""Measures the memory of the features stage, and the cost of an event, as agents and windows grow.
 
-``python -m benchmarks.memory`` starts a real worker of the features stage over a topic in which each
-of N agents has 20 finishes of the last hour, reads its resident memory once all is folded and once
-a snapshot is written, and again of a second process that begins with that snapshot. Beside it
-(``growth.py``, without Kafka): bytes a task in the window, and the processor time of an event.
+``python -m benchmarks.memory`` starts a real features worker over a topic in which each of N agents
+has 20 finished tasks of the last hour. It reads the worker's resident memory when everything is
+folded, when a snapshot is written, and in a second process that starts from that snapshot.
+``growth.py`` adds, without Kafka, the bytes of a task in the window and the processor time of an
+event.
 """
 
 import argparse
@@ -28,14 +29,14 @@ from benchmarks.watching import end, end_in_order_at_sigterm, resident_mb, start
 from gnomon.broker import EmbeddedBroker
 
 SIZES = (1_000, 10_000, 100_000)
-"""Agents."""
+"""Numbers of agents."""
 FINISHES = 20
-"""Of each agent in the hour."""
+"""Finished tasks of each agent in the hour."""
 WINDOWS = (20, 200, 2_000)
-"""Finishes in the hour of each of ``WINDOW_AGENTS``."""
+"""Finished tasks in the hour of each of ``WINDOW_AGENTS`` agents."""
 WINDOW_AGENTS = 50
 ACTIVE = 1_000
-"""Agents whose events are measured beside all those that are known."""
+"""Number of agents whose events are measured, beside all known agents."""
 PATIENCE_S = 240.0
 
 
@@ -60,12 +61,12 @@ class Worker:
 
     @property
     def resident_mb(self) -> float:
-        """Now, in 10^6 bytes."""
+        """Return the present resident memory, in 10^6 bytes."""
         return resident_mb(self._process.pid)
 
     @property
     def peak_mb(self) -> float:
-        """At its most, in 10^6 bytes."""
+        """Return the largest resident memory, in 10^6 bytes."""
         return resident_mb(self._process.pid, peak=True)
 
     async def folded(self, records: int) -> None:
@@ -81,7 +82,7 @@ class Worker:
             await asyncio.sleep(0.2)
 
     async def settled(self) -> float:
-        """Resident memory after it has been the same for a while, the time for a snapshot in it."""
+        """Return the resident memory once it is stable and a snapshot has been written."""
         seen: list[float] = []
         while len(seen) < 6 or (max(seen[-6:]) - min(seen[-6:]) > 2.0 and len(seen) < 60):
             await asyncio.sleep(1.0)
@@ -103,11 +104,11 @@ class Resident:
     """Resident memory of a features worker, in 10^6 bytes.
 
     Attributes:
-        folded: Once everything was folded.
-        peak: At its most until then and until a snapshot was written.
+        folded: When every event was folded.
+        peak: Largest value until a snapshot was written.
         settled: After the snapshot.
-        restored: Of a process that began with the snapshot, settled.
-        restored_peak: Of that one at its most.
+        restored: Of a process that started from the snapshot.
+        restored_peak: Largest value of that process.
     """
 
     agents: int
@@ -119,7 +120,7 @@ class Resident:
 
 
 async def resident(bench: Bench, agents: int, *, env: Mapping[str, str] | None = None) -> Resident:
-    """Measure a worker that reads, and one that recovers."""
+    """Measure a worker that reads from the beginning, and one that starts from a snapshot."""
     prefix = await bench.fresh()
     parts = by_partition(encoded(hour(agents, FINISHES)), PARTITIONS)
     await fill(bench.brokers, f"{prefix}task-events", parts)
@@ -136,21 +137,21 @@ async def resident(bench: Bench, agents: int, *, env: Mapping[str, str] | None =
 
 
 def alone(*arguments: object) -> float:
-    """A figure of ``growth.py``, from a process of its own."""
+    """Run ``growth.py`` in a process of its own and return its result."""
     argv = [sys.executable, "-m", "benchmarks.growth", *map(str, arguments)]
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True)
     return float(done.stdout)
 
 
 def _cases(sizes: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Agents, finishes of each in the hour, and how many agents the measured events are of."""
+    """Numbers of agents, finished tasks of each in the hour, and agents of the measured events."""
     yield from ((agents, FINISHES, ACTIVE) for agents in sizes)
     yield from ((agents, FINISHES, agents) for agents in sizes[1:])
     yield from ((WINDOW_AGENTS, finishes, WINDOW_AGENTS) for finishes in WINDOWS)
 
 
 async def measure(bench: Bench, *, sizes: Sequence[int] = SIZES) -> dict[str, Any]:
-    """All of it, with a line printed for each figure; costs only where there are sizes to compare."""
+    """Run all measurements and print a line for each."""
     found: dict[str, Any] = {"bytes_a_task": alone("bytes", 2_000)}
     print(f"  a task in the window takes {found['bytes_a_task']:.0f} bytes", flush=True)
     costs = found["event_us"] = []

@@ -1,4 +1,4 @@
-"""Whether a contender's output is right: a sample of agents, held against DuckDB."""
+"""Checks an engine's output: compares that of a sample of agents with DuckDB."""
 
 import json
 import math
@@ -18,7 +18,7 @@ HOUR = (
     "success_rate_1h",
     "code_review_iterations",
 )
-"""The four figures of the rolling hour."""
+"""The four features of the rolling hour."""
 FIGURES = (
     *HOUR,
     "median_execution_time_1h",
@@ -32,7 +32,7 @@ FIGURES = (
     "agent_avg_execution_time",
     "agent_success_rate",
 )
-"""Everything there is in a vector."""
+"""All features of a vector."""
 TOLERANCE = 1e-9
 BEFORE_EACH_START = """
     with finish as (
@@ -74,13 +74,13 @@ BEFORE_EACH_START = """
       on t.agent_id = s.agent_id and t.task_type = s.task_type and s.position > t.position
 """
 
-Figures = tuple[float | None, ...]
-"""``FIGURES`` of one start, or the first of them."""
+FeatureValues = tuple[float | None, ...]
+"""Values of ``FIGURES`` for one start, or of the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What was found of the starts that were looked at."""
+    """Result of the comparison."""
 
     compared: int
     missing: int
@@ -89,7 +89,7 @@ class Verdict:
 
     @property
     def right(self) -> bool:
-        """Whether there was something to compare, and all of it was as expected."""
+        """Whether there was something to compare, and everything was as expected."""
         return self.compared > 0 and not (self.missing or self.twice or self.wrong)
 
     def __str__(self) -> str:
@@ -98,12 +98,12 @@ class Verdict:
         return f"missing {self.missing}, twice {self.twice}, wrong {self.wrong}"
 
 
-def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, Figures]:
-    """What was known before each start, by task.
+def expected(events: Iterable[Event], *, by_event_time: bool) -> dict[str, FeatureValues]:
+    """Compute with DuckDB the features before each start, by task.
 
     Args:
-        events: All of the agents concerned, in the order in which they were published.
-        by_event_time: Count what was read after the start too, if it finished before.
+        events: All events of the sampled agents, in the order in which they were published.
+        by_event_time: Also count tasks that finished before the start and were read after it.
     """
     rows = [_row(at, event) for at, event in enumerate(events)]
     names = ("position", "finished", "agent_id", "task_id", "task_type", "at_ms")
@@ -125,13 +125,13 @@ def _row(position: int, event: Event) -> tuple[object, ...]:
 
 
 def compare(
-    found: Iterable[tuple[str, Figures]], wanted: Mapping[str, Figures], *, first: int
+    found: Iterable[tuple[str, FeatureValues]], wanted: Mapping[str, FeatureValues], *, first: int
 ) -> Verdict:
-    """Hold the ``first`` figures of ``found`` against ``wanted``, both by task.
+    """Compare the ``first`` features of ``found`` with ``wanted``, both by task.
 
-    Tasks nobody asked for are left alone.
+    Tasks that are not in ``wanted`` are ignored.
     """
-    seen: dict[str, Figures] = {}
+    seen: dict[str, FeatureValues] = {}
     twice = 0
     for task_id, figures in found:
         twice += task_id in seen
@@ -141,7 +141,7 @@ def compare(
     return Verdict(len(both), len(wanted.keys() - seen.keys()), twice, wrong)
 
 
-def _same(one: Figures, other: Figures) -> bool:
+def _same(one: FeatureValues, other: FeatureValues) -> bool:
     return len(one) == len(other) and all(map(_close, one, other))
 
 
@@ -153,8 +153,8 @@ def _close(one: float | None, other: float | None) -> bool:
 
 async def vectors(
     brokers: str, topic: str, *, partitions: int, agents: Collection[str]
-) -> list[tuple[str, Figures]]:
-    """What a contender wrote of ``agents`` to ``topic``, as far as it can be read by now."""
+) -> list[tuple[str, FeatureValues]]:
+    """Read the output of an engine for ``agents`` from ``topic``."""
     keys = {agent_id.encode() for agent_id in agents}
     tps = [TopicPartition(topic, p) for p in range(partitions)]
     consumer = AIOKafkaConsumer(
@@ -165,7 +165,7 @@ async def vectors(
         consumer.assign(tps)
         ends = await consumer.end_offsets(tps)
         await consumer.seek_to_beginning(*tps)
-        found: list[tuple[str, Figures]] = []
+        found: list[tuple[str, FeatureValues]] = []
         while [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
             for records in (await consumer.getmany(timeout_ms=500, max_records=10_000)).values():
                 found += [figures_of(r.value) for r in records if r.key in keys]
@@ -174,8 +174,8 @@ async def vectors(
         await consumer.stop()
 
 
-def figures_of(value: bytes) -> tuple[str, Figures]:
-    """The task and the figures of one record; Flink SQL writes them flat, without the empty."""
+def figures_of(value: bytes) -> tuple[str, FeatureValues]:
+    """Return task and features of one record. Flink SQL writes them flat and without nulls."""
     record = json.loads(value)
     features = record.get("features", record)
     return record["task_id"], tuple(features.get(name) for name in FIGURES)

@@ -1,6 +1,6 @@
-"""Other engines that do the same job, each in a virtual environment of its own.
+"""Other engines that do the same work, each in a virtual environment of its own.
 
-They are kept in ``~/.cache/gnomon-bench``, or in ``$GNOMON_BENCH_HOME``.
+The environments are in ``~/.cache/gnomon-bench``, or in ``$GNOMON_BENCH_HOME``.
 """
 
 import os
@@ -15,20 +15,20 @@ FLINK_CONNECTOR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
 
 
 class UnavailableError(Exception):
-    """A peer cannot be run here; the message says why."""
+    """The engine cannot run here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """A contender from outside.
+    """An engine other than gnomon.
 
     Attributes:
-        packages: What is installed for it.
-        argv: What its interpreter is given.
-        events: How many it reads: enough for ten seconds, since only rates are compared.
-        by_event_time: Whether a vector also has what was read after the start.
-        hour_only: Whether it computes the four figures of the hour, not all that features writes.
-        home: Whose virtual environment it uses; its own by default.
+        packages: Packages to install.
+        argv: Arguments of its interpreter.
+        events: Number of events it reads: enough for ten seconds, as only rates are compared.
+        by_event_time: Whether its vectors include tasks that were read after the start.
+        hour_only: Whether it computes only the four features of the hour.
+        home: Name of the virtual environment; its own by default.
     """
 
     name: str
@@ -73,16 +73,16 @@ HOUR_ONLY = tuple(
     for peer in PEERS
     if not peer.hour_only
 )
-"""The same with less to compute, to tell how much the other figures cost."""
+"""The same engines with fewer features, to show what the others cost."""
 
 
 def home() -> Path:
-    """Where virtual environments are kept."""
+    """Return the folder of the virtual environments."""
     return Path(os.environ.get("GNOMON_BENCH_HOME", Path.home() / ".cache" / "gnomon-bench"))
 
 
 def installed(peer: Peer) -> bool:
-    """Whether the peer's virtual environment is there, in the versions named here."""
+    """Return whether the virtual environment exists, with the versions named here."""
     try:
         return _stamp(peer).read_text(encoding="utf-8").split() == list(peer.packages)
     except OSError:
@@ -90,7 +90,7 @@ def installed(peer: Peer) -> bool:
 
 
 def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
-    """The peer's argument vector and variables; installs it the first time.
+    """Return the engine's command line and variables; install it first if it is missing.
 
     Raises:
         UnavailableError: It cannot be installed here.
@@ -102,8 +102,8 @@ def command(peer: Peer) -> tuple[Sequence[str], Mapping[str, str]]:
         if peer.name == "flink":
             env["FLINK_KAFKA_JAR"] = str(_flink_connector())
     except subprocess.CalledProcessError as error:
-        said = str(error.stderr or error.stdout or error).strip().splitlines()
-        raise UnavailableError(said[-1] if said else repr(error)) from error
+        lines = str(error.stderr or error.stdout or error).strip().splitlines()
+        raise UnavailableError(lines[-1] if lines else repr(error)) from error
     except OSError as error:
         raise UnavailableError(str(error)) from error
     return [str(_place(peer) / "bin" / "python"), *peer.argv], env
@@ -128,7 +128,7 @@ def _install(peer: Peer) -> None:
 
 
 def _flink_connector() -> Path:
-    """Flink's Kafka connector for SQL, from the local Maven repository or by Maven."""
+    """Return Flink's Kafka connector for SQL, from the local Maven repository or downloaded."""
     _, name, version = FLINK_CONNECTOR
     jar = home() / f"{name}-{version}.jar"
     if not jar.exists():

@@ -1,4 +1,4 @@
-"""Ports of this machine, and whether something answers there."""
+"""Finds free ports, and checks whether a URL answers."""
 
 import random
 import socket
@@ -6,11 +6,11 @@ import urllib.error
 import urllib.request
 
 FIRST, LAST = 20_000, 32_000
-"""Below those a kernel gives to outgoing connections: one of these stays free until it is used."""
+"""Below the range of ports of outgoing connections, so that a free port stays free until it is used."""
 
 
 def free_ports(count: int) -> int:
-    """The first of ``count`` consecutive ports nobody listens on."""
+    """Return the first of ``count`` consecutive free ports."""
     while True:
         first = random.randrange(FIRST, LAST - count)
         if all(map(_is_free, range(first, first + count))):
@@ -23,7 +23,7 @@ def _is_free(port: int) -> bool:
 
 
 def answers(url: str) -> bool:
-    """Whether ``url`` is answered with 200."""
+    """Return whether ``url`` answers with status 200."""
     try:
         with urllib.request.urlopen(url, timeout=2.0) as answer:
             return bool(answer.status == 200)

@@ -157,6 +157,7 @@ def prequential(
 ) -> list[Judged]:
     """Every finished run with what each learner's newest version and the simple rules predicted.
 
+    What the parts of a mix predicted is there too, by the part's name, unless a learner has that.
     A run that started before the first version has the simple rules alone.
     """
     events = in_event_time_order(runs)
@@ -176,16 +177,17 @@ def prequential(
             published.add(name, model, tasks, made.figures)
             for n, task in enumerate(tasks):
                 duration_s, probability = made.figures[n]
-                said[task.task_id][name] = tuple(
-                    np.nan if x is None else x for x in (duration_s, probability)
-                )
+                parts = made.parts[n] if made.parts else {}
+                said[task.task_id][name] = _numbers(duration_s, probability)
+                for part in parts.keys() - live.keys():
+                    said[task.task_id][part] = _numbers(*parts[part])
                 recorded[task.task_id].append(
                     ModelPrediction(
                         model=name,
                         version=model.version,
                         duration_s=duration_s,
                         success_probability=probability,
-                        parts=made.parts[n] if made.parts else {},
+                        parts=parts,
                     )
                 )
         waiting.clear()
@@ -246,6 +248,13 @@ def coverage(judged: Sequence[Judged], name: str, level: str) -> dict[str, float
     }
 
 
+def _numbers(duration_s: float | None, probability: float | None) -> tuple[float, float]:
+    return (
+        np.nan if duration_s is None else duration_s,
+        np.nan if probability is None else probability,
+    )
+
+
 def figures(judged: Sequence[Judged], name: str, beside: str) -> dict[str, float]:
     """Figures of ``name`` beside those of another on the runs that both predicted."""
     y = np.array([run.duration_s for run in judged])
@@ -273,7 +282,7 @@ def figures(judged: Sequence[Judged], name: str, beside: str) -> dict[str, float
 
 def fitted_by(learner: str) -> Fit:
     """Versions of one of gnomon's learners, numbered."""
-    from gnomon.models.learners import LEARNERS
+    from gnomon.models.learners.catalog import LEARNERS
     from gnomon.models.predictor import LoadedModel
     from gnomon.models.train import train
 

@@ -1,10 +1,10 @@
-"""How long after SIGKILL of one of two workers its partitions go on, with state to be restored.
+"""Measures how soon partitions continue after one of two workers is killed (SIGKILL).
 
-``python -m benchmarks.recovery``: a real broker, a state of 10,000 agents in the features stage,
-a steady load, and two workers of which one is killed at a random instant, again and again. The
-figure is the time from the kill to the first output that can be read (``read_committed``) in
-every partition the dead worker owned; nobody can know of its death before its session has timed
-out, so that stands beside it. Prints each, and writes ``benchmarks/results/recovery.json``.
+``python -m benchmarks.recovery`` uses a real broker, a state of 10,000 agents in the features stage,
+a steady load, and two workers, one of which is killed at random times, again and again. The result
+is the time from the kill until new output can be read (``read_committed``) from every partition of
+the killed worker. Kafka notices a killed worker only when its session times out, so the session
+timeout is printed as well. Each result is printed and written to ``benchmarks/results/recovery.json``.
 """
 
 import argparse
@@ -48,7 +48,7 @@ OUTPUT = {
     "vault": "decisions",
 }
 UNDER_WAY_S = 0.5
-"""What was committed just before a kill may be read so long after it."""
+"""Output that was committed just before a kill may be read until this long after it."""
 FEED_EVERY_S = 0.02
 READY_S = 180.0
 GIVE_UP_S = 120.0
@@ -56,9 +56,9 @@ GIVE_UP_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """One kill, and the seconds until all the dead worker's partitions went on.
+    """One kill, and the seconds until all partitions of the killed worker continued.
 
-    ``others_pause_s`` is the longest that one of the survivor's went without output meanwhile.
+    ``others_pause_s`` is the longest time without output of a partition of the other worker.
     """
 
     stage: str
@@ -68,14 +68,14 @@ class Kill:
 
 
 class Outputs:
-    """When each partition of each stage's output was seen to grow, in monotonic seconds."""
+    """Times at which the output of each partition of each stage grew, in monotonic seconds."""
 
     def __init__(self, brokers: str, stages: Sequence[str]) -> None:
         self._seen: dict[tuple[str, int], list[float]] = defaultdict(list)
         self._brokers, self._stages = brokers, {OUTPUT[stage]: stage for stage in stages}
 
     async def watch(self) -> None:
-        """Read on until cancelled."""
+        """Read until cancelled."""
         tps = [TopicPartition(topic, p) for topic in self._stages for p in range(PARTITIONS)]
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self._brokers, isolation_level="read_committed", fetch_max_wait_ms=20
@@ -88,7 +88,7 @@ class Outputs:
                     self._seen[self._stages[tp.topic], tp.partition].append(time.monotonic())
 
     async def all_grow(self, stage: str, partitions: Sequence[int], after_s: float) -> float:
-        """Wait until each of the partitions has grown after ``after_s``; when the last first did."""
+        """Wait until each partition has grown after ``after_s``; return when the last one first did."""
         while time.monotonic() < after_s + GIVE_UP_S:
             first = [
                 next((s for s in self._seen[stage, p] if s > after_s), None) for p in partitions
@@ -99,7 +99,7 @@ class Outputs:
         raise SystemExit(f"{stage} {partitions} did not go on within {GIVE_UP_S:.0f} s")
 
     def longest_pause_s(self, stage: str, partitions: Sequence[int], since_s: float) -> float:
-        """The longest that one of the partitions has not grown, from ``since_s`` until now."""
+        """Return the longest time without growth of one of the partitions, from ``since_s`` until now."""
         now_s = time.monotonic()
         return max(
             later - earlier
@@ -129,7 +129,7 @@ class Pair:
             end(process)
 
     async def shared(self, http: aiohttp.ClientSession) -> Mapping[int, Sequence[int]]:
-        """Wait until each worker works on half of the partitions; those by port."""
+        """Wait until each worker works on half of the partitions; return them by port."""
         deadline = time.monotonic() + READY_S
         while time.monotonic() < deadline:
             found = {port: await partitions_of(http, port) for port in self._workers}
@@ -139,7 +139,7 @@ class Pair:
         raise SystemExit(f"two workers of {self.stage} do not share: see {self._log}")
 
     def kill(self, port: int) -> float:
-        """SIGKILL; when, in monotonic seconds."""
+        """Send SIGKILL; return the time, in monotonic seconds."""
         process = self._workers.pop(port)
         killed_s = time.monotonic()
         process.kill()
@@ -154,7 +154,7 @@ def free_port() -> int:
 
 
 async def partitions_of(http: aiohttp.ClientSession, port: int) -> Sequence[int]:
-    """The partitions a worker is ready to work on, empty while it is not."""
+    """Return the partitions that a worker is ready to work on; none while it is not ready."""
     try:
         async with http.get(f"http://127.0.0.1:{port}/status") as response:
             status: Mapping[str, Any] = await response.json()
@@ -240,7 +240,7 @@ async def kills(
     outputs: Outputs,
     http: aiohttp.ClientSession,
 ) -> AsyncIterator[Kill]:
-    """One kill after the other, each when both workers share the partitions again."""
+    """Kill one worker after the other, each when both share the partitions again."""
     draw = random.Random(options.seed)
     for number in range(options.kills):
         pair = pairs[number % len(pairs)]
@@ -271,7 +271,7 @@ async def kills(
 
 
 def summary(found: Sequence[Kill], options: argparse.Namespace) -> dict[str, object]:
-    """All kills, and by stage the median and the longest."""
+    """Run all kills; return the median and the longest time for each stage."""
     by_stage: dict[str, list[Kill]] = defaultdict(list)
     for kill in found:
         by_stage[kill.stage].append(kill)

@@ -1,4 +1,4 @@
-"""What the measurements come to: medians, ratios, targets and the table. Pure."""
+"""Summarises the measurements: medians, ratios, targets and the table. Pure."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ FLOOR, FEATURES, ALL_STAGES = "floor", "features", "all four stages"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One contender's turn.
+    """One measurement of one engine.
 
     Attributes:
-        events: How many it read.
-        records: How many it had to write.
-        bytes_out: Of all its output topics, as Kafka stores them.
-        verdict: What the oracle said, empty if it was not asked.
-        right: False if the oracle found something wrong.
+        events: Number of events it read.
+        records: Number of records it had to write.
+        bytes_out: Size of all its output topics, as Kafka stores them.
+        verdict: Result of the oracle, empty if it was not asked.
+        right: False if the oracle found an error.
     """
 
     rate: Rate
@@ -35,12 +35,12 @@ class Run:
 
     @property
     def cpu_us(self) -> float:
-        """The contender's processor time an event, start-up left out, in microseconds."""
+        """Processor time of the engine per event, without start-up, in microseconds."""
         return self._an_event(self.rate.cpu_s)
 
     @property
     def broker_cpu_us(self) -> float:
-        """Kafka's processor time an event meanwhile."""
+        """Processor time of Kafka per event in the same period, in microseconds."""
         return self._an_event(self.rate.broker_cpu_s)
 
     def _an_event(self, cpu_s: float) -> float:
@@ -50,7 +50,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A figure that is held to something. ``less``: whether less is better."""
+    """A result with a target. ``less``: whether smaller is better."""
 
     name: str
     unit: str
@@ -59,7 +59,7 @@ class Target:
     less: bool = False
 
     def reached(self, value: float) -> str:
-        """``goal``, ``yes`` (what it must) or ``NO``."""
+        """Return ``goal`` or ``yes`` if the target is met, else ``NO``."""
         if self.goal is not None and self._met(value, self.goal):
             return "goal"
         return "yes" if self._met(value, self.must) else "NO"
@@ -84,15 +84,15 @@ Runs = Mapping[str, Sequence[Run]]
 
 
 def median_per_s(runs: Runs, name: str) -> float:
-    """Median events a second of a contender's turns; 0 if it had none that was done."""
+    """Return the median events per second of an engine; 0 if no measurement was complete."""
     done = [run.events_per_s for run in runs.get(name, ()) if run.rate.done]
     return statistics.median(done) if done else 0.0
 
 
 def figures(runs: Runs) -> dict[str, float]:
-    """The figures that have a target, as far as they were measured, and two beside the floor's.
+    """Return the results that have a target and were measured, and two ratios to the floor.
 
-    The ratio by processor time is what the machine's other work disturbs least.
+    The ratio by processor time is the one that other load on the machine affects least.
     """
     features = median_per_s(runs, FEATURES)
     found = {
@@ -115,7 +115,7 @@ def figures(runs: Runs) -> dict[str, float]:
 
 
 def contenders(runs: Runs) -> dict[str, object]:
-    """Each contender for the results file."""
+    """Return the results of each engine, for the results file."""
     return {
         name: {
             "events_per_s": round(median_per_s(runs, name), 1),
@@ -134,7 +134,7 @@ def contenders(runs: Runs) -> dict[str, object]:
 
 
 def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
-    """Lines: one contender each."""
+    """Return lines of text, one for each engine."""
     features = median_per_s(runs, FEATURES)
     lines = [
         f"{'contender':<16}{'events/s':>10}  {'of turns':<19}{'CPU us':>7}{'Kafka':>7}"
@@ -156,7 +156,7 @@ def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
 
 
 def targets_table(found: Mapping[str, float]) -> list[str]:
-    """Lines: each figure beside what it must reach."""
+    """Return lines of text, each with a result and its target."""
     lines = [f"{'figure':<22}{'measured':>12}{'must':>10}{'goal':>10}  reached"]
     for target in TARGETS:
         goal = f"{target.goal:,g}" if target.goal is not None else "-"

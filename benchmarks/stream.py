@@ -1,7 +1,7 @@
-"""The task events every contender reads: made once for a seed, published fast, recomputable.
+"""The task events that every engine reads: the same for the same seed.
 
-Starts and finishes come in the order in which they happen, as agents would send them, with up to
-two seconds of disorder in what they say of their time.
+Starts and finishes come in the order in which agents would send them, with up to two seconds of
+disorder in their times.
 """
 
 import random
@@ -19,7 +19,7 @@ BASE_MS = 1_760_000_000_000
 DISORDER_MS = 2_000
 HOUR_MS = 3_600_000
 BATCH_BYTES = 900_000
-"""Just under what a broker takes in one batch."""
+"""Slightly less than the largest batch that a broker accepts."""
 
 Keyed = tuple[bytes, bytes]
 """Agent and encoded event."""
@@ -27,7 +27,7 @@ Event = TaskStarted | TaskFinished
 
 
 def events(count: int, *, agents: int, span_h: float, seed: int = 7) -> Iterator[Event]:
-    """``count`` events, half of them starts, over ``span_h`` hours; the same for a seed."""
+    """Yield ``count`` events, half of them starts, over ``span_h`` hours; the same for the same seed."""
     draw = random.Random(seed)
     step_ms = span_h * HOUR_MS / (count // 2)
     waiting: list[tuple[float, int, TaskFinished]] = []
@@ -65,7 +65,7 @@ def _task(
 
 
 def encoded(made: Iterable[Event]) -> Iterator[Keyed]:
-    """Each event as it is published."""
+    """Yield each event as it is published."""
     for event in made:
         yield event.agent_id.encode(), encode(event)
 
@@ -77,7 +77,7 @@ def _chosen(key: bytes, partitions: int) -> int:
 
 
 def by_partition(keyed: Iterable[Keyed], partitions: int) -> Mapping[int, Sequence[Keyed]]:
-    """Records by the partition any Kafka client would choose for their key."""
+    """Return records by the partition that Kafka clients choose for their key."""
     parts: dict[int, list[Keyed]] = {number: [] for number in range(partitions)}
     for key, value in keyed:
         parts[_chosen(key, partitions)].append((key, value))
@@ -85,7 +85,7 @@ def by_partition(keyed: Iterable[Keyed], partitions: int) -> Mapping[int, Sequen
 
 
 async def fill(brokers: str, topic: str, parts: Mapping[int, Sequence[Keyed]]) -> None:
-    """Publish ``parts`` to ``topic``, the partitions by turns so that they advance together."""
+    """Publish ``parts`` to ``topic``, partitions by turns, so that they advance together."""
     producer = AIOKafkaProducer(
         bootstrap_servers=brokers, max_batch_size=BATCH_BYTES, max_request_size=8 << 20, acks=1
     )

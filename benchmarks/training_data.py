@@ -1,4 +1,4 @@
-"""Made-up decisions with a pattern to learn, so that a forest of a real size can be measured."""
+"""Synthetic decisions with a pattern to learn, to measure a forest of a realistic size."""
 
 import random
 
@@ -9,7 +9,7 @@ BASE_MS = 1_759_000_000_000
 
 
 def decisions(count: int, *, seed: int = 3) -> list[Comparison]:
-    """``count`` matched decisions of 1,000 agents and 40 task types."""
+    """Make ``count`` matched decisions of 1,000 agents and 40 task types."""
     draw = random.Random(seed)
     made = []
     for i in range(count):

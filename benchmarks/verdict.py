@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.verdict`` prints the table of docs/verdict.md; ``--quick`` a small one, and
 ``--json FILE`` writes the figures. Status 1 if a figure is not what it must be. Losses are drawn by
-numpy; what sums them up and judges them is the code of ``gnomon verdict``.
+numpy, and summed up by it, exactly as ``Sums`` does; the code of ``gnomon verdict`` judges.
 
 An agent's task has an error of the baseline, sigma x, and one of the model, f sigma (x + y) / sqrt 2,
 in the logarithm of its duration; x and y are standard normal. A loss is the absolute error, at most
@@ -20,7 +20,7 @@ import math
 import multiprocessing
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -29,9 +29,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
-from gnomon.verdict.sequence import Plan, Series, bounds
+from gnomon.verdict.sequence import Plan, bounds
+from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import Sums, T
+from gnomon.verdict.sums import Hours, Sums, T
 
 CAP = math.log(10)
 DELTA, ALPHA = 0.2, 0.05
@@ -82,21 +83,20 @@ class Found:
     holds: bool
 
 
-FALSE = {"most": ALPHA}
 WORLDS = (
-    World("independent", **FALSE),
-    World("independent, sigma 1.5", sigma=1.5, **FALSE),
-    World("shocks on tasks, sd 0.2", shock=0.2, **FALSE),
+    World("independent", most=ALPHA),
+    World("independent, sigma 1.5", sigma=1.5, most=ALPHA),
+    World("shocks on tasks, sd 0.2", shock=0.2, most=ALPHA),
     World("shocks on tasks, sd 0.4", shock=0.4, most=0.10),
     World("shocks on tasks, sd 0.4, lag 0.5", shock=0.4, lag=0.5, most=0.10),
-    World("shocks on the model, sd 0.2", shock=0.2, on="model", **FALSE),
+    World("shocks on the model, sd 0.2", shock=0.2, on="model", most=ALPHA),
     World("shocks on the model, sd 0.4", shock=0.4, on="model", most=0.10),
-    World("shocks on its errors' size, sd 0.2", shock=0.2, on="factor", **FALSE),
+    World("shocks on its errors' size, sd 0.2", shock=0.2, on="factor", most=ALPHA),
     World("shocks on its errors' size, sd 0.2, lag 0.5", shock=0.2, on="factor", lag=0.5),
     World("shocks on its errors' size, sd 0.4", shock=0.4, on="factor", most=0.10),
     World("agents differ, sd 0.3, as to these agents", skill=0.3),
-    World("agents differ, sd 0.3, as to agents like these", skill=0.3, future=True, **FALSE),
-    World("the same, and shocks on tasks, sd 0.2", skill=0.3, shock=0.2, future=True, **FALSE),
+    World("agents differ, sd 0.3, as to agents like these", skill=0.3, future=True, most=ALPHA),
+    World("the same, and shocks on tasks, sd 0.2", skill=0.3, shock=0.2, future=True, most=ALPHA),
     World("30 %: independent", 0.3, hours=24, least=0.95),
     World("30 %: shocks on tasks, sd 0.2", 0.3, shock=0.2, hours=24, least=0.95),
     World("30 %: shocks on tasks, sd 0.4", 0.3, shock=0.4, hours=24, least=0.70),
@@ -129,7 +129,7 @@ def factor(world: World) -> float:
 
 
 def blocks(world: World, chance: np.random.Generator, scale: float) -> NDArray[np.int64]:
-    """Losses of one run, summed by block in units of 1e-9: (hours, agents, baseline and model)."""
+    """Losses of one run, summed by block in units of 1e-5: (hours, agents, baseline and model)."""
     x, y = chance.standard_normal((2, world.hours, world.agents, world.tasks))
     shocks = chance.standard_normal(world.hours)
     for hour in range(1, world.hours):
@@ -144,22 +144,68 @@ def blocks(world: World, chance: np.random.Generator, scale: float) -> NDArray[n
         ours = ours + of_hour
         theirs = theirs + of_hour if world.on == "tasks" else theirs
     losses = [np.minimum(np.abs(errors), CAP).sum(2) for errors in (theirs, ours)]
-    return np.rint(np.stack(losses, 2) * 1e9).astype(np.int64)
+    return np.rint(np.stack(losses, 2) * 1e5).astype(np.int64)
+
+
+class Run:
+    """One run's losses, and the state of the sums after any of its hours.
+
+    Args:
+        losses: Of blocks, whole numbers: (hours, agents, baseline and model).
+    """
+
+    def __init__(self, losses: NDArray[np.int64]) -> None:
+        units = _units(losses[..., 0], losses[..., 1])
+        self.agents = np.cumsum(units, 0)
+        self.blocks = self.agents.sum(1)
+        self.totals = losses.sum(1)
+        b, c = self.totals.T
+        self.hours = np.cumsum(_units(b, c), 0)
+        pairs = [b[:-1] * b[1:], b[:-1] * c[1:] + c[:-1] * b[1:], c[:-1] * c[1:]]
+        self.lag = np.stack([np.concatenate([[0], np.cumsum(each)]) for each in pairs], 1)
+
+    def after(self, hours: int, *, agents: bool) -> Sums:
+        """The sums that ``hours`` hours lead to; without ``agents`` those of agents are left out."""
+        totals = self.totals[[0, hours - 1]].tolist()
+        sums = Sums(blocks=self.blocks[hours - 1].tolist())
+        sums.hours = Hours(
+            self.hours[hours - 1].tolist(),
+            self.lag[hours - 1].tolist(),
+            tuple(totals[0]),
+            tuple(totals[1]),
+        )
+        if agents:
+            rows = self.agents[hours - 1].tolist()
+            sums.agents = {str(agent): row for agent, row in enumerate(rows)}
+        return sums
+
+    def promising(self, plan: Plan, delta: float) -> Sequence[int]:
+        """Numbers of hours after which a bound could be over 0: its variance is at least that of the blocks."""
+        t, b, c, bb, bc, cc = self.blocks.T.astype(float)
+        q = 1 - delta
+        mean = (q * b - c) / t
+        variance = ((q * q * bb - 2 * q * bc + cc) / t - mean**2) * t / (t - 1)
+        width = np.array([plan.half_width(float(n)) for n in t])
+        low = mean - (1 - 1e-6) * width * np.sqrt(np.maximum(variance, 0))
+        return (np.flatnonzero(low > 0) + 1).tolist()
+
+
+def _units(b: NDArray[np.int64], c: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A row of ``Sums`` for each unit with these totals, along a new last axis."""
+    return np.stack([np.ones_like(b), b, c, b * b, b * c, c * c], -1)
 
 
 def passes(world: World, settings: VerdictSettings, losses: NDArray[np.int64]) -> int | None:
     """The first hour after which the improvement is sure, looked at after every one."""
-    plan, sums = Plan.of(settings), Sums()
-    for hour, agents in enumerate(losses.tolist()):
-        for agent, (b, c) in enumerate(agents):
-            sums.add(str(agent), hour, b, c)
-        sums.close_hours()
-        enough = sums.blocks[T] >= settings.min_blocks and hour + 1 >= settings.min_active_hours
-        decisions = (hour + 1) * world.agents * world.tasks
+    plan, run = Plan.of(settings), Run(losses)
+    for hours in run.promising(plan, settings.delta):
+        sums = run.after(hours, agents=world.future)
+        decisions = hours * world.agents * world.tasks
+        enough = sums.blocks[T] >= settings.min_blocks and hours >= settings.min_active_hours
         if enough and decisions > settings.min_decisions:
             series = Series.of(sums, alpha=settings.alpha if world.future else None)
             if bounds(series, plan, settings.delta, future=world.future).low > 0:
-                return hour + 1
+                return hours
     return None
 
 
@@ -210,7 +256,7 @@ def table(found: Sequence[Found]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="few runs, and shorter")
     parser.add_argument("--runs", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
@@ -226,7 +272,7 @@ def main() -> int:
     runs = 100 if options.quick else options.runs
     hours = 96 if options.quick else options.hours
     worlds = [
-        World(**{**asdict(w), "hours": min(hours, w.hours) if hours and not w.least else w.hours})
+        replace(w, hours=min(hours, w.hours)) if hours and not w.least else w
         for w in WORLDS
         if options.only in w.name
     ]

@@ -1,4 +1,4 @@
-"""Processes that are measured: started, watched by the growth of what they write, and ended."""
+"""Starts processes, measures how fast their output grows and what they consume, and ends them."""
 
 import asyncio
 import os
@@ -16,20 +16,20 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY_S = 0.05
 FIRST_SHARE = 0.1
-"""Measured from here on, so that start-up does not count."""
+"""Share of the output from which on the rate is measured, so that start-up does not count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How fast a contender was between 10 % and all of its output.
+    """Rate of an engine between 10 % and 100 % of its output.
 
     Attributes:
-        per_s: Records a second.
-        cpu_s: Processor time of the contender in that span, in seconds.
-        broker_cpu_s: The same of Kafka.
-        whole_cpu_s: Processor time of the contender, start-up included.
-        span_s: How long that span was.
-        seconds: From its start to the end of its output.
+        per_s: Records per second.
+        cpu_s: Processor time of the engine in that period, in seconds.
+        broker_cpu_s: Processor time of Kafka in that period.
+        whole_cpu_s: Processor time of the engine, including start-up.
+        span_s: Length of that period.
+        seconds: Time from its start to the end of its output.
         done: Whether all of the output came in time.
     """
 
@@ -44,7 +44,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class _Mark:
-    """How far the output was at a moment, and the processor time until then."""
+    """Progress of the output at a moment, and the processor time until then."""
 
     at_s: float
     records: int
@@ -53,7 +53,7 @@ class _Mark:
 
 
 class Growth:
-    """Counts what has been written to a topic since the first look, transactions ended only."""
+    """Counts the records written to a topic since the first call, in completed transactions only."""
 
     def __init__(self, consumer: Any, topic: str, *, partitions: int) -> None:
         self._consumer = consumer
@@ -61,7 +61,7 @@ class Growth:
         self._first: int | None = None
 
     async def records(self) -> int:
-        """A transaction's end takes an offset too, so this is up to 0.1 % too many."""
+        """Return the growth. The end of a transaction takes an offset too, so it may be 0.1 % too large."""
         ends = sum(int(end) for end in (await self._consumer.end_offsets(self._tps)).values())
         if self._first is None:
             self._first = ends
@@ -78,7 +78,7 @@ async def watch(
     broker_pid: int,
     timeout_s: float,
 ) -> Rate:
-    """Follow ``topic`` until it has grown by ``expected``, ``process`` ends, or time is up."""
+    """Watch ``topic`` until it has grown by ``expected``, ``process`` ends, or the time is over."""
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     await consumer.start()
     try:
@@ -118,7 +118,7 @@ def _rate(began_s: float, first: _Mark, last: _Mark, *, done: bool) -> Rate:
 
 
 def family(root: int) -> Mapping[int, int]:
-    """A process and its descendants, each with its clock ticks and those of its ended children."""
+    """Return a process and its descendants, each with its clock ticks and those of its ended children."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -135,12 +135,12 @@ def family(root: int) -> Mapping[int, int]:
 
 
 def cpu_seconds(root: int) -> float:
-    """User and system time of a process and its descendants, those included that have ended."""
+    """Return user and system time of a process and its descendants, including ended ones."""
     return sum(family(root).values()) / TICKS
 
 
 def resident_mb(pid: int, *, peak: bool = False) -> float:
-    """Resident memory of one process, now or at its most, in 10^6 bytes."""
+    """Return the resident memory of a process, present or largest, in 10^6 bytes."""
     name = "VmHWM:" if peak else "VmRSS:"
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith(name):
@@ -149,7 +149,7 @@ def resident_mb(pid: int, *, peak: bool = False) -> float:
 
 
 def start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> "subprocess.Popen[bytes]":
-    """A process group of its own, its output in ``log``."""
+    """Start a process in a process group of its own, with its output in ``log``."""
     with log.open("ab") as file:
         return subprocess.Popen(
             list(argv),
@@ -162,12 +162,12 @@ def start(argv: Sequence[str], env: Mapping[str, str], log: Path) -> "subprocess
 
 
 def end_in_order_at_sigterm() -> None:
-    """Have SIGTERM end this process as an exception does, so that what it started is ended too."""
+    """Make SIGTERM raise an exception in this process, so that its child processes are ended too."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def end(process: "subprocess.Popen[bytes]", *, patience_s: float = 15.0) -> None:
-    """End the process and all it started: in order if it will, else by force."""
+    """End the process and its descendants: in order if possible, else by force."""
     for number, wait_s in ((signal.SIGTERM, patience_s), (signal.SIGKILL, 10.0)):
         descendants = family(process.pid)
         try:

@@ -1,4 +1,4 @@
-"""Faust as its documentation teaches it: a record model, a table and a send for every event."""
+"""Faust as in its documentation: a record model, a table, and one send for every event."""
 
 import os
 import sys

@@ -1,6 +1,6 @@
-"""Flink SQL: OVER RANGE of one hour, Kafka to Kafka, one task slot a core.
+"""Flink SQL: OVER RANGE of one hour, from Kafka to Kafka, with one task slot per core.
 
-By event time: a vector has also what was read after the start and finished before it.
+By event time: vectors also include tasks that finished before the start and were read after it.
 """
 
 import os
@@ -14,7 +14,7 @@ for name, value in {
     "parallelism.default": os.environ.get("SLOTS", "2"),
     "table.exec.source.idle-timeout": "30 s",
     "execution.checkpointing.interval": "5 s",
-    # In its memory Flink keeps 5 MB of them; a job with more fails, and does all since the last again.
+    # Flink keeps 5 MB of checkpoints in memory; a job with more fails and repeats its work since the last one.
     "execution.checkpointing.storage": "filesystem",
     "execution.checkpointing.dir": f"file://{os.environ['FOLDER']}/{os.environ['RUN']}-checkpoints",
     "pipeline.object-reuse": "true",

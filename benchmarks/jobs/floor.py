@@ -1,9 +1,9 @@
-"""The floor: a bare aiokafka loop that decodes every event and writes a vector for each start.
+"""The floor: a plain aiokafka loop that decodes every event and writes a vector for each start.
 
-No window, no state, no commit, no transaction: what is left is Kafka and JSON. It writes as many
-bytes as the features stage: the same records, made of figures of the usual length, one
-``TaskFeatures`` a start and one ``AgentFeatures`` for each agent of a batch, and its batches are
-as large. The benchmark measures what both wrote and prints it.
+It has no window, state, commit or transaction: what remains is Kafka and JSON. It writes as many
+bytes as the features stage: the same records with constant values of the usual length, one
+``TaskFeatures`` for each start and one ``AgentFeatures`` for each agent of a batch, in batches of the
+same size. The benchmark measures the output of both and prints it.
 """
 
 import asyncio

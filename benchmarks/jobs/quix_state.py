@@ -1,4 +1,4 @@
-"""Quix Streams with the hand-written window in its state API, the fast way a user would find."""
+"""Quix Streams with the hand-written window in its state API, the fast way that a user would find."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The features of an agent as one would write them by hand: exact, from what was read before."""
+"""Features of an agent in hand-written Python: exact, computed from the events read before."""
 
 import os
 from bisect import bisect_left, insort
@@ -7,7 +7,7 @@ from typing import Any
 
 HOUR_MS = 3_600_000
 GRACE_MS = 10_000
-"""Rows are kept so much longer: a start may be that much older than the newest one."""
+"""Rows are kept this much longer, because a start may be this much older than the newest one."""
 LAST_RUNS = 20
 REST = {
     "median_execution_time_1h": 148.4135,
@@ -21,15 +21,15 @@ REST = {
     "agent_avg_execution_time": 187.22716666666668,
     "agent_success_rate": 0.75,
 }
-"""Stands for the figures that ``Rolling`` has not, so that all write records of the same fields."""
+"""Value of the features that ``Rolling`` does not compute, so that all write the same fields."""
 
 Event = dict[str, Any]
 Row = tuple[int, float, bool, int]
-"""When a task finished, its duration, whether it succeeded, and its reviews."""
+"""End of a task, its duration, whether it succeeded, and its review iterations."""
 
 
 class Rolling:
-    """One agent's finished tasks of the last hour, and their sums: the four figures of the hour."""
+    """Finished tasks of one agent in the last hour, and their sums: the four features of the hour."""
 
     __slots__ = ("duration_s", "newest_ms", "reviews", "rows", "successes")
 
@@ -50,9 +50,9 @@ class Rolling:
         return {**self.hour(event["started_at_ms"])[0], **REST}
 
     def hour(self, at_ms: int) -> tuple[dict[str, object], list[float]]:
-        """Over the rows of (at - 1 h, at], from the sums of all rows less the few outside of it.
+        """Compute over the rows of (at - 1 h, at], from the sums of all rows minus the few outside.
 
-        Also the durations of those few.
+        Also return the durations of those few.
         """
         self.newest_ms = max(self.newest_ms, at_ms)
         self._forget(self.newest_ms - HOUR_MS - GRACE_MS)
@@ -90,21 +90,21 @@ class Rolling:
         del rows[:old]
 
     def forgotten(self, row: Row) -> None:
-        """This row is being dropped."""
+        """Update the sums when a row is dropped."""
 
     def dump(self) -> list[Any]:
-        """Everything, as JSON can hold it."""
+        """Return the whole state as values that JSON can encode."""
         return [self.rows, self.duration_s, self.successes, self.reviews, self.newest_ms]
 
     def load(self, dumped: list[Any] | None) -> None:
-        """Be as ``dump`` wrote it down."""
+        """Restore the state that ``dump`` returned."""
         if dumped is not None:
             rows, self.duration_s, self.successes, self.reviews, self.newest_ms = dumped
             self.rows = [tuple(row) for row in rows]
 
 
 class Whole(Rolling):
-    """Every figure that gnomon's features stage writes: those beside the four, too."""
+    """All features that gnomon's features stage writes."""
 
     __slots__ = ("durations", "last_ms", "runs", "runs_by_type", "started")
 
@@ -184,7 +184,7 @@ class Whole(Rolling):
 def averages(
     runs: deque[tuple[float, bool]] | None,
 ) -> tuple[int, float | None, float | None]:
-    """How many runs, their mean duration in seconds and their success rate."""
+    """Return the number of runs, their mean duration in seconds and their success rate."""
     if not runs:
         return 0, None, None
     n = len(runs)
@@ -192,7 +192,7 @@ def averages(
 
 
 def step(rolling: Rolling, event: Event) -> dict[str, Any] | None:
-    """Fold one event; the record to write if it was a start."""
+    """Process one event; return the record to write if it was a start."""
     if event["kind"] == "task_finished.v1":
         rolling.finish(event)
         return None
@@ -207,5 +207,5 @@ def step(rolling: Rolling, event: Event) -> dict[str, Any] | None:
 
 
 def begin() -> Rolling:
-    """An agent of whom nothing is known, as the benchmark wants it."""
+    """Return an agent of which nothing is known, of the kind that the benchmark selects."""
     return Whole() if os.environ["FIGURES"] == "all" else Rolling()

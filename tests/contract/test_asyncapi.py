@@ -5,13 +5,17 @@ import importlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import jsonschema
 import pytest
+from aiokafka.admin import NewTopic
 from tests.contract.contract_files import SCHEMAS, TAGS, read
 
 from gnomon.cli import topics as topics_command
+from gnomon.operations import topics_admin
+from gnomon.settings import Settings
 
 DAY_MS = 86_400_000
 
@@ -90,11 +94,43 @@ def test_topics_are_co_partitioned(document: dict[str, Any]) -> None:
     assert len({binding["partitions"] for binding in kafka}) == 1
 
 
-def test_topics_are_made_with_the_partitions_the_document_says(document: dict[str, Any]) -> None:
+class Admin:
+    """Records the topics that a broker is asked to create."""
+
+    asked: ClassVar[list[NewTopic]] = []
+
+    def __init__(self, **_: object) -> None:
+        self.asked.clear()
+
+    async def start(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+    async def create_topics(self, topics: list[NewTopic], **_: object) -> SimpleNamespace:
+        self.asked.extend(topics)
+        return SimpleNamespace(topic_errors=[(topic.name, 0, None) for topic in topics])
+
+
+def test_the_topics_that_the_command_creates_are_as_the_document_says(
+    document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leaders(*_: object) -> None: ...
+
+    monkeypatch.setattr(topics_admin, "AIOKafkaAdminClient", Admin)
+    monkeypatch.setattr(topics_admin, "_await_leaders", leaders)
     parser = argparse.ArgumentParser()
     topics_command.configure(parser)
-    made_with = parser.parse_args(["create"]).partitions
-    assert document["channels"]["control"]["bindings"]["kafka"]["partitions"] == made_with
+
+    topics_command.run(parser.parse_args(["create"]), Settings.from_env({}))
+
+    stated = {name: channel["bindings"]["kafka"] for name, channel in document["channels"].items()}
+    assert {topic.name: topic.num_partitions for topic in Admin.asked} == {
+        name: kafka["partitions"] for name, kafka in stated.items()
+    }
+    for topic in Admin.asked:
+        settings = dict(stated[topic.name]["topicConfiguration"])
+        (settings["cleanup.policy"],) = settings["cleanup.policy"]
+        assert topic.topic_configs == {name: str(value) for name, value in settings.items()}
 
 
 def test_every_event_is_a_message_whose_payload_is_its_schema(document: dict[str, Any]) -> None:

@@ -1,14 +1,17 @@
 """The committed schemas are the event classes, and use no keyword a validator would skip."""
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from tests.contract.contract_files import SCHEMAS, TAGS, schema
 
-from gnomon.contract.export import event_schemas, render
+from gnomon.contract.export import event_schemas
+from gnomon.events import EVENTS
 
 # Of JSON Schema 2020-12: all that our schemas may use.
 KEYWORDS = {
@@ -41,10 +44,40 @@ def test_every_event_has_a_schema() -> None:
     }
 
 
+def unordered(node: Any) -> Any:
+    """A schema whose descriptions have no line breaks and whose lists of names have no order."""
+    if isinstance(node, list):
+        return [unordered(part) for part in node]
+    if not isinstance(node, dict):
+        return node
+    texts = {key: " ".join(node[key].split()) for key in ("description",) if key in node}
+    names = {key: sorted(map(str, node[key])) for key in ("required", "enum") if key in node}
+    return {key: unordered(value) for key, value in node.items()} | texts | names
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.__name__)
+def test_the_committed_schema_says_what_msgspec_says_of_the_class(
+    event: type[msgspec.Struct],
+) -> None:
+    """The exporter only moves keywords: it neither loses nor invents one."""
+    theirs = msgspec.json.schema(event)
+    committed = schema(str(event.__struct_config__.tag))
+
+    own = {key: value for key, value in committed.items() if key not in {"$schema", "$id", "$defs"}}
+    parts = {**committed.get("$defs", {}), event.__name__: own}
+
+    assert theirs["$ref"] == f"#/$defs/{event.__name__}"
+    assert {name: unordered(part) for name, part in parts.items()} == {
+        name: unordered(part) for name, part in theirs["$defs"].items()
+    }
+
+
 @pytest.mark.parametrize("tag", TAGS)
-def test_the_committed_schema_is_the_class_byte_for_byte(tag: str) -> None:
-    committed = (SCHEMAS / f"{tag}.schema.json").read_bytes()
-    assert committed == render(event_schemas()[tag]).encode()
+def test_a_committed_schema_is_the_exported_text(tag: str) -> None:
+    """A reader may compare files: the same JSON is always the same bytes."""
+    committed = (SCHEMAS / f"{tag}.schema.json").read_text(encoding="utf-8")
+    assert committed == json.dumps(schema(tag), indent=2, ensure_ascii=False) + "\n"
+    assert list(schema(tag)) == list(event_schemas()[tag])
 
 
 @pytest.mark.parametrize("tag", TAGS)

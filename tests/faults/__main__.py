@@ -1,6 +1,6 @@
 """``python -m tests.faults``: a stream, faults, and a verdict.
 
-Exit status 1 if anything is missing, there twice or wrong, or the ledger is not exact.
+Exit status 1 if any record is missing, repeated or wrong, or the ledger is not exact.
 """
 
 import argparse
@@ -16,16 +16,16 @@ from tests.faults.inflict import KINDS
 from tests.faults.run import Options, run
 
 GAP_S = 6.0
-"""Seconds of stream for each fault: most are recovered from in ten, and they may overlap."""
+"""Seconds of the stream for each fault; most recoveries take ten seconds, and faults may overlap."""
 LONG = 300
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one form; 0 if all is as it must be."""
+    """Run the suite; returns 0 if all outputs are as expected."""
     options = _parser().parse_args(argv)
     faults = options.faults or (LONG if options.long else 30)
     seconds = options.seconds or max(30.0, faults * GAP_S)
-    # It says several times a second that a broker is away; here that is meant.
+    # aiokafka logs several times a second that no broker answers, which is intended here.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     folder = Path(tempfile.mkdtemp(prefix="gnomon-faults-"))
     report = asyncio.run(

@@ -1,4 +1,4 @@
-"""A run without Kafka and without faults: the stages' folds in this process, as the verifier's own test."""
+"""A run without Kafka and without faults: runs the stages in this process, to test the verifier."""
 
 import asyncio
 import base64
@@ -25,7 +25,7 @@ from gnomon.vault import KeyRing, load_key
 
 PARTITIONS = 2
 APPENDED_MS = 1_780_000_000_000
-"""When the log got every record."""
+"""Append time of every record."""
 BATCH = 97
 
 
@@ -57,16 +57,16 @@ class Logs:
         value: bytes | None,
         headers: Headers = (),
     ) -> None:
-        """Put one record at the end."""
+        """Append one record."""
         log = self.records[topic, partition]
         log.append(Record(topic, partition, len(log), key, value, headers))
 
     def of(self, topic: str) -> list[Record]:
-        """All records of a topic."""
+        """Return all records of a topic."""
         return [record for n in range(PARTITIONS) for record in self.records[topic, n]]
 
     def write(self, stage: str, partition: int, outputs: Outputs) -> None:
-        """Write as the runtime does."""
+        """Write outputs as the runtime does."""
         for topic, records in outputs.by_topic.items():
             for key, value in records:
                 self.append(topic, partition, key=key, value=value)
@@ -89,7 +89,7 @@ class Logs:
 
 
 async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
-    """Leave in ``folder``, which has a folder ``data``, what a run without faults leaves."""
+    """Write to ``folder``, which has a folder ``data``, the dump of a run without faults."""
     settings = Settings(
         data_dir=str(folder / "data"),
         key=base64.b64encode(bytes(32)).decode(),
@@ -143,6 +143,6 @@ async def _work(stage: Any, logs: Logs) -> None:
 
 
 def calm_run(folder: Path, *, seed: int, events: int, agents: int) -> None:
-    """``run`` for those who have no loop."""
+    """Call ``run`` in an event loop of its own."""
     (folder / "data").mkdir(parents=True)
     asyncio.run(run(folder, seed=seed, events=events, agents=agents))

@@ -1,4 +1,4 @@
-"""What is compared in each output topic: where a column is found, and what it must equal."""
+"""What is compared in each output topic: the path of each column, and the table with expected values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

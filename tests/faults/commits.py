@@ -1,4 +1,4 @@
-"""When each partition's offsets were committed, watched from outside while faults happen."""
+"""Records when the offsets of each partition are committed, while faults happen."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ Partition = tuple[str, int]
 
 
 class Commits:
-    """Watches the committed offsets of every stage's group until it is cancelled.
+    """Polls the committed offsets of every stage's group until it is cancelled.
 
     Attributes:
         times: When each partition was seen to have advanced, monotonic seconds, ascending.
@@ -29,7 +29,7 @@ class Commits:
         self._last: dict[Partition, int] = {}
 
     async def watch(self) -> None:
-        """Look again and again; while the broker is away there is nothing to see."""
+        """Poll; while the broker is down no offsets are seen."""
         while True:
             admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers, request_timeout_ms=5000)
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
@@ -56,7 +56,7 @@ class Commits:
                     self.times[partition].append(at_s)
 
     def first_after(self, stage: str, at_s: float) -> float | None:
-        """Seconds from ``at_s`` to the first commit of any of the stage's partitions.
+        """Return the seconds from ``at_s`` to the first commit of any of the stage's partitions.
 
         What was committed just before can be seen one look later; it is not taken for a commit after.
         """
@@ -71,7 +71,7 @@ class Commits:
         return min(later) - at_s if later else None
 
     def longest_silence(self, stage: str, from_s: float, until_s: float) -> float:
-        """The longest that one of the stage's partitions went without a commit, around that time."""
+        """Return the longest time without a commit of any one of the stage's partitions around that time."""
         longest = 0.0
         for (of_stage, _), times in self.times.items():
             if of_stage == stage:

@@ -1,8 +1,7 @@
-"""Topics and the store as JSON lines, for the verifier and for anyone's own.
+"""Writes topics and the store as JSON lines, for the verifier or another one.
 
 ``<topic>.jsonl`` has one committed record a line: partition, offset, timestamp, key, size, and
-``value``, which is JSON. Where the bytes are no JSON, ``value`` is null; ``raw`` is the base64 of
-whatever was refused. A dead letter's ``value`` has its source and reason; a sealed
+``value``, which is JSON. If the bytes are no JSON, ``value`` is null, and ``raw`` is their base64. A dead letter's ``value`` has its source and reason; a sealed
 decision's has its plaintext in ``opened``.
 """
 
@@ -34,7 +33,7 @@ _decode = msgspec.json.decode
 
 
 async def dump(settings: Settings, folder: Path) -> dict[str, int]:
-    """Write every topic and the store to ``folder``, which is there; how many records each has.
+    """Write every topic and the store to ``folder``, which exists; returns the number of records of each.
 
     Raises:
         TimeoutError: A topic could not be read to its end: a transaction may still be open.
@@ -54,7 +53,7 @@ async def dump(settings: Settings, folder: Path) -> dict[str, int]:
 
 
 def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
-    """Write one JSON object a line; how many."""
+    """Write one JSON object a line; returns how many."""
     count = 0
     with path.open("wb") as file:
         for line in lines:
@@ -64,7 +63,7 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
 
 
 def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
-    """One record of ``topic`` (base name), shaped like aiokafka's, as it is dumped."""
+    """Return one record of ``topic`` (base name), with the attributes of aiokafka's, as it is dumped."""
     value, raw = _json_or_raw(record.value)
     if topic == DEAD_LETTERS.name:
         value = _dead(record)
@@ -84,7 +83,7 @@ def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
 
 
 async def read_all(brokers: str, topic: str) -> list[Any]:
-    """Every committed record of ``topic``.
+    """Read every committed record of ``topic``.
 
     Raises:
         TimeoutError: The end was not reached.
@@ -135,7 +134,7 @@ def _dead(record: Any) -> dict[str, Any]:
 
 
 def _opened(sealed: SealedDecision, keyring: KeyRing) -> dict[str, Any]:
-    """A sealed decision with its plaintext in place of the ciphertext."""
+    """Return a sealed decision with its plaintext in place of the ciphertext."""
     return {
         "decision_id": sealed.decision_id,
         "status": sealed.status,

@@ -1,4 +1,4 @@
-"""The faults: what each does to the rig, and a seeded plan of which comes when."""
+"""The kinds of faults, what each does to the rig, and a seeded plan of them."""
 
 import asyncio
 import shutil
@@ -18,7 +18,7 @@ STATEFUL = ("features", "comparison")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault to come. ``chance``, in [0, 1), decides whatever else is left to it."""
+    """One planned fault. ``chance``, in [0, 1), determines its random details."""
 
     kind: str
     stage: str
@@ -26,13 +26,13 @@ class Fault:
     chance: float
 
     def between(self, least: float, most: float) -> float:
-        """A number of that range that belongs to this fault."""
+        """Return a number in that range, determined by ``chance``."""
         return least + self.chance * (most - least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inflicted:
-    """One fault that happened: from and until when, monotonic seconds."""
+    """One fault that has happened, with its begin and end in monotonic seconds."""
 
     fault: Fault
     from_s: float
@@ -56,7 +56,7 @@ async def kill_committing(rig: Rig, fault: Fault) -> None:
 
 
 async def kill_recovering(rig: Rig, fault: Fault) -> None:
-    """SIGKILL, and again as the next process rebuilds its state."""
+    """SIGKILL, and again while the next process rebuilds its state."""
     rig.signal(fault.stage, signal.SIGKILL)
     await asyncio.sleep(0.2)
     await rig.step(fault.stage, ("new", "recovering"), timeout_s=30.0)
@@ -65,14 +65,14 @@ async def kill_recovering(rig: Rig, fault: Fault) -> None:
 
 
 async def kill_starting(rig: Rig, fault: Fault) -> None:
-    """SIGKILL, and again a few seconds later, wherever the next process is by then."""
+    """SIGKILL, and again a few seconds later, in whatever step the next process is."""
     rig.signal(fault.stage, signal.SIGKILL)
     await asyncio.sleep(fault.between(1.0, 10.0))
     rig.signal(fault.stage, signal.SIGKILL)
 
 
 async def freeze(rig: Rig, fault: Fault) -> None:
-    """SIGSTOP for longer than the session lasts; nobody takes over."""
+    """SIGSTOP for longer than the session; no other worker takes over."""
     rig.signal(fault.stage, signal.SIGSTOP)
     await asyncio.sleep(fault.between(SESSION_S + 2, SESSION_S + 5))
     rig.signal(fault.stage, signal.SIGCONT)
@@ -90,7 +90,7 @@ async def zombie(rig: Rig, fault: Fault) -> None:
 
 
 async def join(rig: Rig, fault: Fault) -> None:
-    """A second worker joins and leaves in order."""
+    """A second worker joins, and later stops normally."""
     other = rig.join(fault.stage)
     await rig.ready(other, timeout_s=30.0)
     await asyncio.sleep(fault.between(0.0, 4.0))
@@ -108,14 +108,14 @@ async def join_and_kill(rig: Rig, fault: Fault) -> None:
 
 
 async def broker(rig: Rig, fault: Fault) -> None:
-    """SIGKILL of Kafka, and a start on the same data."""
+    """SIGKILL of Kafka, and a restart with the same data."""
     await asyncio.to_thread(rig.broker.kill)
     await asyncio.sleep(fault.between(0.0, 3.0))
     await asyncio.to_thread(rig.broker.start)
 
 
 async def broker_recovering(rig: Rig, fault: Fault) -> None:
-    """SIGKILL of a worker, and of Kafka as the next process rebuilds its state."""
+    """SIGKILL of a worker, and of Kafka while the next process rebuilds its state."""
     rig.signal(fault.stage, signal.SIGKILL)
     await asyncio.sleep(0.2)
     await rig.step(fault.stage, ("new", "recovering"), timeout_s=30.0)
@@ -123,7 +123,7 @@ async def broker_recovering(rig: Rig, fault: Fault) -> None:
 
 
 async def snapshots_refused(rig: Rig, fault: Fault) -> None:
-    """The folders of the snapshots are no folders for a while, also while state is rebuilt."""
+    """Snapshots can be neither written nor read for a while, also while the state is rebuilt."""
     folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(PARTITIONS)]
     await asyncio.to_thread(_block, folders)
     await asyncio.sleep(fault.between(3.0, 6.0))
@@ -134,7 +134,7 @@ async def snapshots_refused(rig: Rig, fault: Fault) -> None:
 
 
 async def snapshot_corrupt(rig: Rig, fault: Fault) -> None:
-    """The newest snapshots are cut short or altered, then SIGKILL."""
+    """The newest snapshots are truncated or altered, then SIGKILL."""
     await asyncio.to_thread(_spoil, rig.snapshots_of(fault.stage), cut=fault.chance < 0.5)
     rig.signal(fault.stage, signal.SIGKILL)
 
@@ -147,7 +147,7 @@ def _block(folders: Sequence[Path]) -> None:
             try:
                 folder.rename(aside)
                 folder.touch()
-            except OSError:  # the worker has made it anew in between
+            except OSError:  # the worker has created it again in between
                 continue
 
 
@@ -191,7 +191,7 @@ KINDS: Mapping[str, tuple[Callable[[Rig, Fault], Awaitable[None]], Sequence[str]
 def plan(
     *, seed: int, faults: int, seconds: float, kinds_of: Sequence[str] = tuple(KINDS)
 ) -> list[Fault]:
-    """``faults`` faults at random instants of ``seconds``, every kind before any comes twice."""
+    """Plan ``faults`` faults at random times within ``seconds``; each kind occurs before any is repeated."""
     random = Random(seed)  # noqa: S311  a test's plan, not a secret
     kinds: list[str] = []
     while len(kinds) < faults:
@@ -209,7 +209,7 @@ def plan(
 
 
 class Inflicter:
-    """Lets the planned faults happen, each at its time; faults of different stages may overlap.
+    """Causes the planned faults, each at its time; faults of different stages may overlap.
 
     Attributes:
         inflicted: Those that have happened.
@@ -218,7 +218,7 @@ class Inflicter:
     def __init__(self, rig: Rig, say: Callable[[str], None]) -> None:
         self.inflicted: list[Inflicted] = []
         self._rig, self._say = rig, say
-        # What stops a worker or takes its folder away must put it back before the next one.
+        # A fault that stops a worker or moves its folder must undo that before the next one.
         self._locks = {stage: asyncio.Lock() for stage in (*STAGES, "all")}
 
     async def run(self, planned: Sequence[Fault]) -> None:

@@ -1,4 +1,4 @@
-"""A broker of its own, a worker process for each stage, and what can be done to them."""
+"""A broker of its own and a worker process for each stage, with the means to disturb them."""
 
 import asyncio
 import contextlib
@@ -32,11 +32,11 @@ READY_S = 120.0
 
 
 class RigError(Exception):
-    """The rig itself failed: nothing can be said of what it was to test."""
+    """The rig itself failed, so the run has no result."""
 
 
 class Rig:
-    """Async context manager: inside it, every stage is ready.
+    """Async context manager: inside it, every stage runs and is ready.
 
     Attributes:
         broker: Kafka.
@@ -71,7 +71,7 @@ class Rig:
 
     @property
     def settings(self) -> Settings:
-        """What the workers run with."""
+        """The settings of the workers."""
         return Settings(
             brokers=self.broker.brokers,
             data_dir=str(self.folder),
@@ -85,34 +85,34 @@ class Rig:
 
     @property
     def restarts(self) -> dict[str, int]:
-        """How often each stage's first worker was started again."""
+        """How often the first worker of each stage was restarted."""
         return {stage: self._supervisors[stage].children[stage].starts - 1 for stage in STAGES}
 
     def snapshots_of(self, stage: str) -> Path:
-        """The folder with one folder for each partition."""
+        """Return the folder with the snapshots of a stage, one folder for each partition."""
         return Path(self.settings.state_url) / group_of(stage, "")
 
     def signal(self, stage: str, number: signal.Signals) -> None:
-        """Send a signal to the first worker of a stage, if it runs."""
+        """Send a signal to the first worker of a stage if it runs."""
         self._supervisors[stage].signal(stage, number)
 
     def pid(self, name: str) -> int | None:
-        """Process id of a worker, ``None`` while it does not run."""
+        """Return the process id of a worker; ``None`` while it does not run."""
         return self._supervisors[name].children[name].pid
 
     def join(self, stage: str) -> str:
-        """Start one more worker of a stage; its name."""
+        """Start another worker of a stage; returns its name."""
         name = f"{stage}+{len(self._ports)}"
         self._supervise(name, stage)
         return name
 
     async def leave(self, name: str) -> None:
-        """Let a worker stop in order."""
+        """Stop a worker normally."""
         self._supervisors[name].stop()
         await self._running[name]
 
     async def status(self, name: str) -> Mapping[str, Any]:
-        """What a worker tells of itself, empty while it does not answer."""
+        """Return the ``/status`` of a worker; empty while it does not answer."""
         assert self._http is not None
         try:
             async with self._http.get(f"http://127.0.0.1:{self._ports[name]}/status") as response:
@@ -122,7 +122,7 @@ class Rig:
             return {}
 
     async def ready(self, name: str, *, timeout_s: float = READY_S) -> bool:
-        """Wait until a worker is ready; whether it was in time."""
+        """Wait until a worker is ready; returns whether it was in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             self.check()
@@ -132,7 +132,7 @@ class Rig:
         return False
 
     async def step(self, name: str, steps: tuple[str, ...], *, timeout_s: float) -> bool:
-        """Wait until a partition of a worker is in one of ``steps``; whether it was in time."""
+        """Wait until a partition of a worker is in one of ``steps``; returns whether it was in time."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             partitions = (await self.status(name)).get("partitions", {})
@@ -149,7 +149,7 @@ class Rig:
                 raise RigError(f"{name} has given up: {line}")
 
     async def drained(self, *, timeout_s: float) -> bool:
-        """Wait until no stage has anything left to read; whether it was in time."""
+        """Wait until no stage has records left to read; returns whether that was in time."""
         deadline = time.monotonic() + timeout_s
         still = 0
         while time.monotonic() < deadline:
@@ -163,7 +163,7 @@ class Rig:
         return False
 
     async def told(self, records: int, *, timeout_s: float) -> None:
-        """Wait until the workers have told of so many records of clients, if they do in time."""
+        """Wait until the workers have reported this many records of clients, or the time is over."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             with contextlib.suppress(GnomonError, OSError, TimeoutError):
@@ -177,7 +177,7 @@ class Rig:
             await asyncio.sleep(0.5)
 
     async def stop_workers(self) -> None:
-        """Let every worker stop in order, and what watches them."""
+        """Stop every worker normally, and then the polling of commits."""
         for supervisor in self._supervisors.values():
             supervisor.stop()
         if self._running:
@@ -189,7 +189,7 @@ class Rig:
             await self._http.close()
 
     async def stop(self) -> None:
-        """End everything."""
+        """Stop everything."""
         await self.stop_workers()
         await asyncio.to_thread(self.broker.stop)
         if self._log is not None:

@@ -1,4 +1,4 @@
-"""One run: a stream flows through real processes while faults happen, then all is verified."""
+"""One run: a stream goes through real processes while faults happen, then all outputs are verified."""
 
 import asyncio
 import statistics
@@ -24,7 +24,7 @@ TOLD_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run. ``seconds`` is how long the stream flows, ``kinds`` which faults may come."""
+    """What to run. ``seconds`` is the duration of the stream, ``kinds`` are the kinds of faults."""
 
     seed: int
     events: int
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(slots=True)
 class Report:
-    """What came of it. ``input_as_sent``: the log holds just what was sent; times in seconds."""
+    """The result. ``input_as_sent``: the log has exactly the records that were sent; times in seconds."""
 
     seed: int
     events: int
@@ -63,7 +63,7 @@ class Report:
         return not lost and self.ledger_exact and self.drained and self.input_as_sent
 
     def as_json(self) -> bytes:
-        """For a file."""
+        """Encode the report for a file."""
         return msgspec.json.format(msgspec.json.encode(self), indent=2) + b"\n"
 
 
@@ -123,7 +123,7 @@ SPANS = Spans(lateness_ms=LATENESS_MS, expire_ms=EXPIRE_MS)
 
 
 async def _publish(brokers: str, sent: Sequence[Sent], *, seconds: float) -> list[tuple[int, int]]:
-    """Send all of it evenly over ``seconds``; where each record went: partition and offset."""
+    """Send all records evenly over ``seconds``; returns the partition and offset of each."""
     producer = AIOKafkaProducer(
         bootstrap_servers=brokers,
         enable_idempotence=True,
@@ -148,7 +148,7 @@ async def _publish(brokers: str, sent: Sequence[Sent], *, seconds: float) -> lis
 
 
 def _as_sent(sent: Sequence[Sent], places: Sequence[tuple[int, int]], log: Sequence[Any]) -> bool:
-    """Whether the log holds exactly what was sent, where the broker said."""
+    """Return whether the log has exactly the records that were sent, at the acknowledged offsets."""
     expected = {
         place: (record.key, record.value) for place, record in zip(places, sent, strict=True)
     }
@@ -157,7 +157,7 @@ def _as_sent(sent: Sequence[Sent], places: Sequence[tuple[int, int]], log: Seque
 
 
 def _recovery(rig: Rig, inflicted: Sequence[Inflicted]) -> dict[str, dict[str, float]]:
-    """By kind: from the fault to the first commit, and the longest silence of a partition."""
+    """Return, by kind, the time from the fault to the first commit, and the longest time without one."""
     first: dict[str, list[float]] = defaultdict(list)
     silence: dict[str, list[float]] = defaultdict(list)
     for done in inflicted:

@@ -1,11 +1,11 @@
-"""A seeded stream of what 500 agents say, with everything that goes wrong on the way.
+"""A seeded stream of the events of many agents, with everything that can go wrong in transit.
 
-Every event carries its own time; it arrives later than that, by less than the allowed lateness
-unless it is meant to be late. A repeat comes within twenty minutes of the first: repeats are told
-for as long as a task is remembered, not for ever.
+Every event has its own time and arrives later than that, by less than the allowed lateness unless it
+is meant to be late. A repeat arrives within twenty minutes of the original, because repeats are only
+recognised while a task is remembered.
 
-Eight in nine agents run in processes that name themselves and count what they send; a few of their
-events come from a spool, half an hour after those that were counted after them.
+Eight in nine agents run in processes that number their events; a few of those events come from a spool,
+half an hour after events with higher numbers.
 """
 
 import json
@@ -17,7 +17,7 @@ from typing import Any
 
 SECOND_MS, MINUTE_MS = 1_000, 60_000
 DISORDER_MS = 110 * SECOND_MS
-"""Longest way of an event that is not late; the workers are told to allow two minutes."""
+"""Longest delay of an event that is not late; the workers allow two minutes."""
 EXPIRE_MS = 60 * MINUTE_MS
 LATENESS_MS = 2 * MINUTE_MS
 SPAN_MS = 4 * 60 * MINUTE_MS
@@ -34,9 +34,13 @@ SPOOLED_MS = 30 * MINUTE_MS
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One record as it is sent, in the order of arrival. ``poison`` is why it must be refused.
+    """One record to send.
 
-    ``named`` if its value says which process it comes from and can be read.
+    Attributes:
+        key: Key of the record.
+        value: Value of the record.
+        poison: The reason why it must be refused; empty if it is valid.
+        named: Whether it is valid and has the id of its process.
     """
 
     key: bytes
@@ -52,12 +56,12 @@ class _Arrival:
 
 
 def stream(*, seed: int, events: int, agents: int, begin_ms: int) -> list[Sent]:
-    """About ``events`` records in the order in which they are to be sent.
+    """Return about ``events`` records in the order in which they are to be sent.
 
     Args:
         seed: The same seed and ``begin_ms`` give the same bytes.
-        events: How many, to within a few percent.
-        agents: How many agents take part.
+        events: Number of records, to within a few percent.
+        agents: Number of agents.
         begin_ms: Epoch milliseconds of the first start; see ``BEFORE_NOW_MS``.
     """
     random = Random(seed)  # noqa: S311  a test's input, not a secret
@@ -70,7 +74,7 @@ def stream(*, seed: int, events: int, agents: int, begin_ms: int) -> list[Sent]:
 
 
 def _named(arrivals: Sequence[_Arrival], random: Random) -> list[Sent]:
-    """The records, with the processes' names and counts; a repeat has those of the first."""
+    """Add producer ids and sequence numbers; a repeat has those of the original."""
     left: dict[int, tuple[int, Sent]] = {}
     for arrival in arrivals:
         way_ms = random.randrange(SPOOLED_MS) if random.random() < SPOOLED_SHARE else 0
@@ -94,7 +98,7 @@ def _task(random: Random, number: int, agents: int, begin_ms: int) -> Iterator[_
     """One task's events; every tenth task has something wrong with it."""
     task = _Task(random, number, agents, begin_ms)
     fate = random.random()
-    if fate < 0.002:  # the start comes when it would have expired already
+    if fate < 0.002:  # the start arrives when the task would have expired already
         yield task.started(after_ms=EXPIRE_MS + random.randint(5, 10) * MINUTE_MS)
     elif fate < 0.006:  # orphan
         yield task.finished()
@@ -127,7 +131,7 @@ def _again(random: Random, arrival: _Arrival) -> _Arrival:
 
 
 class _Task:
-    """One task; its events are drawn when they are asked for, and arrive in that order."""
+    """One task; its events are generated on request, and arrive in that order."""
 
     def __init__(self, random: Random, number: int, agents: int, begin_ms: int) -> None:
         self._random = random
@@ -141,7 +145,7 @@ class _Task:
         self.lasts(min(int(random.lognormvariate(5.5, 1.2) * SECOND_MS), 50 * MINUTE_MS))
 
     def lasts(self, duration_ms: int) -> None:
-        """Let it take so long."""
+        """Set the duration of the task."""
         self._ended_ms = self._started_ms + duration_ms
 
     def started(self, *, after_ms: int | None = None) -> _Arrival:
@@ -181,7 +185,7 @@ class _Task:
         return self._arrival(event, self._ended_ms, after_ms)
 
     def cancelled(self) -> _Arrival:
-        """That it was given up, some time before it would have ended."""
+        """Its cancellation, some time before it would have ended."""
         at_ms = self._random.randint(self._started_ms, self._ended_ms)
         event = {"kind": "task_cancelled.v1", "cancelled_at_ms": at_ms, "reason": "not needed"}
         return self._arrival(event, at_ms, None)

@@ -1,4 +1,4 @@
-"""Effectively once, seen from outside: real processes, real faults, every output compared."""
+"""Exactly-once results, verified from outside: real processes, real faults, every output compared."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.faults.run import Options, run
 @pytest.mark.slow
 @pytest.mark.kafka
 @pytest.mark.timeout(420)
-async def test_nothing_is_missing_twice_or_wrong_after_six_faults(
+async def test_no_record_is_missing_repeated_or_wrong_after_six_faults(
     kafka: Kafka, tmp_path: Path
 ) -> None:
     if kafka.broker is None:

@@ -1,4 +1,4 @@
-"""The verifier itself: clean on a run without faults, and it notices whatever is not as it must be."""
+"""The verifier accepts a run without faults, and finds every kind of deviation."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def by_name(check: Check) -> str:
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run without faults leaves."""
+    """The dump of a run without faults."""
     folder = tmp_path_factory.mktemp("calm")
     calm_run(folder, seed=SEED, events=EVENTS, agents=AGENTS)
     return folder
@@ -35,7 +35,7 @@ def calm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def altered(calm: Path, tmp_path: Path) -> Callable[..., Findings]:
-    """Verify the run with the lines of some files altered in place."""
+    """Verify the run with the lines of some files altered."""
 
     def after(**alter: Alter) -> Findings:
         for path in calm.glob("*.jsonl"):
@@ -64,8 +64,8 @@ def test_a_run_without_faults_is_clean(calm: Path) -> None:
     assert all(findings.records.values())
 
 
-def test_the_stream_has_tasks_of_every_fate(calm: Path) -> None:
-    """Else what is compared would be nothing."""
+def test_the_stream_has_tasks_with_every_outcome(calm: Path) -> None:
+    """Otherwise nothing would be compared."""
     ledger = verify(calm, SPANS).ledger
     for name in ("matched", "pending", "expired", "cancelled", "duplicate", "late", "orphan"):
         assert ledger[name] > 0, name
@@ -78,7 +78,7 @@ def test_the_stream_has_tasks_of_every_fate(calm: Path) -> None:
     assert sum(client["repeated"] for client in told) > 20
 
 
-def test_some_events_come_long_after_those_counted_after_them(calm: Path) -> None:
+def test_some_events_arrive_long_after_events_with_higher_numbers(calm: Path) -> None:
     newest: dict[tuple[int, str], int] = {}
     behind = []
     for line in lines_of(calm / "task-events.jsonl"):
@@ -90,8 +90,8 @@ def test_some_events_come_long_after_those_counted_after_them(calm: Path) -> Non
     assert sum(seqs > 10 for seqs in behind) > 20
 
 
-def test_it_notices_what_is_missing(altered: Callable[..., Findings]) -> None:
-    """A record of every topic, of a task of its own."""
+def test_missing_records_are_found(altered: Callable[..., Findings]) -> None:
+    """One record of every topic, each of another task."""
     findings = altered(**everywhere(lambda check: lambda lines: lines.pop(OF_RECORDS.index(check))))
     assert {name: of["missing"] for name, of in findings.by_topic.items()} == dict.fromkeys(
         (check.name for check in OF_RECORDS), 1
@@ -99,7 +99,7 @@ def test_it_notices_what_is_missing(altered: Callable[..., Findings]) -> None:
     assert not findings.clean
 
 
-def test_it_notices_what_is_there_twice(altered: Callable[..., Findings]) -> None:
+def test_repeated_records_are_found(altered: Callable[..., Findings]) -> None:
     findings = altered(
         **everywhere(lambda _: lambda lines: lines.extend((lines[3], lines[3], lines[4])))
     )
@@ -108,9 +108,7 @@ def test_it_notices_what_is_there_twice(altered: Callable[..., Findings]) -> Non
 
 
 @pytest.mark.parametrize("check", OF_RECORDS, ids=by_name)
-def test_it_notices_what_should_not_be_there(
-    altered: Callable[..., Findings], check: Check
-) -> None:
+def test_unexpected_records_are_found(altered: Callable[..., Findings], check: Check) -> None:
     key = check.columns[check.key[1 if "task_id" in check.key else -1]]
     findings = altered(**{check.name.replace("-", "_"): lambda lines: change(lines[5], key)})
     assert findings.by_topic[check.name] == {"missing": 1, "wrong": 1}
@@ -118,9 +116,9 @@ def test_it_notices_what_should_not_be_there(
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=by_name)
-def test_it_notices_any_figure_that_differs(altered: Callable[..., Findings], check: Check) -> None:
-    """One column in a record of its own each, by a millionth where it is no whole number."""
-    # A later instant is no mistake: features decay. An earlier one has its own test below.
+def test_every_column_that_differs_is_found(altered: Callable[..., Findings], check: Check) -> None:
+    """Each column in another record, by a millionth where it is no integer."""
+    # A later time is valid, because features decay. An earlier one has a test of its own below.
     columns = [
         column for name, column in check.columns.items() if name not in (*check.key, "as_of_ms")
     ]
@@ -135,14 +133,14 @@ def test_it_notices_any_figure_that_differs(altered: Callable[..., Findings], ch
     assert not findings.clean
 
 
-def test_it_notices_an_agent_without_features(altered: Callable[..., Findings]) -> None:
+def test_an_agent_without_features_is_found(altered: Callable[..., Findings]) -> None:
     def forget(lines: list[Line]) -> None:
         lines[:] = [line for line in lines if line["key"] != lines[0]["key"]]
 
     assert altered(agent_features=forget).by_topic["agent-features"] == {"missing": 1}
 
 
-def test_it_notices_features_older_than_the_agents_newest_event(
+def test_features_older_than_the_agents_newest_event_are_found(
     altered: Callable[..., Findings],
 ) -> None:
     def lag(lines: list[Line]) -> None:
@@ -152,9 +150,7 @@ def test_it_notices_features_older_than_the_agents_newest_event(
 
 
 @pytest.mark.parametrize("name", ["pending", "incomplete"])
-def test_it_notices_a_ledger_that_is_off_by_one(
-    altered: Callable[..., Findings], name: str
-) -> None:
+def test_a_ledger_that_is_off_by_one_is_found(altered: Callable[..., Findings], name: str) -> None:
     def miscount(lines: list[Line]) -> None:
         ledgers = [line for line in lines if line["value"]["kind"] == "ledger.v1"]
         ledgers[-1]["value"][name] += 1
@@ -164,7 +160,7 @@ def test_it_notices_a_ledger_that_is_off_by_one(
     assert not findings.clean
 
 
-def test_it_notices_a_ledger_that_did_not_add_up_for_a_moment(
+def test_a_ledger_that_did_not_add_up_at_any_time_is_found(
     altered: Callable[..., Findings],
 ) -> None:
     def miscount(lines: list[Line]) -> None:
@@ -175,7 +171,7 @@ def test_it_notices_a_ledger_that_did_not_add_up_for_a_moment(
 
 
 @pytest.mark.parametrize("name", ["n", "absolute_error_us_sum"])
-def test_it_notices_figures_of_the_control_that_are_off(
+def test_wrong_metrics_of_the_control_are_found(
     altered: Callable[..., Findings], name: str
 ) -> None:
     def miscount(lines: list[Line]) -> None:
@@ -187,7 +183,7 @@ def test_it_notices_figures_of_the_control_that_are_off(
 
 
 def test_the_expected_values_follow_from_the_input(altered: Callable[..., Findings]) -> None:
-    """One event less in the log, and the same outputs are wrong."""
+    """With one event less in the log, the same outputs are wrong."""
 
     def forget(lines: list[Line]) -> None:
         finishes = [
@@ -202,7 +198,7 @@ def test_the_expected_values_follow_from_the_input(altered: Callable[..., Findin
     assert not findings.ledger_exact
 
 
-def test_a_seed_is_a_stream() -> None:
+def test_the_stream_is_determined_by_its_seed() -> None:
     assert sent(seed=1) == sent(seed=1) != sent(seed=2)
 
 
@@ -213,7 +209,7 @@ def test_every_reason_to_refuse_is_in_the_stream() -> None:
     }  # fmt: skip
 
 
-def test_every_kind_of_fault_comes_before_any_comes_twice() -> None:
+def test_each_kind_of_fault_occurs_before_any_is_repeated() -> None:
     kinds = Counter(fault.kind for fault in plan(seed=5, faults=2 * len(KINDS), seconds=60.0))
     assert set(kinds.values()) == {2}
     assert len(kinds) == len(KINDS)
@@ -228,7 +224,7 @@ def lines_of(path: Path) -> list[Line]:
 
 
 def change(line: Line, column: tuple[str, str]) -> None:
-    """Make the value at a column's path another one."""
+    """Change the value at a column's path."""
     path, kind = column
     *parents, last = path.removeprefix("$.").replace("[0]", ".0").split(".")
     at: Any = line["value"]

@@ -1,4 +1,4 @@
-"""Compare what the workers wrote with what SQL over the input says they had to write.
+"""Compares the outputs of the workers with the outputs that SQL computes from the input.
 
 Reads a folder of JSON lines, one file a topic, as ``dump.py`` leaves it. Shares no code with what
 it verifies: the expected values come from ``oracle.sql``, run by DuckDB.
@@ -48,11 +48,11 @@ class Findings:
 
     @property
     def clean(self) -> bool:
-        """Whether all is as it must be."""
+        """Whether there are no findings."""
         return not (self.missing or self.twice or self.wrong) and self.ledger_exact
 
     def add(self, kind: str, topic: str, count: int, rows: list[Any]) -> None:
-        """Count ``count`` findings, a few of which are ``rows``."""
+        """Add ``count`` findings; ``rows`` are some of them."""
         if count:
             setattr(self, kind, getattr(self, kind) + count)
             of_topic = self.by_topic.setdefault(topic, {})
@@ -99,7 +99,7 @@ def _table(check: Check) -> str:
 
 
 def _actual(check: Check) -> str:
-    """SQL that makes a table of the columns to compare."""
+    """Return SQL that creates a table of the columns to compare."""
     columns = ", ".join(_extract(n, path, kind) for n, (path, kind) in check.columns.items())
     key = ", ".join(check.key)
     last = f'QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY "offset" DESC) = 1'
@@ -116,7 +116,7 @@ def _extract(name: str, path: str, kind: str) -> str:
 
 
 def _name_decisions(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
-    """Add the ids of decisions to what is expected, and the plaintext of what is sealed.
+    """Add the ids of decisions, and the plaintext of sealed ones, to the expected values.
 
     An id is BLAKE2b-128 over each id's UTF-8 behind its length as four big-endian bytes.
     """
@@ -148,7 +148,7 @@ def _name_decisions(db: duckdb.DuckDBPyConnection, folder: Path) -> None:
 
 
 def _compare(db: duckdb.DuckDBPyConnection, check: Check, findings: Findings) -> None:
-    """Count what is missing, there twice, not expected, or different."""
+    """Count records that are missing, repeated, unexpected or different."""
     actual, expected, name = _table(check), check.expected, check.name
     key = ", ".join(check.key)
     findings.records[name] = _rows(db, f"SELECT count(*) FROM raw_{actual}")[0][0]  # noqa: S608
@@ -171,7 +171,7 @@ def _compare(db: duckdb.DuckDBPyConnection, check: Check, findings: Findings) ->
 
 
 def _differences(check: Check) -> str:
-    """SQL for the keys whose records differ, each with the columns and both values."""
+    """Return SQL for the keys whose records differ, with the columns and both values."""
     kinds = {name: kind for name, (_, kind) in check.columns.items() if name not in check.key}
     if check.co_partitioned:
         kinds["partition"] = "INTEGER"
@@ -199,7 +199,7 @@ def _differs(name: str, kind: str) -> str:
 
 
 def _check_ledger(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
-    """The last ledger of each partition: the identity in each, and the sums as expected."""
+    """Check the identity in each ledger, and the sums of the last ledger of each partition."""
     sums = ", ".join(f"coalesce(sum((value ->> '$.{n}')::BIGINT), 0)::BIGINT" for n in LEDGER)
     last = """(SELECT value FROM raw_metrics WHERE value ->> '$.kind' = 'ledger.v1'
         QUALIFY row_number() OVER (PARTITION BY key ORDER BY "offset" DESC) = 1)"""
@@ -224,7 +224,7 @@ def _check_ledger(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
 
 
 def _check_figures(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
-    """The control's figures of all time, whose errors are whole microseconds a task."""
+    """Check the all-time metrics of the control, whose errors are whole microseconds for each task."""
     different = _rows(
         db,
         """

@@ -20,7 +20,7 @@ from tests.fuzz.targets import TARGETS
 
 FOLDER = build.ROOT / "build" / "fuzz"
 LIBRARIES = ("libasan.so", "libubsan.so")
-STARTUP_S = 60
+STARTUP_S = 300
 """How much longer than its share a target may take: to start, and for its last input."""
 
 

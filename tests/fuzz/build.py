@@ -1,13 +1,14 @@
 """Builds gnomon with sanitizers into a folder of its own."""
 
+import importlib
 import shutil
 import subprocess
 import sysconfig
 from pathlib import Path
-
-import hatch_build
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
+hatch_build: Any = importlib.import_module("hatch_build")  # its own imports are untyped
 # Python's own flags define what a sum does that is too large for its type; here it is reported.
 FLAGS = (
     "-g1",
@@ -34,8 +35,8 @@ def build(folder: Path) -> Path:
     shutil.copytree(source / "gnomon", folder / "gnomon", ignore=ignored)
     hatch_build.compile_native(ROOT, target=folder, flags=FLAGS)
     counter = folder / "coverage.so"
-    command = [compiler_name(), "-shared", "-fPIC", "-O3", "-o", counter]
-    command.append(Path(__file__).with_name("coverage.c"))
+    command = [compiler_name(), "-shared", "-fPIC", "-O3", "-o", str(counter)]
+    command.append(str(Path(__file__).with_name("coverage.c")))
     subprocess.run(command, check=True)  # noqa: S603  the compiler that Python names
     return counter
 

@@ -36,11 +36,14 @@ def fuzz(name: str, duration_s: float, folder: Path, new_steps: Callable[[], int
         in_hand = mmap.mmap(file.fileno(), 0)
         while queue or time.monotonic() < ends_at:
             seed = not corpus or bool(queue)
-            data = queue.pop() if seed else mutated(_chosen(corpus, chance), corpus, target.words, chance)
+            if seed:
+                data = queue.pop()
+            else:
+                data = mutated(_chosen(corpus, chance), corpus, target.words, chance)
             in_hand[: LENGTH_BYTES + len(data)] = len(data).to_bytes(LENGTH_BYTES, "little") + data
             try:
                 target.check(data)
-            except Exception:
+            except Exception:  # any of them is a finding
                 print(data, traceback.format_exc()[-3000:], sep="\n", file=sys.stderr)
                 return 1
             runs += 1

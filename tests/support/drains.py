@@ -1,20 +1,22 @@
-"""A client's drain with all that is around it, and a clock of its own."""
+"""A client's drain with its buffer, broker and spool, and a clock that the test moves."""
 
 from collections.abc import Callable, Sequence
 
 from tests.support.producers import MemoryProducer
 
-from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.drain import Drain
 from gnomon.client.delivery.identity import Identity
-from gnomon.client.delivery.log_limits import Limiter, Reporter
-from gnomon.client.delivery.native import Bell
+from gnomon.client.delivery.overflow import Overflow
 from gnomon.client.delivery.ports import Outcomes, Producer, Spool
-from gnomon.client.spool.overflow import Overflow
+from gnomon.client.delivery.reporter import Reporter
+from gnomon.client.process.log_limits import Limiter
+from gnomon.client.process.native import WakeEvent
+from gnomon.client.records import Record
 
 
-class Clock(Bell):
-    """Time passes only while somebody waits."""
+class Clock(WakeEvent):
+    """A clock that moves only while a caller waits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -25,7 +27,7 @@ class Clock(Bell):
 
 
 class Timed(MemoryProducer):
-    """Listening takes the time it is given, if there is nothing to hear."""
+    """A producer whose ``poll`` takes its whole timeout if it has nothing to report."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
@@ -39,7 +41,7 @@ class Timed(MemoryProducer):
 
 
 class World:
-    """A drain with all that is around it, and a clock of its own."""
+    """A drain with its buffer, broker and spool, and a clock that the test moves."""
 
     def __init__(
         self,
@@ -59,13 +61,13 @@ class World:
         identity = Identity()
         overflow = None
         if self.spool is not None:
-            overflow = Overflow(self.spool, self.buffer, own=identity.producer_id)
+            overflow = Overflow(self.spool, self.buffer, producer_id=identity.producer_id)
         self.drain = Drain(
             self.buffer,
             connect=connect or self.connect,
             reporter=Reporter(self.buffer, limiter=Limiter(lambda: 0.0)),
             identity=identity,
-            breathe=self.clock.wait,
+            yield_interpreter=self.clock.wait,
             overflow=overflow,
             clock_s=lambda: self.clock.now_s,
         )
@@ -89,18 +91,18 @@ class World:
         self.check()
 
     def end(self, timeout_s: float = 60.0) -> float:
-        """Stop it; return how long that took, in seconds of its clock."""
+        """Stop the drain; return how long that took, in seconds of its clock."""
         began_s = self.clock.now_s
         self.drain.stop_at_s = began_s + timeout_s
-        while not self.drain.is_through():
+        while not self.drain.is_done():
             self.step()
-        while not self.drain.leave():
+        while not self.drain.save_rest():
             pass
         self.check()
         return self.clock.now_s - began_s
 
     def check(self) -> None:
-        """Nothing is ever unaccounted for."""
+        """Check that every accepted event is counted in exactly one state."""
         stats = self.buffer.stats()
         assert stats.accepted == (
             stats.delivered + stats.failed + stats.spooled + stats.buffered + stats.in_flight

@@ -1,4 +1,4 @@
-"""Kafka for all clients of a process, in memory: what clients with the same brokers share."""
+"""A Kafka handle in memory, shared by clients with the same brokers."""
 
 import sys
 import time
@@ -6,25 +6,25 @@ from collections.abc import Sequence
 from typing import Final
 
 from gnomon.client.delivery import connections
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.ports import Fault, Handle, Report
+from gnomon.client.delivery.ports import DeliveryCallback, Fault, Handle
+from gnomon.client.records import Record
 
 _PURGED: Final = Fault(None)
 
 
 class MemoryHandle:
-    """``gnomon.client.delivery.ports.Handle``: it stores what it is sent when it is polled.
+    """A ``gnomon.client.delivery.ports.Handle`` that stores the sent records when it is polled.
 
     Attributes:
-        brokers: Whose it is.
+        brokers: Its brokers.
         stored: Topic and value of each record, in order.
-        hanging: Topics of which nothing is answered.
-        missing: Topics that are not there.
-        faults: What the next ``poll`` says is wrong with the handle.
-        stuck_s: How long each ``poll`` keeps its caller.
+        hanging: Topics whose records are never answered.
+        missing: Topics that do not exist.
+        faults: The result of the next ``poll``.
+        stuck_s: How long each ``poll`` blocks.
         in_flight: How many records of hanging topics count as sent.
         closed: How often it was closed.
-        purges: Whether each purge was of what is in flight too.
+        purges: The argument ``in_flight`` of each ``purge``.
     """
 
     def __init__(self, brokers: tuple[str, ...]) -> None:
@@ -36,10 +36,10 @@ class MemoryHandle:
         self.stuck_s = 0.0
         self.in_flight = self.closed = 0
         self.purges: list[bool] = []
-        self._waiting: list[tuple[str, Record, Report]] = []
-        self._purged: list[Report] = []
+        self._waiting: list[tuple[str, Record, DeliveryCallback]] = []
+        self._purged: list[DeliveryCallback] = []
 
-    def send(self, topic: str, record: Record, report: Report) -> bool:
+    def send(self, topic: str, record: Record, report: DeliveryCallback) -> bool:
         self._waiting.append((topic, record, report))
         return True
 
@@ -74,10 +74,10 @@ class MemoryHandle:
 
 
 class Opened:
-    """To be put over ``gnomon.client.delivery.connections.open_kafka``: remembers every handle.
+    """Replaces ``gnomon.client.delivery.connections.open_kafka`` and remembers every handle.
 
     Args:
-        real: Whether they are librdkafka's.
+        real: Whether the handles are librdkafka's.
     """
 
     def __init__(self, *, real: bool = False) -> None:
@@ -97,11 +97,11 @@ class Opened:
 
 
 def background_threads() -> int:
-    """How many threads of this process look after clients."""
+    """Return how many background threads of clients this process has."""
     found = 0
     for top in sys._current_frames().values():
         frame = top
         while frame.f_back is not None and frame.f_code.co_name != "_run":
             frame = frame.f_back
-        found += frame.f_code.co_filename.endswith("gnomon/client/delivery/background.py")
+        found += frame.f_code.co_filename.endswith("gnomon/client/process/background.py")
     return found

@@ -73,6 +73,8 @@ class MemoryConsumer:
         return {tp: self._topics.ends[tp] for tp in tps}
 
     async def offsets_for_times(self, times: Mapping[TopicPartition, int]) -> dict[Any, Any]:
+        if min(times.values()) < 0:
+            raise ValueError("a time cannot be negative")  # as aiokafka does
         return {
             tp: next(
                 (

@@ -66,7 +66,7 @@ class MockKafka:
 
 
 def stored(brokers: str, topic: str = "task-events", *, timeout_s: float = 20.0) -> list[Message]:
-    """Everything in ``topic``, each partition in its order; also of a real broker."""
+    """Return all records of ``topic``, each partition in its order; also of a real broker."""
     consumer = Consumer(
         {
             "bootstrap.servers": brokers,
@@ -83,7 +83,7 @@ def stored(brokers: str, topic: str = "task-events", *, timeout_s: float = 20.0)
             place = TopicPartition(topic, number, 0)
             try:
                 _, end = consumer.get_watermark_offsets(place, timeout=10)
-            except KafkaException:  # nobody has written there
+            except KafkaException:  # the partition does not exist: nothing was written to it
                 continue
             places.append((place, end))
         wanted = sum(end for _, end in places)

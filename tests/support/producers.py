@@ -1,40 +1,40 @@
-"""Kafka for a client's drain, in memory: it stores, hangs or refuses as a test has it do."""
+"""A Kafka producer in memory for a client's drain: it stores, hangs or refuses as a test wants."""
 
 from collections.abc import Callable
 
 from gnomon import codec
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Outcomes, Producer, UnavailableError
+from gnomon.client.records import Record
 from gnomon.events import TaskEvent
 
 
 class MemoryProducer:
-    """What was sent, in order. What was sent between two ``poll`` is one batch.
+    """Keeps the sent records in order. The records sent between two ``poll`` are one batch.
 
     Attributes:
-        records: What is stored.
-        told: What ``tell`` was given.
+        records: The stored records.
+        untracked_records: The arguments of each ``produce_untracked``.
         batches: How many events each ``poll`` found.
-        hangs: While set, nothing is answered. Nothing more than ``in_flight`` events is sent then.
+        hangs: While set, nothing is answered, and at most ``in_flight`` events count as sent.
         refuses: A batch with such an event is refused as a whole.
-        loses: So many batches are reported to be tried again.
+        loses: So many batches are reported as ``again``.
         breaks: Whether the next ``poll`` leaves it ``broken``, with nothing stored.
         room: How many events it holds.
-        closed: How often it was let go of.
-        recalls: How often it was asked for what it had not sent.
-        trouble: What ``word`` says is wrong.
-        telling: How many records of ``tell`` are said to be under way.
+        closed: How often ``close`` was called.
+        recalls: How often ``recall`` was called.
+        error: The result of ``last_error``.
+        untracked: The number of untracked records that it reports as open.
     """
 
     def __init__(self) -> None:
         self.records: list[Record] = []
-        self.told: list[tuple[str, Record]] = []
+        self.untracked_records: list[tuple[str, Record]] = []
         self.batches: list[int] = []
         self.hangs = self.breaks = self.broken = False
         self.refuses: Callable[[Record], bool] = lambda _record: False
-        self.loses = self.closed = self.recalls = self.telling = 0
+        self.loses = self.closed = self.recalls = self.untracked = 0
         self.in_flight = 2
-        self.trouble: str | None = None
+        self.error: str | None = None
         self.room = 100_000
         self._waiting: list[tuple[int, Record]] = []
         self._purged: list[int] = []
@@ -45,8 +45,8 @@ class MemoryProducer:
         self._waiting.append((ticket, record))
         return True
 
-    def tell(self, topic: str, record: Record) -> None:
-        self.told.append((topic, record))
+    def produce_untracked(self, topic: str, record: Record) -> None:
+        self.untracked_records.append((topic, record))
 
     def poll(self, timeout_s: float) -> Outcomes:
         again, self._purged = self._purged, []
@@ -76,8 +76,8 @@ class MemoryProducer:
         self._purged += [ticket for ticket, _ in self._waiting[self.in_flight :]]
         del self._waiting[self.in_flight :]
 
-    def word(self) -> str | None:
-        return self.trouble
+    def last_error(self) -> str | None:
+        return self.error
 
     def __len__(self) -> int:
         return len(self._waiting) + len(self._purged)
@@ -91,7 +91,7 @@ class MemoryProducer:
 
 
 class Connections:
-    """A ``connect`` that gives one producer after another, or fails for want of one."""
+    """A ``connect`` that returns one producer after another, or raises the error in its place."""
 
     def __init__(self, *producers: Producer | UnavailableError) -> None:
         self.left = list(producers)
@@ -106,7 +106,7 @@ class Connections:
 
 
 def in_place_of_kafka(producer: Producer) -> Callable[[tuple[str, ...], str], object]:
-    """To be put over ``gnomon.client.capture.intake.kafka``: every client has ``producer``."""
+    """Return a replacement of ``gnomon.client.capture.intake.kafka``: every client has ``producer``."""
 
     def kafka(_brokers: tuple[str, ...], _topic: str) -> object:
         return lambda: producer

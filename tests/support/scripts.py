@@ -1,4 +1,4 @@
-"""Programs of a few lines, each in a process of its own: for what a client does to its process."""
+"""Runs programs of a few lines, each in a process of its own, to test what a client does to it."""
 
 import subprocess
 import sys
@@ -17,13 +17,13 @@ client = Client("kafka.invalid:9092", agent_id="a")
 def ids():
     return [event.task_id for event in memory.events]
 """
-"""A client that delivers into ``memory``, each process into its own."""
+"""The beginning of a program whose client delivers into ``memory``, a list of the process."""
 
 
 def run(
     *parts: str, arguments: tuple[str, ...] = (), timeout_s: float = MOST_S
 ) -> "subprocess.CompletedProcess[str]":
-    """Run ``parts``, one after another; warnings are errors, but for that of forks with threads."""
+    """Run ``parts``, one after another; warnings are errors, except that about forks with threads."""
     warnings = ["-W", "error", "-W", "ignore:.*fork:DeprecationWarning"]
     body = "\n".join(textwrap.dedent(part) for part in parts)
     return subprocess.run(  # noqa: S603  our own script

@@ -1,7 +1,7 @@
-"""Records for a spool of files, and what is done with one in tests."""
+"""Records for a spool of files, and functions that read it and end its process."""
 
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.ports import Spool
+from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool
 
 MIB = 1 << 20
@@ -17,7 +17,7 @@ def read(spool: Spool, max_events: int = 1_000) -> list[Record]:
 
 
 def drain(spool: Spool, max_events: int = 7) -> list[Record]:
-    """Read and settle until there is nothing left."""
+    """Read and settle until nothing is left."""
     found: list[Record] = []
     while batch := spool.read(max_events):
         found += [record for _, record in batch]
@@ -27,8 +27,7 @@ def drain(spool: Spool, max_events: int = 7) -> list[Record]:
 
 
 def die(spool: FileSpool) -> None:
-    """What the kernel does when a process is killed: its files are closed, no more."""
-    for files in (spool._mine, spool._dead):
-        if files is not None:
-            files.release()
+    """Close the files and do nothing else, as the kernel does when a process is killed."""
+    for files in spool._all_files():
+        files.release()
     spool._begin()

@@ -1,17 +1,16 @@
-"""A spool in memory, with room for so many events."""
+"""A spool in memory, with room for a number of events."""
 
 from collections.abc import Sequence
 
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.ports import Position
+from gnomon.client.records import Position, Record
 
 
 class ListSpool:
-    """What waits, oldest first; ``synced`` counts how often it was to outlive the machine."""
+    """Keeps the waiting events, oldest first; ``synced`` counts the calls of ``sync``."""
 
     def __init__(self, *, max_events: int) -> None:
         self.max_events = max_events
-        self.trouble: str | None = None
+        self.last_error: str | None = None
         self.synced = 0
         self._waiting: list[tuple[int, Record]] = []
         self._written = 0

@@ -1,4 +1,4 @@
-"""Log lines: fields beside a constant name, and no flood from a library."""
+"""Tests of log lines: a constant name with fields, and no flood from a library."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Bytes to events and back: the only place that (de)serialises a record."""
+"""Encodes and decodes records: the only module that does, except for the compiled writer and reader."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -40,26 +40,26 @@ decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
 decode_interval_correction: Final = msgspec.json.Decoder(IntervalCorrection).decode
 
 UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""All that a decoder raises for bytes that are no record."""
+"""The exceptions that a decoder raises for bytes that are no record."""
 
 
 def event_time_ms(event: TaskEvent) -> int:
-    """When it happened, by the agent's own clock."""
+    """The event time, by the agent's own clock."""
     if isinstance(event, TaskStarted):
         return event.started_at_ms
     return event.cancelled_at_ms if isinstance(event, TaskCancelled) else event.finished_at_ms
 
 
 DecodeAll = Callable[[Sequence[SourceRecord]], Sequence[TaskEvent]]
-"""``decode_all``, and what does the same."""
+"""The type of ``decode_all`` and of its compiled counterpart."""
 
 
 def decode_all(records: Sequence[SourceRecord]) -> Sequence[TaskEvent]:
-    """All events in ``records``.
+    """Decode all events in ``records``.
 
     Raises:
         TypeError: A record has no value.
-        Exception: One of ``UNDECODABLE``, for one that is too large or no event.
+        Exception: One of ``UNDECODABLE``; a record is too large or no event.
     """
     values: list[Any] = [record.value for record in records]
     if len(max(values, key=len, default=b"")) > MAX_EVENT_BYTES:
@@ -70,19 +70,19 @@ def decode_all(records: Sequence[SourceRecord]) -> Sequence[TaskEvent]:
 def read_task_events(
     records: Sequence[SourceRecord], decode: DecodeAll = decode_all
 ) -> tuple[Sequence[SourceRecord], Sequence[TaskEvent], Sequence[tuple[SourceRecord, EventError]]]:
-    """Decode a batch: the records that are task events, those events, and the rest with reasons.
+    """Decode a batch into the accepted records, their events, and the refused records with errors.
 
-    The same records are accepted by every stage; whether an event's clock can be believed is for
-    the reader to ask (``clock_refusal``).
+    Every stage accepts the same records. The caller checks the clocks of the events
+    (``clock_refusal``).
 
     Args:
         records: One batch.
-        decode: How all of them are decoded.
+        decode: Decodes all records, or raises if one is refused.
     """
     try:
         return records, decode(records), ()
     except (*UNDECODABLE, TypeError):
-        pass  # one of them is not; which one costs a second look at all
+        pass  # A record is refused; each is decoded again below to find out which.
     read = [(record, _read(record.value)) for record in records]
     accepted = [(record, event) for record, event in read if not isinstance(event, EventError)]
     return (
@@ -103,14 +103,14 @@ def _read(value: bytes | None) -> TaskEvent | EventError:
 
 
 def clock_refusal(ahead_ms: int, max_clock_ahead_ms: int) -> EventError:
-    """Why an event is refused whose time is ``ahead_ms`` after its record's timestamp."""
+    """The refusal of an event whose time is ``ahead_ms`` after its record's timestamp."""
     return EventError(
         "clock_ahead", f"{ahead_ms} ms ahead of the record, at most {max_clock_ahead_ms}"
     )
 
 
 def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEvent:
-    """The task event in ``record``.
+    """Decode the task event in ``record``.
 
     Raises:
         EventError: The value is missing, larger than ``MAX_EVENT_BYTES`` or no task event, or its
@@ -126,9 +126,9 @@ def read_task_event(record: SourceRecord, *, max_clock_ahead_ms: int) -> TaskEve
 
 
 def refusal(value: bytes | None, error: Exception) -> EventError:
-    """Say why ``value`` did not decode, as the reason and detail of a dead letter.
+    """The reason and detail of the dead letter for ``value``, which could not be decoded.
 
-    The detail names the field and what was expected of it, never the payload.
+    The detail names the field and what was expected, but never contains the payload.
     """
     if value is None:
         return EventError("empty", "a record needs a value")
@@ -141,7 +141,7 @@ def refusal(value: bytes | None, error: Exception) -> EventError:
 
 
 def _without_values(message: str) -> str:
-    """Keep what msgspec says up to its first quoted value, and the path."""
+    """Keep the part of msgspec's message before its first quoted value, and the path."""
     path = message.rpartition(" - at ")[2] if " - at " in message else ""
     head = message.split("'", maxsplit=1)[0].strip() if "Invalid value" in message else message
     return f"{head} at {path}" if path and path not in head else head

@@ -54,53 +54,53 @@ class Topic:
 TASK_EVENTS = Topic(
     name="task-events",
     key="agent_id",
-    about="What agents say of their tasks. Append time is the broker's, so replays are kept too.",
+    about="Starts and ends of agents' tasks. Timestamps are the broker's, so replays are kept too.",
     events=(events.TaskStarted, events.TaskFinished, events.TaskCancelled),
     log_append_time=True,
 )
 TASK_FEATURES = Topic(
     name="task-features",
     key="agent_id",
-    about="Each started task with its feature vector as of the start.",
+    about="Each started task with its feature vector at the start.",
     events=(events.TaskFeatures,),
 )
 AGENT_FEATURES = Topic(
     name="agent-features",
     key="agent_id",
-    about="Each agent's rolling features, latest; they decay while the agent is silent.",
+    about="The latest rolling features of each agent; they decay while the agent is silent.",
     events=(events.AgentFeatures,),
     cleanup="compact",
 )
 SHADOW_PREDICTIONS = Topic(
     name="shadow-predictions",
     key="agent_id",
-    about="One prediction of one model version for one task.",
+    about="Predictions, each of one model version for one task.",
     events=(events.Prediction, events.PredictionShed),
 )
 COMPARISONS = Topic(
     name="comparisons",
     key="agent_id",
-    about="One task's predictions beside its outcome, or why there is none.",
+    about="Each task with its predictions and its outcome, or the reason why there is none.",
     events=(events.Comparison,),
 )
 COMPARISON_METRICS = Topic(
     name="comparison-metrics",
     key="model, slice, window and partition",
-    about="Rolling figures of each model version, and the ledger, by partition; both add up.",
+    about="Rolling metrics of each model version, and the ledger, by partition; both can be summed.",
     events=(events.Ledger, events.ModelMetrics),
     cleanup="compact",
 )
 DECISIONS = Topic(
     name="decisions",
     key="decision_id",
-    about="Sealed decisions: ciphertext.",
+    about="Encrypted decisions.",
     events=(events.SealedDecision,),
     retention_ms=365 * DAY_MS,
 )
 DEAD_LETTERS = Topic(
     name="dead-letters",
     key="source key",
-    about="Records no stage can process, as they came; where and why is in the headers.",
+    about="Unchanged records that no stage can process; the headers state their source and the reason.",
     events=(),
     retention_ms=14 * DAY_MS,
     max_message_bytes=8_388_608,
@@ -108,7 +108,7 @@ DEAD_LETTERS = Topic(
 CONTROL = Topic(
     name="control",
     key="model and alias",
-    about="Which model versions are live, as intents with a time and an author.",
+    about="Requests that change which model versions are live, with their time and author.",
     events=(events.ModelIntent,),
     cleanup="compact",
 )
@@ -121,8 +121,8 @@ MODEL_SWITCHES = Topic(
 )
 CLIENT_STATS = Topic(
     name="client-stats",
-    key="producer_id, and partition where workers speak",
-    about="What each client process says it sent, and what the workers have read of it.",
+    key="producer_id, and partition for records of workers",
+    about="Counts of each client process: what it sent, and what the workers have read of it.",
     events=(events.ClientStats, events.ClientSeen),
     cleanup="compact",
 )

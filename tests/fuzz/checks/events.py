@@ -40,7 +40,7 @@ def check(data: bytes) -> None:
 def _compiled(data: bytes) -> object:
     packedevents: Any = importlib.import_module("gnomon.features.compiled.packedevents")
     events = packedevents.decode([Record(data, timestamp=T0)])
-    _, kind, facts, context = events.seen(0)
+    _, kind, facts, context = events.fields(0)
     seq, producer_id = facts[1], facts[8]
     if seq == UNKNOWN or producer_id is None:  # each counts only beside the other
         facts[1], facts[8] = UNKNOWN, None

@@ -6,7 +6,7 @@ from tests.fuzz.checks.bytestream import ByteStream
 from tests.unit.features.support import T0, started
 
 from gnomon import codec
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory
+from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
 from gnomon.runtime.kafka.compiled import recordbatch
 
 WORDS = (b"\x00", b"\x01", b"\x7f", b"\x80", b"\xff")
@@ -66,5 +66,5 @@ def _fetched(stream: ByteStream, base: int) -> Any:
 
 def _rows(records: Any) -> Any:
     """What the fold writes of them."""
-    outputs = fold(FeaturesState(memory.Agent), records, config=FeaturesConfig())
+    outputs = fold(FeaturesState(implementation.Agent), records, config=FeaturesConfig())
     return outputs.by_topic.get("task-features", [])

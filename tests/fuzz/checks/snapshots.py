@@ -15,7 +15,7 @@ from gnomon.features import (
     FeaturesState,
     SnapshotError,
     fold,
-    memory,
+    implementation,
     restore,
     snapshot,
     tick,
@@ -39,7 +39,7 @@ def seeds() -> list[bytes]:
         _fold(state, random_log(seed, count=count))
         found.append(snapshot(state))
     state = FeaturesState(Agent)
-    log = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
+    log: list[TaskEvent] = [started(f"t{i}", T0 + i, task_type=f"k{i % 3}") for i in range(40)]
     log += [finished(f"t{i}", T0 + i * 1_000, duration_s=i / 7, reviews=i) for i in range(30)]
     _fold(state, log)
     return [*found, snapshot(state)]
@@ -49,7 +49,7 @@ def check(data: bytes) -> None:
     """Restore ``data`` in both forms and compare what they hold and answer."""
     body = data[CHECKSUM_AT + 4 :]
     data = data[:CHECKSUM_AT] + zlib.crc32(body).to_bytes(4, "little") + body
-    assert _answers(memory.Agent, data) == _answers(Agent, data)
+    assert _answers(implementation.Agent, data) == _answers(Agent, data)
 
 
 def _answers(form: type[AgentMemory], data: bytes) -> object:
@@ -77,7 +77,9 @@ def _later(agent_id: str, newest_ms: int) -> list[TaskEvent]:
     return log
 
 
-def _fold(state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000) -> object:
+def _fold(
+    state: FeaturesState, log: Sequence[TaskEvent], at_ms: int = T0 + 9_000_000_000
+) -> object:
     batch = [Record(codec.encode(event), timestamp=at_ms) for event in log]
     outputs = fold(state, batch, config=FeaturesConfig())
     return {topic: [*rows] for topic, rows in outputs.by_topic.items()}, len(outputs.dead)

@@ -12,7 +12,7 @@ from tests.fuzz.checks.bytestream import ByteStream
 from tests.unit.features.support import T0, Record
 
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
-from gnomon.features import FeaturesConfig, FeaturesState, fold, memory
+from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
 from gnomon.features.agent import Agent
 
 WORDS = (
@@ -40,7 +40,10 @@ def check(data: bytes) -> None:
     records = [Record(b"", timestamp=T0)] * len(log)
     config = FeaturesConfig()
     answers = []
-    for take, form in ((compiled.take, memory.Agent), (fold.__globals__["_take"], Agent)):
+    for take, form in (
+        (compiled.fold_events, implementation.Agent),
+        (fold.__globals__["_fold_events"], Agent),
+    ):
         vectors, agents = take(FeaturesState(form), records, log, config, [])
         answers.append(([*vectors], [*agents]))
     assert answers[0] == answers[1], answers

@@ -1,4 +1,4 @@
-"""``gnomon broker`` and ``gnomon topics`` as a person runs them."""
+"""Tests of ``gnomon broker`` and ``gnomon topics`` as a person runs them."""
 
 import os
 import signal
@@ -42,7 +42,7 @@ def running_broker(directory: Path, *options: str) -> Iterator["subprocess.Popen
 
 
 def ends_in_order(directory: Path) -> bool:
-    """Whether nothing runs there any more and Kafka has said that it closed its files."""
+    """Return whether no broker runs there any more and Kafka has logged that it closed its files."""
     eventually_sync(
         lambda: not processes_that_mention(str(directory)), timeout_s=15, what="all have ended"
     )
@@ -64,7 +64,7 @@ def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> 
     assert process.returncode == 0
     assert check.returncode == 0, check.stdout + check.stderr
     assert f"export GNOMON_BROKERS={brokers}" in said
-    assert "topics: 10 created" in said
+    assert "topics: 12 created" in said
     assert ends_in_order(tmp_path)
 
 
@@ -96,9 +96,9 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     unfit = gnomon("topics", "check", "--partitions", "8", *where)
 
     assert missing.returncode == 1
-    assert missing.stdout.count("is missing") == 10
+    assert missing.stdout.count("is missing") == 12
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
-    assert len(created.stdout.splitlines()) == 10
+    assert len(created.stdout.splitlines()) == 12
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
     assert f"{prefix}control" in listed.stdout
     assert (fit.returncode, unfit.returncode) == (0, 1)

@@ -1,4 +1,4 @@
-"""The embedded broker's life: start, records, stop, start again, crash."""
+"""Tests of the embedded broker: start, records, stop, restart, crash."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ PARTITION = TopicPartition("task-events", 0)
 
 @pytest.fixture
 def broker(kafka: Kafka, tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    """One of this test's own; skipped where the session's could not be started here."""
+    """A broker of this test's own; skipped if the session's broker could not be started."""
     if kafka.broker is None:
         pytest.skip("the tests run against a broker of GNOMON_TEST_BROKERS")
     broker = EmbeddedBroker(data_dir=tmp_path)

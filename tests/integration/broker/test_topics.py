@@ -1,4 +1,4 @@
-"""Topics on a real cluster: created, described, compared."""
+"""Tests of topics on a real cluster: created, described, compared."""
 
 import time
 

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.kafka
 
 @dataclass(frozen=True)
 class Read:
-    """One record as it lies in the topic."""
+    """One record of the topic."""
 
     partition: int
     key: bytes
@@ -35,7 +35,7 @@ class Read:
 
 
 async def read_all(brokers: str, prefix: str) -> list[Read]:
-    """Everything in task-events, each partition in its order."""
+    """Return all records of task-events, each partition in its order."""
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, auto_offset_reset="earliest")
     await consumer.start()
     try:
@@ -55,7 +55,7 @@ async def read_all(brokers: str, prefix: str) -> list[Read]:
 
 
 def unnumbered(event: TaskEvent) -> TaskEvent:
-    """As the agent gave it."""
+    """Return the event without its identity."""
     return msgspec.structs.replace(event, producer_id=None, seq=None)
 
 
@@ -184,7 +184,7 @@ with client.task("x"):
 async def test_a_broker_that_dies_and_returns_has_everything_once(
     tmp_path: Path, kafka: Kafka, prefix: str
 ) -> None:
-    """``kafka`` is only asked for so that this skips where Kafka cannot run."""
+    """The fixture ``kafka`` only skips this test where Kafka cannot run."""
     assert kafka.brokers
     with EmbeddedBroker(data_dir=tmp_path) as broker:
         await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
@@ -230,7 +230,7 @@ def publish(client: Client, stop: threading.Event) -> None:
 async def test_with_a_spool_an_outage_costs_nothing(
     tmp_path: Path, kafka: Kafka, prefix: str, outage: str
 ) -> None:
-    """Whatever is stored twice has the number it had: once those are dropped, all is there once."""
+    """A repeat has the number of the first, so dropping repeats leaves every event once."""
     assert kafka.brokers
     spool = str(tmp_path / "spool")
     with EmbeddedBroker(data_dir=tmp_path / "kafka") as broker:
@@ -270,7 +270,7 @@ async def test_with_a_spool_an_outage_costs_nothing(
 
 @pytest.mark.slow
 async def test_a_broker_that_comes_up_late(tmp_path: Path, kafka: Kafka, prefix: str) -> None:
-    """The agent is there first; its events wait."""
+    """The agent starts before the broker, and its events wait."""
     assert kafka.brokers
     broker = EmbeddedBroker(data_dir=tmp_path)
     broker.start()

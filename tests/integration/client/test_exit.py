@@ -1,4 +1,4 @@
-"""The end of a process with a dead broker, of any kind: within its time, and nothing forgotten."""
+"""A process with a dead broker ends within its time limit and accounts for every event."""
 
 import contextlib
 import signal
@@ -33,12 +33,12 @@ for number in range(500):
 made[0].flush(0.3)
 ended.append(time.monotonic())
 """
-"""A process with 1,000 events a client that says how long its end took."""
+"""A process with 1,000 events for each client, which prints how long its end took."""
 
 
 @pytest.fixture
 def backend(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Address of a broker that does what the parameter says."""
+    """Return the address of a broker that behaves as the parameter says."""
     with contextlib.ExitStack() as stack:
         if request.param == "is stopped":
             broker = stack.enter_context(MockKafka())
@@ -118,7 +118,7 @@ for number in itertools.count():
 
 
 def killed(brokers: str, spool: str, *, after: int, outage: MockKafka | None = None) -> list[int]:
-    """Have a process publish, and kill it; return when it said so each number it had published."""
+    """Kill a process that publishes; return when it reported each number as published."""
     with subprocess.Popen(  # noqa: S603  our own script
         [sys.executable, "-c", PACED, brokers, spool], stdout=subprocess.PIPE, text=True, cwd=ROOT
     ) as process:
@@ -137,7 +137,7 @@ def killed(brokers: str, spool: str, *, after: int, outage: MockKafka | None = N
 
 
 def test_sigkill_loses_only_what_is_a_moment_old() -> None:
-    """20 ms to the next look, 5 ms to become a batch, and a busy machine's allowance."""
+    """20 ms to the next step, 5 ms of linger, and time for a busy machine."""
     with MockKafka() as broker:
         at_ms = killed(broker.brokers, "", after=1_500)
         found = {codec.decode_task_event(m.value() or b"").seq for m in stored(broker.brokers)}
@@ -149,7 +149,7 @@ def test_sigkill_loses_only_what_is_a_moment_old() -> None:
 
 
 def test_sigkill_loses_nothing_old_that_a_spool_could_take(tmp_path: Path) -> None:
-    """The broker hangs for the last 1.5 s or more: from 1 s on everything goes to the spool."""
+    """The broker hangs for the last 1.5 s or more; after 1 s all events go to the spool."""
     spool = str(tmp_path / "spool")
     with MockKafka() as broker:
         at_ms = killed(broker.brokers, spool, after=3_000, outage=broker)

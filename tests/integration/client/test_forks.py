@@ -27,8 +27,8 @@ def broker() -> Iterator[MockKafka]:
         yield made
 
 
-def said(broker: MockKafka) -> Counter[str]:
-    """How often each was stored, once a numbered event of a process is counted once only."""
+def stored_starts(broker: MockKafka) -> Counter[str]:
+    """Return how many starts of each task type are stored; no event is stored twice."""
     found = [codec.decode_task_event(m.value() or b"") for m in stored(broker.brokers)]
     assert len({(event.producer_id, event.seq) for event in found}) == len(found)
     return Counter(event.task_type for event in found if isinstance(event, TaskStarted))
@@ -54,7 +54,7 @@ def test_os_fork(broker: MockKafka, ending: str) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert said(broker) == {"before": 20, "around": 20, "child": 20, "after": 20}
+    assert stored_starts(broker) == {"before": 20, "around": 20, "child": 20, "after": 20}
 
 
 @pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
@@ -83,7 +83,7 @@ if __name__ == "__main__":
     done = run_file(tmp_path, body, (broker.brokers,))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert said(broker) == {"before": 20, "child": 40}
+    assert stored_starts(broker) == {"before": 20, "child": 40}
 
 
 def test_a_pool_of_processes(broker: MockKafka, tmp_path: Path) -> None:
@@ -105,13 +105,13 @@ if __name__ == "__main__":
     done = run_file(tmp_path, body, (broker.brokers,))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert said(broker) == {"before": 20, "work": 100}
+    assert stored_starts(broker) == {"before": 20, "work": 100}
 
 
 def test_a_server_that_forks_its_workers_and_kills_them_softly(
     broker: MockKafka, tmp_path: Path
 ) -> None:
-    """What a prefork server does: load, fork, serve until SIGTERM, and fork anew."""
+    """A prefork server: it loads the application, forks, serves until SIGTERM, and forks anew."""
     body = (
         CLIENT
         + """
@@ -147,12 +147,12 @@ for worker in workers:
     done = run_file(tmp_path, body, (broker.brokers,))
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert said(broker) == {"loaded": 20, "served": 80}
+    assert stored_starts(broker) == {"loaded": 20, "served": 80}
 
 
 @pytest.mark.slow
 def test_many_forks_while_another_thread_publishes(broker: MockKafka) -> None:
-    """At whatever point of the background thread a fork happens, the child is whole."""
+    """A child works whatever the background thread does at the moment of the fork."""
     done = run(
         CLIENT,
         """
@@ -187,12 +187,12 @@ def test_many_forks_while_another_thread_publishes(broker: MockKafka) -> None:
     )
 
     assert (done.stdout, done.stderr) == ("[] 0 True\n", "")
-    assert said(broker)["child"] == 34
+    assert stored_starts(broker)["child"] == 34
 
 
 @pytest.mark.parametrize("delay_s", [0, 0.01, 0.03, 0.06, 0.1])
 def test_a_fork_right_after_the_first_event(broker: MockKafka, delay_s: float) -> None:
-    """The thread is then in the middle of its imports, or makes its handle."""
+    """At that time the thread imports modules or makes its handle."""
     done = run(
         CLIENT,
         f"""
@@ -208,12 +208,12 @@ def test_a_fork_right_after_the_first_event(broker: MockKafka, delay_s: float) -
     )
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert said(broker) == {"before": 1, "after": 2}
+    assert stored_starts(broker) == {"before": 1, "after": 2}
 
 
 @pytest.mark.parametrize("workers", ["sync", "gevent"])
 def test_gunicorn_that_loads_first(broker: MockKafka, tmp_path: Path, workers: str) -> None:
-    """Gunicorn's gevent workers may wait for their whole grace as they end, without a client too."""
+    """Gunicorn's gevent workers may take their whole grace time to end, even without a client."""
     (tmp_path / "service.py").write_text(
         """
 import os
@@ -249,4 +249,4 @@ print(served, server.wait(20))
     done = run_file(tmp_path, body, (broker.brokers, workers))
 
     assert (done.stdout, done.stderr) == ("50 0\n", "")
-    assert said(broker) == {"loaded": 1, "request": 50}
+    assert stored_starts(broker) == {"loaded": 1, "request": 50}

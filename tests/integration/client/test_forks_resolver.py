@@ -1,4 +1,4 @@
-"""Forks while another thread looks up an address: glibc's resolver is then locked in the child for ever."""
+"""Forks during a look-up of an address, which leave glibc's resolver locked in the child."""
 
 from tests.support.mock_kafka import MockKafka
 from tests.support.scripts import run
@@ -6,7 +6,7 @@ from tests.support.scripts import run
 LOOK_UP_ALL_THE_TIME = """
 import os, signal, socket, sys, threading, time
 from gnomon import Client
-from gnomon.client.delivery.native import resolver_is_free
+from gnomon.client.process.native import resolver_is_free
 client = Client(sys.argv[1], agent_id="a")
 stop = threading.Event()
 def look_up():
@@ -18,7 +18,7 @@ threads = [threading.Thread(target=look_up, daemon=True) for _ in range(2)]
 
 
 def test_a_child_whose_resolver_is_locked_is_not_frozen() -> None:
-    """Its events cannot be delivered, but it goes on and ends in time."""
+    """The child's events cannot be delivered, but it runs and ends in time."""
     with MockKafka() as broker:
         done = run(
             LOOK_UP_ALL_THE_TIME,
@@ -55,7 +55,7 @@ def test_a_child_whose_resolver_is_locked_is_not_frozen() -> None:
 
 
 def test_a_fork_that_finds_the_resolver_locked_waits_only_a_moment() -> None:
-    """As in a child of such a child."""
+    """The same in a child of such a child."""
     done = run(
         LOOK_UP_ALL_THE_TIME,
         """

@@ -54,7 +54,7 @@ Event = dict[str, Any]
 
 
 def blocks(language: str) -> list[str]:
-    """What the page says, in its order."""
+    """Return the code blocks of the page, in their order."""
     page = (ROOT / "docs" / "other-languages.md").read_text()
     return re.findall(rf"^```{language}\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
 
@@ -170,7 +170,7 @@ async def read(kafka: Kafka, topic: str) -> list[SourceRecord]:
 
 
 def valid(record: SourceRecord) -> Event:
-    """The event in ``record``, which is what its schema says."""
+    """Decode ``record`` and check it against its schema."""
     event: Event = json.loads(record.value or b"")
     SCHEMAS[event["kind"]].validate(event)
     assert record.key == event["agent_id"].encode()

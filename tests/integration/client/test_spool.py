@@ -1,4 +1,4 @@
-"""The client with a spool against a real broker: what it had taken arrives, whatever ended it."""
+"""A client with a spool on a real broker: accepted events arrive, however its process ended."""
 
 import asyncio
 import signal
@@ -24,7 +24,7 @@ from gnomon.runtime.kafka.reading import read_topic
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 ALLOWANCE_S = 1.0
-"""For ending an interpreter on a machine that does other things too."""
+"""Time to end an interpreter on a busy machine, in seconds."""
 AGENT = """
 import sys, time
 from gnomon import Client
@@ -51,7 +51,7 @@ for number in range(100_000):
 
 @contextmanager
 def dead_broker(kind: str) -> Iterator[str]:
-    """Where nobody listens, or where connections are taken and nothing is ever said."""
+    """Return an address without a listener, or one that accepts connections and never answers."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         if kind == "hung":
@@ -85,7 +85,7 @@ async def stored(kafka: Kafka, prefix: str) -> list[TaskEvent]:
 
 
 def identities(events: list[TaskEvent]) -> dict[str | None, set[int | None]]:
-    """The sequence numbers of each producer; repeats are one, as for every reader."""
+    """Return the sequence numbers of each producer, without repeats."""
     found: dict[str | None, set[int | None]] = {}
     for event in events:
         found.setdefault(event.producer_id, set()).add(event.seq)
@@ -93,7 +93,7 @@ def identities(events: list[TaskEvent]) -> dict[str | None, set[int | None]]:
 
 
 async def start_another(kafka: Kafka, prefix: str, folder: Path) -> list[TaskEvent]:
-    """What an agent does that is started again; returns all that is stored then."""
+    """Start an agent again; return everything that is stored afterwards."""
     with Client(kafka.brokers, topic_prefix=prefix, agent_id="a", spool_dir=str(folder)) as client:
         client.start("again", task_id="again")
         await eventually(
@@ -108,7 +108,7 @@ async def start_another(kafka: Kafka, prefix: str, folder: Path) -> list[TaskEve
 async def test_a_process_ends_in_time_and_the_next_delivers_all(
     kind: str, budget_s: float, kafka: Kafka, topics: str, tmp_path: Path
 ) -> None:
-    """The shorter budget is over before the broker counts as unreachable."""
+    """The shorter time limit ends before the broker counts as unreachable."""
     folder = tmp_path / "spool"
     with dead_broker(kind) as brokers:
         process = agent(THOUSAND, brokers, topics, str(folder), str(budget_s))
@@ -147,7 +147,7 @@ async def test_a_killed_process_loses_nothing_that_its_spool_had_taken(
 
 
 def _spooled_at_death(process: "subprocess.Popen[str]", least: int) -> int:
-    """Kill it once it has spooled ``least`` events; return how many it had said it had."""
+    """Kill a process once it has spooled ``least`` events; return how many it had reported."""
     assert process.stdout is not None
     with process:
         for line in process.stdout:
@@ -161,7 +161,7 @@ def _spooled_at_death(process: "subprocess.Popen[str]", least: int) -> int:
 async def test_what_an_outage_put_into_the_spool_leaves_it_with_the_broker_back(
     kafka: Kafka, prefix: str, tmp_path: Path
 ) -> None:
-    """``kafka`` is only asked for so that this skips where Kafka cannot run."""
+    """The fixture ``kafka`` only skips this test where Kafka cannot run."""
     assert kafka.brokers
     broker = EmbeddedBroker(data_dir=tmp_path / "kafka")
     broker.start()

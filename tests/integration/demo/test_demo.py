@@ -1,4 +1,4 @@
-"""``gnomon demo`` as a person runs it."""
+"""Tests of ``gnomon demo`` as a person runs it."""
 
 import os
 import re
@@ -18,12 +18,12 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(200)]
 
 SECONDS = 60
 LEAST_DECISIONS = 200
-"""A loaded machine of two cores spends half of the time on the start, then makes ten or twenty a second."""
+"""Low bound: a loaded machine of two cores spends half of the time on the start."""
 
 
 @contextmanager
 def demonstrating(folder: Path, *, seconds: int) -> Iterator["subprocess.Popen[bytes]"]:
-    """``gnomon demo`` under way; what is left at the end is killed."""
+    """A running ``gnomon demo``, which is killed at the end if it still runs."""
     with (folder / "stdout").open("wb") as printed, (folder / "stderr").open("wb") as said:
         process = subprocess.Popen(  # noqa: S603  our own command
             [*GNOMON, "demo", "--seconds", str(seconds)],
@@ -44,7 +44,7 @@ def demonstrating(folder: Path, *, seconds: int) -> Iterator["subprocess.Popen[b
 def test_it_ends_with_decisions_a_trained_version_and_a_ledger_that_adds_up(
     kafka: Kafka, tmp_path: Path
 ) -> None:
-    """``kafka`` is only asked for so that this skips where Kafka cannot run."""
+    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run."""
     assert kafka.brokers
     with demonstrating(tmp_path, seconds=SECONDS) as process:
         status = process.wait(150)

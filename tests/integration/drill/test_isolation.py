@@ -1,4 +1,4 @@
-"""``gnomon drill isolation`` as a person runs it, a short one."""
+"""Tests of a short ``gnomon drill isolation`` as a person runs it."""
 
 import json
 import subprocess
@@ -12,9 +12,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def test_it_kills_everything_and_no_request_fails(kafka: Kafka, tmp_path: Path) -> None:
-    """``kafka`` is only asked for so that this skips where Kafka cannot run.
+    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run.
 
-    Whether the difference is noise is not asked here: the machine has other tests to run.
+    The test does not check the latencies, because other tests run on the machine.
     """
     assert kafka.brokers
     (tmp_path / "temporary").mkdir()

@@ -1,4 +1,4 @@
-"""``gnomon gateway`` as a process: what it took is in Kafka when it has ended."""
+"""Tests of ``gnomon gateway`` as a process: what it accepted is in Kafka when it has ended."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ AGENT = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "router"}
 
 
 class Gateway:
-    """A running gateway: what it said, and where it listens."""
+    """A running gateway: its output, and its address."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self.process, self._log = process, log
@@ -39,7 +39,7 @@ class Gateway:
         self.url = f"http://127.0.0.1:{found[0]['port']}"
 
     def said(self, event: str) -> list[dict[str, Any]]:
-        """Its log lines of one name."""
+        """Return its log lines with one name."""
         lines = []
         for line in self._log.read_text().splitlines():
             with suppress(ValueError):
@@ -47,7 +47,7 @@ class Gateway:
         return [line for line in lines if line["event"] == event]
 
     def post(self, path: str, body: bytes) -> int:
-        """The status of the answer."""
+        """Return the status of the response."""
         request = urllib.request.Request(self.url + path, data=body)  # noqa: S310  http, loopback
         try:
             with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
@@ -56,7 +56,7 @@ class Gateway:
             return error.code
 
     def end(self) -> int:
-        """SIGTERM; the exit status."""
+        """Send SIGTERM; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(30)
 

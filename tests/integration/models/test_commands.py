@@ -13,7 +13,7 @@ from gnomon import codec
 from gnomon.cli import train as cli_train
 from gnomon.cli.main import main
 from gnomon.events import ModelIntent, SealedDecision
-from gnomon.models.learners import DEFAULT, LEARNERS
+from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.train import Trained
 from gnomon.store import DecisionStore

@@ -1,4 +1,4 @@
-"""One undisturbed replay of a cut of the recorded runs."""
+"""Fixtures: one undisturbed replay of a part of the recorded runs."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.integration.replay.recorded import TRAIN_EVERY, Replayed, Replaying, 
 
 @pytest.fixture(scope="session")
 def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs."""
+    """File with the runs."""
     path = tmp_path_factory.mktemp("cut") / "runs.csv"
     write_cut(path)
     return path
@@ -17,7 +17,7 @@ def cut(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def replayed(kafka: Kafka, cut: Path, tmp_path_factory: pytest.TempPathFactory) -> Replayed:
-    """Their replay."""
+    """The replay of these runs."""
     folder = tmp_path_factory.mktemp("replay")
     with Replaying(folder, cut, train_every=TRAIN_EVERY, brokers=kafka.brokers) as running:
         return running.finished()

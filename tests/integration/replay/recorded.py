@@ -1,4 +1,4 @@
-"""A cut of the recorded runs, and ``gnomon replay`` of it as a process."""
+"""A part of the recorded runs, and ``gnomon replay`` of it as a process."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ TRAIN_EVERY = 100
 
 
 def write_cut(path: Path) -> None:
-    """The cut, with a column of code review iterations: 0 to 3, or nothing."""
+    """Write the part, with a column of code review iterations: 0 to 3, or empty."""
     taken: Counter[str] = Counter()
     with EXAMPLE.open(newline="") as source, path.open("w", newline="") as target:
         reader = csv.DictReader(source)
@@ -37,7 +37,7 @@ def write_cut(path: Path) -> None:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay left behind."""
+    """Output of a replay."""
 
     csv: Path
     out: Path
@@ -46,7 +46,7 @@ class Replayed:
     printed: str
 
     def records(self, topic: str) -> list[dict[str, Any]]:
-        """Every record of a topic."""
+        """Return every record of a topic."""
         lines = (self.out / f"{topic}.jsonl").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
@@ -93,11 +93,11 @@ class Replaying:
             os.kill(pid, signal.SIGKILL)
 
     def said(self) -> str:
-        """Standard error so far."""
+        """Return standard error so far."""
         return self._log.read_text()
 
     def until(self, moment: str) -> None:
-        """Wait until it has said ``moment``."""
+        """Wait until it has printed ``moment``."""
         eventually_sync(
             lambda: moment in self.said() or self.process.poll() is not None,
             timeout_s=120,
@@ -106,12 +106,12 @@ class Replaying:
         assert moment in self.said()
 
     def workers(self) -> list[int]:
-        """The process ids of its stages."""
+        """Return the process ids of its stages."""
         found = processes_of(self._folder / "data")
         return [pid for pid, command in found.items() if " worker " in command]
 
     def finished(self) -> Replayed:
-        """Wait for a good end."""
+        """Wait for a successful end."""
         assert self.process.wait(150) == 0, self.said()
         (data,) = (self._folder / "data" / "replays").iterdir()
         return Replayed(

@@ -1,4 +1,4 @@
-"""A replay whose workers are stopped, and one that is stopped itself."""
+"""Tests of a replay whose workers are stopped, and of one that is stopped itself."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
 
 
 def figures(row: dict[str, Any]) -> dict[str, Any]:
-    """Numbers to nine digits after the point, words as they are."""
+    """Round numbers to nine digits after the point."""
     return {
         name: pytest.approx(value, rel=0, abs=1e-9) if isinstance(value, float) else value
         for name, value in row.items()
@@ -24,7 +24,7 @@ def figures(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def stop_workers(running: Replaying) -> set[int]:
-    """SIGTERM to each of the four, and wait until they are gone; returns who they were."""
+    """Send SIGTERM to each of the four stages and wait until they have ended; return their ids."""
     eventually_sync(lambda: len(running.workers()) == 4, timeout_s=40, what="four workers")
     stopped = set(running.workers())
     for pid in stopped:
@@ -62,7 +62,7 @@ def test_stopped_workers_change_nothing_but_the_time(
 def test_ctrl_c_ends_a_replay_and_leaves_no_process(
     kafka: Kafka, tmp_path: Path, moment: str
 ) -> None:
-    """``kafka`` is only asked for so that this skips where Kafka cannot run."""
+    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run."""
     assert kafka.brokers
     with Replaying(tmp_path, EXAMPLE, train_every=50) as running:
         running.until(moment)
@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_replay_and_leaves_no_process(
 
 
 def test_a_killed_replay_leaves_no_process(kafka: Kafka, tmp_path: Path) -> None:
-    """Workers end with their standard input, the broker by its guard."""
+    """Workers end when their standard input does; the guard ends the broker."""
     assert kafka.brokers
     with Replaying(tmp_path, EXAMPLE, train_every=0) as running:
         running.until("features is ready")

@@ -1,4 +1,4 @@
-"""``gnomon replay`` of recorded runs: the report, every topic, and a store nobody can read."""
+"""Tests of ``gnomon replay``: the report, every topic, and a store without plaintext."""
 
 import json
 import math
@@ -19,7 +19,7 @@ TOPICS = {
     "decisions": RUNS,
     "dead-letters": 0,
 }
-"""Records of those topics that have a fixed number of them."""
+"""Number of records of those topics for which it is fixed."""
 FIGURES = {
     "name",
     "version",
@@ -204,9 +204,9 @@ LONG_ENOUGH = 6
 
 
 def words(replayed: Replayed) -> set[str]:
-    """What must not be readable: every agent, every type of task, and every run.
+    """Texts that must not be readable: every agent, every type of task, and every run.
 
-    Not the shortest: in megabytes of ciphertext three letters come together by chance.
+    Very short ones are left out: in megabytes of ciphertext, three letters occur by chance.
     """
     said = {
         decision[name]

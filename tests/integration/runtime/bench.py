@@ -1,4 +1,4 @@
-"""Workers of the counting stage on topics of their own, and what they wrote."""
+"""Runs workers of the counting stage on topics of their own, and reads their outputs."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ PARTITIONS = 4
 
 
 class Bench:
-    """A prefix of topics, settings, and workers that end with the test."""
+    """Topics with a prefix of their own, settings, and workers that end with the test."""
 
     def __init__(self, brokers: str, prefix: str, folder: Path) -> None:
         self.settings = Settings(
@@ -39,7 +39,7 @@ class Bench:
     async def start(
         self, stage: CountingStage | None = None, *, ready: bool = True, **settings: Any
     ) -> StageWorker[Counted]:
-        """A worker; ``settings`` replace those of the bench."""
+        """Start a worker; ``settings`` replace those of the bench."""
         worker = StageWorker(
             stage or CountingStage(),
             settings=replace(self.settings, **settings),
@@ -51,17 +51,17 @@ class Bench:
         return worker
 
     async def stop(self, worker: StageWorker[Counted]) -> None:
-        """Stop it, or find it ended; raises what ended it."""
+        """Stop a worker; raises the error that has ended it, if any."""
         worker.stop()
         await self._running.pop(worker)
 
     async def ended(self, worker: StageWorker[Counted]) -> BaseException | None:
-        """Wait for a bounded time until it ends by itself; what ended it."""
+        """Wait a bounded time until a worker ends by itself; returns its error."""
         async with asyncio.timeout(30):
             return await self.until_ended(worker)
 
     async def until_ended(self, worker: StageWorker[Counted]) -> BaseException | None:
-        """Wait until it ends; what ended it."""
+        """Wait until a worker ends; returns its error."""
         running = self._running[worker]
         await asyncio.wait([running])
         del self._running[worker]
@@ -75,7 +75,7 @@ class Bench:
     async def send(
         self, values: Iterable[bytes], *, topic: str = "task-events", partitions: int = PARTITIONS
     ) -> None:
-        """The values in turn to each of the first ``partitions`` partitions."""
+        """Send the values to the first ``partitions`` partitions in turn."""
         producer = AIOKafkaProducer(bootstrap_servers=self.settings.brokers, linger_ms=5)
         await producer.start()
         for i, value in enumerate(values):
@@ -83,14 +83,14 @@ class Bench:
         await producer.stop()
 
     async def outputs(self) -> dict[int, list[dict[str, Any]]]:
-        """What is in task-features, by partition, in the order of the log."""
+        """Read task-features, by partition, in the order of the log."""
         found: dict[int, list[dict[str, Any]]] = defaultdict(list)
         async for record in self._read("task-features"):
             found[record.partition].append(json.loads(record.value or b""))
         return found
 
     async def dead_letters(self) -> list[dict[str, Any]]:
-        """What is in dead-letters, with the headers."""
+        """Read dead-letters, with the headers."""
         return [json.loads(as_json(record)) async for record in self._read("dead-letters")]
 
     def _read(self, topic: str) -> AsyncIterator[SourceRecord]:
@@ -101,14 +101,14 @@ class Bench:
         )
 
     async def written(self) -> dict[int, list[int]]:
-        """The numbers in task-features, by partition, in the order of the log."""
+        """Read the numbers in task-features, by partition, in the order of the log."""
         return {
             partition: [output["n"] for output in outputs]
             for partition, outputs in (await self.outputs()).items()
         }
 
     async def expect(self, each: int, *, timeout_s: float = 20.0) -> None:
-        """Wait for ``each`` outputs a partition; they must be 1, 2, 3 … without a repeat."""
+        """Wait for ``each`` outputs in every partition; they must be 1, 2, 3 … without a repeat."""
 
         async def enough() -> bool:
             return sum(map(len, (await self.written()).values())) >= each * PARTITIONS

@@ -1,4 +1,4 @@
-"""A stage whose output shows every record it was given, in order, and how often."""
+"""A stage whose outputs show which records it has processed, in which order, and how often."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from gnomon.records import DeadLetter, Outputs, SourceRecord
 
 @dataclass
 class Counted:
-    """How many records of the partition were folded."""
+    """How many records of the partition were processed."""
 
     n: int = 0
 
@@ -19,10 +19,9 @@ class Counted:
 class CountingStage:
     """Numbers the records of each partition.
 
-    ``x`` as a value is refused; on ``!…`` it raises, with the state spoilt, naming the value;
-    ``+n`` makes an output of more than n bytes.
-    ``raises_left`` bounds how often; ``hangs`` is awaited before each batch; ``turns`` has the
-    partition of each.
+    The value ``x`` is refused with a dead letter. On a value ``!…`` the stage changes the state and
+    raises, up to ``raises_left`` times, with the value in the message. A value ``+n`` makes an output
+    of more than n bytes. ``hangs`` is awaited before each batch; ``turns`` has the partition of each.
     """
 
     name: str = "counting"
@@ -52,7 +51,7 @@ class CountingStage:
     async def apply(self, state: Counted, records: Sequence[SourceRecord]) -> Outputs:
         if self.failures_left:
             self.failures_left -= 1
-            raise TransientError("the world is bad")
+            raise TransientError("not available")
         self.turns += [record.partition for record in records[:1]]
         if self.hangs is not None:
             await self.hangs()

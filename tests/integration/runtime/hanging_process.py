@@ -1,4 +1,4 @@
-"""A worker process of the counting stage that hangs as its first argument says."""
+"""A worker process of the counting stage; its first argument says how it hangs."""
 
 import asyncio
 import os

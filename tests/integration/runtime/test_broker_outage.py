@@ -1,4 +1,4 @@
-"""The broker goes away and comes back: the worker goes on by itself, or ends to be restarted."""
+"""The broker is stopped and started again: the worker continues, or ends to be restarted."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ OUTAGE_S = float(os.environ.get("GNOMON_TEST_OUTAGE_S", "8"))
 
 @pytest.fixture
 async def broker(kafka: Kafka, tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
-    """One of the test's own; ``kafka`` skips where none can be started."""
+    """A broker of the test's own; the fixture ``kafka`` skips where none can be started."""
     if kafka.broker is None:
         pytest.skip("the broker is not ours to stop, and Java may be missing")
     own = EmbeddedBroker(data_dir=tmp_path / "broker")

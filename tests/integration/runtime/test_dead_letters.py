@@ -1,4 +1,4 @@
-"""``gnomon dead-letters`` on letters that a real worker wrote."""
+"""``gnomon dead-letters`` on dead letters that a real worker has written."""
 
 import asyncio
 from collections.abc import Callable
@@ -40,7 +40,7 @@ async def letters(bench: Bench, count: int) -> None:
     await eventually(there, what=f"{count} dead letters")
 
 
-async def test_what_was_put_aside_is_listed_shown_and_sent_back(bench: Bench, command: Run) -> None:
+async def test_dead_letters_are_listed_shown_and_redriven(bench: Bench, command: Run) -> None:
     worker = await bench.start()
     topic = f"{bench.settings.topic_prefix}task-events"
     async with AIOKafkaProducer(bootstrap_servers=bench.settings.brokers) as producer:
@@ -66,7 +66,7 @@ async def test_what_was_put_aside_is_listed_shown_and_sent_back(bench: Bench, co
     assert "reason     poison\n" in shown
 
     await bench.stop(worker)
-    await bench.start(CountingStage(raises_left=0))  # the cause is mended
+    await bench.start(CountingStage(raises_left=0))  # the cause is fixed
     status, sent, _ = await command("redrive", "--reason", "stage_error")
     assert status == 0
     assert "1 of 1 sent back" in sent
@@ -83,7 +83,9 @@ async def test_what_was_put_aside_is_listed_shown_and_sent_back(bench: Bench, co
     assert list(again.headers) == [("gnomon-redriven", origin.encode())]
 
 
-async def test_what_fails_again_is_a_new_letter(bench: Bench, command: Run) -> None:
+async def test_a_redriven_record_that_fails_again_is_a_new_dead_letter(
+    bench: Bench, command: Run
+) -> None:
     await bench.start()
     await bench.send([b"x"], partitions=1)
     await letters(bench, 1)
@@ -95,7 +97,7 @@ async def test_what_fails_again_is_a_new_letter(bench: Bench, command: Run) -> N
     assert [d["offset"] for d in await bench.dead_letters()] == ["0", "1"]
 
 
-async def test_many_are_sent_only_when_sure(bench: Bench, command: Run) -> None:
+async def test_many_are_redriven_only_with_yes(bench: Bench, command: Run) -> None:
     await bench.start()
     await bench.send([b"x"] * 101, partitions=1)
     await letters(bench, 101)
@@ -110,7 +112,7 @@ async def test_many_are_sent_only_when_sure(bench: Bench, command: Run) -> None:
     assert "101 of 101 sent back" in sent
 
 
-async def test_a_letter_that_is_not_there_is_named(bench: Bench, command: Run) -> None:
+async def test_a_dead_letter_that_does_not_exist_is_named(bench: Bench, command: Run) -> None:
     for arguments in (("show", "3:99"), ("redrive", "--id", "3:99")):
         status, _, told = await command(*arguments)
         assert status == 1

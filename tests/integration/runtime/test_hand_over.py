@@ -1,4 +1,4 @@
-"""Partitions change hands: how soon the next goes on, and how short the others' pause is."""
+"""Partitions move between workers: how soon the next continues, and how short the pause of the others is."""
 
 import asyncio
 import contextlib
@@ -88,7 +88,7 @@ async def test_survivors_take_over_without_waiting_for_the_session(bench: Bench)
     assert max(pauses.values()) < 10
 
 
-async def test_who_joins_stops_the_others_for_a_moment_only(bench: Bench) -> None:
+async def test_a_worker_that_joins_stops_the_others_only_briefly(bench: Bench) -> None:
     first = await bench.start()
     async with steady_feed(bench):
         await eventually(bench.outputs, what="work")
@@ -109,7 +109,7 @@ async def test_who_joins_stops_the_others_for_a_moment_only(bench: Bench) -> Non
     assert all(each == list(range(1, len(each) + 1)) for each in numbers.values())
 
 
-async def test_a_partition_whose_owner_hangs_moves_in_bounded_time(bench: Bench) -> None:
+async def test_a_partition_of_a_worker_that_hangs_moves_in_bounded_time(bench: Bench) -> None:
     stuck = CountingStage()
     first = await bench.start(stuck)
     await bench.send([b"v"] * 40)
@@ -140,8 +140,10 @@ def _partitions(worker: StageWorker[Counted]) -> list[object]:
     return list(found.values())
 
 
-async def test_who_is_fenced_by_a_stranger_ends_to_be_restarted(bench: Bench) -> None:
-    """Nobody in the group has taken the partition over, so no rebalance gives it back."""
+async def test_a_worker_that_is_fenced_from_outside_its_group_ends_to_be_restarted(
+    bench: Bench,
+) -> None:
+    """No member of the group has taken the partition over, so no rebalance follows."""
     worker = await bench.start(session_timeout_s=6.0)
     await bench.send([b"v"] * 4)
     await bench.expect(1)
@@ -162,7 +164,7 @@ async def test_who_is_fenced_by_a_stranger_ends_to_be_restarted(bench: Bench) ->
 
 
 def corrupt_snapshots(folder: Path) -> int:
-    """Change the last byte of each; how many there were."""
+    """Change the last byte of each snapshot; returns how many there were."""
     snapshots = list(folder.rglob("*.snapshot"))
     for path in snapshots:
         path.write_bytes(path.read_bytes()[:-1] + b"\x00")

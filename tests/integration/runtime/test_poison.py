@@ -1,4 +1,4 @@
-"""A record on which the stage raises: found, put aside once, and never in the way again."""
+"""A record on which the stage raises is found, quarantined once, and skipped from then on."""
 
 import shutil
 from typing import Any
@@ -19,7 +19,7 @@ SECRET = b"!agent-secret"
 
 
 async def settled(bench: Bench, *, outputs: int, letters: int) -> list[dict[str, Any]]:
-    """Wait for so many; the letters."""
+    """Wait for that many dead letters, and return them."""
 
     async def enough() -> bool:
         written = sum(map(len, (await bench.outputs()).values()))
@@ -29,7 +29,7 @@ async def settled(bench: Bench, *, outputs: int, letters: int) -> list[dict[str,
     return await bench.dead_letters()
 
 
-async def test_neighbours_of_poison_are_as_if_it_had_never_been(bench: Bench) -> None:
+async def test_the_records_around_poison_are_processed_as_without_it(bench: Bench) -> None:
     stage = CountingStage()
     values = [b"v"] * 300
     values[17] = values[170] = values[171] = SECRET
@@ -51,14 +51,14 @@ async def test_neighbours_of_poison_are_as_if_it_had_never_been(bench: Bench) ->
     assert worker.ready
 
 
-async def test_what_was_left_out_is_left_out_of_every_recovery(bench: Bench) -> None:
+async def test_a_quarantined_record_is_skipped_by_every_recovery(bench: Bench) -> None:
     first = await bench.start()
     await bench.send([b"v", SECRET, b"v"], partitions=1)
     await settled(bench, outputs=2, letters=1)
     await bench.stop(first)
     shutil.rmtree(bench.settings.state_url)
 
-    # This version of the stage could count the record. Its dead letter says that it was not.
+    # This version of the stage could count the record, but its dead letter says that it was quarantined.
     await bench.start(CountingStage(raises_left=0))
     await bench.send([b"v"], partitions=1)
     letters = await settled(bench, outputs=3, letters=1)
@@ -112,7 +112,7 @@ async def test_poison_among_several_topics_keeps_the_order_of_each(bench: Bench)
     )
 
 
-async def test_a_stateless_stage_is_searched_as_well(bench: Bench) -> None:
+async def test_poison_is_found_in_a_stateless_stage_too(bench: Bench) -> None:
     await bench.send([b"v"] * 9 + [SECRET], partitions=1)
 
     await bench.start(CountingStage(stateful=False))
@@ -134,12 +134,12 @@ async def test_a_stage_that_raises_on_everything_stops_before_it_refuses_everyth
     assert "'counting'" in str(error)
     assert "ValueError" in str(error)
     assert await bench.dead_letters() == []
-    await bench.start(CountingStage(raises_left=0))  # mended
+    await bench.start(CountingStage(raises_left=0))  # fixed
     assert await settled(bench, outputs=200, letters=0) == []
 
 
 async def limit(bench: Bench, topic: str, *, max_message_bytes: int) -> None:
-    """Let the topic take only batches up to that size."""
+    """Limit the size of batches that the topic accepts."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bench.settings.brokers)
     await admin.start()
     name = bench.settings.topic_prefix + topic
@@ -156,7 +156,7 @@ async def limit(bench: Bench, topic: str, *, max_message_bytes: int) -> None:
 @pytest.mark.parametrize(
     ("max_message_bytes", "large"), [(1_048_588, b"+2000000"), (20_000, b"+30000")]
 )
-async def test_outputs_too_large_for_their_topic_are_refused_and_the_rest_goes_on(
+async def test_outputs_too_large_for_their_topic_are_quarantined_and_the_rest_continues(
     bench: Bench, max_message_bytes: int, large: bytes
 ) -> None:
     await limit(bench, "task-features", max_message_bytes=max_message_bytes)
@@ -180,7 +180,7 @@ async def test_outputs_too_large_for_their_topic_are_refused_and_the_rest_goes_o
     assert await bench.written() == {0: list(range(1, 30))}
 
 
-async def test_what_time_alone_leads_to_and_no_topic_takes_stops_nothing(
+async def test_outputs_of_a_tick_that_no_topic_accepts_stop_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gnomon.runtime.partition.worker.TICK_EVERY_S", 0.1)

@@ -1,4 +1,4 @@
-"""A worker as a process: it ends when told, and when it hangs it ends all the same."""
+"""A worker as a process: it ends on a signal, also when it hangs."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.kafka
 
 
 class Started:
-    """Processes of the test, killed with it."""
+    """Processes that are killed at the end of the test."""
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
@@ -65,7 +65,7 @@ async def test_a_process_that_hangs_ends_with_status_1(
     assert await bench.written() == {}
 
 
-async def test_a_process_told_to_end_commits_and_ends_with_status_0(
+async def test_a_process_commits_on_a_signal_and_ends_with_status_0(
     bench: Bench, start: Started
 ) -> None:
     await bench.send([b"v"] * 40)
@@ -97,7 +97,7 @@ async def test_a_supervised_process_waits_for_its_broker_and_ends_with_its_super
         env={**os.environ, "GNOMON_BROKERS": "127.0.0.1:1", "GNOMON_DATA_DIR": str(tmp_path)},
     )
     try:
-        with pytest.raises(TimeoutError):  # alone it would have ended by then
+        with pytest.raises(TimeoutError):  # unsupervised it would have ended by then
             await asyncio.wait_for(process.wait(), 12)
         assert process.stdin is not None
         process.stdin.close()

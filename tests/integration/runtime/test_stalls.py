@@ -1,4 +1,4 @@
-"""Nothing stops in silence: each step of a worker is hung in turn, and must be named."""
+"""Every step of a worker is made to hang in turn, and must be reported as a stall."""
 
 import asyncio
 import shutil
@@ -25,15 +25,15 @@ from gnomon.runtime.process.stage_worker import StageWorker
 pytestmark = pytest.mark.kafka
 
 STALL_AFTER_S = 3.0
-"""Longer than a start takes on a busy machine, so that joining is not what is named."""
+"""Longer than a start takes on a busy machine, so that joining the group is not the stall."""
 
 
 async def forever(*_: object, **__: object) -> Any:
     await asyncio.Event().wait()
 
 
-async def told(worker: StageWorker[Counted]) -> tuple[int, str, list[dict[str, Any]]]:
-    """Status and text of /readyz, and what /status says is stalled."""
+async def health(worker: StageWorker[Counted]) -> tuple[int, str, list[dict[str, Any]]]:
+    """Return status and text of /readyz, and the stalls in /status."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
         async with http.get("/readyz") as response:
             status, text = response.status, await response.text()
@@ -43,13 +43,13 @@ async def told(worker: StageWorker[Counted]) -> tuple[int, str, list[dict[str, A
 
 
 async def expect_stall(bench: Bench, worker: StageWorker[Counted], step: str) -> None:
-    """It is told with its step, and in the end the worker gives up, all in bounded time."""
+    """Expect that the stall is reported with its step, and that it ends the worker, in bounded time."""
 
-    async def is_told() -> list[dict[str, Any]]:
-        status, text, stalls = await told(worker)
+    async def reported() -> list[dict[str, Any]]:
+        status, text, stalls = await health(worker)
         return stalls if status == 503 and f"counting[0]: {step} for" in text else []
 
-    stalls = await eventually(is_told, what=f"a stall while {step}")
+    stalls = await eventually(reported, what=f"a stall while {step}")
     assert (stalls[0]["stage"], stalls[0]["partition"], stalls[0]["step"]) == ("counting", 0, step)
     error = await bench.ended(worker)
     assert isinstance(error, StalledError)
@@ -137,7 +137,7 @@ async def test_a_disk_that_hangs_is_named(bench: Bench, stuck_disk: threading.Ev
 
 
 async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
-    """Also where the log ends with the end of a transaction, which is no record."""
+    """The log of one of its topics ends with the end of a transaction, which is no record."""
     await bench.start()
     await bench.send([b"v"] * 40)
     await bench.expect(10)
@@ -159,7 +159,7 @@ async def test_a_worker_with_nothing_to_do_is_ready(bench: Bench) -> None:
 
 @pytest.fixture
 def endless_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Kafka goes as the group has answered: where to read from is asked for ever."""
+    """The request for committed offsets is never answered."""
     monkeypatch.setattr(LoopConsumer, "seek_to_committed", forever)
 
 
@@ -206,13 +206,13 @@ class HangsOnZero(HangsAtFirst):
         return await CountingStage.apply(self, state, records)
 
 
-async def test_a_partition_that_hangs_with_its_queue_full_holds_up_no_other(
+async def test_a_partition_that_hangs_with_its_queue_full_delays_no_other(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 100)
     stage = HangsOnZero()
     await bench.start(stage, batch_max_records=50)
-    await bench.send([b"v"] * 4000, partitions=1)  # far more than queue and stream take
+    await bench.send([b"v"] * 4000, partitions=1)  # far more than the queues hold
     await bench.send([b"v"] * 400)
 
     async def others() -> bool:
@@ -241,7 +241,7 @@ async def test_no_record_of_a_paused_partition_is_lost_while_a_fetch_is_under_wa
         set_paused(app, partition, paused_now)
 
     monkeypatch.setattr(engine, "set_paused", record_paused)
-    # So large that a fetch has some of every partition, and there are many fetches.
+    # Large records, so that each fetch has some of every partition, and there are many fetches.
     await bench.send([b"v" * 16_384] * 2400)
     await bench.start(stage)
 
@@ -258,10 +258,10 @@ async def test_no_record_of_a_paused_partition_is_lost_while_a_fetch_is_under_wa
     await eventually(all_of_it, what="all have gone on")
 
 
-async def test_a_partition_that_goes_on_again_does_not_wait_for_a_poll_that_began_without_it(
+async def test_a_resumed_partition_does_not_wait_for_a_poll_that_began_without_it(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was fetched for it would lie there until that poll's time is over."""
+    """Its fetched records would wait until that poll ends."""
     poll = BatchConsumer.getmany
 
     def long_poll(consumer: Any, timeout: float) -> Any:

@@ -1,4 +1,4 @@
-"""Both protocols of transactions on real Kafka: what is committed is read once, all else never."""
+"""Both transaction protocols on real Kafka: committed records are read once, others never."""
 
 from collections.abc import AsyncIterator, Sequence
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.kafka
 async def producers(
     kafka: Kafka, prefix: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator["Producers"]:
-    """Of one transactional id, with one protocol; all are stopped with the test."""
+    """Producers of one transactional id, with one protocol; all are stopped after the test."""
     if request.param is TransactionV1:
         monkeypatch.setattr(transaction, "TRANSACTIONS_V2", 99)
     found = Producers(kafka.brokers, f"{prefix}stage-0")
@@ -32,7 +32,7 @@ async def producers(
 
 
 class Producers:
-    """Starts them, one after another."""
+    """Starts producers, one after another."""
 
     def __init__(self, brokers: str, name: str) -> None:
         self._brokers, self._name = brokers, name
@@ -52,14 +52,14 @@ def batch(*values: bytes) -> RecordBatch:
 
 
 async def committed(kafka: Kafka, tp: TopicPartition, group: str) -> int | None:
-    """The offset that the group goes on from."""
+    """Return the committed offset of the group."""
     async with AIOKafkaConsumer(bootstrap_servers=kafka.brokers, group_id=group) as consumer:
         found: int | None = await consumer.committed(tp)
         return found
 
 
 async def read(kafka: Kafka, tp: TopicPartition) -> Sequence[bytes]:
-    """What of a partition can be read, up to its end."""
+    """Return the committed values of a partition, up to its end."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.brokers, isolation_level="read_committed")
     values: list[bytes] = []
     async with consumer:
@@ -100,7 +100,7 @@ async def test_a_transaction_of_several_batches_and_topics(
     assert await read(kafka, more) == [b"more"] * 3
 
 
-async def test_what_is_refused_leaves_nothing(
+async def test_a_refused_transaction_leaves_nothing(
     kafka: Kafka, topics: str, producers: Producers
 ) -> None:
     out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
@@ -118,26 +118,26 @@ async def test_what_is_refused_leaves_nothing(
     assert await committed(kafka, source, topics) == 6
 
 
-async def test_who_starts_fences_who_has_started(
+async def test_a_start_fences_the_producers_started_before(
     kafka: Kafka, topics: str, producers: Producers
 ) -> None:
     out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
     zombie = await producers.start()
     await zombie.write({out: [batch(b"1")]}, {source: 1}, group=topics)
-    owner = await producers.start()
+    successor = await producers.start()
 
     with pytest.raises(ProducerFenced):
         await zombie.write({out: [batch(b"2")]}, {source: 2}, group=topics)
-    await owner.write({out: [batch(b"2 of the owner")]}, {source: 2}, group=topics)
+    await successor.write({out: [batch(b"2 of the successor")]}, {source: 2}, group=topics)
 
-    assert await read(kafka, out) == [b"1", b"2 of the owner"]
+    assert await read(kafka, out) == [b"1", b"2 of the successor"]
 
 
 @pytest.mark.parametrize("lost", ["produce", "commit", "end"])
-async def test_an_answer_that_is_lost(
+async def test_a_lost_answer(
     kafka: Kafka, topics: str, producers: Producers, lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asks again cannot know that it was done."""
+    """The request is repeated although it was done."""
     keys = {"produce": 0, "commit": 28, "end": 26}
     out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
     producer = await producers.start()
@@ -149,7 +149,7 @@ async def test_an_answer_that_is_lost(
         answer = await send(node, request, **how)
         if getattr(request, "API_KEY", None) == keys[lost]:
             answers += 1
-            if answers in {1, 4, 5}:  # of batches: one that is alone, and two sent at once
+            if answers in {1, 4, 5}:  # for batches: one that was sent alone, and two sent at once
                 raise KafkaConnectionError(lost)
         return answer
 

@@ -1,4 +1,4 @@
-"""The batch runtime on real Kafka: every record once, whatever happens to the workers."""
+"""The batch runtime on real Kafka: every record is processed once, whatever happens to the workers."""
 
 import asyncio
 import shutil
@@ -29,10 +29,10 @@ async def test_each_record_is_folded_once_and_in_order(bench: Bench) -> None:
     await bench.expect(1000)
 
 
-async def test_a_partition_with_much_to_read_lets_the_others_begin(
+async def test_partitions_take_turns_when_one_has_much_to_read(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It has no room for its second batch, which came in one fetch with the first of the others."""
+    """Its queue is full with its first batch; one fetch has its second and the first of the others."""
     monkeypatch.setattr("gnomon.runtime.partition.worker.MAX_QUEUED", 1)
     monkeypatch.setattr("gnomon.runtime.partition.queue.PAUSE_AFTER_S", 60.0)
     await bench.send([b"v"] * 400)
@@ -99,7 +99,7 @@ def _partitions(worker: StageWorker[Counted]) -> dict[str, object]:
     return found
 
 
-async def test_a_batch_is_tried_again_while_the_world_is_bad(bench: Bench) -> None:
+async def test_a_batch_is_retried_while_the_stage_raises_transient_errors(bench: Bench) -> None:
     stage = CountingStage(failures_left=3)
     await bench.start(stage)
 
@@ -109,7 +109,7 @@ async def test_a_batch_is_tried_again_while_the_world_is_bad(bench: Bench) -> No
     assert stage.failures_left == 0
 
 
-async def test_poison_goes_to_dead_letters_and_its_neighbours_go_on(bench: Bench) -> None:
+async def test_a_refused_record_is_a_dead_letter_and_the_others_are_processed(bench: Bench) -> None:
     await bench.start()
 
     await bench.send([b"1", b"x", b"3", b"4"] * 2)
@@ -139,15 +139,15 @@ async def test_a_fenced_writer_writes_nothing(bench: Bench) -> None:
     )
     outputs = Outputs({"task-features": [(b"k", b'{"n": 1}')]})
     async with open_writer() as zombie:
-        async with open_writer() as owner:
-            await owner.write(outputs, {})
+        async with open_writer() as successor:
+            await successor.write(outputs, {})
         with pytest.raises(FencedError):
             await zombie.write(Outputs({"task-features": [(b"k", b'{"n": 99}')]}), {})
 
     assert await bench.written() == {0: [1]}
 
 
-async def test_health_tells_of_work_and_lag(bench: Bench) -> None:
+async def test_the_endpoints_report_work_and_lag(bench: Bench) -> None:
     worker = await bench.start()
     await bench.send([b"v"] * 400)
     await bench.expect(100)

@@ -1,4 +1,4 @@
-"""A worker frozen for longer than its session, whose partitions another has moved on meanwhile."""
+"""A worker that is suspended for longer than its session, while another processes its partitions."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture
 async def process(bench: Bench) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A worker that can be frozen by itself."""
+    """Start a worker process that can be suspended by itself."""
     found = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -34,12 +34,12 @@ async def process(bench: Bench) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 @pytest.mark.timeout(90)
-async def test_a_zombie_goes_on_from_where_the_others_have_come(
+async def test_a_zombie_continues_from_the_offsets_that_others_have_committed(
     bench: Bench, process: asyncio.subprocess.Process
 ) -> None:
     await bench.send([b"v"] * 40)
     await bench.expect(10)
-    process.send_signal(signal.SIGSTOP)  # with nothing in hand that would be fenced
+    process.send_signal(signal.SIGSTOP)  # without a batch under way, which would be fenced
     other = await bench.start()
 
     def taken_over() -> bool:
@@ -56,4 +56,4 @@ async def test_a_zombie_goes_on_from_where_the_others_have_come(
     await bench.send([b"v"] * 40)
 
     await bench.expect(30)
-    assert process.returncode is None  # nobody would start it again here
+    assert process.returncode is None  # there is no supervisor here to restart it

@@ -1,4 +1,4 @@
-"""A store on SQLite and on PostgreSQL; the latter on a private server of this session."""
+"""Fixtures: a store on SQLite and on PostgreSQL, the latter on a private server of this session."""
 
 import os
 import pwd
@@ -22,7 +22,7 @@ PASSWORD = "unguessed-3f9c"  # noqa: S105  of a server that lives for one test r
 
 
 def _binaries() -> Path | None:
-    """The newest installed server."""
+    """Return the newest installed PostgreSQL."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
     on_path = shutil.which("initdb")
     return found[-1].parent if found else Path(on_path).parent if on_path else None
@@ -103,7 +103,7 @@ def postgres_url(postgres_server: str) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where nothing is yet."""
+    """URL of a store that does not exist yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/not/there/store.db"
     return str(request.getfixturevalue("postgres_url"))

@@ -1,4 +1,4 @@
-"""Vault and store together: nothing readable on disk, and all of it readable by the next process."""
+"""Tests of vault and store together: no plaintext on disk, and all of it readable by the next process."""
 
 import logging
 import os
@@ -74,7 +74,7 @@ def another_process(settings: Settings, *arguments: str) -> subprocess.Completed
 
 
 def test_what_others_sealed_and_left_opens_here(settings: Settings, opened: DecisionStore) -> None:
-    """One ended well, one was killed with its next record sealed and not yet stored."""
+    """One process ended normally; another was killed after sealing its next record and before storing it."""
     ended = another_process(settings, "0", "ended")
     killed = another_process(settings, "10", "killed")
     assert (ended.returncode, ended.stderr) == (0, "")
@@ -92,7 +92,7 @@ def test_what_others_sealed_and_left_opens_here(settings: Settings, opened: Deci
 def test_a_key_is_on_disk_before_its_first_record_is_sealed(
     settings: Settings, opened: DecisionStore
 ) -> None:
-    """Seen from another connection, with nothing stored but the key."""
+    """Return whether another connection sees nothing stored but the key."""
     sealed = seal_decision(KeyRing(load_key(settings), opened.keys), a_decision(1))
     witness = DecisionStore(settings.store_url)
     assert witness.keys.get(sealed.key_id) is not None
@@ -131,7 +131,7 @@ def test_rows_exchanged_in_the_database_do_not_open(
 
 
 def test_no_file_of_sqlite_holds_anything_readable(tmp_path: Path) -> None:
-    """Its log too, before and after it is folded back. The id shows that the search can find."""
+    """Also the write-ahead log, before and after a checkpoint. The id shows that the search works."""
     key = create_key_file(tmp_path / "kek.key")
     folder = tmp_path / "store"
     store = DecisionStore(f"sqlite:///{folder}/store.db")
@@ -156,7 +156,7 @@ def test_no_file_of_sqlite_holds_anything_readable(tmp_path: Path) -> None:
 def test_no_log_line_holds_anything_readable(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With every logger, SQLAlchemy's too, saying all it can."""
+    """Every logger, also that of SQLAlchemy, logs at its lowest level."""
     caplog.set_level(logging.DEBUG)
     caplog.set_level(logging.DEBUG, logger="sqlalchemy.engine")
     key = create_key_file(tmp_path / "kek.key")

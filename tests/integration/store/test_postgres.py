@@ -1,4 +1,4 @@
-"""What only a server can show: who waits for whom, and which connection is whose."""
+"""Tests that need a server: which transaction waits for which, and which process uses a connection."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 def test_rows_are_locked_in_one_order(postgres_url: str) -> None:
-    """So two writers of the same ids cannot each hold what the other waits for."""
+    """So two writers of the same ids cannot deadlock."""
     store = DecisionStore(postgres_url)
     store.create()
     store.upsert([sealed(n) for n in (1, 2, 3)])
@@ -66,7 +66,7 @@ def _backend(store: DecisionStore) -> str:
 
 
 def test_a_forked_child_has_connections_of_its_own(postgres_url: str) -> None:
-    """And leaves the parent's alive when it ends."""
+    """The parent's connections remain usable when the child ends."""
     store = DecisionStore(postgres_url)
     parents = _backend(store)
     for _ in range(2):

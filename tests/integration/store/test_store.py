@@ -1,4 +1,4 @@
-"""One suite for both databases: what is stored is what comes back."""
+"""Tests of both databases: what is stored is read back unchanged."""
 
 import dataclasses
 import multiprocessing

@@ -1,4 +1,4 @@
-"""A database that is away, wrong or broken: which error, and what its message does not say."""
+"""Tests of a database that is unavailable, wrong or broken: the error, and what its message omits."""
 
 import sqlite3
 import traceback

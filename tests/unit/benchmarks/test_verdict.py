@@ -1,12 +1,14 @@
 """How often the verdict errs, in small: fixed seeds, through the code that judges."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
-from benchmarks.verdict import WORLDS, World, blocks, factor, simulate, table
+from benchmarks.verdict import WORLDS, Run, World, blocks, factor, simulate, table
 
 from gnomon.verdict import VerdictSettings
+from gnomon.verdict.sums import Sums
 
 BY_NAME = {world.name: world for world in WORLDS}
 FALSE = [world for world in WORLDS if world.improvement == 0.2 and world.most < 1]
@@ -14,7 +16,7 @@ POWER = [world for world in WORLDS if world.improvement == 0.3 and world.least]
 
 
 def shorter(world: World, hours: int) -> World:
-    return World(**{**{f: getattr(world, f) for f in World.__dataclass_fields__}, "hours": hours})
+    return dataclasses.replace(world, hours=hours)
 
 
 @pytest.mark.parametrize("world", FALSE, ids=lambda world: world.name)
@@ -43,14 +45,7 @@ def test_agents_unlike_each_other_are_not_taken_for_all_agents() -> None:
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_truth_of_each_world_is_what_it_says(world: World) -> None:
-    many = World(
-        **{
-            **{f: getattr(world, f) for f in World.__dataclass_fields__},
-            "hours": 1500,
-            "agents": 100,
-            "tasks": 1,
-        }
-    )
+    many = dataclasses.replace(world, hours=1500, agents=100, tasks=1)
     scale = factor(world)
     drawn = [blocks(many, np.random.default_rng(seed), scale).sum((0, 1)) for seed in range(3)]
     baseline, model = np.sum(drawn, 0)
@@ -64,3 +59,13 @@ def test_the_same_seed_gives_the_same_figures() -> None:
     )
     assert one == again
     assert table([one, other]).count("| shocks on tasks, sd 0.2 |") == 2
+
+
+def test_its_sums_are_those_of_the_verdict() -> None:
+    losses = blocks(shorter(BY_NAME["shocks on tasks, sd 0.2"], 30), np.random.default_rng(1), 0.8)
+    run, sums = Run(losses), Sums()
+    for hour, agents in enumerate(losses.tolist()):
+        for agent, (b, c) in enumerate(agents):
+            sums.add(str(agent), hour, b, c)
+        sums.close_hours()
+        assert run.after(hour + 1, agents=True) == sums

@@ -1,4 +1,4 @@
-"""What goes wrong at a start, without Kafka: Java is a shell script here."""
+"""Tests of errors at the start of a broker, without Kafka: Java is a shell script here."""
 
 import fcntl
 import os
@@ -33,7 +33,7 @@ class NoNetwork:
 
 
 class Broker(EmbeddedBroker):
-    """One whose Java is a shell script and that needs no jars."""
+    """Return a broker whose Java is a shell script and that needs no jars."""
 
     def __init__(self, directory: Path, *, java: str, port: int = 0) -> None:
         path = directory / "java"
@@ -209,7 +209,7 @@ def test_what_is_no_broker_does_not_answer(busy_port: int) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """Whether the process exists and is no zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

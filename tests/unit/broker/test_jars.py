@@ -1,4 +1,4 @@
-"""Jars: pinned, checked, fetched once, never half there."""
+"""Tests of jars: pinned, checked, downloaded once, never left incomplete."""
 
 import hashlib
 import re
@@ -22,7 +22,7 @@ def jar(name: str, content: bytes = GOOD) -> Jar:
 
 
 class Shelf:
-    """A source that has these bytes for every jar, except those that it does not have."""
+    """A source that has the same bytes for every jar except the missing ones."""
 
     def __init__(self, content: bytes = GOOD, *, without: frozenset[str] = frozenset()) -> None:
         self.content, self.without = content, without

@@ -1,4 +1,4 @@
-"""Which Java is taken."""
+"""Tests of the choice of Java."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``gnomon keys`` as it is typed."""
+"""Tests of ``gnomon keys`` as it is typed."""
 
 import stat
 from pathlib import Path
@@ -61,7 +61,7 @@ def test_init_says_when_the_environment_wins(
     monkeypatch.setenv("GNOMON_KEY", "A" * 43 + "=")
     assert main(["keys", "init"]) == 0
     said = capsys.readouterr().out
-    assert "GNOMON_KEY is set and wins" in said
+    assert "GNOMON_KEY is set and is used instead of any key file" in said
     assert "AAAA" not in said
 
 

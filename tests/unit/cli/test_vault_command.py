@@ -1,4 +1,4 @@
-"""``gnomon vault`` as it is typed."""
+"""Tests of ``gnomon vault`` as it is typed."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def vault(folder: Path) -> Path:
-    """Five decisions; two on a task called ``t``; the fourth's bytes are broken."""
+    """Store five decisions: two on a task called ``t``, and the bytes of the fourth are broken."""
     create_key_file(folder / "kek.key")
     settings = Settings(data_dir=str(folder))
     store = DecisionStore(settings.store_url)

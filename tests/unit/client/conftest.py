@@ -1,4 +1,4 @@
-"""A client whose thread writes to memory instead of Kafka."""
+"""Fixtures: a client whose thread writes to memory instead of Kafka."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,19 +7,19 @@ import pytest
 from tests.support.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon.client import Client, MemoryClient
-from gnomon.client.delivery import log_limits, process_hooks
+from gnomon.client.process import hooks, log_limits
 from gnomon.events import TaskEvent
 
 
 @pytest.fixture(autouse=True)
 def _no_line_yet(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process's one log line a minute may be of this test."""
+    """Let each test log the process's one line a minute."""
     monkeypatch.setattr(log_limits, "PROCESS_LIMITER", log_limits.Limiter())
 
 
 @pytest.fixture
 def memory(monkeypatch: pytest.MonkeyPatch) -> MemoryProducer:
-    """Takes the place of Kafka for clients made in this test."""
+    """Replace Kafka for the clients made in this test."""
     producer = MemoryProducer()
     monkeypatch.setattr("gnomon.client.capture.intake.kafka", in_place_of_kafka(producer))
     return producer
@@ -33,7 +33,7 @@ def client(memory: MemoryProducer) -> Iterator[Client]:
 
 @pytest.fixture
 def sent(client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]]:
-    """Everything the client has sent so far, decoded, without who sent it as which."""
+    """Return a function that decodes the events sent so far, without their identity."""
 
     def read() -> list[TaskEvent]:
         assert client.flush(timeout_s=5) == 0
@@ -44,7 +44,7 @@ def sent(client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]
 
 @pytest.fixture(params=["Client", "MemoryClient"])
 def any_client(request: pytest.FixtureRequest, memory: MemoryProducer) -> Iterator[Client]:
-    """What an agent has, or what its tests have."""
+    """Make a ``Client`` and, in a second run of the test, a ``MemoryClient``."""
     if request.param == "MemoryClient":
         yield MemoryClient(agent_id="router")
         return
@@ -54,7 +54,7 @@ def any_client(request: pytest.FixtureRequest, memory: MemoryProducer) -> Iterat
 
 @pytest.fixture
 def published(any_client: Client, memory: MemoryProducer) -> Callable[[], list[TaskEvent]]:
-    """Everything ``any_client`` has published so far, without the identity put on on the way."""
+    """Return a function that decodes the events of ``any_client``, without their identity."""
 
     def read() -> list[TaskEvent]:
         assert any_client.flush(timeout_s=5) == 0
@@ -67,9 +67,9 @@ def published(any_client: Client, memory: MemoryProducer) -> Callable[[], list[T
 
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
-    """Every client of a test is closed by the test: no thread outlives it."""
+    """Check that the test has closed its clients, so that no thread outlives it."""
     yield
-    left = list(process_hooks._working)
+    left = list(hooks._to_close)
     for one in left:
         one.begin_close()
         one.end_close(1.0)

@@ -1,4 +1,4 @@
-"""Where a client's configuration comes from, and that a bad one harms nobody."""
+"""A client's configuration comes from arguments or variables; a bad one does no harm."""
 
 import logging
 from typing import Any
@@ -78,7 +78,7 @@ def test_a_bad_variable_makes_a_client_that_does_nothing_and_one_line(
     assert [record.name for record in caplog.records] == ["gnomon.client"]
 
 
-def test_variables_say_where_the_spool_is() -> None:
+def test_variables_set_the_spool() -> None:
     given = arguments_from_env(
         {
             "GNOMON_BROKERS": "one:9092",
@@ -92,7 +92,9 @@ def test_variables_say_where_the_spool_is() -> None:
     assert (plain.spool_dir, plain.spool_bytes) == ("", 67_108_864)
 
 
-def test_variables_say_where_and_who(monkeypatch: pytest.MonkeyPatch, memory: Any) -> None:
+def test_variables_set_the_topic_and_the_agent(
+    monkeypatch: pytest.MonkeyPatch, memory: Any
+) -> None:
     asked: list[tuple[tuple[str, ...], str]] = []
 
     def kafka(brokers: tuple[str, ...], topic: str) -> Any:

@@ -1,4 +1,4 @@
-"""Whatever the constructor is given: a client that works or one that does nothing, and no error."""
+"""Any argument of the constructor makes a client that works or does nothing, and no error."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.support.scripts import IN_MEMORY, run
 
 from gnomon.client import Client, MemoryClient
-from gnomon.client.delivery import log_limits
+from gnomon.client.process import log_limits
 
 ARGUMENTS = [
     "brokers",
@@ -35,11 +35,11 @@ VARIABLES = [
     "GNOMON_SEAL_TO",
 ]
 PASTED = "MC4CAQAwBQYDK2VuBCIEIGhwa2U"
-"""Something that must not be said, as where a key is put in the wrong place."""
+"""A value that must not be logged, such as a key that was put in the wrong place."""
 
 
 class Hostile:
-    """Raises at whatever is asked of it."""
+    """An object whose every method raises."""
 
     def __getattribute__(self, name: str) -> Any:
         raise RuntimeError(PASTED)
@@ -63,7 +63,7 @@ class Hostile:
 
 
 class HostileText(str):
-    """A string with methods of its own."""
+    """A string whose methods lie or raise."""
 
     __slots__ = ()
 
@@ -82,7 +82,7 @@ class HostileText(str):
 
 
 class HostileNumber(int):
-    """A number with methods of its own."""
+    """A number whose methods lie or raise."""
 
     def __lt__(self, other: object) -> bool:
         raise RuntimeError(PASTED)
@@ -128,12 +128,12 @@ names = st.sampled_from(list(VALUES))
 
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many a value is a relative path."""
+    """Run in a temporary folder, because many of the values are relative paths."""
     monkeypatch.chdir(tmp_path)
 
 
 def no_harm(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    """It takes calls, ends in time, and has not said what it was given."""
+    """Check that the client takes calls, ends in time, and has not logged its arguments."""
     client.stats()
     client.start("x", agent_id="a")
     assert client.close(0.0) <= 1
@@ -169,7 +169,7 @@ def test_any_hostile_arguments(
 
 @pytest.mark.parametrize("argument", ["agent_id", "max_events", "max_bytes"])
 @pytest.mark.parametrize("name", VALUES)
-def test_the_client_for_tests_judges_as_the_real_one(
+def test_the_memory_client_accepts_what_the_real_one_accepts(
     argument: str, name: str, memory: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     real = Client("127.0.0.1:9", **{argument: VALUES[name]()})
@@ -219,7 +219,7 @@ def test_no_environment_at_all(
         ("seal_to", b"key"),
     ],
 )
-def test_what_cannot_be_used_is_not_used(
+def test_unusable_arguments_are_not_used(
     argument: str, value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client(**{"brokers": "127.0.0.1:9", argument: value})
@@ -235,7 +235,7 @@ def test_a_spool_of_5_000_digits_of_bytes(caplog: pytest.LogCaptureFixture) -> N
     assert "GNOMON_SPOOL_BYTES" in caplog.text
 
 
-def test_the_largest_that_can_be_used_is(memory: Any) -> None:
+def test_the_largest_arguments_are_usable(memory: Any) -> None:
     client = Client(
         "h:65535", topic="a" * 240, topic_prefix="._-AZaz09", exit_timeout_s=3_600, max_events=1
     )

@@ -1,4 +1,4 @@
-"""Several clients in a process: one thread, one handle for the same brokers, and nothing else."""
+"""Several clients in a process share one thread, and one handle for the same brokers; no more."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from gnomon.events import TaskCancelled
 
 
 class Broker(Protocol):
-    """Where clients send to, and how often they connected."""
+    """A broker of the clients under test, and the handles they opened."""
 
     brokers: str
     opened: Opened
@@ -68,7 +68,7 @@ def numbers(values: Sequence[bytes]) -> list[int]:
 
 
 def handle_of(opened: Opened, client: Client) -> MemoryHandle:
-    """The handle of a client that is the first to connect."""
+    """Return the handle of a client that is the first to connect."""
     publish(client, range(1))
     assert client.flush(5) == 0
     return opened.in_memory[-1]
@@ -149,7 +149,7 @@ def test_a_broker_that_hangs_for_one_does_not_hold_up_the_other(
             began_s = time.monotonic()
             assert good.flush(5) == 0
             slowest_s = max(slowest_s, time.monotonic() - began_s)
-        assert slowest_s < 0.5  # a tick, a step of each, and a busy machine's allowance
+        assert slowest_s < 0.5  # a tick, a step of each client, and time for a busy machine
         assert bad.close(0.1) > 0 or spools
 
 
@@ -166,10 +166,10 @@ def test_a_flush_and_a_close_wait_for_their_own_events_only(opened: Opened) -> N
 
 
 @pytest.mark.parametrize("spools", [False, True])
-def test_what_others_have_under_way_is_never_taken_back(
+def test_events_that_others_have_in_flight_are_never_taken_back(
     opened: Opened, tmp_path: Path, *, spools: bool
 ) -> None:
-    """Neither where one ends that nothing was answered to, nor where it goes on."""
+    """Neither if the client without answers ends, nor if it goes on with a spool."""
     spool = str(tmp_path / "spool") if spools else ""
     with Client("one:9092", topic_prefix="kept-") as kept:
         ending = Client("one:9092", spool_dir=spool)
@@ -179,7 +179,7 @@ def test_what_others_have_under_way_is_never_taken_back(
         publish(ending, range(100))
         publish(kept, range(1, 100))
         eventually_sync(lambda: kept.stats().in_flight == 99, what="it is under way")
-        time.sleep(1.3)  # after a second without an answer it goes to the spool
+        time.sleep(1.3)  # after a second without an answer events go to the spool
         assert ending.close(0.2) == (0 if spools else 100)
         handle.hanging.clear()
         assert kept.flush(5) == 0
@@ -189,8 +189,8 @@ def test_what_others_have_under_way_is_never_taken_back(
     assert ending.stats().in_flight == 0
 
 
-def test_what_was_not_sent_is_taken_back_once_nobody_is_answered(opened: Opened) -> None:
-    """librdkafka would take a core to look after it."""
+def test_unsent_events_are_taken_back_once_no_client_gets_answers(opened: Opened) -> None:
+    """librdkafka would take a whole core while it holds records that it may not send."""
     with Client("one:9092") as one, Client("one:9092", topic_prefix="two-") as two:
         handle = handle_of(opened, one)
         handle.hanging.add("task-events")
@@ -206,8 +206,8 @@ def test_what_was_not_sent_is_taken_back_once_nobody_is_answered(opened: Opened)
     assert numbers(handle.values("two-task-events")) == list(range(200))
 
 
-def test_one_whose_topic_is_missing_gets_a_handle_of_its_own(opened: Opened) -> None:
-    """The other stays where it is, and nothing of it is sent again."""
+def test_a_client_whose_topic_is_missing_gets_a_handle_of_its_own(opened: Opened) -> None:
+    """The other client keeps its handle, and none of its events is sent again."""
     with Client("one:9092") as good, Client("one:9092", topic_prefix="no-") as bad:
         first = handle_of(opened, good)
         first.missing.add("no-task-events")
@@ -236,7 +236,7 @@ connections.open_kafka = opened = Opened()
 
 
 def test_a_fork_with_two_clients() -> None:
-    """The child has a thread and a handle of its own, for both; the parent keeps its own."""
+    """The child has one thread and one handle for both clients; the parent keeps its own."""
     body = """
     import os, sys
     from gnomon import Client
@@ -269,8 +269,8 @@ def test_a_fork_with_two_clients() -> None:
             assert (types.count("before"), types.count("after"), len(types)) == (20, 40, 60)
 
 
-def test_the_end_waits_as_long_as_the_most_patient_may_and_not_for_one_after_another() -> None:
-    """Even where the thread is stuck in the middle of something."""
+def test_the_end_waits_for_the_longest_time_limit_and_not_for_the_sum() -> None:
+    """The end is in time even while the thread is stuck in a call."""
     done = run(
         """
         import atexit, time
@@ -295,8 +295,8 @@ def test_the_end_waits_as_long_as_the_most_patient_may_and_not_for_one_after_ano
     assert 0.7 < float(done.stdout) < 1.5
 
 
-def test_one_that_is_closed_in_the_thread_of_all_does_not_hold_it_up() -> None:
-    """A logging handler runs there, and so may any finalizer."""
+def test_a_client_closed_in_the_background_thread_does_not_hold_it_up() -> None:
+    """A logging handler runs in the background thread, and a finalizer may run there."""
     done = run(
         IN_MEMORY,
         """

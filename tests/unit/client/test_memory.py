@@ -1,4 +1,4 @@
-"""MemoryClient: for the tests of those who use a client."""
+"""``MemoryClient``: the client for the tests of agents."""
 
 import threading
 from typing import assert_type
@@ -7,7 +7,7 @@ from gnomon.client import Client, MemoryClient
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 
-def test_it_is_a_client_in_every_name() -> None:
+def test_it_has_every_public_name_of_a_client() -> None:
     public = {name for name in dir(Client) if not name.startswith("_")}
 
     assert isinstance(MemoryClient(), Client)
@@ -28,7 +28,7 @@ def test_events_come_by_kind() -> None:
     assert len(client.events()) == 4
 
 
-def test_what_is_cleared_is_forgotten_but_counted() -> None:
+def test_cleared_events_are_forgotten_but_stay_counted() -> None:
     client = MemoryClient(agent_id="a")
     with client.task("one"):
         pass
@@ -50,7 +50,7 @@ def test_it_is_bounded_as_a_client_is() -> None:
     assert len(client.events()) == 8
 
 
-def test_a_closed_one_keeps_what_it_has() -> None:
+def test_a_closed_client_keeps_its_events() -> None:
     with MemoryClient(agent_id="a") as client, client.task("before"):
         pass
     with client.task("after"):

@@ -1,4 +1,4 @@
-"""Whatever an agent passes in: nothing comes back but a count."""
+"""Wrong arguments of any kind are counted and never raise."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -14,16 +14,16 @@ from gnomon.events import ContextValue, TaskEvent, TaskFinished, TaskStarted
 
 @pytest.fixture
 def client(any_client: Client) -> Client:
-    """All of these hold for both kinds of client."""
+    """Return the client; every test here runs with ``Client`` and with ``MemoryClient``."""
     return any_client
 
 
 Published = Callable[[], list[TaskEvent]]
-"""What a client has published."""
+"""Returns the events that a client has published."""
 
 
 class Hostile:
-    """Raises at whatever is asked of it."""
+    """An object whose every method raises."""
 
     def __repr__(self) -> str:
         raise RuntimeError("repr")
@@ -67,7 +67,7 @@ anything = st.one_of(
 @settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(anything, min_size=13, max_size=13))
 def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
-    with client.task(
+    with client.task(  # type: ignore[call-arg]
         values[0],
         agent_id=values[1],
         task_id=values[2],
@@ -94,7 +94,7 @@ def test_no_argument_makes_it_raise(client: Client, values: list[Any]) -> None:
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(context=st.dictionaries(st.text(max_size=5), anything, max_size=3), agent=anything)
-def test_what_is_sent_is_what_was_meant(
+def test_a_sent_event_has_the_given_values(
     client: Client, published: Published, context: dict[str, Any], agent: Any
 ) -> None:
     """An event is sent as it was given or not at all: never with a value turned into null."""
@@ -188,7 +188,9 @@ def test_the_largest_record_is_64_kib(client: Client, extra: int, oversize: int)
 
 
 @pytest.mark.parametrize("timeout_s", ["soon", math.nan, [], Hostile()])
-async def test_a_wait_of_no_length_is_one_of_the_default(client: Client, timeout_s: Any) -> None:
+async def test_an_invalid_timeout_is_replaced_by_the_default(
+    client: Client, timeout_s: Any
+) -> None:
     assert client.flush(timeout_s) == 0
     assert await client.aflush(timeout_s) == 0
     assert client.close(timeout_s) == 0
@@ -196,7 +198,7 @@ async def test_a_wait_of_no_length_is_one_of_the_default(client: Client, timeout
 
 
 @pytest.mark.parametrize("kind", [Hostile(), "TaskStarted", int, 3])
-def test_a_kind_that_there_is_not_has_no_events(kind: Any) -> None:
+def test_a_kind_that_does_not_exist_has_no_events(kind: Any) -> None:
     client = MemoryClient(agent_id="a")
     client.start("x")
 
@@ -219,7 +221,7 @@ def test_a_closed_client_counts_and_does_nothing_else(memory: Any) -> None:
 
 
 class HostileText(str):
-    """A string with methods of its own."""
+    """A string whose methods lie or raise."""
 
     __slots__ = ()
 
@@ -240,7 +242,7 @@ class HostileText(str):
 
 
 class HostileKey(HostileText):
-    """One that can be put into a dict."""
+    """A hostile object that is hashable."""
 
     __slots__ = ()
 
@@ -249,7 +251,7 @@ class HostileKey(HostileText):
 
 
 class HostileNumber(int):
-    """A number with methods of its own."""
+    """A number whose methods lie or raise."""
 
     def __lt__(self, other: object) -> bool:
         raise RuntimeError("lt")
@@ -262,7 +264,7 @@ class HostileNumber(int):
 
 
 class HostileMapping(dict[Any, Any]):
-    """A mapping that cannot be looked at."""
+    """A mapping whose items raise."""
 
     def items(self) -> Any:
         raise RuntimeError("items")
@@ -275,7 +277,7 @@ class HostileMapping(dict[Any, Any]):
 
 
 class Impostor:
-    """Says it is whatever is asked for."""
+    """An object that raises when it is asked for its class."""
 
     @property
     def __class__(self) -> Any:
@@ -311,7 +313,7 @@ def any_state(request: pytest.FixtureRequest, memory: Any) -> Iterator[Client]:
         if request.param == "closed":
             made.close()
         if request.param == "full":
-            made._outlet.buffer.idle = False  # nobody comes to take anything
+            made._intake.buffer.idle = False  # the thread is not woken, so nothing is taken
             made.start("fills it")
         yield made
 

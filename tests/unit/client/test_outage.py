@@ -1,4 +1,4 @@
-"""One suite for two brokers, one in memory and librdkafka's: what a client does when one hangs."""
+"""A client whose broker hangs: the same tests with a broker in memory and with librdkafka."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from gnomon.events import ClientStats, TaskCancelled, TaskEvent
 
 
 class Broker(Protocol):
-    """Something to send to that can be made to hang."""
+    """A broker that can be made to hang."""
 
     brokers: str
 
@@ -40,7 +40,7 @@ class InMemory:
     def values(self, topic: str) -> Sequence[bytes]:
         records = self.producer.records
         if topic == "client-stats":
-            records = [record for _, record in self.producer.told]
+            records = [record for _, record in self.producer.untracked_records]
         return [record.value for record in records]
 
 
@@ -72,7 +72,7 @@ def events(broker: Broker) -> list[TaskEvent]:
 
 
 def by_agent(found: Sequence[TaskEvent], count: int) -> None:
-    """Every event is there, each agent's in order, counting the first of repeats."""
+    """Check that every event is stored, each agent's in order, ignoring repeats."""
     for agent in range(3):
         mine = [int(e.task_id) for e in found if e.agent_id == f"a{agent}"]
         assert list(dict.fromkeys(mine)) == list(range(agent, count, 3))
@@ -95,7 +95,7 @@ def test_everything_arrives_once_in_order_and_numbered(broker: Broker) -> None:
     assert sorted(event.seq for event in found if event.seq is not None) == list(range(5_000))
 
 
-def test_its_last_word_says_what_became_of_all(broker: Broker) -> None:
+def test_the_final_stats_account_for_every_event(broker: Broker) -> None:
     with Client(broker.brokers) as client:
         publish(client, range(10))
         assert client.emit("nonsense") is False  # type: ignore[arg-type]
@@ -107,7 +107,7 @@ def test_its_last_word_says_what_became_of_all(broker: Broker) -> None:
     assert told.producer_id == events(broker)[0].producer_id
 
 
-def test_who_has_sent_nothing_says_nothing(broker: Broker) -> None:
+def test_a_client_that_sent_nothing_publishes_no_stats(broker: Broker) -> None:
     with Client(broker.brokers) as client:
         assert client.emit("nonsense") is False  # type: ignore[arg-type]
 
@@ -130,7 +130,7 @@ def test_after_a_hang_nothing_is_missing_and_nothing_twice(broker: Broker) -> No
 
 
 @pytest.mark.parametrize("timeout_s", [0.2, 1.0])
-def test_a_hanging_broker_holds_up_the_close_no_longer_than_it_may(
+def test_a_hanging_broker_delays_close_no_longer_than_its_limit(
     broker: Broker, timeout_s: float
 ) -> None:
     client = Client(broker.brokers)
@@ -146,7 +146,7 @@ def test_a_hanging_broker_holds_up_the_close_no_longer_than_it_may(
     assert (stats.accepted, stats.delivered, stats.in_flight) == (1_500, 100, 0)
 
 
-def test_what_a_spool_took_outlives_the_hang(broker: Broker, tmp_path: Path) -> None:
+def test_spooled_events_arrive_after_the_hang(broker: Broker, tmp_path: Path) -> None:
     with Client(broker.brokers, spool_dir=str(tmp_path / "spool")) as client:
         publish(client, range(100))
         eventually_sync(lambda: client.stats().delivered == 100, what="a good start")
@@ -161,7 +161,9 @@ def test_what_a_spool_took_outlives_the_hang(broker: Broker, tmp_path: Path) -> 
     assert {event.seq for event in found} == set(range(3_000))
 
 
-def test_what_one_client_spooled_the_next_one_sends(broker: Broker, tmp_path: Path) -> None:
+def test_the_next_client_sends_the_events_that_one_client_spooled(
+    broker: Broker, tmp_path: Path
+) -> None:
     spool = str(tmp_path / "spool")
     first = Client(broker.brokers, spool_dir=spool)
     publish(first, range(100))

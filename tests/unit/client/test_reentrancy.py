@@ -1,4 +1,4 @@
-"""Calls from where nothing may block: ``__del__``, a signal handler, a logging handler."""
+"""Calls from places that must not block: ``__del__``, a signal handler, a logging handler."""
 
 import gc
 import logging
@@ -17,7 +17,7 @@ Sent = Callable[[], list[TaskEvent]]
 
 @pytest.fixture
 def client(any_client: Client) -> Client:
-    """All of these hold for both kinds of client."""
+    """Return the client; every test here runs with ``Client`` and with ``MemoryClient``."""
     return any_client
 
 
@@ -30,7 +30,7 @@ def adds_up(client: Client) -> bool:
 def test_from_finalizers_while_garbage_is_collected_in_a_call(
     client: Client, published: Sent
 ) -> None:
-    """Cycles die while the client itself allocates."""
+    """The collector frees cycles while the client itself allocates."""
     died = []
 
     class Node:
@@ -86,7 +86,7 @@ def test_from_a_signal_handler_in_the_middle_of_a_call(client: Client, published
     assert adds_up(client)
 
 
-def test_from_a_logging_handler_that_hears_the_client(
+def test_from_a_logging_handler_of_the_clients_logger(
     client: Client, published: Sent, caplog: pytest.LogCaptureFixture
 ) -> None:
     class Telling(logging.Handler):

@@ -30,7 +30,7 @@ class Plain:
 
 
 class Agent:
-    """Gives back what it was given, and knows how to fail."""
+    """An agent that returns its task, or raises."""
 
     temperature = 0.5
 
@@ -56,7 +56,7 @@ class AsyncAgent:
 
 
 class LateAgent:
-    """Its method is a ``def`` that gives something to be awaited."""
+    """An agent whose ``def`` returns an awaitable."""
 
     def execute_task(self, task: Any) -> Any:
         return AsyncAgent().execute_task(task)
@@ -91,7 +91,7 @@ def test_an_exception_is_the_very_one() -> None:
 
 
 @pytest.mark.parametrize("agent", [AsyncAgent(), LateAgent()], ids=["async def", "def"])
-async def test_what_is_to_be_awaited_is_timed_to_its_end(agent: Any) -> None:
+async def test_an_awaitable_is_timed_to_its_end(agent: Any) -> None:
     client, task = MemoryClient(), {"type": "ask"}
     learner = ShadowLearner("router", agent, client)
 
@@ -153,7 +153,7 @@ def test_a_task_is_named_after_its_type(task: Any, expected: str) -> None:
         (7, {}),
     ],
 )
-def test_nothing_of_its_text_is_told(task: Any, facts: dict[str, int]) -> None:
+def test_no_text_of_a_task_is_published(task: Any, facts: dict[str, int]) -> None:
     client = MemoryClient()
     ShadowLearner("router", Agent(), client).execute_task(task)
 
@@ -196,7 +196,7 @@ def test_an_endless_task_reaches_the_agent() -> None:
     assert start.context == {"fields": 1_000, "characters": 4_000}
 
 
-def test_a_copy_is_around_a_copy_of_the_agent() -> None:
+def test_a_copy_wraps_a_copy_of_the_agent() -> None:
     class Copied(Agent):
         def __deepcopy__(self, memo: object) -> "Copied":
             return Copied()

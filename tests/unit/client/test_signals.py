@@ -1,4 +1,4 @@
-"""SIGTERM: what waits is delivered within the budget, and then happens what would have happened."""
+"""SIGTERM delivers the waiting events within a time limit, then has its usual effect."""
 
 import signal
 import subprocess
@@ -54,7 +54,7 @@ print("never")
     assert done.returncode == -signal.SIGTERM
 
 
-def test_a_handler_that_was_there_is_called_and_may_go_on() -> None:
+def test_an_earlier_handler_is_called_and_may_go_on() -> None:
     done = run(
         IN_MEMORY
         + """
@@ -74,7 +74,7 @@ print(client.stats().delivered)
     assert (done.stdout, done.stderr, done.returncode) == ("sent\nsent\n2\n", "", 0)
 
 
-def test_what_waits_is_delivered_before_a_handler_that_ends_the_process() -> None:
+def test_waiting_events_are_delivered_before_an_earlier_handler_ends_the_process() -> None:
     done = run(
         IN_MEMORY
         + """
@@ -106,7 +106,7 @@ assert client.flush(5) == 0
     assert (done.stdout, done.stderr, done.returncode) == ("sent\n", "", 0)
 
 
-def test_a_dead_broker_holds_up_no_longer_than_the_budget() -> None:
+def test_a_dead_broker_delays_the_end_no_longer_than_the_time_limit() -> None:
     began_s = time.monotonic()
     done = run(
         """
@@ -121,7 +121,7 @@ def test_a_dead_broker_holds_up_no_longer_than_the_budget() -> None:
     )
 
     assert done.returncode == -signal.SIGTERM
-    assert time.monotonic() - began_s < 10  # an interpreter's start and the budget, not 30 s
+    assert time.monotonic() - began_s < 10  # the interpreter's start and the time limit, not 30 s
 
 
 def test_in_another_thread_it_counts_and_does_nothing() -> None:

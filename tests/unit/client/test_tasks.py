@@ -1,4 +1,4 @@
-"""Tasks by ``with``, by decorator, and by ``start`` and ``finish``: which events come of them."""
+"""The events of tasks by ``with``, by decorator, and by ``start`` and ``finish``."""
 
 import asyncio
 import copy
@@ -18,7 +18,7 @@ Sent = Callable[[], list[TaskEvent]]
 
 @pytest.fixture
 def client(any_client: Client) -> Client:
-    """All of these hold for both kinds of client."""
+    """Return the client; every test here runs with ``Client`` and with ``MemoryClient``."""
     return any_client
 
 
@@ -56,7 +56,7 @@ def test_a_block_is_a_start_and_an_end(client: Client, sent: Sent) -> None:
 def test_an_end_is_complete_without_its_start(client: Client, sent: Sent) -> None:
     context: dict[str, ContextValue] = {"size": 3, "lang": "py"}
     with client.task("triage", estimate_s=0.5, context=context) as task:
-        context["size"] = 4  # the agent's to change; what is published is what was said
+        context["size"] = 4  # the agent may change it: the values at the call are published
         task.set(decision="accept", tokens=812)
         task.set(decision="reject", share=0.5, code_review_iterations=1)
 
@@ -70,7 +70,7 @@ def test_an_end_is_complete_without_its_start(client: Client, sent: Sent) -> Non
     assert end.code_review_iterations == 1
 
 
-def test_of_an_outcome_what_can_be_used_is_kept(client: Client, sent: Sent) -> None:
+def test_the_usable_part_of_an_outcome_is_kept(client: Client, sent: Sent) -> None:
     with client.task("triage", context={"a": 1, "b": [2]}, estimate_s=-1.0) as task:  # type: ignore[dict-item]
         task.set(tokens=812, cost=math.nan, parts=[1], note="\ud800", code_review_iterations=-1)  # type: ignore[arg-type]
 
@@ -83,7 +83,7 @@ def test_of_an_outcome_what_can_be_used_is_kept(client: Client, sent: Sent) -> N
     assert client.stats().accepted == 2
 
 
-def test_what_is_set_after_the_end_is_counted_and_changes_nothing(
+def test_an_outcome_set_after_the_end_is_counted_and_changes_nothing(
     client: Client, sent: Sent
 ) -> None:
     with client.task("triage") as task:
@@ -95,7 +95,7 @@ def test_what_is_set_after_the_end_is_counted_and_changes_nothing(
     assert client.stats().dropped_invalid == 2
 
 
-def test_what_is_said_again_counts_with_its_size_as_it_is(client: Client, sent: Sent) -> None:
+def test_an_outcome_set_twice_counts_with_its_last_size(client: Client, sent: Sent) -> None:
     with client.task("triage", context={"lang": "py"}) as task:
         for number in range(20_000):
             task.set(progress=number, note="x" * (number % 1_000))
@@ -112,7 +112,7 @@ def test_an_end_that_is_small_is_not_encoded_in_the_agents_call(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large: list[bool] = []
-    monkeypatch.setattr(client._outlet, "offer_large", lambda *_, start: large.append(start))
+    monkeypatch.setattr(client._intake, "offer_large", lambda *_, start: large.append(start))
     with client.task("small") as task:
         for number in range(1_000):
             task.set(progress=number)
@@ -136,7 +136,7 @@ def test_an_end_that_is_small_is_not_encoded_in_the_agents_call(
         (0, 70_000, set()),
     ],
 )
-def test_an_end_that_is_too_large_is_sent_without_what_makes_it_so(
+def test_an_end_that_is_too_large_is_sent_without_its_largest_payload(
     client: Client, sent: Sent, context: int, outcome: int, kept: set[str]
 ) -> None:
     given: dict[str, ContextValue] = {"c": "x" * context} if context else {}
@@ -161,7 +161,7 @@ def test_an_end_may_lose_both_its_payloads(client: Client, sent: Sent) -> None:
     assert client.stats().dropped_oversize == 3  # the start, and both
 
 
-def test_an_outcome_is_said_by_name_and_by_any_name(client: Client, sent: Sent) -> None:
+def test_an_outcome_is_given_by_name_and_by_any_name(client: Client, sent: Sent) -> None:
     with client.task("triage") as task:
         task.set({"a": 1}, 2)  # type: ignore[arg-type]
         task.set(self=1, unusable=2, outcome=3)
@@ -170,7 +170,7 @@ def test_an_outcome_is_said_by_name_and_by_any_name(client: Client, sent: Sent) 
     assert client.stats().dropped_invalid == 1
 
 
-def test_copies_of_what_an_agent_holds_are_the_very_same(client: Client) -> None:
+def test_copies_of_a_client_or_a_task_are_the_same_object(client: Client) -> None:
     task = client.task("triage")
     agent = {"client": client, "task": task, "notes": [1]}
     deep, shallow = copy.deepcopy(agent), copy.copy(client)
@@ -225,7 +225,7 @@ def test_an_exception_passes_untouched_and_is_named(client: Client, sent: Sent) 
     assert (end.succeeded, end.error_type) == (False, "KeyError")
 
 
-def test_what_is_no_exception_ends_a_task_too(client: Client, sent: Sent) -> None:
+def test_a_base_exception_ends_a_task_too(client: Client, sent: Sent) -> None:
     with pytest.raises(SystemExit), client.task("triage"):
         raise SystemExit(3)
 
@@ -323,7 +323,7 @@ def test_start_and_finish_by_handle_and_by_id(client: Client, sent: Sent) -> Non
         ({"finished_at_ms": 1_700_000_004_500, "duration_s": 4.25}, 4.25),
     ],
 )
-def test_a_replay_brings_its_own_times(
+def test_a_replay_gives_its_own_times(
     client: Client, sent: Sent, given: dict[str, int], expected_s: float
 ) -> None:
     task = client.start("old", task_id="o-1", started_at_ms=1_700_000_000_000)
@@ -383,7 +383,7 @@ def test_an_event_made_elsewhere(client: Client, sent: Sent) -> None:
     assert sent() == [event]
 
 
-def test_forgotten_tasks_do_not_pile_up(client: Client) -> None:
+def test_tasks_that_are_never_ended_do_not_accumulate(client: Client) -> None:
     for number in range(10_050):
         client.start("lost", task_id=f"t{number}")
     invalid = client.stats().dropped_invalid

@@ -1,4 +1,4 @@
-"""Functions that are tasks: what comes out of them is what would have come out without."""
+"""Traced functions return and raise exactly what they would without the decorator."""
 
 import asyncio
 import contextvars
@@ -27,13 +27,13 @@ PARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def client(any_client: Client) -> Client:
-    """All of these hold for both kinds of client."""
+    """Return the client; every test here runs with ``Client`` and with ``MemoryClient``."""
     return any_client
 
 
 @pytest.fixture
 def ended(published: Sent) -> Callable[[], list[tuple[str, bool, str | None]]]:
-    """Type, success and error of each end so far."""
+    """Return a function that lists type, success and error of each end so far."""
 
     def read() -> list[tuple[str, bool, str | None]]:
         ends = [event for event in published() if isinstance(event, TaskFinished)]
@@ -153,7 +153,7 @@ def test_a_generator_is_a_task_until_it_ends(client: Client, ended: Ended) -> No
     assert ended() == [("count", True, None)]
 
 
-def test_a_generator_that_is_closed_has_ended_well(client: Client, ended: Ended) -> None:
+def test_a_generator_that_is_closed_has_succeeded(client: Client, ended: Ended) -> None:
     closed = []
 
     @client.traced("stream")
@@ -171,7 +171,7 @@ def test_a_generator_that_is_closed_has_ended_well(client: Client, ended: Ended)
     assert ended() == [("stream", True, None)]
 
 
-def test_what_is_thrown_into_a_generator_is_its_own_to_handle(client: Client, ended: Ended) -> None:
+def test_an_exception_thrown_into_a_generator_reaches_it(client: Client, ended: Ended) -> None:
     @client.traced("stream")
     def stream() -> Generator[str, None, None]:
         try:
@@ -269,7 +269,7 @@ async def test_a_coroutine_that_a_function_returns(client: Client, ended: Ended)
 
 
 @pytest.mark.parametrize("kind", [True, False], ids=["by Client", "by Task"])
-def test_what_is_no_function_is_counted_and_left_as_it_is(
+def test_an_object_that_is_no_function_is_counted_and_returned_as_it_is(
     client: Client,
     ended: Ended,
     kind: bool,  # noqa: FBT001
@@ -289,14 +289,14 @@ def test_what_is_no_function_is_counted_and_left_as_it_is(
 
 
 def test_an_unknown_argument_of_the_decorator_is_counted(client: Client, ended: Ended) -> None:
-    decorate: Any = client.traced("x", team="blue")
+    decorate: Any = client.traced("x", team="blue")  # type: ignore[call-overload]  # misspelt
     assert decorate(lambda: 3)() == 3
 
     assert ended() == [("x", True, None)]
     assert client.stats().dropped_invalid == 1
 
 
-def test_a_link_is_told_of_both_events(client: Client, published: Sent) -> None:
+def test_a_link_is_in_both_events(client: Client, published: Sent) -> None:
     task = client.task("x")
     task.link(PARENT)
     with task:
@@ -308,7 +308,7 @@ def test_a_link_is_told_of_both_events(client: Client, published: Sent) -> None:
     ]
 
 
-def test_a_link_from_inside_is_told_of_the_end(client: Client, published: Sent) -> None:
+def test_a_link_set_inside_the_block_is_in_the_end(client: Client, published: Sent) -> None:
     with client.task("x") as task:
         task.link(PARENT)
 
@@ -331,7 +331,7 @@ def test_a_link_from_inside_is_told_of_the_end(client: Client, published: Sent) 
         "00-0af7651916cd43dd8448eb211c80319c-" + "0" * 16 + "-01",
     ],
 )
-def test_what_is_no_traceparent_is_counted(client: Client, traceparent: Any) -> None:
+def test_a_wrong_traceparent_is_counted(client: Client, traceparent: Any) -> None:
     with client.task("x") as task:
         task.link(traceparent)
 
@@ -340,7 +340,7 @@ def test_what_is_no_traceparent_is_counted(client: Client, traceparent: Any) -> 
 
 
 class Span:
-    """As OpenTelemetry's API has it."""
+    """Has the attributes of OpenTelemetry's span context."""
 
     def __init__(self, *, valid: bool = True, trace_id: int = 0x0AF7651916CD43DD8448EB211C80319C):
         self.is_valid, self.trace_id = valid, trace_id

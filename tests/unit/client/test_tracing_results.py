@@ -1,4 +1,4 @@
-"""Results that go on after the call that returned them: the task ends when they are over."""
+"""A task ends with the future, coroutine or generator that its function returned."""
 
 import asyncio
 import concurrent.futures
@@ -16,7 +16,7 @@ Call = Callable[[Callable[[], Any]], Any]
 
 
 class Agent:
-    """Returns what it was made with."""
+    """An agent whose task returns the result of a given function."""
 
     def __init__(self, result: Callable[[], Any]) -> None:
         self._result = result
@@ -40,7 +40,7 @@ def client() -> MemoryClient:
 
 @pytest.fixture(params=[by_learner, by_decorator])
 def call(request: pytest.FixtureRequest, client: MemoryClient) -> Call:
-    """Has a task return something."""
+    """Return a function that runs a task with a given result, traced in either way."""
 
     def made(result: Callable[[], Any]) -> Any:
         return request.param(client, result)
@@ -100,7 +100,9 @@ def test_a_future_of_a_loop_that_is_closed(call: Call, client: MemoryClient) -> 
     assert future.cancel()
 
 
-async def test_an_exception_nobody_asks_for_is_still_told(call: Call, client: MemoryClient) -> None:
+async def test_asyncio_still_warns_of_an_exception_that_is_never_retrieved(
+    call: Call, client: MemoryClient
+) -> None:
     told: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, about: told.append(about["message"]))
@@ -155,7 +157,7 @@ async def test_an_asynchronous_generator_that_is_left(call: Call, client: Memory
     assert ended(client) == [(True, None)]
 
 
-async def test_one_that_is_closed_before_its_first_item(call: Call, client: MemoryClient) -> None:
+async def test_a_generator_closed_before_its_first_item(call: Call, client: MemoryClient) -> None:
     running = call(tokens)
     assert ended(client) == []
     await running.aclose()
@@ -165,7 +167,7 @@ async def test_one_that_is_closed_before_its_first_item(call: Call, client: Memo
         await anext(running)
 
 
-async def test_one_that_is_sent_something_before_its_first_item(call: Call) -> None:
+async def test_a_generator_sent_a_value_before_its_first_item(call: Call) -> None:
     with pytest.raises(TypeError, match="just-started async generator"):
         await call(tokens).asend(7)
 
@@ -219,7 +221,7 @@ def test_a_generator_that_is_left(
     assert ended(client) == [(True, None)]
 
 
-def test_one_that_is_thrown_something_before_its_first_item(
+def test_a_generator_thrown_an_exception_before_its_first_item(
     call: Call, client: MemoryClient
 ) -> None:
     running, error = call(count), OSError("no")

@@ -13,6 +13,7 @@ from gnomon.events import (
     Intervals,
     Ledger,
     ModelMetrics,
+    Parts,
     Prediction,
     PredictionEvent,
     PredictionShed,
@@ -115,6 +116,7 @@ def predicted(
     probability: float | None = 0.75,
     sha256: str | None = None,
     intervals: Intervals | None = None,
+    parts: Parts | None = None,
 ) -> Record:
     return prediction_record(
         Prediction(
@@ -128,6 +130,7 @@ def predicted(
             success_probability=probability,
             sha256=sha256,
             intervals=intervals,
+            parts=parts or {},
         )
     )
 

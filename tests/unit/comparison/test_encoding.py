@@ -8,6 +8,7 @@ from tests.unit.comparison.build import (
     PREFIX,
     T0,
     Record,
+    config,
     finished,
     predicted,
     run,
@@ -16,13 +17,14 @@ from tests.unit.comparison.build import (
 )
 
 from gnomon import codec
-from gnomon.comparison import decision_id
+from gnomon.comparison import ComparisonState, decision_id, restore, snapshot
 from gnomon.events import (
     Comparison,
     Completeness,
     FeatureVector,
     ModelPrediction,
     Outcome,
+    Parts,
     TaskFeatures,
 )
 
@@ -117,3 +119,21 @@ def test_the_first_features_count(start_at: int) -> None:
     records.insert(start_at, started("t"))
     (comparison,) = run([*records, predicted("t"), finished("t", 1)]).comparisons
     assert comparison.task_type == "first"
+
+
+PARTS: Parts = {"pool": [4.5, 0.25], "boosted": [5.5, None]}
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_what_the_parts_of_a_mix_predicted_is_passed_on(cut: int) -> None:
+    """Also by a state that was stored in between."""
+    record = Record(PREFIX + "task-features", codec.encode(vector("t")))
+    mixed = predicted("t", model="m", version="1", of=2, parts=PARTS)
+    records = [started("t"), record, predicted("t", of=2), mixed, finished("t", 1)]
+    state = ComparisonState()
+
+    first = run(records[: cut + 1], state=state)
+    second = run(records[cut + 1 :], state=restore(snapshot(state), config=config()))
+
+    (comparison,) = [*first.comparisons, *second.comparisons]
+    assert [(p.model, p.parts) for p in comparison.predictions] == [("control", {}), ("m", PARTS)]

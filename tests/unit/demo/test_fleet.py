@@ -1,5 +1,5 @@
 # ruff: noqa: S311  the random numbers are material to work on
-"""The fleet: its work is real, follows from the seed, and is published as it happened."""
+"""Tests of the fleet: its work is real, follows from the seed, and is published as it happened."""
 
 import gzip
 import json
@@ -22,7 +22,7 @@ from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 
 @pytest.fixture
 def published(monkeypatch: pytest.MonkeyPatch) -> list[TaskEvent]:
-    """What clients made in this test have delivered."""
+    """Events that clients made in this test have delivered."""
     events: list[TaskEvent] = []
 
     class ToMemory(MemoryProducer):

@@ -1,6 +1,9 @@
-"""What the demo says in the end, and what it must not claim."""
+"""Tests of the text at the end of the demo, and of what it must not claim."""
+
+import msgspec
 
 from gnomon.comparison.achieved import Achieved
+from gnomon.comparison.against import Against
 from gnomon.demo.view import ledger_line, verdict
 from gnomon.events import Ledger
 
@@ -46,3 +49,25 @@ def test_without_a_model_the_baselines_stand() -> None:
     assert "No model has predicted" in verdict(
         [a_version("control", "0", 0.0), a_version("same-type", "0", 0.5)]
     )
+
+
+def test_the_verdict_is_about_the_strongest_baseline_where_it_is_known() -> None:
+    beside = Against(
+        n=110,
+        mae_s=1.0,
+        baseline_mae_s=1.1,
+        improvement=0.09,
+        n_success=0,
+        accuracy=None,
+        baseline_accuracy=None,
+        brier=None,
+        baseline_brier=None,
+        brier_improvement=None,
+    )
+    newest = msgspec.structs.replace(
+        a_version("gnomon", "3", 0.42), against={"same-type": beside}, strongest="same-type"
+    )
+
+    said = verdict([newest])
+
+    assert "better than same-type, the strongest baseline (9.0 % on 110 tasks)" in said

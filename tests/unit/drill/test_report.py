@@ -1,4 +1,4 @@
-"""Quantiles and the rule by which a drill is judged."""
+"""Tests of quantiles and of the rule that decides whether a drill passes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The drill's two ends: a service that counts what goes wrong, and a load that does not wait."""
+"""Tests of the drill's service, which counts errors, and of its load, which does not wait."""
 
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from gnomon.drill.service import Service
 
 
 class Broken(Client):
-    """A client that does what no client may do."""
+    """A client that raises and blocks, as no client may."""
 
     def task(self, *_: object, **__: object) -> None:  # type: ignore[override]
         raise RuntimeError
@@ -67,7 +67,7 @@ async def test_nobody_there_is_an_error(
 async def test_a_service_that_stands_still_is_charged_for_all_it_kept_waiting(
     session: aiohttp.ClientSession,
 ) -> None:
-    """Twenty requests are due while the loop is blocked for 200 ms; each counts from its moment."""
+    """Twenty requests are due while the loop is blocked for 200 ms; each latency counts from its due time."""
 
     async def blocking(_: web.Request) -> web.Response:
         if not blocked:

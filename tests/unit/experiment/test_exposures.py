@@ -10,9 +10,9 @@ from tests.support.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 
 from gnomon import Client, MemoryClient, codec
-from gnomon.client.delivery import process_hooks
 from gnomon.client.delivery.ports import Handle
 from gnomon.client.exposures import Stamp
+from gnomon.client.process import hooks
 from gnomon.events import Exposure, TaskCancelled
 from gnomon.experiment import Router
 
@@ -30,7 +30,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 @pytest.fixture(autouse=True)
 def _nothing_left_running() -> Iterator[None]:
     yield
-    for one in list(process_hooks._working):
+    for one in hooks.registered():
         one.begin_close()
         one.end_close(1.0)
 

@@ -1,4 +1,4 @@
-"""A gateway on loopback, somebody who talks to it, and a recorder in the client's place."""
+"""A gateway on loopback with an HTTP client, and a recorder in place of gnomon's client."""
 
 import json
 from collections.abc import AsyncIterator, Container
@@ -23,9 +23,9 @@ EVENT: dict[str, Any] = {
 
 
 class Kept:
-    """Keeps events, and takes no more than ``room`` of them until some are ``drained``.
+    """Keeps events, and accepts at most ``room`` of them until some are ``drained``.
 
-    Those of the tasks ``unfit`` it refuses for what they are.
+    It refuses events of the tasks in ``unfit`` for their content.
     """
 
     def __init__(self, room: int = 75_000, *, unfit: Container[str] = ()) -> None:
@@ -62,7 +62,7 @@ class Answer:
 
 
 class Sent:
-    """A running gateway and somebody who talks to it."""
+    """A running gateway and an HTTP client."""
 
     def __init__(self, server: GatewayServer, http: aiohttp.ClientSession) -> None:
         self._http = http

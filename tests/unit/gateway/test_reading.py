@@ -1,4 +1,4 @@
-"""What a body of /v1/events may be, and what of it is refused."""
+"""Tests of the bodies that /v1/events accepts and refuses."""
 
 import json
 from typing import Any
@@ -83,7 +83,7 @@ def test_an_end_before_its_start_is_refused() -> None:
 
 
 def test_the_senders_identity_is_not_the_gateways() -> None:
-    """The client puts its own on; two would be two fields of one name."""
+    """The client adds its own identity; with two, a field would appear twice."""
     (event,) = read_events(json.dumps({**STARTED, "producer_id": "p", "seq": 4}).encode())
     assert event == START
 

@@ -1,4 +1,4 @@
-"""The gateway over real HTTP on loopback, with a recorder in the client's place."""
+"""Tests of the gateway over HTTP on loopback, with a recorder in place of gnomon's client."""
 
 import asyncio
 import gzip
@@ -69,7 +69,7 @@ async def test_what_the_client_refuses_for_what_it_is_is_not_asked_for_again() -
 
 
 async def test_a_client_that_has_no_room_all_at_once_is_no_refusal() -> None:
-    """Its bounds are others than the gateway reckons with."""
+    """The limits of this client differ from those that the gateway assumes."""
     client = MemoryClient(max_events=70)
     async with serving(client) as gateway:
         answer = await gateway.post("/v1/events", events(*range(200)))

@@ -12,7 +12,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from gnomon.codec import decode_task_event, encode
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
-from gnomon.integrations.recording import Recorder, guarded
+from gnomon.integrations.guarded import guarded
+from gnomon.integrations.recording import Recorder
 
 
 class Kept:

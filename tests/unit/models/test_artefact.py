@@ -9,20 +9,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import sklearn
 import skops.io
 import yaml
+from sklearn.compose import ColumnTransformer
 from sklearn.ensemble import RandomForestRegressor
-from sklearn.linear_model import LinearRegression
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from tests.unit.models.runs import runs
 
 from gnomon.errors import ModelRefusedError
 from gnomon.models.artefact import open_model
-from gnomon.models.learners import LEARNERS
+from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
-from gnomon.models.table import to_frame
+from gnomon.models.table import Column, to_frame
 from gnomon.models.train import train
 
 DOUBLE = {"type": "double", "name": "agent_avg_execution_time", "required": False}
@@ -96,7 +101,7 @@ def test_a_model_that_asks_for_every_core_gets_one(
     assert len(model.predict(runs(3))) == 3
 
 
-@pytest.mark.parametrize("learner", ["boosted", "forest"])
+@pytest.mark.parametrize("learner", LEARNERS)
 def test_what_was_trained_predicts_the_same_when_read_back(tmp_path: Path, learner: str) -> None:
     decisions = runs(60)
     trained = train(decisions, learner=LEARNERS[learner]())
@@ -112,6 +117,33 @@ def test_what_was_trained_predicts_the_same_when_read_back(tmp_path: Path, learn
 
     expected = trained.estimator.predict(to_frame(decisions, trained.columns))
     assert model.predict(decisions) == list(expected.itertuples(index=False, name=None))
+
+
+ENCODERS = [
+    OneHotEncoder(handle_unknown="ignore"),
+    OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    TargetEncoder(target_type="continuous"),
+]
+
+
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda encoder: type(encoder).__name__)
+def test_a_pipeline_of_scikit_learns_own_encoders_is_taken(tmp_path: Path, encoder: Any) -> None:
+    decisions = runs(60)
+    columns = [Column("task_type", "string"), Column("agent_id", "string")]
+    columns += [Column("tasks_completed_1h", "double")]
+    frame = to_frame(decisions, columns)
+    encoded = ColumnTransformer(
+        [("strings", encoder, ["task_type", "agent_id"])], remainder="passthrough"
+    )
+    pipeline = make_pipeline(encoded, SimpleImputer(), StandardScaler(with_mean=False), Ridge())
+    pipeline.fit(frame, [d.outcome.duration_s or 0.0 for d in decisions])
+    inputs = [{"type": c.kind, "name": c.name, "required": False} for c in columns]
+    sha256 = written(tmp_path, data=skops.io.dumps(pipeline), inputs=inputs)
+
+    model = opened(tmp_path, sha256)
+
+    expected = np.maximum(pipeline.predict(frame), 0.0).tolist()
+    assert model.predict(decisions) == [(seconds, None) for seconds in expected]
 
 
 @pytest.mark.parametrize("sha256", ["0" * 64, "", None])

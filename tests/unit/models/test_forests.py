@@ -8,7 +8,7 @@ from sklearn.ensemble import (
     RandomForestRegressor,
 )
 
-from gnomon.models import forests
+from gnomon.models.learners import forests
 
 DRAW = np.random.default_rng(4)
 ROWS = np.where(DRAW.random((300, 6)) < 0.1, np.nan, DRAW.normal(size=(300, 6)))

@@ -10,8 +10,8 @@ from scipy.optimize import minimize_scalar
 from tests.unit.models.runs import runs
 
 from gnomon.events import Comparison, ModelPrediction
-from gnomon.models.learners import LEARNERS
-from gnomon.models.mix import Mix, Recorded, bucket_of, fitted_weights, recorded
+from gnomon.models.learners.catalog import LEARNERS
+from gnomon.models.learners.mix import Mix, Recorded, bucket_of, fitted_weights, recorded
 from gnomon.models.table import columns_of
 from gnomon.models.train import train
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gnomon.models.pool import Pool
+from gnomon.models.learners.pool import Pool
 
 INPUTS = (
     "same_type_runs",
@@ -80,14 +80,14 @@ def written_out(runs: list[Run], task: dict[str, Any]) -> tuple[float, float]:
     return seconds, math.fsum(rate * weight for _, rate, weight in pool) / total
 
 
-known = st.fixed_dictionaries(
+known: st.SearchStrategy[dict[str, float]] = st.fixed_dictionaries(
     {
         "same_type_runs": st.integers(1, 20).map(float),
         "same_type_avg_execution_time": st.floats(0, 1e5),
         "same_type_success_rate": st.floats(0, 1),
     }
 ) | st.just({})
-of_agent = st.fixed_dictionaries(
+of_agent: st.SearchStrategy[dict[str, float]] = st.fixed_dictionaries(
     {"agent_avg_execution_time": st.floats(0, 1e5), "agent_success_rate": st.floats(0, 1)}
 ) | st.just({})
 
@@ -120,7 +120,7 @@ def test_an_agents_repeats_count_for_more_than_others_runs() -> None:
         ),
     )
 
-    assert found == (pytest.approx(60.0), pytest.approx(3 / 3.8, abs=1e-3))
+    assert found == pytest.approx((60.0, 3 / 3.8), abs=1e-3)
 
 
 def test_others_runs_are_scaled_by_how_fast_the_agent_is() -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from tests.unit.models.runs import PACE, TYPE_S, a_task, runs
 
 from gnomon.errors import ConfigurationError
-from gnomon.events import Comparison, Outcome
+from gnomon.events import Comparison, FeatureVector, Outcome
 from gnomon.models.estimator import Categories, TaskModel
-from gnomon.models.learners import LEARNERS
+from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.table import to_frame
 from gnomon.models.train import train
 
@@ -53,7 +53,7 @@ def with_outcome(decision: Comparison, **changes: object) -> Comparison:
     return msgspec.structs.replace(decision, outcome=outcome)
 
 
-@pytest.mark.parametrize("name", ["boosted", "forest"])
+@pytest.mark.parametrize("name", LEARNERS)
 def test_a_model_learns_what_runs_depend_on(name: str) -> None:
     trained = train(runs(250), learner=LEARNERS[name]())
 
@@ -70,7 +70,7 @@ def test_a_model_learns_what_runs_depend_on(name: str) -> None:
     assert trained.evaluation.accuracy == 1.0
 
 
-@pytest.mark.parametrize("name", ["boosted", "forest"])
+@pytest.mark.parametrize("name", LEARNERS)
 def test_the_same_decisions_in_any_order_give_the_same_model(name: str) -> None:
     decisions = runs(80)
     shuffled = random.Random(3).sample(decisions, len(decisions))  # noqa: S311
@@ -114,6 +114,43 @@ def test_the_figures_of_the_evaluation() -> None:
     assert (found.accuracy, found.control_accuracy) == (0.75, 0.75)
     assert found.brier == pytest.approx((3 * 0.0625 + 0.5625) / 4)
     assert found.within_25 == 0.25
+
+
+def test_a_baseline_counts_only_where_it_knows_something() -> None:
+    decisions = [
+        msgspec.structs.replace(d, features=FeatureVector()) for d in runs(40)
+    ]  # control and same-type know nothing of any
+    decisions[-1] = with_outcome(decisions[-1], duration_s=64.0, succeeded=False)
+    known = FeatureVector(
+        agent_avg_execution_time=80.0, agent_success_rate=1.0, same_type_avg_execution_time=65.0
+    )
+    for at in (-1, -2):
+        decisions[at] = msgspec.structs.replace(decisions[at], features=known)
+    decisions[-2] = with_outcome(decisions[-2], duration_s=70.0, succeeded=True)
+
+    found = train(decisions, learner=Noting(), holdout=0.1).evaluation
+
+    # It predicts 60 s: errors of 4 and 10 s, where control makes 16 and 10, same-type 1 and 5.
+    assert found is not None
+    assert found.n_eval == 4
+    assert found.control_mae_s == pytest.approx(13.0)
+    assert found.improvement == pytest.approx(1 - 7 / 13)
+    assert found.control_accuracy == 0.5
+    assert found.same_type_mae_s == pytest.approx(3.0)
+    assert found.same_type_improvement == pytest.approx(1 - 7 / 3)
+    assert found.same_type_brier == pytest.approx(0.5)
+    assert (found.type_mae_s, found.type_improvement) == (None, None)
+
+
+def test_baselines_that_know_nothing_have_no_figures() -> None:
+    decisions = [msgspec.structs.replace(d, features=FeatureVector()) for d in runs(40)]
+
+    found = train(decisions, learner=LEARNERS["pool"]()).evaluation
+
+    assert found is not None
+    assert (found.control_mae_s, found.control_accuracy, found.improvement) == (None, None, None)
+    assert (found.same_type_mae_s, found.same_type_brier) == (None, None)
+    assert found.type_mae_s is not None
 
 
 def test_only_decisions_with_an_outcome_count() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.models.type_table import TypeTable
+from gnomon.models.learners.type_table import TypeTable
 
 runs = st.lists(
     st.tuples(st.sampled_from("abc"), st.floats(0, 1e6), st.booleans()), min_size=1, max_size=300
@@ -28,10 +28,8 @@ def test_it_is_the_median_and_the_success_rate_of_the_last_hundred_runs(
         (found,) = table.predict([name])
         if name in last.groups:
             of = last.get_group(name)
-            assert found == (
-                pytest.approx(of["duration_s"].median()),
-                pytest.approx(of["ok"].mean()),
-            )
+            expected = (of["duration_s"].median(), of["ok"].mean())
+            assert found == pytest.approx(expected)
         else:
             assert found == (None, None)
 

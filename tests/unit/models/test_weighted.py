@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.models.weighted import weighted_quantiles
+from gnomon.models.learners.weighted import weighted_quantiles
 
 samples = st.lists(
     st.tuples(st.floats(-1e6, 1e6), st.integers(0, 5)), min_size=1, max_size=30

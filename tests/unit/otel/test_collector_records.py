@@ -1,4 +1,4 @@
-"""Records as the Collector's own code writes them; ``collector/README.md`` says how."""
+"""Tests with records written by the Collector's own code; ``collector/README.md`` says how."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""From a span to task events: what is taken over, what never is, what is refused."""
+"""Tests of the mapping from a span to task events: what is copied, what never is, what is refused."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whatever an instrumentation puts on a span, the events of it are such as every reader takes."""
+"""Property tests: events of any span are accepted by every reader."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +54,7 @@ spans = st.builds(
 
 @given(spans)
 def test_whatever_comes_of_a_span_every_reader_takes(span: Span) -> None:
-    """A refusal is an ``EventError``; an event survives the contract's own decoder unchanged."""
+    """A refused span gives an ``EventError``; an event is unchanged by the decoder of the contract."""
     try:
         events = [event for event in (started(span), finished(span)) if event is not None]
     except EventError:

@@ -1,4 +1,4 @@
-"""OTLP in both encodings, held against OpenTelemetry's own encoders and example."""
+"""Tests of both encodings of OTLP against OpenTelemetry's own encoders and example."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Sealed payload v1: its bytes, and that it opens only as it was sealed and only where it belongs."""
+"""Tests of the payload format, and that a payload opens only unchanged and only for its own task."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Settings: read from variables, refused by name, and handed on to a child unchanged."""
+"""Tests of settings: read from variables, refused by name, and passed on to a child unchanged."""
 
 import dataclasses
 

@@ -11,9 +11,9 @@ from tests.unit.stages.test_shedding import Record
 
 from gnomon import codec
 from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS
-from gnomon.models.type_table import TypeTable
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.shadow import ShadowStage
 

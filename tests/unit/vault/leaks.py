@@ -1,10 +1,10 @@
-"""Look for secret bytes in whatever a process may show of itself."""
+"""Searches for secret bytes in everything that a process may reveal of itself."""
 
 import base64
 
 
 def frames_of_gnomon(error: BaseException) -> str:
-    """Every variable that a crash reporter would send of our own frames, and every message."""
+    """Return every local variable and message that a crash reporter would send of our own frames."""
     shown: list[str] = []
     link: BaseException | None = error
     while link is not None:
@@ -20,6 +20,6 @@ def frames_of_gnomon(error: BaseException) -> str:
 
 
 def shows(text: str, secret: bytes) -> bool:
-    """Whether ``text`` holds ``secret`` as a literal, in hex or in base64."""
+    """Return whether ``text`` contains ``secret`` literally, in hex or in base64."""
     forms = (repr(secret)[2:-1], secret.hex(), base64.b64encode(secret).decode().rstrip("="))
     return any(form in text for form in forms)

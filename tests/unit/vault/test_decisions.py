@@ -1,4 +1,4 @@
-"""Decisions sealed and opened, and what is readable around them."""
+"""Tests of sealing and opening decisions, and of the unencrypted fields beside them."""
 
 import msgspec
 import pytest

@@ -1,4 +1,4 @@
-"""Record v1: its bytes, and that it opens only as it was sealed and only where it belongs."""
+"""Tests of the record format, and that a record opens only unchanged and only in its own row."""
 
 import hashlib
 import hmac
@@ -162,7 +162,7 @@ def test_a_place_too_long_to_write_down_is_refused() -> None:
 
 @pytest.mark.parametrize("size", [0, 16, 24, 31, 33, 64])
 def test_a_key_has_256_bits(size: int) -> None:
-    """With 16 or 24 bytes the cipher would quietly be a weaker one."""
+    """With 16 or 24 bytes, the cipher would silently be a weaker one."""
     with pytest.raises(ValueError, match="32 bytes"):
         DataKey(bytes(size))
 

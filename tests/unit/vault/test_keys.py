@@ -1,4 +1,4 @@
-"""The key-encryption key: where it may come from, and that nothing else will do."""
+"""Tests of the key-encryption key: its sources, and that nothing replaces a missing key."""
 
 import base64
 import dataclasses

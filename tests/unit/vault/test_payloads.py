@@ -1,4 +1,4 @@
-"""What an agent sealed inside a decision, and the file of the key that opens it."""
+"""Tests of payloads that an agent sealed inside a decision, and of the key file that opens them."""
 
 import stat
 import subprocess
@@ -32,7 +32,7 @@ def sealed(
     outcome: Payload | None = None,
     agent_id: str | None = None,
 ) -> Comparison:
-    """``decision`` as a client seals its parts: the context for one key, the outcome for another."""
+    """Seal the parts of ``decision`` as a client does: the context for one key, the outcome for another."""
 
     def place(field: str) -> SealContext:
         agent = decision.agent_id if agent_id is None else agent_id

@@ -1,4 +1,4 @@
-"""Which key seals: one of this process alone, stored before it is used, and not for ever."""
+"""Tests of the key ring: each process has its own key, stores it before use, and replaces it in time."""
 
 import dataclasses
 import os
@@ -42,7 +42,7 @@ def test_another_process_with_the_same_rows_opens_it() -> None:
 
 
 def test_a_loaded_key_never_seals() -> None:
-    """Two processes under one key would have to share its nonces."""
+    """Two processes with one key could use the same nonce twice."""
     rows = MemoryRows()
     key_id, sealed = seal(KeyRing(KEK, rows))
     other = KeyRing(KEK, rows)

@@ -170,6 +170,12 @@ def test_a_model_is_known_by_its_artefact() -> None:
     assert counted == {"ab" * 32: 3, "cd" * 32: 1, "m@1": 1}
 
 
+def test_of_two_predictions_of_one_model_the_same_one_counts_in_any_order() -> None:
+    said = [control(1.0), control(2.0), model(3.0), model(40.0)]
+    one, other = (gathered([decided(1, *order)]).encode() for order in (said, list(reversed(said))))
+    assert one == other
+
+
 def test_a_young_task_waits_until_longer_ones_are_known() -> None:
     young = VerdictSettings(mature_after_s=600)
     found = [decided(n, control(1.0), model(1.0), hour=n / 10, ended_ms=0) for n in range(11)]

@@ -10,6 +10,10 @@ import pytest
 from tests.unit.verdict.build import T0, control, decided, gathered, model, rule, simulated
 
 from gnomon.verdict import Decided, Drill, ModelVerdict, VerdictSettings, judge
+from gnomon.verdict.checks import Check
+from gnomon.verdict.sequence import Plan, bounds
+from gnomon.verdict.series import Series
+from gnomon.verdict.sums import Sums
 
 DAY = 86_400_000
 HELD = [Drill(drill=d, at_ms=T0 - DAY, passed=True) for d in ("isolation", "rollback", "alert")]
@@ -65,6 +69,22 @@ def test_one_criterion_that_does_not_hold_is_enough(
 def test_exactly_the_needed_number_of_blocks_and_hours_will_do() -> None:
     settings = changed(min_decisions=1499, min_blocks=300, min_active_hours=30)
     assert verdict(simulated(ratio=0.6), settings).word == "GO"
+
+
+def test_what_passes_lies_within_its_bounds() -> None:
+    """Thirty blocks of correlated hours: the bound at 0 alone would pass, the interval has no end."""
+    rng = np.random.default_rng(3334)
+    b = np.abs(rng.normal(size=30)) + 0.1
+    c = 0.5 * (0.5 * b + 0.5 * np.abs(rng.normal(size=30)))
+    sums = Sums()
+    for block in range(30):
+        sums.add(f"agent-{block % 3}", block // 4, round(b[block] * 1e9), round(c[block] * 1e9))
+    sums.close_hours()
+    plan, series = Plan.of(VerdictSettings()), Series.of(sums)
+    check = Check("seconds", "control", series, plan, delta=0.0, sure=True, bounded=True)
+    assert bounds(series, plan, 0.0).low > 0
+    assert check.interval.low == -math.inf
+    assert not check.passed
 
 
 def test_a_day_is_not_judged_before_it_is_over() -> None:
@@ -190,6 +210,9 @@ def test_drills_count_for_thirty_days_and_the_last_one_counts() -> None:
     assert verdict(rows, drills=old).criteria["drills"].missing == ["isolation"]
     failed = [*HELD, Drill(drill="alert", at_ms=T0 - 1, passed=False)]
     assert verdict(rows, drills=failed).criteria["drills"].missing == ["alert"]
+    at_once = [*HELD, msgspec.structs.replace(HELD[2], passed=False)]
+    for drills in (at_once, at_once[::-1]):
+        assert verdict(rows, drills=drills).criteria["drills"].missing == ["alert"]
     assert verdict(rows, drills=[]).word == "CONTINUE"
     assert verdict(rows, changed(drills=()), drills=[]).word == "GO"
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gnomon.verdict import VerdictSettings
-from gnomon.verdict.sequence import Form, Plan, Series, blocks_needed, bounds, few, improvement
+from gnomon.verdict.sequence import Plan, blocks_needed, bounds, improvement
+from gnomon.verdict.series import Form, Series, few
 from gnomon.verdict.sums import Sums
 
 Array = NDArray[np.float64]
@@ -143,10 +144,13 @@ def test_interval_and_bounds_tell_the_same(seed: int, n: int, ratio: float, delt
     series = series_of(some(n, ratio=ratio, seed=seed), np.arange(n) // 4)
     found, at_delta = improvement(series, PLAN), bounds(series, PLAN, delta)
     assert found.low <= found.estimate <= found.high
-    if abs(found.low - delta) > 1e-6:
-        assert (at_delta.low > 0) == (found.low > delta)
-    if abs(found.high - delta) > 1e-6:
-        assert (at_delta.high < 0) == (found.high < delta)
+    if found.low > delta + 1e-6:
+        assert at_delta.low > 0
+    if found.high < delta - 1e-6:
+        assert at_delta.high < 0
+    if series.correlation(1.0) < 0.3 and n >= 100:
+        assert found.low > delta - 1e-6 or at_delta.low <= 0
+        assert found.high < delta + 1e-6 or at_delta.high >= 0
 
 
 def test_a_baseline_without_error_has_no_improvement() -> None:

@@ -2,15 +2,14 @@
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gnomon.broker import guard
 from gnomon.broker.failures import BrokerStartError, PortInUseError
+from gnomon.broker.guarded_process import GuardedProcess
 from gnomon.broker.jars import (
     JarSource,
     MavenSource,
@@ -63,8 +62,7 @@ class EmbeddedBroker:
         self._heap_mb, self._long_running = heap_mb, long_running
         self._find_java = java or (lambda: find_java(os.environ))
         self._source = source or MavenSource()
-        self._guard: subprocess.Popen[bytes] | None = None
-        self._pid = 0
+        self._process: GuardedProcess | None = None
         self._log_start = 0  # size of Kafka's log at the last start, bytes
         self._lock: DataLock | None = None
 
@@ -76,7 +74,8 @@ class EmbeddedBroker:
     @property
     def pid(self) -> int | None:
         """Process id of Kafka's JVM; ``None`` if it is not running."""
-        return self._pid if self._guard is not None and self._guard.poll() is None else None
+        process = self._process
+        return process.pid if process is not None and process.running else None
 
     @property
     def log_file(self) -> Path:
@@ -169,27 +168,16 @@ class EmbeddedBroker:
         if not self._node.is_formatted:
             self._format(java, jars)
         self._progress("starting kafka")
-        with self._console().open("wb") as console:
-            self._guard = subprocess.Popen(  # noqa: S603  Java as the user set it
-                [
-                    *(sys.executable, "-I", "-S", guard.__file__),
-                    *self._node.run_command(
-                        java, jars, heap_mb=self._heap_mb, long_running=self._long_running
-                    ),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=console,
-                bufsize=0,  # a command must reach the guard at once
-                pass_fds=[self._data_lock().descriptor],
-                start_new_session=True,  # Ctrl-C reaches only this process, which then stops Kafka
-            )
-        pipe = self._guard.stdout
-        pid_line = pipe.readline() if pipe else b""
-        if not pid_line.strip().isdigit():
+        self._process = GuardedProcess(
+            self._node.run_command(
+                java, jars, heap_mb=self._heap_mb, long_running=self._long_running
+            ),
+            console=self._console(),
+            descriptor=self._data_lock().descriptor,
+        )
+        if not self._process.read_pid():
             raise self._failed(f"{java} could not be run")
-        self._pid = int(pid_line)
-        self._data_lock().write_holders(broker_pid=self._pid)
+        self._data_lock().write_holders(broker_pid=self._process.pid)
 
     def _format(self, java: Path, jars: list[Path]) -> None:
         with self._console().open("wb") as console:
@@ -216,34 +204,17 @@ class EmbeddedBroker:
             raise self._failed(f"Kafka stopped during its start with status {status}")
 
     def _end(self, command: bytes, *, timeout_s: float) -> None:
-        if self._guard is not None:
-            self._send(command)
-            try:
-                self._guard.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                self._send(b"K")
-                self._guard.wait(_KILL_S)
-            for pipe in (self._guard.stdin, self._guard.stdout):
-                if pipe is not None:
-                    pipe.close()
-            self._guard = None
+        if self._process is not None:
+            self._process.end(command, timeout_s=timeout_s)
+            self._process = None
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
-    def _send(self, command: bytes) -> None:
-        """Send a command of ``guard`` to the guard process."""
-        pipe = self._running().stdin
-        try:
-            if pipe is not None:
-                pipe.write(command)
-        except BrokenPipeError:
-            pass  # it has ended by itself
-
-    def _running(self) -> "subprocess.Popen[bytes]":
-        if self._guard is None:
+    def _running(self) -> GuardedProcess:
+        if self._process is None:
             raise RuntimeError("the broker was not started")
-        return self._guard
+        return self._process
 
     def _data_lock(self) -> DataLock:
         if self._lock is None:

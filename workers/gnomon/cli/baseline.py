@@ -12,6 +12,7 @@ import msgspec
 
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
+from gnomon.text_table import aligned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,14 +135,7 @@ def _table(kept: "PeriodFigures", later: "PeriodFigures | None", *, pairs: bool)
             rows.append(_cells(name, before[name]))
         if name in after:
             rows.append(_cells(f"{name}, later", after[name]))
-    widths = [max(len(row[at]) for row in rows) for at in range(len(_HEAD))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if at else cell.ljust(width)
-            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return aligned(rows)
 
 
 def _name(group: "GroupFigures") -> str:

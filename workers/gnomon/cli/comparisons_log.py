@@ -12,6 +12,8 @@ from gnomon import codec
 from gnomon.cli.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
+from gnomon.verdict.decided import HOUR_MS
+from gnomon.verdict.report.pictures import Album
 
 Say = Callable[[str], None]
 PROGRESS_S: Final = 2.0
@@ -32,12 +34,14 @@ class Gathered:
         evidence: Of its distinct decisions, with hours closed.
         watermark_ms: The latest time in it (epoch milliseconds); 0 of an empty file.
         records: Distinct decisions; ``repeats``: further lines of the same ones.
+        album: Pictures, if they were asked for.
     """
 
     evidence: Evidence
     watermark_ms: int
     records: int
     repeats: int
+    album: Album | None
 
 
 def gather(
@@ -45,6 +49,7 @@ def gather(
     settings: VerdictSettings,
     *,
     newest: bool = False,
+    draw: bool = False,
     say: Say = lambda _: None,
     keep_bytes: int = KEEP_BYTES,
 ) -> Gathered:
@@ -56,6 +61,7 @@ def gather(
         path: One ``comparison.v1`` a line; empty lines are passed over.
         settings: Of the experiment.
         newest: Judge whatever version of a name was newest at each task as one model.
+        draw: Whether to draw pictures.
         say: Told how far it is, every two seconds.
         keep_bytes: What each of two sorts may keep in memory.
 
@@ -78,13 +84,21 @@ def gather(
             window.add(decided)
             by_hour.add(decided.hour.to_bytes(8, "big"), row)
         evidence = Evidence(settings=settings, window=window.build())
-        for hour, row in by_hour:
-            if int.from_bytes(hour, "big") > evidence.closed_before_hour:
-                evidence.close_hours(int.from_bytes(hour, "big"))
+        album = Album(evidence) if draw else None
+        for key, row in by_hour:
+            hour = int.from_bytes(key, "big")
+            if hour > evidence.closed_before_hour:
+                evidence.close_hours(hour)
+                if album is not None:
+                    album.look(hour)
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
             evidence.add(decided, watermark_ms=watermark_ms)
+            if album is not None:
+                album.add(decided)
         evidence.close_hours()
-    return Gathered(evidence, watermark_ms, records, lines - records)
+        if album is not None:
+            album.look(watermark_ms // HOUR_MS + 1)
+    return Gathered(evidence, watermark_ms, records, lines - records, album)
 
 
 def _read(path: Path, say: Say) -> Iterator[Decided]:

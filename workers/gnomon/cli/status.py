@@ -47,9 +47,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
     counts = asyncio.run(read_ledger(brokers=brokers, prefix=prefix))
-    told = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
+    reported = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
     found = clients(
-        told,
+        reported,
         now_ms=time.time_ns() // 1_000_000,
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )

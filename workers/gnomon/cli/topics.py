@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gnomon.settings import Settings
+from gnomon.text_table import aligned
 from gnomon.topics import DEFAULT_PARTITIONS
 
 if TYPE_CHECKING:
@@ -65,7 +66,4 @@ def _print_table(states: Sequence["TopicState"]) -> None:
         cleanup = state.config.get("cleanup.policy", "")
         kept = state.config.get("retention.ms", "") + " ms" if cleanup == "delete" else "latest"
         rows.append((state.name, str(state.partitions), str(state.replication), cleanup, kept))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        print("  ".join(cells).rstrip())
+    print(aligned(rows, left=range(len(rows[0]))))

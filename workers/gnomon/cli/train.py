@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ConfigurationError: There is no store, no key for it, or too few decisions.
         RegistryUnavailableError: The registry does not answer.
     """
-    from gnomon.models.learners import LEARNERS as learners  # noqa: N811, PLC0415
+    from gnomon.models.learners.catalog import LEARNERS as learners  # noqa: N811, PLC0415
     from gnomon.models.registry import Registry  # noqa: PLC0415
     from gnomon.models.train import train  # noqa: PLC0415
     from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
@@ -104,15 +104,20 @@ def _print(trained: "Trained", version: str, alias: str, unreadable: int) -> Non
         print("not evaluated: too few runs were finished before the last fifth began")
         return
     print(f"on the last {found.n_eval} runs, having seen {found.n_train} before them:")
-    print(
-        f"  error     {found.mae_s:,.1f} s   control {found.control_mae_s:,.1f} s{_better(found.improvement)}"
-    )
+    print(f"  error     {found.mae_s:,.1f} s")
+    for name, baseline_s, improvement in (
+        ("control", found.control_mae_s, found.improvement),
+        ("same-type", found.same_type_mae_s, found.same_type_improvement),
+        ("type", found.type_mae_s, found.type_improvement),
+    ):
+        if baseline_s is not None:
+            print(f"    {name:9} {baseline_s:,.1f} s{_better(improvement)}")
     print(f"  within a quarter  {found.within_25:.1%}")
     if found.accuracy is not None and found.brier is not None:
-        print(
-            f"  success   {found.accuracy:.1%} right   control {found.control_accuracy:.1%}"
-            f"   Brier {found.brier:.3f}"
-        )
+        beside = ""
+        if found.control_accuracy is not None:
+            beside = f"   control {found.control_accuracy:.1%}"
+        print(f"  success   {found.accuracy:.1%} right{beside}   Brier {found.brier:.3f}")
 
 
 def _better(improvement: float | None) -> str:

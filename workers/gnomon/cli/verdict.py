@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
+    from gnomon.verdict.report.pictures import Pictures
 
 STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
 DIFFERS: Final = 1
@@ -39,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="comparison.v1 records, one a line, in any order; repeats count once",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
+    parser.add_argument(
+        "--html", type=Path, metavar="OUT", help="write a report with pictures here, one file"
+    )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="registered settings, as JSON (the defaults)"
     )
@@ -71,15 +75,20 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write; or recompute what was written."""
     if options.verify is not None:
         return _verify(options)
-    verdicts = _judge(
+    verdicts, album = _judge(
         options.comparisons,
         _settings(options.settings),
         drills=_drills(options.drills, settings),
         now_ms=options.now,
         newest=options.newest,
+        draw=options.html is not None,
     )
     if options.json is not None:
-        _write(options.json, verdicts)
+        _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
+    if options.html is not None:
+        from gnomon.verdict.report.page import page  # noqa: PLC0415
+
+        _write(options.html, page(verdicts, album).encode())
     shown = _chosen(verdicts.models, options.model)
     _show(verdicts, shown)
     return min((STATUS[model.word] for model in shown), default=STATUS["CONTINUE"])
@@ -92,13 +101,14 @@ def _judge(
     drills: "list[Drill]",
     now_ms: int | None,
     newest: bool,
-) -> "Verdicts":
+    draw: bool = False,
+) -> "tuple[Verdicts, dict[str, Pictures]]":
     from gnomon.cli.comparisons_log import gather  # noqa: PLC0415
     from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
 
-    found = gather(path, rules, newest=newest, say=_say)
+    found = gather(path, rules, newest=newest, draw=draw, say=_say)
     at_ms = found.watermark_ms if now_ms is None else now_ms
-    return Verdicts(
+    verdicts = Verdicts(
         models=judge(found.evidence, drills=drills, now_ms=at_ms),
         settings_sha256=rules.sha256(),
         settings=rules,
@@ -110,6 +120,7 @@ def _judge(
         repeats=found.repeats,
         drills=drills,
     )
+    return verdicts, found.album.pictures if found.album is not None else {}
 
 
 def _settings(path: Path | None) -> "VerdictSettings":
@@ -153,6 +164,7 @@ def _one_or_lines(data: bytes) -> "list[Drill]":
 
 def _verify(options: argparse.Namespace) -> int:
     from gnomon.verdict import Verdicts  # noqa: PLC0415
+    from gnomon.verdict.difference import first_difference  # noqa: PLC0415
 
     text = _bytes(options.verify)
     try:
@@ -160,7 +172,7 @@ def _verify(options: argparse.Namespace) -> int:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{options.verify}: no verdict: {error}") from error
     rules = before.settings if options.settings is None else _settings(options.settings)
-    again = _judge(
+    again, _ = _judge(
         options.comparisons,
         rules,
         drills=before.drills,
@@ -173,35 +185,6 @@ def _verify(options: argparse.Namespace) -> int:
         return 0
     print(f"{options.verify} differs: {difference}")
     return DIFFERS
-
-
-def first_difference(written: Any, found: Any, place: str = "") -> str | None:
-    """Where two JSON values first differ, and how; ``None`` if nowhere."""
-    pairs: list[tuple[Any, Any, str]]
-    if isinstance(written, dict) and isinstance(found, dict):
-        for name in [*found, *written]:
-            if name not in written or name not in found:
-                only = "the file" if name in written else "the recomputation"
-                return f"{place}{name} is only in {only}"
-        pairs = [(written[name], found[name], f"{place}{name}") for name in found]
-    elif isinstance(written, list) and isinstance(found, list) and len(written) == len(found):
-        pairs = [
-            (*both, f"{place}[{i}]") for i, both in enumerate(zip(written, found, strict=True))
-        ]
-    else:
-        same = written == found and isinstance(written, bool) == isinstance(found, bool)
-        return None if same else f"{place} is {_short(written)}, recomputed {_short(found)}"
-    differences = (
-        first_difference(one, other, f"{at}." if isinstance(other, dict) else at)
-        for one, other, at in pairs
-    )
-    return next((difference for difference in differences if difference is not None), None)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return f"{len(value)} entries"
-    return msgspec.json.encode(value).decode()
 
 
 def _plain(verdicts: "Verdicts") -> Any:
@@ -219,7 +202,7 @@ def _chosen(models: "Sequence[ModelVerdict]", wanted: str | None) -> "list[Model
 
 
 def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
-    from gnomon.verdict.view import details, summary  # noqa: PLC0415
+    from gnomon.verdict.report.view import details, summary  # noqa: PLC0415
 
     print(f"settings {verdicts.settings_sha256}")
     print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
@@ -231,10 +214,10 @@ def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
         print(f"\n{details(model)}")
 
 
-def _write(path: Path, verdicts: "Verdicts") -> None:
+def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
+        path.write_bytes(data)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
 

@@ -1,4 +1,4 @@
-"""What agents install."""
+"""The client that agents install: it publishes their tasks to Kafka."""
 
 from gnomon.client.client import Client
 from gnomon.client.memory import MemoryClient

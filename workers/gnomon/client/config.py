@@ -1,7 +1,7 @@
-"""What a client is told by its caller or by ``GNOMON_*`` variables, checked once.
+"""The configuration of a client, from its caller or from ``GNOMON_*`` variables, checked once.
 
-What is wrong is named with the type that was given, never with its value: that may be a key put
-in the wrong place, or an object whose ``repr`` raises.
+Messages name the type of a wrong value, never the value: that may be a key put in the wrong place,
+or an object whose ``repr`` raises.
 """
 
 import os
@@ -10,27 +10,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from gnomon.client.capture.validation import class_name, is_a, seconds
+from gnomon.client.values import class_name, is_a, seconds
 from gnomon.errors import ConfigurationError
 from gnomon.topics import MAX_EVENT_BYTES
 
 LARGEST_PORT: Final = 65_535
 LARGEST: Final = 1 << 50
-"""Of a number of events or bytes: beyond that it is a mistake."""
+"""Largest number of events or bytes; a larger one is a mistake."""
 LONGEST_EXIT_S: Final = 3_600.0
 YES: Final = frozenset({"1", "true", "yes", "on"})
 _MOST_DIGITS: Final = 18
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
-"""Kafka's own rule."""
+"""Kafka's own rule for topic names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """Where events go and how much may wait. ``brokers`` empty: nowhere, do nothing.
+    """Where events go and how much may wait.
 
-    ``spool_dir`` empty: what cannot be delivered is kept in memory only. ``stats_topic`` empty: no figures are published. ``seal_to`` is a public
-    key or a file with one: context and outcome are sealed for it, or dropped if it is of no use.
-    Relative paths are made absolute, so that they mean the same wherever the process goes.
+    Relative paths are made absolute, so that they hold when the process changes its folder.
+
+    Attributes:
+        brokers: ``host:port`` of each broker; empty for a client that does nothing.
+        topic: Topic of task events.
+        stats_topic: Topic of the client's stats; empty to publish none.
+        exposures_topic: Topic of the exposures of experiments.
+        agent_id: The agent of tasks that name none.
+        max_events: Most events that wait.
+        max_bytes: Most bytes of waiting events.
+        exit_timeout_s: How long the client may delay the end of the process.
+        spool_dir: Folder for undelivered events; empty to keep them in memory only.
+        spool_bytes: Most bytes of that folder.
+        seal_to: Public key, or its file, that context and outcome are sealed for.
 
     Raises:
         ConfigurationError: A value cannot be used; the message names it.
@@ -49,7 +60,7 @@ class ClientConfig:
     seal_to: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work; keep the rest as exact strings and numbers."""
+        """Check every field, and keep it as an exact string or number."""
         for place, broker in enumerate(self.brokers, start=1):
             _check_address(broker, place)
         for name in ("topic", "exposures_topic"):
@@ -67,17 +78,19 @@ class ClientConfig:
         self._keep("spool_dir", _absolute(spool_dir, "spool_dir"))
         if self.seal_to is not None:
             seal_to = text(self.seal_to, "seal_to")
-            self._keep("seal_to", seal_to if is_key(seal_to) else _absolute(seal_to, "seal_to"))
+            self._keep(
+                "seal_to", seal_to if is_public_key(seal_to) else _absolute(seal_to, "seal_to")
+            )
 
     def _keep(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
 
 def text(value: object, name: str) -> str:
-    """``value`` as an exact string.
+    """Return ``value`` as an exact string.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: It is no string.
     """
     if not is_a(value, str):
         raise ConfigurationError(f"{name} must be a string, got {class_name(value)}")
@@ -85,18 +98,18 @@ def text(value: object, name: str) -> str:
 
 
 def addresses(brokers: str) -> tuple[str, ...]:
-    """The ``host:port`` entries of a comma-separated list."""
+    """Return the ``host:port`` entries of a comma-separated list."""
     parts = text(brokers, "brokers").split(",")
     return tuple(entry for part in parts if (entry := part.strip()))
 
 
-def is_key(seal_to: str) -> bool:
-    """Whether it is meant as a key: PEM, or the base64 of a DER sequence of 42 bytes."""
+def is_public_key(seal_to: str) -> bool:
+    """Return whether ``seal_to`` looks like a key: PEM, or base64 of a DER sequence of 42 bytes."""
     return "-----BEGIN" in seal_to or seal_to.strip().startswith("MCowBQ")
 
 
 class FromEnv(NamedTuple):
-    """Arguments of ``Client`` as variables give them."""
+    """Arguments of ``Client`` that environment variables give."""
 
     brokers: str = ""
     topic_prefix: str = ""
@@ -107,7 +120,7 @@ class FromEnv(NamedTuple):
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
-    """Read ``GNOMON_*``; no brokers where the client is to do nothing.
+    """Read ``GNOMON_*``; the brokers are empty if the client is disabled.
 
     Raises:
         ConfigurationError: ``GNOMON_SPOOL_BYTES`` is no whole number.
@@ -126,13 +139,13 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
         agent_id=environ.get("GNOMON_AGENT_ID") or None,
         spool_dir=environ.get("GNOMON_SPOOL_DIR", "").strip(),
         spool_bytes=int(spool_bytes) if spool_bytes else FromEnv().spool_bytes,
-        # Empty is not unset: where a key was meant, nothing may go out in clear.
+        # Empty is not unset: a key was meant to be there, so nothing may be sent in clear.
         seal_to=environ.get("GNOMON_SEAL_TO"),
     )
 
 
 def _check_address(address: str, place: int) -> None:
-    """An entry is ``host:port``; an IPv6 host is in brackets."""
+    """Check that an entry is ``host:port``; an IPv6 host is in brackets."""
     host, colon, port = address.rpartition(":")
     in_range = _is_decimal(port, 5) and 0 < int(port) <= LARGEST_PORT
     if not (colon and host and in_range and host.isprintable()):
@@ -165,16 +178,18 @@ def _exit_timeout(value: object) -> float:
 
 
 def _absolute(path: str, name: str) -> str:
-    """``path`` from the root, as it is meant now; empty stays empty."""
-    # Not ``pathlib``: importing it would take longer than all of this.
+    """Return ``path`` as an absolute path, from the current folder; empty stays empty."""
+    # Not ``pathlib``: importing it would take longer than the rest of this module.
     if not path or os.path.isabs(path):  # noqa: PTH117
         return path
     try:
         return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
     except OSError as error:
-        raise ConfigurationError(f"{name} is relative, and to nothing: {error.strerror}") from None
+        raise ConfigurationError(
+            f"{name} is relative, but there is no current folder: {error.strerror}"
+        ) from None
 
 
 def _is_decimal(digits: str, most: int) -> bool:
-    """Whether it is a number of at most ``most`` digits."""
+    """Return whether ``digits`` is a number of at most ``most`` digits."""
     return len(digits) <= most and digits.isascii() and digits.isdigit()

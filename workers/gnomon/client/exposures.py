@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from gnomon import codec
-from gnomon.client.capture.intake import Outlet
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.waiting import wait_until
+from gnomon.client.capture.intake import Intake
+from gnomon.client.process.background import wait_until
+from gnomon.client.records import Record
 from gnomon.client.stats import Stats
 from gnomon.events import Exposure
 
@@ -36,11 +36,11 @@ class Exposures:
     the broker does not take, as where the topic is missing, hold up no task.
 
     Args:
-        outlet: The buffer, and what empties it onto the topic ``exposures``.
+        intake: The buffer, and what empties it onto the topic ``exposures``.
     """
 
-    def __init__(self, outlet: Outlet) -> None:
-        self._outlet = outlet
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
 
     def offer(self, unit: str, variant: str, at_ns: int, stamp: Stamp) -> bool:
         """Publish that ``unit`` met ``variant``; return whether there is room for it.
@@ -55,18 +55,18 @@ class Exposures:
             stamp: What else is told.
         """
         size = _SIZE + len(unit)
-        return self._outlet.buffer.offer_later((size, _record, unit, variant, at_ns, stamp))
+        return self._intake.buffer.offer_later((size, _record, unit, variant, at_ns, stamp))
 
     def stats(self) -> Stats:
         """What became of every exposure so far."""
-        return self._outlet.stats()
+        return self._intake.stats()
 
     def flush(self, timeout_s: float = 2.0) -> int:
         """Wait for the buffer to empty, at most ``timeout_s``; return how many still wait."""
-        outlet = self._outlet
-        outlet.hurry()
-        wait_until(lambda: not outlet.waiting(), timeout_s=timeout_s)
-        return outlet.waiting()
+        intake = self._intake
+        intake.expedite()
+        wait_until(lambda: not intake.waiting(), timeout_s=timeout_s)
+        return intake.waiting()
 
     def close(self, timeout_s: float | None = None) -> int:
         """Deliver for at most ``timeout_s`` (``exit_timeout_s`` of the client by default), then end.
@@ -74,8 +74,8 @@ class Exposures:
         Returns:
             Accepted exposures that never arrived.
         """
-        budget_s = self._outlet.begin_close()
-        return self._outlet.end_close(budget_s if timeout_s is None else timeout_s)
+        budget_s = self._intake.begin_close()
+        return self._intake.end_close(budget_s if timeout_s is None else timeout_s)
 
 
 def _record(

@@ -1,17 +1,17 @@
-"""Tasks that were begun and are to be ended elsewhere, by their id."""
+"""Tasks that were begun and will be ended by another call, by their id."""
 
 from collections import OrderedDict
 from typing import Final
 
-from gnomon.client.capture.validation import is_a
 from gnomon.client.task import Task
+from gnomon.client.values import is_a
 
 MOST: Final = 10_000
-"""Tasks that are remembered; then the oldest is forgotten."""
+"""Most tasks that are remembered; one more, and the oldest is forgotten."""
 
 
 class OpenTasks:
-    """Remembers tasks between ``Client.start`` and ``finish`` or ``cancel``. Free of locks."""
+    """Remembers tasks between ``Client.start`` and ``finish`` or ``cancel``, without a lock."""
 
     __slots__ = ("_tasks",)
 
@@ -22,17 +22,17 @@ class OpenTasks:
         return len(self._tasks)
 
     def add(self, task: Task) -> None:
-        """Remember ``task``, if it has an id that can be."""
+        """Remember ``task`` if its id is a string."""
         if type(task.task_id) is str:
             self._tasks[task.task_id] = task
         if len(self._tasks) > MOST:
             try:
                 self._tasks.popitem(last=False)
-            except KeyError:  # others have ended theirs meanwhile
+            except KeyError:  # other threads have ended theirs meanwhile
                 return
 
     def remove(self, task: object) -> Task | None:
-        """The task that is meant, by itself or by its id, no longer remembered."""
+        """Return a task, given as it is or by its id, and forget it."""
         if is_a(task, Task):
             if type(task.task_id) is str:
                 self._tasks.pop(task.task_id, None)

@@ -1,4 +1,4 @@
-"""A production agent as it is, with a task published for each of its own."""
+"""``ShadowLearner``: a production agent, unchanged, whose every task is published."""
 
 import copy
 import enum
@@ -7,28 +7,29 @@ from itertools import islice
 from typing import Any, Final, Self
 
 from gnomon.client.capture import wrapping
-from gnomon.client.capture.validation import LONGEST_ID, MOST_ITEMS, class_name, plain_text
+from gnomon.client.capture.validation import LONGEST_ID, MOST_ITEMS
 from gnomon.client.client import Client
+from gnomon.client.values import class_name, plain_text
 from gnomon.events import ContextValue
 
 _OWN: Final = frozenset({"_agent_name", "_client", "_production_agent"})
 
 
 class ShadowLearner:
-    """Stands in for an agent: the same results and attributes, and its tasks are learned from.
+    """Wraps an agent: results and attributes stay the same, and its tasks are published.
 
-    ``execute_task(task)``, a ``def`` or an ``async def`` of the agent's, is called with what it is
-    given; its result and its exceptions come back as they are. A task ends when its result is
-    there: a future comes back itself, and the task ends when that is done; a coroutine or a
-    generator, of either kind, comes back inside another that passes everything on, and the task
-    ends when it ends or is closed. Every other attribute is the agent's. Of a task only its type is
-    told (``task["type"]``, ``task.type`` or the name of its class) and how many fields and
-    characters it has; nothing of its text.
+    ``execute_task(task)``, a ``def`` or an ``async def`` of the agent, is called with the same
+    arguments, and its results and exceptions are passed on unchanged. The task ends when its result
+    is there. A future is returned itself, and ends the task when it is done. A coroutine or a
+    generator is returned inside another one that passes everything on; the task ends when it ends or
+    is closed. Every other attribute is the agent's. Only a task's type is published
+    (``task["type"]``, ``task.type`` or the name of its class) and how many fields and characters it
+    has; nothing of its text.
 
     Args:
         agent_name: The agent's id in events.
         production_agent: Any object with ``execute_task``.
-        client: Publishes.
+        client: Publishes the tasks.
     """
 
     __slots__ = ("_agent_name", "_client", "_production_agent")
@@ -41,7 +42,7 @@ class ShadowLearner:
         )
 
     def execute_task(self, /, *args: Any, **kwargs: Any) -> Any:
-        """The agent's own ``execute_task``; to be awaited or iterated if that is."""
+        """Call the agent's ``execute_task``; await or iterate the result if the agent's is."""
         execute = self._production_agent.execute_task
         task = args[0] if args else kwargs.get("task")
         published = self._client.task(
@@ -50,12 +51,12 @@ class ShadowLearner:
         return wrapping.around(execute, lambda: published)(*args, **kwargs)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        # Asked of the class: the agent may have a ``__deepcopy__`` of its own, which knows of none.
+        # Defined here because ``__getattr__`` would find a ``__deepcopy__`` of the agent's, without this wrapper.
         agent = copy.deepcopy(self._production_agent, memo)
         return type(self)(self._agent_name, agent, self._client)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OWN:  # not made yet, as while it is being copied
+        if name in _OWN:  # not set yet, as while it is being copied
             raise AttributeError(name)
         return getattr(self._production_agent, name)
 
@@ -73,19 +74,19 @@ class ShadowLearner:
 
 
 def _type_of(task: object) -> str:
-    """The type a task says it is of, or the name of its class."""
+    """Return the type that a task has as a field or an attribute, or the name of its class."""
     try:
         kind = task.get("type") if isinstance(task, Mapping) else getattr(task, "type", None)
         if isinstance(kind, enum.Enum):
             kind = kind.value if isinstance(kind.value, str) else kind.name
-        told = plain_text(kind, LONGEST_ID)
+        name = plain_text(kind, LONGEST_ID)
     except Exception:  # the agent's edge: its task may be anything
-        told = None
-    return told or class_name(task)[-LONGEST_ID:]
+        name = None
+    return name or class_name(task)[-LONGEST_ID:]
 
 
 def _facts_of(task: object) -> dict[str, ContextValue]:
-    """How large it is: fields, and characters of those that are strings."""
+    """Return the number of fields, and of characters in fields that are strings."""
     try:
         if isinstance(task, str):
             return {"characters": len(task)}
@@ -97,7 +98,7 @@ def _facts_of(task: object) -> dict[str, ContextValue]:
 
 
 def _values_of(task: object) -> list[Any]:
-    """Of its fields; the first ones if it is no dict, as its own code may bring them forth."""
+    """Return the values of its fields; of a mapping that is no dict only the first ``MOST_ITEMS``."""
     if type(task) is dict:
         return list(task.values())
     fields = task if isinstance(task, Mapping) else vars(task)

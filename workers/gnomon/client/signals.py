@@ -1,4 +1,4 @@
-"""An orderly end at SIGTERM, which Python has none of: it ends the process at once."""
+"""An orderly end at SIGTERM, at which Python itself ends the process at once."""
 
 import os
 import signal
@@ -7,32 +7,32 @@ from collections.abc import Sequence
 from types import FrameType
 
 from gnomon.client.client import Client
-from gnomon.client.delivery import process_hooks
-from gnomon.client.delivery.waiting import wait_until
+from gnomon.client.process import hooks
+from gnomon.client.process.background import wait_until
 
 
 def install_sigterm(client: Client | None = None) -> bool:
-    """Have SIGTERM deliver what waits, within ``exit_timeout_s``, before it does what it did.
+    """Install a SIGTERM handler that delivers the waiting events within ``exit_timeout_s``.
 
-    Where there was no handler the client is closed and the process ends by the signal, as before,
-    so that whoever sent it sees the same status. A handler that was there is called after what
-    waits is delivered; the client goes on, as what that handler has still to end will be said.
+    Without an earlier handler the client is then closed and the process ends by the signal, so that
+    its exit status is the usual one. An earlier handler is called after the delivery, and the client
+    stays open for the tasks that this handler still ends.
 
     Args:
-        client: The one to look after; by default all there are by then.
+        client: The client; by default all clients that exist when the signal arrives.
 
     Returns:
-        Whether it is installed. Python takes handlers in the main thread only; elsewhere this
-        counts as invalid, and nothing else happens.
+        Whether the handler is installed. Python accepts handlers in the main thread only; in another
+        thread the call counts as invalid and does nothing.
     """
     former = signal.getsignal(signal.SIGTERM)
 
     def terminate(number: int, frame: FrameType | None) -> None:
         if callable(former):
-            _deliver(_meant(client))
+            _deliver(_clients(client))
             former(number, frame)
         elif former == signal.SIG_DFL:
-            process_hooks.close(_meant(client))
+            hooks.close(_clients(client))
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
 
@@ -44,18 +44,18 @@ def install_sigterm(client: Client | None = None) -> bool:
             pass
         else:
             return True
-    for one in _meant(client):
-        one.refuse("SIGTERM handlers are installed in the main thread")
+    for meant in _clients(client):
+        meant.refuse("SIGTERM handlers are installed in the main thread")
     return False
 
 
-def _meant(client: Client | None) -> Sequence[process_hooks.Living]:
-    return process_hooks.living() if client is None else [client._outlet]  # noqa: SLF001  our own
+def _clients(client: Client | None) -> Sequence[hooks.HookedClient]:
+    return hooks.registered() if client is None else [client._intake]  # noqa: SLF001  our own
 
 
-def _deliver(meant: Sequence[process_hooks.Living]) -> None:
-    """Have what waits delivered, for as long as the most patient of them may take."""
-    for one in meant:
-        one.hurry()
-    budget_s = max((one.exit_timeout_s for one in meant), default=0.0)
-    wait_until(lambda: not any(one.waiting() for one in meant), timeout_s=budget_s)
+def _deliver(clients: Sequence[hooks.HookedClient]) -> None:
+    """Wait for the waiting events, for at most the longest ``exit_timeout_s`` of the clients."""
+    for client in clients:
+        client.expedite()
+    timeout_s = max((client.exit_timeout_s for client in clients), default=0.0)
+    wait_until(lambda: not any(client.waiting() for client in clients), timeout_s=timeout_s)

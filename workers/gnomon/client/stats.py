@@ -1,4 +1,4 @@
-"""A client's figures."""
+"""The counts of a client."""
 
 import msgspec
 
@@ -6,12 +6,24 @@ import msgspec
 class Stats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What became of every event given to a client, since it was made (or since the fork).
 
-    ``accepted = delivered + failed + spooled + buffered + in_flight``, always; ``buffered_bytes``
-    is of the last two. ``failed`` are events the broker refused for good, and those whose values
-    the agent changed so that they could not be encoded; everything else the broker did not take
-    is tried again, or ``spooled``: in a file, which a later process sends. ``replayed``
-    are events of earlier processes sent from such a file. ``unsealed`` are payloads left out of
-    their events because they could not be sealed. The rest was never accepted.
+    ``accepted = delivered + failed + spooled + buffered + in_flight`` always holds.
+
+    Attributes:
+        accepted: Events that the buffer took in.
+        delivered: Events that the broker has stored.
+        failed: Events that the broker refused for good, and events that could not be encoded
+            because the agent changed their values. Any other failure is tried again.
+        spooled: Events in a spool file, which a later process sends.
+        replayed: Events of earlier processes that this one sent from such a file.
+        buffered: Events that wait in the buffer.
+        in_flight: Events that the Kafka library has.
+        buffered_bytes: Bytes of the last two.
+        dropped_full: Events refused because the buffer was full.
+        dropped_oversize: Events refused as larger than a record may be.
+        dropped_invalid: Events and arguments that could not be used.
+        dropped_closed: Events refused after the client was closed.
+        shed_starts: Starts refused because the buffer was four fifths full.
+        unsealed: Payloads left out of their events because they could not be sealed.
     """
 
     accepted: int = 0

@@ -9,6 +9,7 @@ from gnomon.comparison.coverage import Coverage, coverage_by_level
 from gnomon.comparison.merge import metrics_of
 from gnomon.comparison.sources import BASELINES
 from gnomon.events import Comparison, ModelMetrics
+from gnomon.text_table import aligned
 
 
 class Achieved(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,15 +138,7 @@ def table(rows: Iterable[Achieved]) -> str:
 
     Each is shown beside control and beside the strongest baseline, which is named.
     """
-    cells = [_HEAD, *(_cells(row) for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(_HEAD))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if i else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in cells
-    )
+    return aligned([_HEAD, *(_cells(row) for row in rows)])
 
 
 def _cells(row: Achieved) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The AsyncAPI 3.0 document: every topic, how the broker keeps it, and who reads and writes it."""
+"""The AsyncAPI 3.0 document: every topic, its settings at the broker, its readers and writers."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -27,7 +27,7 @@ from gnomon.topics import (
 
 FILE_NAME: Final = "asyncapi.json"
 DEAD_LETTER: Final = "dead_letter"
-"""Name of the one message that is no event: any bytes, with headers that say why."""
+"""The one message that is no event: any bytes, with headers that give the reason."""
 
 DEAD_LETTER_HEADERS: Final = {
     "gnomon-stage": "The stage that refused the record.",
@@ -44,7 +44,7 @@ _SCHEMA_FORMAT: Final = "application/schema+json;version=draft-2020-12"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """One program that meets the others through topics."""
+    """A program that reads or writes topics."""
 
     name: str
     about: str
@@ -88,14 +88,14 @@ PARTICIPANTS: Final = (
         sends=(CONTROL,),
     ),
 )
-"""Who reads and writes which topic, in the order of the pipeline."""
+"""The programs and the topics that each reads and writes, in the order of the pipeline."""
 
 
 def asyncapi_document() -> Schema:
-    """The document; its messages refer to the schema files beside it.
+    """Build the document; its messages refer to the schema files beside it.
 
-    It states the contract, not a release: the version is that of the contract's form, so that a
-    release that changes no record changes no file.
+    Its version is that of the contract's form and not of a release, so that a release that changes
+    no record changes no file.
     """
     return {
         "asyncapi": "3.0.0",

@@ -1,12 +1,12 @@
-"""Which changes of a schema break a reader or a stored record.
+"""Finds the changes of a schema that break a reader or a stored record.
 
-Two promises at once, because producers, consumers and stored records change at different times:
+There are two promises, because producers, consumers and stored records change at different times:
 
 * *read old*: a reader built on the new schema accepts every record the old schema accepts;
 * *read new*: a reader built on the old schema accepts every record the new schema accepts.
 
-Readers ignore fields they do not know, so an added field that need not be there keeps both. A
-field that exists already can only keep both by staying as it is. A change this module does not
+Readers ignore fields they do not know, so an added optional field keeps both promises. A change of an
+existing field keeps both only if it changes no accepted value. A change that this module does not
 understand is reported as a break.
 """
 
@@ -31,20 +31,20 @@ _HANDLED: Final = _SAYS_NOTHING | {
 
 
 def breaking_changes(old: Schema, new: Schema) -> list[str]:
-    """Say what in ``new`` breaks with ``old``, both schemas of one event.
+    """List what in ``new`` breaks with ``old``, both schemas of one event.
 
     Returns:
-        One sentence a break, ``path: what changed: whom it breaks``, in the order of the schema;
-        empty where both promises hold.
+        One sentence for each break, ``path: what changed: whom it breaks``, in the order of the
+        schema; empty if both promises hold.
     """
     return list(_value("", _Side(old, old), _Side(new, new), frozenset()))
 
 
 def breaking_channel_changes(old: Schema, new: Schema) -> list[str]:
-    """Say what in the AsyncAPI document ``new`` breaks with ``old``: topics, kinds, keys, cleanup.
+    """List what in the AsyncAPI document ``new`` breaks with ``old``: topics, kinds, keys, cleanup.
 
-    A kind of record added to an existing topic is a break too: a reader refuses a ``kind`` it
-    does not know.
+    A kind of record added to an existing topic is a break too, because a reader refuses a ``kind``
+    that it does not know.
     """
     breaks = []
     for name, before in old["channels"].items():
@@ -79,7 +79,7 @@ def _keys(document: Schema) -> dict[str, Any]:
 
 
 class _Side:
-    """One schema, with ``$ref`` resolved, beside the document it is in."""
+    """One schema with ``$ref`` resolved, and the document that contains it."""
 
     def __init__(self, schema: Schema, document: Schema) -> None:
         self.reference = str(schema.get("$ref", ""))
@@ -93,7 +93,7 @@ class _Side:
         return _Side(schema, self.document)
 
     def branches(self) -> dict[str, "_Side"]:
-        """The alternatives a value may satisfy, each by the JSON type it accepts."""
+        """The alternatives of the schema by the JSON type that each accepts."""
         found: dict[str, _Side] = {}
         options = self.schema.get("anyOf")
         for side in [self] if options is None else [self.part(option) for option in options]:
@@ -106,7 +106,7 @@ class _Side:
 
 
 def _value(path: str, old: _Side, new: _Side, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
-    """Compare what may stand at ``path``; ``seen`` ends the walk of a type that holds itself."""
+    """Compare the values allowed at ``path``; ``seen`` ends the recursion of recursive types."""
     if "default" in old.schema and "default" in new.schema:
         before, after = old.schema["default"], new.schema["default"]
         if before != after:

@@ -1,7 +1,7 @@
 """Events as JSON Schemas (draft 2020-12), in a text that is the same on every machine.
 
-The event classes are the only source; the files in ``schemas/`` are made here, committed, and
-compared in a check, so that a reader in any language has the contract without running Python.
+The event classes are the only source. The files in ``schemas/`` are exported from them, committed,
+and compared by a check, so that a reader in any language has the contract without running Python.
 """
 
 import inspect
@@ -33,7 +33,7 @@ def file_name(event: type[msgspec.Struct]) -> str:
 
 
 def event_schema(event: type[msgspec.Struct]) -> Schema:
-    """What a record of ``event`` must look like. Fields it does not name are allowed.
+    """The schema of the records of ``event``; fields that it does not name are allowed.
 
     Returns:
         A self-contained schema: nested types are in its own ``$defs``.
@@ -52,15 +52,15 @@ def event_schemas() -> dict[str, Schema]:
 
 
 def render(document: Schema) -> str:
-    """``document`` as the text that is committed; ends in a line feed."""
+    """The text of ``document`` as it is committed; it ends in a line feed."""
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
 def _stable_object(schema: Schema) -> Schema:
-    """The same schema with keywords in one order, and docstrings without their indentation.
+    """The same schema with keywords in a fixed order, and docstrings without their indentation.
 
-    Python 3.13 strips a docstring's indentation and earlier versions do not; the order of
-    keywords is msgspec's business. Neither may show in a committed file.
+    Python 3.13 strips a docstring's indentation and earlier versions do not, and msgspec does not
+    promise an order of keywords. Neither may change a committed file.
     """
     ordered: Schema = {}
     for keyword in sorted(schema, key=_rank):

@@ -1,4 +1,4 @@
-"""The contract in a folder: write it, see whether a folder still says the same, and what breaks."""
+"""The contract in a folder: writing it, comparing it with the event classes, and finding breaks."""
 
 import json
 from pathlib import Path
@@ -15,13 +15,13 @@ RELEASED: Final = "released"
 
 
 def documents() -> dict[str, Schema]:
-    """Every file of the contract as it must be, by name."""
+    """The expected content of every file of the contract, by file name."""
     schemas = {f"{kind}{SUFFIX}": schema for kind, schema in event_schemas().items()}
     return {**schemas, ASYNCAPI: asyncapi_document()}
 
 
 def write(folder: Path) -> list[Path]:
-    """Write the contract into ``folder``, made where missing; return the files in order.
+    """Write the contract into ``folder``, which is created if missing; return the files in order.
 
     Raises:
         ConfigurationError: The folder cannot be written to.
@@ -39,7 +39,7 @@ def write(folder: Path) -> list[Path]:
 
 
 def drift(folder: Path) -> list[str]:
-    """Say which files of ``folder`` are not byte for byte what :func:`write` would write."""
+    """List the files of ``folder`` that differ from what :func:`write` would write."""
     expected = documents()
     found = {path.name for path in _contract_files(folder)}
     unlike = [
@@ -53,7 +53,7 @@ def drift(folder: Path) -> list[str]:
 
 
 def breaks(folder: Path) -> list[str]:
-    """Say what the event classes break for readers and records of the contract in ``folder``.
+    """List what the event classes break for readers and records of the contract in ``folder``.
 
     Raises:
         ConfigurationError: ``folder`` holds no contract, or a file that is no JSON object.
@@ -78,10 +78,10 @@ def breaks(folder: Path) -> list[str]:
 
 
 def newest_release(folder: Path) -> Path | None:
-    """The newest folder in ``folder/released``, whose names are versions such as ``0.1.0``.
+    """The newest folder in ``folder/released``; the names are versions such as ``0.1.0``.
 
     Raises:
-        ConfigurationError: One of them is not so named.
+        ConfigurationError: A folder is not named like a version.
     """
     releases = [path for path in (folder / RELEASED).glob("*") if path.is_dir()]
     return max(releases, key=_version, default=None)

@@ -81,7 +81,7 @@ class Demo:
             if not behind and 0 < state.ledger.predictions == stored:
                 break
             await asyncio.sleep(POLL_S)
-        return watch.state()
+        return await watch.last_state()
 
     async def _start_fleet(self, seconds: float) -> asyncio.subprocess.Process:
         settings = self._stack.settings

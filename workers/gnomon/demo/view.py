@@ -26,13 +26,13 @@ def live(state: PipelineState, *, left_s: float, step: str) -> RenderableType:
 def line(state: PipelineState, *, left_s: float, step: str) -> str:
     """Return the state as one line of text."""
     models = [row for row in state.models if row.name not in BASELINES]
-    said = "baselines only"
+    summary = "baselines only"
     if models:
         best = models[-1]
-        said = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
+        summary = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
     return (
         f"{left_s:>4.0f} s left  {state.events_per_s:>4.0f} events/s"
-        f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {said}  {step}"
+        f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {summary}  {step}"
     )
 
 
@@ -82,9 +82,13 @@ def verdict(models: Sequence[Achieved]) -> str:
     if not tried:
         return "verdict: CONTINUE. No model has predicted yet; the baselines stand."
     newest = tried[-1]
-    side = "better" if (newest.improvement or 0) > 0 else "no better"
+    beside, better, n = "control", newest.improvement, newest.n
+    if newest.strongest is not None and newest.headline is not None:
+        beside = f"{newest.strongest}, the strongest baseline"
+        better, n = newest.headline.improvement, newest.headline.n
+    side = "better" if (better or 0) > 0 else "no better"
     return (
-        f"verdict: CONTINUE. Version {newest.version} is {side} than control"
-        f" ({percent(newest.improvement)} on {newest.n} tasks), but the unit of evidence is an"
+        f"verdict: CONTINUE. Version {newest.version} is {side} than {beside}"
+        f" ({percent(better)} on {n} tasks), but the unit of evidence is an"
         " agent's hour, and this demo has seen minutes."
     )

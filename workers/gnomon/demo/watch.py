@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
-from gnomon.comparison.achieved import Achieved, achieved, order
+from gnomon.comparison.achieved import Achieved, achieved, by_version, order
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.topics import COMPARISON_METRICS
+from gnomon.topics import COMPARISON_METRICS, COMPARISONS
 
 LAG_POLL_S = 2.0
 
@@ -60,6 +60,21 @@ class PipelineWatcher:
             )
         ]
         return self._state
+
+    async def last_state(self) -> PipelineState:
+        """Return the state at the end, with every version beside each baseline on the same tasks."""
+        state = self.state()
+        settings = self._stack.settings
+        decisions = [
+            codec.decode_comparison(record.value or b"")
+            async for record in read_topic(
+                brokers=settings.brokers,
+                topic=settings.topic_prefix + COMPARISONS.name,
+                follow=False,
+            )
+        ]
+        state.models = await asyncio.to_thread(by_version, decisions)
+        return state
 
     async def _follow(self) -> None:
         settings = self._stack.settings

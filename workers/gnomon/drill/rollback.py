@@ -15,7 +15,7 @@ import msgspec
 from gnomon import Client, codec
 from gnomon.drill.history import decisions
 from gnomon.events import ModelSwitched
-from gnomon.models.learners import LEARNERS
+from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.train import train
 from gnomon.operations.intent_log import ControlTopic, author, now_ms

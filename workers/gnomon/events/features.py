@@ -62,7 +62,8 @@ class FeatureVector(HourFeatures, frozen=True, kw_only=True, gc=False):
         Seconds | None, msgspec.Meta(description="Mean duration of the last runs of that type.")
     ] = None
     same_type_success_rate: Annotated[
-        Share | None, msgspec.Meta(description="Share of the last runs of that type that succeeded.")
+        Share | None,
+        msgspec.Meta(description="Share of the last runs of that type that succeeded."),
     ] = None
     agent_runs: Annotated[
         Count, msgspec.Meta(description="Last runs of any type that are known, at most 20.")

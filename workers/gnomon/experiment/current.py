@@ -4,8 +4,8 @@ import weakref
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from gnomon.client.delivery.log_limits import say
 from gnomon.client.exposures import Stamp
+from gnomon.client.process.log_limits import warn
 from gnomon.errors import ConfigurationError
 from gnomon.experiment.assignment import Assignment
 from gnomon.experiment.settings import HARM, PARTS, Experiment
@@ -88,7 +88,7 @@ class Current:
             self.failures += 1
             ours = isinstance(error, ConfigurationError)
             reason = str(error) if ours else f"experiment: {type(error).__name__}"
-            say("%s; every unit gets control", reason)
+            warn("%s; every unit gets control", reason)
             self._loaded = _Loaded(self._clock_s(), None, None, reason)
 
     def harm(self) -> None:

@@ -260,7 +260,9 @@ class Agent:
         newest = self.window.forget(retained_from_ms)
         if self.late_times is not None:
             newest = max(newest, _newest(self.late_times, retained_from_ms))
-            self.late_times = self.late_times[bisect_right(self.late_times, retained_from_ms) :] or None
+            self.late_times = (
+                self.late_times[bisect_right(self.late_times, retained_from_ms) :] or None
+            )
         self.forgotten_finish_ms = max(self.forgotten_finish_ms, newest)
         self.ended.forget(retained_from_ms)
         self.prune_at = max(_PRUNE_AT, len(self.ended.keys) * 3 // 2)

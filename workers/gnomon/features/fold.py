@@ -29,7 +29,7 @@ from gnomon.features.vector import task_features
 from gnomon.records import REDRIVEN, DeadLetter, Keyed, Outputs, SourceRecord
 from gnomon.topics import AGENT_FEATURES, TASK_FEATURES
 
-Rows = tuple[Sequence[Keyed], Sequence[Keyed]]
+Rows = tuple[list[Keyed], list[Keyed]]
 """Records for task-features and for agent-features."""
 FoldEvents = Callable[
     [

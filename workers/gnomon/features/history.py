@@ -19,6 +19,7 @@ MAX_TYPES: Final = 1024
 _SHIFT: Final = 5
 _SUCCEEDED: Final = (1 << _SHIFT) - 1
 
+
 class RunsSummary(msgspec.Struct, frozen=True, gc=False):
     """The number of runs, their mean duration in seconds, and the share that succeeded."""
 

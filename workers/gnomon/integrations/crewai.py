@@ -18,7 +18,8 @@ from crewai.events.types import tool_usage_events as tools
 
 from gnomon.events import ContextValue
 from gnomon.integrations.crew_runs import CrewRunTracker
-from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
+from gnomon.integrations.guarded import guarded
+from gnomon.integrations.recording import Emitter, Recorder, shared
 
 FRAMEWORK = "crewai"
 UNNAMED_TASK = "task"

@@ -14,7 +14,8 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.tracers.context import register_configure_hook
 
 from gnomon.events import ContextValue
-from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
+from gnomon.integrations.guarded import guarded
+from gnomon.integrations.recording import Emitter, Recorder, shared
 
 FRAMEWORK = "langchain"
 NODE_TAG = "graph:step:"

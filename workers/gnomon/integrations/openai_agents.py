@@ -11,7 +11,8 @@ from typing import Any
 
 from agents.tracing import TracingProcessor, add_trace_processor
 
-from gnomon.integrations.recording import Emitter, Recorder, guarded, shared
+from gnomon.integrations.guarded import guarded
+from gnomon.integrations.recording import Emitter, Recorder, shared
 
 FRAMEWORK = "openai-agents"
 UNNAMED_WORKFLOW = "Agent workflow"

@@ -21,7 +21,8 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, get_tracer_provider
 
 from gnomon.events import TaskStarted
-from gnomon.integrations.recording import Emitter, default_client, guarded
+from gnomon.integrations.guarded import guarded
+from gnomon.integrations.recording import Emitter, default_client
 from gnomon.otel import Span, finished, started, to_events
 from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
 

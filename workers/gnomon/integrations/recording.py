@@ -5,20 +5,16 @@ on a dictionary with string keys or with ``list.append``.
 """
 
 import functools
-import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ParamSpec, Protocol
+from typing import Protocol
 
 from gnomon.client import Client
 from gnomon.client.tracing import current_traceparent
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
-
-P = ParamSpec("P")
-logger = logging.getLogger("gnomon")
 
 MAX_OPEN_RUNS = 10_000
 """Most runs that wait for their end; beyond it the oldest is dropped."""
@@ -234,25 +230,6 @@ def default_client() -> Client:
 def shared(framework: str) -> Recorder:
     """Return the recorder of ``framework`` that uses the shared client."""
     return Recorder(framework=framework)
-
-
-def guarded(handler: Callable[P, None]) -> Callable[P, None]:
-    """Wrap a handler so that it never raises into its framework; log the first error of a type."""
-
-    @functools.wraps(handler)
-    def quiet(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            handler(*args, **kwargs)
-        except Exception as error:  # an error of gnomon must never reach the agent
-            _report(handler.__qualname__, type(error).__name__)
-
-    return quiet
-
-
-@functools.cache
-def _report(where: str, error_type: str) -> None:
-    """Log an error once: the cache suppresses repeats."""
-    logger.warning("gnomon: %s: %s; the agent is unaffected", where, error_type)
 
 
 def _name(given: object, otherwise: str) -> str:

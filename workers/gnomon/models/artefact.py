@@ -1,7 +1,7 @@
-"""A model version's files: checked before anything in them is built.
+"""Loads the files of a model version, and checks them before any object is created from them.
 
-MLflow's own loader takes the list of types to trust from the model's own files. This one does
-not: the list is below, and the bytes that are loaded are those whose SHA-256 was compared.
+MLflow's own loader reads the list of trusted types from the model's own files. This loader has a
+list of its own (``TRUSTED``), and it loads exactly the bytes whose SHA-256 it has compared.
 """
 
 import hashlib
@@ -24,18 +24,18 @@ TRUSTED: Final = frozenset(
     {
         "gnomon.models.estimator.Categories",
         "gnomon.models.estimator.TaskModel",
-        "gnomon.models.mix.Mix",
-        "gnomon.models.names.Names",
-        "gnomon.models.pool.Pool",
-        "gnomon.models.type_table.TypeTable",
-        "gnomon.models.xgboosted.Booster",
+        "gnomon.models.learners.mix.Mix",
+        "gnomon.models.learners.names.Names",
+        "gnomon.models.learners.pool.Pool",
+        "gnomon.models.learners.type_table.TypeTable",
+        "gnomon.models.learners.xgboosted.Booster",
         # skops reads it from the header of an empty array, with pickle forbidden.
         "numpy.dtype",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
         "sklearn.tree._tree.Tree",
     }
 )
-"""Types a model may hold beside those that skops itself takes for harmless."""
+"""Types that a model may contain in addition to those that skops itself trusts."""
 
 _KINDS: Final[Mapping[str, Kind]] = {"double": "double", "float": "double", "string": "string"}
 
@@ -47,11 +47,11 @@ _BLANK: Final = TaskFeatures(
     features=FeatureVector(),
     completeness=Completeness(),
 )
-"""All that a model may be asked to do without: a task of which nothing is known."""
+"""A task of which nothing is known, which every model must be able to predict."""
 
 
 class _Named(msgspec.Struct, frozen=True):
-    """One column of a signature, as MLflow writes it; a tensor has no name."""
+    """One column of a signature, as MLflow writes it. Tensors have no name and are refused."""
 
     name: str
     type: str
@@ -65,9 +65,9 @@ def open_model(folder: Path, *, name: str, version: str, sha256: str | None) -> 
 
     Args:
         folder: The version's files.
-        name: Of the registered model.
-        version: As the registry numbers it.
-        sha256: What the registry says of the model file.
+        name: Name of the registered model.
+        version: Number of the version in the registry.
+        sha256: SHA-256 of the model file, as the registry has it.
 
     Raises:
         ModelRefusedError: ``manifest``, ``pickle``, ``path``, ``sha256_missing``,
@@ -95,7 +95,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ModelRefusedError("manifest", f"no MLmodel that can be read: {error}") from error
+        raise ModelRefusedError("manifest", f"the file MLmodel cannot be read: {error}") from error
     if not isinstance(manifest, dict):
         raise ModelRefusedError("manifest", "MLmodel is no mapping")
     return manifest
@@ -127,10 +127,12 @@ def _check_sha256(data: bytes, expected: str | None) -> None:
 
 
 def _check_release(flavor: Mapping[str, Any]) -> None:
-    """scikit-learn promises nothing for a model of another release."""
+    """Refuse a model of another minor version of scikit-learn, which may not load correctly."""
     trained, here = str(flavor.get("sklearn_version")), installed("scikit-learn")
     if trained.split(".")[:2] != here.split(".")[:2]:
-        raise ModelRefusedError("sklearn_version", f"made with {trained}, here is {here}")
+        raise ModelRefusedError(
+            "sklearn_version", f"made with scikit-learn {trained}, installed is {here}"
+        )
 
 
 def _columns(manifest: Mapping[str, Any], side: str) -> list[_Named]:

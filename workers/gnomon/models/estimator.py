@@ -12,10 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from gnomon.models import forests
-from gnomon.models.columnwise import Columnwise, strings_of
+from gnomon.models.learners import forests
+from gnomon.models.learners.columnwise import Columnwise, strings_of
+from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.protocols import Columns
-from gnomon.models.type_table import TypeTable
 
 _SMOOTHING: Final = 5.0
 """A category's mean counts its own rows plus this many of the overall mean."""

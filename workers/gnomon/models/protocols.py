@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from gnomon.events import Comparison
-from gnomon.models.type_table import TypeTable
+from gnomon.models.learners.type_table import TypeTable
 
 DURATION = "duration_s"
 SUCCESS = "success_probability"

@@ -1,4 +1,4 @@
-"""OpenMP held to one thread: a worker has one core, and batches are small."""
+"""Limits OpenMP to one thread: a worker has one core, and its batches are small."""
 
 import threading
 from collections.abc import Iterator
@@ -10,15 +10,15 @@ from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 @lru_cache(maxsize=1)
 def _controller() -> ThreadpoolController:
-    """Of the libraries loaded so far: looking for them costs milliseconds."""
-    import sklearn.ensemble  # noqa: F401, PLC0415  loads its OpenMP, if nothing has yet
+    """Return the controller of the libraries loaded so far; finding them takes milliseconds."""
+    import sklearn.ensemble  # noqa: F401, PLC0415  loads OpenMP, if it is not loaded yet
 
     return ThreadpoolController()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """What scikit-learn computes inside, it computes in the calling thread alone."""
+    """Let scikit-learn compute in the calling thread only, inside this context."""
     with _controller().limit(limits=1, user_api="openmp"):
         yield
 
@@ -27,7 +27,7 @@ _here = threading.local()
 
 
 def stay_in_this_thread() -> None:
-    """``one_thread`` for the rest of the calling thread's life: to set it takes as long as a call."""
+    """Apply ``one_thread`` to the calling thread for good: setting it takes as long as a prediction."""
     if not getattr(_here, "stays", False):
         _controller().limit(limits=1, user_api="openmp")
         _here.stays = True

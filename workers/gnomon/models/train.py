@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison
 from gnomon.models import baselines
-from gnomon.models.learners import DEFAULT, LEARNERS
+from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.protocols import (
     DURATION,
     SUCCESS,

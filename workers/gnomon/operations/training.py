@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison
 from gnomon.models.intents import CHALLENGER, wanted
-from gnomon.models.learners import DEFAULT, LEARNERS
+from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.selection import Selection, select
 from gnomon.models.train import Trained, train

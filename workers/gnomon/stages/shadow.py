@@ -218,6 +218,10 @@ class ShadowStage:
         """Keep nothing; what was told last may not have been committed."""
         self._switched.pop(partition, None)
 
+    def degraded(self) -> Sequence[str]:
+        """Return which versions do not predict although they should, and whether the registry is away."""
+        return self._models.degraded()
+
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over."""
         return {

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger
 from gnomon.verdict.result import Criterion
-from gnomon.verdict.sequence import Interval, Plan, Series, blocks_needed, bounds, improvement
+from gnomon.verdict.sequence import Interval, Plan, blocks_needed, bounds, improvement
+from gnomon.verdict.series import Series
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 from gnomon.verdict.sums import Sums, T
 
@@ -52,13 +53,14 @@ class Check:
     def passed(self) -> bool:
         """Whether the condition holds."""
         if self.sure:
-            return self.bounded and self._at_delta.low > 0
+            # Of little evidence the interval can be wider than the bound at delta alone says.
+            return self._at_delta.low > 0 and self.interval.low > self.delta
         return self._at_delta.estimate > 0 and not self.lost
 
     @property
     def lost(self) -> bool:
         """Whether the improvement is surely less than needed."""
-        return self.bounded and self._at_delta.high < 0
+        return self._at_delta.high < 0 and self.interval.high < self.delta
 
     @property
     def hopeful(self) -> bool:

@@ -42,7 +42,7 @@ class Evidence(msgspec.Struct, kw_only=True):
             raise ValueError(
                 f"hour {decided.hour} is closed: expected {self.closed_before_hour} or later"
             )
-        baselines, models = _by_key(decided.predictions)
+        baselines, models = by_key(decided.predictions)
         mature = decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
         for key, said in models.items():
             found = self.challengers.get(key)
@@ -122,7 +122,7 @@ class Evidence(msgspec.Struct, kw_only=True):
             yield from challenger.all_sums()
 
 
-def _by_key(predictions: Sequence[Said]) -> tuple[dict[str, Said], dict[str, Said]]:
+def by_key(predictions: Sequence[Said]) -> tuple[dict[str, Said], dict[str, Said]]:
     """Baselines by name, and models by what they are known by; of several, the least as text."""
     baselines: dict[str, Said] = {}
     models: dict[str, Said] = {}

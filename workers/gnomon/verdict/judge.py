@@ -18,7 +18,8 @@ from gnomon.verdict.decided import version_order
 from gnomon.verdict.evidence import Evidence
 from gnomon.verdict.harm import harmed
 from gnomon.verdict.result import Bounded, Compared, Criterion, Drill, ModelVerdict, Word
-from gnomon.verdict.sequence import Interval, Plan, Series, bounds, improvement
+from gnomon.verdict.sequence import Interval, Plan, bounds, improvement
+from gnomon.verdict.series import Series
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 from gnomon.verdict.sums import B, C, T
 

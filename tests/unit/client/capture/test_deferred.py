@@ -1,4 +1,4 @@
-"""What an agent does to an event after it has given it changes nothing of what is sent."""
+"""Changes that an agent makes to an event after the call do not change the sent event."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,8 +32,8 @@ def finished(context: dict[str, Any], outcome: dict[str, Any]) -> TaskFinished:
 
 @pytest.fixture
 def unhurried(any_client: Client) -> Client:
-    """Nobody comes for its events before they are asked for."""
-    any_client._outlet.buffer.idle = False
+    """Nothing takes its events from the buffer before the test does."""
+    any_client._intake.buffer.idle = False
     return any_client
 
 
@@ -51,22 +51,22 @@ def test_a_mapping_is_sent_as_it_was_in_the_call(
     assert unhurried.emit(finished(before, {}))
     for mapping in (of_start, of_end, outcome):
         mapping["late"] = late
-    unhurried._outlet._wake()
+    unhurried._intake._wake()
 
     assert published() == [started(before), finished(before, before), finished(before, {})]
     assert unhurried.stats().failed == 0
 
 
-def test_an_event_that_became_impossible_has_failed_and_holds_up_nobody(
+def test_an_event_that_can_no_longer_be_encoded_fails_and_delays_no_other(
     client: Client, memory: Any
 ) -> None:
-    """Events are frozen; who changes one all the same loses that one."""
-    client._outlet.buffer.idle = False
+    """Events are frozen; an agent that changes one all the same loses that event."""
+    client._intake.buffer.idle = False
     events = [started({}, task_id) for task_id in ("first", "spoilt", "last")]
     for event in events:
         assert client.emit(event)
     msgspec.structs.force_setattr(events[1], "task_type", object())
-    client._outlet._wake()
+    client._intake._wake()
 
     assert client.flush(5) == 1
     assert [event.task_id for event in memory.events] == ["first", "last"]

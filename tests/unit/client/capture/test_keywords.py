@@ -1,4 +1,4 @@
-"""Keywords that nobody knows, and what may be given by name: counted, never raised."""
+"""Unknown keywords are counted and never raise; arguments may be given by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +11,12 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 @pytest.fixture
 def client(any_client: Client) -> Client:
-    """All of these hold for both kinds of client."""
+    """Return the client; every test here runs with ``Client`` and with ``MemoryClient``."""
     return any_client
 
 
 Published = Callable[[], list[TaskEvent]]
-"""What a client has published."""
+"""Returns the events that a client has published."""
 
 
 def end(**changes: Any) -> TaskFinished:
@@ -37,7 +37,7 @@ COLLISIONS = ["self", "cls", "this is no name", "task", "task_type", "event", "t
 
 @pytest.mark.parametrize("word", COLLISIONS)
 async def test_a_keyword_of_any_name_is_counted_and_ignored(client: Client, word: str) -> None:
-    """Also one that says again what was said by position."""
+    """So is the name of an argument that was given by position, too."""
     odd: dict[str, Any] = {word: "odd"}
     with client.task("x", **odd), client.task("y", **odd):
         pass
@@ -60,7 +60,7 @@ async def test_a_keyword_of_any_name_is_counted_and_ignored(client: Client, word
 
 
 @pytest.mark.parametrize("word", COLLISIONS)
-def test_so_is_one_that_a_task_does_not_know(
+def test_a_keyword_unknown_to_a_task_is_counted_and_ignored(
     client: Client, published: Published, word: str
 ) -> None:
     odd: dict[str, Any] = {word: "odd"}
@@ -76,9 +76,7 @@ def test_so_is_one_that_a_task_does_not_know(
     assert [e.reason for e in published() if isinstance(e, TaskCancelled)] == ["why"]
 
 
-async def test_all_that_is_not_given_by_position_may_be_given_by_name(
-    client: Client, published: Published
-) -> None:
+async def test_every_argument_may_be_given_by_name(client: Client, published: Published) -> None:
     named: dict[str, Any] = {"task": client.start(task_type="x")}
     client.finish(**named, note="n")
     client.cancel(task=client.start(task_type="y"), reason="why")
@@ -100,7 +98,7 @@ async def test_all_that_is_not_given_by_position_may_be_given_by_name(
 
 
 @pytest.mark.parametrize("word", ["self", "brokers", "environ", "cls", "no such"])
-def test_so_is_one_of_whatever_makes_a_client(memory: Any, word: str) -> None:
+def test_a_keyword_unknown_to_a_constructor_is_counted_and_ignored(memory: Any, word: str) -> None:
     odd: dict[str, Any] = {word: "odd"}
     environ = {"GNOMON_BROKERS": "one:9092", "GNOMON_AGENT_ID": "a"}
     clients = [
@@ -115,7 +113,7 @@ def test_so_is_one_of_whatever_makes_a_client(memory: Any, word: str) -> None:
         client.close()
 
 
-async def test_without_what_it_needs_a_call_is_counted(client: Client) -> None:
+async def test_a_call_without_its_argument_is_counted(client: Client) -> None:
     with client.task():
         pass
     client.start()

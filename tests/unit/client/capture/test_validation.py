@@ -1,4 +1,4 @@
-"""What the agent's call lets through is what every reader takes, and nothing changes on the way."""
+"""The client accepts exactly the events that every reader accepts, and changes none of them."""
 
 import enum
 import math
@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from gnomon import codec
 from gnomon.client import MemoryClient
-from gnomon.client.capture.validation import (
+from gnomon.client.capture.sizes import (
     SURELY_SMALL,
-    flat,
     size_of_cancel,
     size_of_end,
     size_of_start,
 )
+from gnomon.client.capture.validation import flat
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 LINK = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -96,7 +96,7 @@ def test_an_accepted_event_is_read_as_it_was_given(event: TaskEvent) -> None:
 
 @settings(max_examples=800)
 @given(events())
-def test_what_readers_take_is_accepted(event: TaskEvent) -> None:
+def test_events_that_readers_accept_are_accepted(event: TaskEvent) -> None:
     """The checks are not stricter than the contract, but for numbers beyond 64 bits."""
     try:
         taken = codec.decode_task_event(codec.encode(event)) == event
@@ -108,8 +108,8 @@ def test_what_readers_take_is_accepted(event: TaskEvent) -> None:
 
 
 @pytest.mark.parametrize("kind", [TaskStarted, TaskFinished])
-def test_a_traceparent_is_told_at_a_glance(kind: type[TaskEvent]) -> None:
-    """As every event has one where OpenTelemetry is on: encoding in the call costs five times as much."""
+def test_an_event_with_a_traceparent_is_checked_without_encoding(kind: type[TaskEvent]) -> None:
+    """With OpenTelemetry each event has one, and encoding in the call costs five times as much."""
     plain, linked = kind(**FIELDS[kind]), kind(**FIELDS[kind] | {"traceparent": LINK})
     odd = kind(**FIELDS[kind] | {"traceparent": LINK.upper()})
 
@@ -122,7 +122,7 @@ KNOWN: dict[str, int] = {}
 
 
 @given(st.lists(events(), max_size=5))
-def test_names_found_good_before_change_no_size(several: list[TaskEvent]) -> None:
+def test_remembered_names_change_no_size(several: list[TaskEvent]) -> None:
     ends = [event for event in several if type(event) is TaskFinished]
 
     assert [size_of_end(end, KNOWN) for end in ends] == [size_of_end(end, {}) for end in ends]
@@ -140,7 +140,7 @@ def test_few_names_are_remembered() -> None:
 
 @given(events())
 def test_a_small_size_is_small_enough_once_encoded(event: TaskEvent) -> None:
-    """Six bytes a character at most, so what is reckoned small never exceeds a record."""
+    """A character takes six bytes at most, so an event estimated as small always fits a record."""
     size = SIZES[type(event)](event)
     mappings = [getattr(event, name, {}) for name in ("context", "outcome")]
     if size >= 0:
@@ -155,7 +155,7 @@ class Language(enum.StrEnum):
 
 
 class Ratio(float):
-    """As numpy's are."""
+    """A float of a subclass, as numpy's are."""
 
 
 class Name(str):
@@ -186,7 +186,7 @@ class Name(str):
         ("text", {}, 1),
     ],
 )
-def test_of_a_mapping_what_is_flat_and_finite_is_kept(
+def test_the_flat_and_finite_items_of_a_mapping_are_kept(
     given_: Any, kept: dict[str, Any] | None, refused: int
 ) -> None:
     found, _, count = flat(given_)
@@ -195,7 +195,7 @@ def test_of_a_mapping_what_is_flat_and_finite_is_kept(
     assert all(type(v) in {str, int, float, bool, type(None)} for v in found.values())
 
 
-def test_hostile_strings_are_taken_as_what_they_hold() -> None:
+def test_hostile_strings_are_converted_to_their_plain_value() -> None:
     found, _, refused = flat({"a": Name("abc")})
 
     assert (found, refused) == ({"a": "abc"}, 0)

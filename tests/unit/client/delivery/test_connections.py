@@ -1,12 +1,12 @@
-"""What the clients of one handle may ask of it, and what of that the others feel."""
+"""Calls of one client on a shared handle, and their effects on the other clients."""
 
 import pytest
 from tests.support.handles import MemoryHandle, Opened
 
 from gnomon.client.delivery import connections
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.connections import Handles, Share
+from gnomon.client.delivery.connections import HandlePool, SharedProducer
 from gnomon.client.delivery.ports import Fault, Outcomes
+from gnomon.client.records import Record
 
 RECORD = Record(b"a", b"{}")
 NOTHING = Outcomes([], [], [])
@@ -20,13 +20,13 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
     return made
 
 
-def two_of_a_handle(opened: Opened) -> tuple[Share, Share, MemoryHandle]:
-    both = Handles()
-    one, two = both.share(("a:1",), "one"), both.share(("a:1",), "two")
+def two_of_a_handle(opened: Opened) -> tuple[SharedProducer, SharedProducer, MemoryHandle]:
+    both = HandlePool()
+    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
     return one, two, opened.in_memory[0]
 
 
-def test_each_hears_of_its_own_whoever_asks(opened: Opened) -> None:
+def test_each_producer_gets_its_own_reports_whichever_polls(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     assert one.send(7, RECORD)
     assert two.send(7, RECORD)
@@ -38,7 +38,7 @@ def test_each_hears_of_its_own_whoever_asks(opened: Opened) -> None:
     assert handle.stored == [("one", b"{}"), ("two", b"{}"), ("two", b"{}")]
 
 
-def test_one_alone_has_its_own_taken_back(opened: Opened) -> None:
+def test_a_single_producer_gets_its_events_purged(opened: Opened) -> None:
     one, _, handle = two_of_a_handle(opened)
     handle.hanging.add("one")
     one.send(1, RECORD)
@@ -48,7 +48,9 @@ def test_one_alone_has_its_own_taken_back(opened: Opened) -> None:
     assert one.poll(0.0) == Outcomes([], [1], [])
 
 
-def test_beside_another_it_counts_as_not_delivered_and_may_arrive(opened: Opened) -> None:
+def test_beside_another_producer_purged_events_are_undelivered_and_may_arrive(
+    opened: Opened,
+) -> None:
     one, two, handle = two_of_a_handle(opened)
     one.send(1, RECORD)
     one.poll(0.0)
@@ -66,7 +68,9 @@ def test_beside_another_it_counts_as_not_delivered_and_may_arrive(opened: Opened
 
 
 @pytest.mark.parametrize("last", ["asks too", "leaves", "wants all back"])
-def test_what_was_not_sent_is_taken_back_when_all_want_it(opened: Opened, last: str) -> None:
+def test_unsent_events_are_taken_back_when_all_producers_ask_for_it(
+    opened: Opened, last: str
+) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.hanging.update({"one", "two"})
     one.send(1, RECORD)
@@ -84,7 +88,7 @@ def test_what_was_not_sent_is_taken_back_when_all_want_it(opened: Opened, last: 
     assert one.poll(0.0) == Outcomes([], [1], [])
 
 
-def test_one_that_sends_again_does_not_want_it_any_more(opened: Opened) -> None:
+def test_a_producer_that_sends_again_no_longer_asks_for_it(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.hanging.update({"one", "two"})
     one.send(1, RECORD)
@@ -99,7 +103,7 @@ def test_one_that_sends_again_does_not_want_it_any_more(opened: Opened) -> None:
 def test_right_after_a_purge_nothing_is_sent(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The library's threads may see to it a little later; what comes behind it must not pass."""
+    """The library purges a little later, so records sent behind it must not overtake."""
     monkeypatch.setattr(connections, "PURGE_S", 60.0)
     one, two, handle = two_of_a_handle(opened)
     handle.hanging.add("one")
@@ -110,34 +114,34 @@ def test_right_after_a_purge_nothing_is_sent(
     assert two.poll(0.0) == NOTHING
 
 
-def test_a_fault_of_the_handle_is_everybodys(opened: Opened) -> None:
+def test_a_fault_of_the_handle_is_reported_to_every_producer(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.faults = [Fault("_TRANSPORT"), Fault("_FATAL", lasting=True)]
     one.poll(0.0)
 
-    assert (one.word(), one.word(), one.broken) == ("_FATAL", None, True)
-    assert (two.word(), two.broken) == ("_FATAL", True)
+    assert (one.last_error(), one.last_error(), one.broken) == ("_FATAL", None, True)
+    assert (two.last_error(), two.broken) == ("_FATAL", True)
 
 
-def test_a_fault_of_a_record_is_its_own(opened: Opened) -> None:
+def test_a_fault_of_a_record_is_reported_to_its_producer_alone(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.missing.add("one")
     one.send(1, RECORD)
 
     assert two.poll(0.0) == NOTHING
     assert one.poll(0.0) == Outcomes([], [1], [])
-    assert (one.word(), one.broken) == ("_UNKNOWN_TOPIC", True)
-    assert (two.word(), two.broken) == (None, False)
+    assert (one.last_error(), one.broken) == ("_UNKNOWN_TOPIC", True)
+    assert (two.last_error(), two.broken) == (None, False)
 
 
-def test_who_comes_after_one_found_it_of_no_use_gets_another(opened: Opened) -> None:
-    both = Handles()
-    one, two = both.share(("a:1",), "one"), both.share(("a:1",), "two")
+def test_a_new_producer_does_not_get_a_broken_handle(opened: Opened) -> None:
+    both = HandlePool()
+    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
     opened.in_memory[0].missing.add("one")
     one.send(1, RECORD)
     one.poll(0.0)
     one.close()
-    again, third = both.share(("a:1",), "one"), both.share(("a:1",), "three")
+    again, third = both.producer(("a:1",), "one"), both.producer(("a:1",), "three")
     for share in (two, again, third):
         share.send(2, RECORD)
         assert share.poll(0.0).delivered == [2]
@@ -147,15 +151,15 @@ def test_who_comes_after_one_found_it_of_no_use_gets_another(opened: Opened) -> 
     assert [topic for topic, _ in second.stored] == ["one", "three"]
 
 
-def test_what_is_told_is_counted_until_it_is_stored(opened: Opened) -> None:
+def test_untracked_records_are_counted_until_they_are_stored(opened: Opened) -> None:
     one, two, handle = two_of_a_handle(opened)
     handle.hanging.add("stats")
-    one.tell("stats", RECORD)
-    assert (one.telling, two.telling) == (1, 0)
+    one.produce_untracked("stats", RECORD)
+    assert (one.untracked, two.untracked) == (1, 0)
     two.poll(0.0)
-    assert one.telling == 1
+    assert one.untracked == 1
     handle.hanging.clear()
     two.poll(0.0)
 
-    assert one.telling == 0
+    assert one.untracked == 0
     assert handle.values("stats") == [b"{}"]

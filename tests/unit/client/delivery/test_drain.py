@@ -1,4 +1,4 @@
-"""The loop between buffer, broker and spool: order kept, trouble outlived, everything counted."""
+"""The drain keeps the order of events through errors and outages, and counts every event."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def spool(request: pytest.FixtureRequest, tmp_path: Path) -> Spool:
     return FileSpool(tmp_path / "spool", max_bytes=8 << 20)
 
 
-def test_what_is_offered_is_stored_in_order_each_once() -> None:
+def test_offered_events_are_stored_in_order_each_once() -> None:
     world = World()
     world.offer(5_000)
     world.end()
@@ -31,7 +31,7 @@ def test_what_is_offered_is_stored_in_order_each_once() -> None:
 
 
 @pytest.mark.parametrize("trouble", ["loses", "breaks", "unavailable"])
-def test_trouble_is_outlived_in_order(trouble: str) -> None:
+def test_events_are_stored_in_order_after_an_error(trouble: str) -> None:
     world = World()
     first = Timed(world.clock)
     broker: Producer | UnavailableError = first
@@ -50,7 +50,7 @@ def test_trouble_is_outlived_in_order(trouble: str) -> None:
     assert world.buffer.stats().failed == 0
 
 
-def test_a_broken_producer_is_let_go_of_and_another_one_made() -> None:
+def test_a_broken_producer_is_closed_and_replaced() -> None:
     world = World()
     first = Timed(world.clock)
     first.breaks = True
@@ -63,7 +63,7 @@ def test_a_broken_producer_is_let_go_of_and_another_one_made() -> None:
     assert world.stored == [0, 1, 2, 3]
 
 
-def test_tries_are_further_and_further_apart() -> None:
+def test_the_time_between_two_tries_grows() -> None:
     connections = Connections(UnavailableError("no broker"))
     world = World(connect=connections)
     world.offer(1)
@@ -73,13 +73,13 @@ def test_tries_are_further_and_further_apart() -> None:
     assert 9 <= connections.made <= 16
 
 
-def test_who_hurries_does_not_wait_for_the_next_try() -> None:
+def test_an_expedited_drain_does_not_wait_for_the_next_try() -> None:
     connections = Connections(UnavailableError("no broker"))
     world = World(connect=connections)
     world.offer(1)
     world.run(30.0)
     connections.left = [world.broker]
-    world.drain.hurry()
+    world.drain.expedite()
     world.run(0.1)
 
     assert world.stored == [0]
@@ -135,7 +135,7 @@ def test_a_producer_without_room_gets_the_rest_later() -> None:
 
 @pytest.mark.parametrize("in_flight", [2, 0])
 def test_without_a_spool_a_hanging_broker_costs_nothing_but_time(in_flight: int) -> None:
-    """What could not be sent is taken back: librdkafka would take a core to look after it."""
+    """Unsent events are taken back: librdkafka would take a whole core while it holds them."""
     world = World()
     world.broker.hangs, world.broker.in_flight = True, in_flight
     world.offer(3_000)
@@ -144,7 +144,7 @@ def test_without_a_spool_a_hanging_broker_costs_nothing_but_time(in_flight: int)
     world.run(120.0)
     assert world.buffer.pending == 3_000
     if len(world.broker) > in_flight:
-        world.run(2.0)  # it was in the middle of a try, of a second each
+        world.run(2.0)  # a try takes a second each, and one was running
     assert len(world.broker) == in_flight
     assert world.broker.recalls == 1 or not in_flight
     world.broker.hangs = False
@@ -153,19 +153,19 @@ def test_without_a_spool_a_hanging_broker_costs_nothing_but_time(in_flight: int)
     assert world.stored == list(range(3_000))
 
 
-def test_after_an_error_nothing_is_taken_back_that_may_have_been_sent() -> None:
+def test_after_an_error_no_event_is_taken_back_that_may_have_been_sent() -> None:
     world = World()
-    world.broker.hangs, world.broker.trouble = True, "_TRANSPORT"
+    world.broker.hangs, world.broker.error = True, "_TRANSPORT"
     world.offer(3_000)
     world.run(120.0)
     assert (len(world.broker), world.broker.recalls) == (1_000, 0)
-    world.broker.hangs, world.broker.trouble = False, None
+    world.broker.hangs, world.broker.error = False, None
     world.end()
 
     assert world.stored == list(range(3_000))
 
 
-def test_without_a_spool_the_end_takes_all_the_time_it_is_given_and_counts_the_rest() -> None:
+def test_without_a_spool_the_end_uses_its_whole_time_limit_and_counts_the_rest() -> None:
     world = World()
     world.broker.hangs = True
     world.offer(3_000)
@@ -264,7 +264,7 @@ def test_a_silent_broker_costs_the_end_no_time_where_there_is_a_spool(spool: Spo
     assert world.buffer.stats().spooled == 100
 
 
-def test_what_one_process_spooled_the_next_one_sends(tmp_path: Path) -> None:
+def test_the_next_process_sends_the_events_that_one_process_spooled(tmp_path: Path) -> None:
     world = World(spool=FileSpool(tmp_path, max_bytes=8 << 20))
     world.broker.hangs = True
     world.offer(2_500)
@@ -291,7 +291,7 @@ actions = st.lists(
 
 @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(actions, st.sampled_from([None, 30, 100_000]))
-def test_whatever_happens_all_arrives_in_order(
+def test_all_events_arrive_in_order_through_random_failures(
     program: list[tuple[str, float]], spool_events: int | None
 ) -> None:
     world = World(

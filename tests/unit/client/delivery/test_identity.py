@@ -1,4 +1,4 @@
-"""Who sent an event, and as which: spliced into its bytes, and nothing else of it changed."""
+"""The identity is spliced into an event's bytes and changes nothing else of the event."""
 
 import json
 import re
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon import codec
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.identity import MOST_BYTES, Identity, producer_of, splice
+from gnomon.client.records import Record
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 words = st.text(min_size=1, max_size=20)
@@ -74,7 +74,7 @@ def test_an_identity_takes_56_bytes_at_most() -> None:
 
 
 @given(events)
-def test_what_an_agent_says_is_not_taken_for_an_identity(event: TaskEvent) -> None:
+def test_a_value_of_an_agent_is_not_taken_for_an_identity(event: TaskEvent) -> None:
     assert producer_of(codec.encode(event)) is None
 
 
@@ -111,7 +111,7 @@ def test_numbers_follow_one_another_without_gaps() -> None:
     assert identity.sent == 3
 
 
-def test_every_identity_is_another() -> None:
+def test_identities_differ() -> None:
     made = {Identity().producer_id for _ in range(100)}
 
     assert len(made) == 100

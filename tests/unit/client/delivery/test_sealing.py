@@ -1,4 +1,4 @@
-"""What leaves a client that was given a public key: sealed payloads, or none."""
+"""A client with a public key sends sealed payloads or none."""
 
 import logging
 import subprocess
@@ -13,9 +13,9 @@ from tests.support.polling import eventually_sync
 
 from gnomon import Client, codec
 from gnomon.client.config import ClientConfig, arguments_from_env
-from gnomon.client.delivery.buffer import Record
 from gnomon.client.delivery.identity import producer_of, splice
 from gnomon.client.delivery.sealing import Sealer
+from gnomon.client.records import Record
 from gnomon.events import ContextValue, TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.sealing import OpeningKey, SealContext, SealingKey
 
@@ -58,7 +58,7 @@ def sealed_by(sealer: Sealer, *events: TaskEvent) -> list[bytes]:
 
 @settings(deadline=None)
 @given(context=payloads, outcome=payloads)
-def test_what_was_said_opens_and_the_rest_is_as_it_was(
+def test_sealed_payloads_open_and_the_rest_is_unchanged(
     context: dict[str, ContextValue], outcome: dict[str, ContextValue]
 ) -> None:
     given_event = finished(context, outcome)
@@ -75,7 +75,7 @@ def test_what_was_said_opens_and_the_rest_is_as_it_was(
     assert readable == msgspec.structs.replace(given_event, context={}, outcome={})
 
 
-def test_nothing_said_is_readable() -> None:
+def test_no_payload_is_readable() -> None:
     start, end = sealed_by(
         Sealer(LINE), started({MARKER: "x"}), finished({"a": MARKER}, {"b": MARKER})
     )
@@ -105,7 +105,7 @@ def test_an_identity_that_is_there_stays_where_it_is_found() -> None:
 def test_the_key_may_be_in_a_file(
     written: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The path is that of the moment the client was made."""
+    """The path is resolved when the client is made."""
     (tmp_path / "seal.pub").write_text(written)
     monkeypatch.chdir(tmp_path)
     config = ClientConfig(seal_to="seal.pub")
@@ -117,7 +117,7 @@ def test_the_key_may_be_in_a_file(
 
 
 def fails_closed(sealer: Sealer, caplog: pytest.LogCaptureFixture) -> str:
-    """Two events lose their three payloads, nothing else; the one line that says so."""
+    """Check that two events lose their three payloads and nothing else, with one log line."""
     start, end = sealed_by(sealer, started({MARKER: 1}), finished({"a": MARKER}, {"b": MARKER}))
     assert start == codec.encode(started({}))
     assert end == codec.encode(finished({}, {}))
@@ -183,13 +183,13 @@ def test_a_payload_too_large_once_sealed_is_dropped(length: int, dropped: int) -
     assert codec.decode_task_event(value) == started({}) or not dropped
 
 
-def test_what_is_no_event_does_not_go_out() -> None:
+def test_bytes_that_are_no_event_are_not_sent() -> None:
     sealer = Sealer(LINE)
     (record,) = sealer.seal([Record(b"k", b'{"context":{"a":"payroll')])
     assert (record.value, sealer.dropped) == (b"{}", 1)
 
 
-def test_importing_it_brings_no_cryptography() -> None:
+def test_importing_sealing_imports_no_cryptography() -> None:
     code = (
         "import sys; from gnomon.client.delivery.sealing import Sealer; Sealer('x');"
         " print('cryptography' in sys.modules)"
@@ -205,10 +205,10 @@ def test_importing_it_brings_no_cryptography() -> None:
     [({}, None), ({"GNOMON_SEAL_TO": LINE}, LINE), ({"GNOMON_SEAL_TO": ""}, "")],
     ids=["unset", "set", "empty"],
 )
-def test_the_variable_names_the_key_and_empty_is_not_unset(
+def test_the_variable_sets_the_key_and_empty_is_not_unset(
     environ: dict[str, str], seal_to: str | None
 ) -> None:
-    """As when a shell found nothing to put there: then nothing may go out in clear."""
+    """A shell may set an empty variable: then nothing may be sent in clear."""
     given_there = arguments_from_env({"GNOMON_BROKERS": "127.0.0.1:9", **environ})
     assert given_there.seal_to == seal_to
 

@@ -1,4 +1,4 @@
-"""The compiled decoder answers what msgspec's does, for whatever bytes."""
+"""The compiled decoder returns or raises what msgspec's does, for any bytes."""
 
 import importlib
 import json
@@ -31,26 +31,26 @@ T0 = 1_760_000_000_000
 
 
 def compiled(*values: bytes) -> Any:
-    """The sequence of events that a loop in C reads."""
+    """The events of the values, decoded in C where they are canonical."""
     return packedevents.decode([Record(value, timestamp=T0) for value in values])
 
 
-def told(event: TaskEvent) -> tuple[int, list[object], object]:
-    """What such a loop is told of an event."""
+def expected_fields(event: TaskEvent) -> tuple[int, list[object], object]:
+    """The kind, fields and context that ``Events.fields`` must return for an event."""
     sent = event.seq is not None and event.producer_id is not None
-    who: list[object] = [event.agent_id, event.task_id, None, event.producer_id if sent else None]
+    names: list[object] = [event.agent_id, event.task_id, None, event.producer_id if sent else None]
     seq = event.seq if sent else UNKNOWN
     if isinstance(event, TaskCancelled):
-        return 2, [event.cancelled_at_ms, seq, UNKNOWN, UNKNOWN, 0, *who, None, None], {}
-    who[2] = event.task_type
+        return 2, [event.cancelled_at_ms, seq, UNKNOWN, UNKNOWN, 0, *names, None, None], {}
+    names[2] = event.task_type
     if isinstance(event, TaskStarted):
         at_ms = event.started_at_ms
-        said = [at_ms, seq, UNKNOWN, UNKNOWN, 0, *who, None, event.estimate_s]
-        return 0, said, event.context
-    marks = event.code_review_iterations, event.deployment_succeeded
-    unknown = [UNKNOWN if mark is None else int(mark) for mark in marks]
-    said = [event.finished_at_ms, seq, *unknown, int(event.succeeded), *who]
-    return 1, [*said, event.duration_s, event.estimate_s], {}
+        fields = [at_ms, seq, UNKNOWN, UNKNOWN, 0, *names, None, event.estimate_s]
+        return 0, fields, event.context
+    outcomes = event.code_review_iterations, event.deployment_succeeded
+    unknown = [UNKNOWN if each is None else int(each) for each in outcomes]
+    fields = [event.finished_at_ms, seq, *unknown, int(event.succeeded), *names]
+    return 1, [*fields, event.duration_s, event.estimate_s], {}
 
 
 def answer(read: Callable[[], object]) -> object:
@@ -63,16 +63,16 @@ def answer(read: Callable[[], object]) -> object:
 def agree(value: bytes) -> None:
     def ours() -> object:
         events = compiled(value)
-        (_, kind, said, context), (event,) = events.seen(0), events
-        # Who sent it counts only with its number in the order.
-        sent = said[1] != UNKNOWN and said[8] is not None
-        said[1], said[8] = (said[1], said[8]) if sent else (UNKNOWN, None)
-        return kind, repr(said), repr(context), event
+        (_, kind, fields, context), (event,) = events.fields(0), events
+        # A producer counts only together with a ``seq``.
+        sent = fields[1] != UNKNOWN and fields[8] is not None
+        fields[1], fields[8] = (fields[1], fields[8]) if sent else (UNKNOWN, None)
+        return kind, repr(fields), repr(context), event
 
     def codecs() -> object:
         event = codec.decode_task_event(value)
-        kind, said, context = told(event)
-        return kind, repr(said), repr(context), event
+        kind, fields, context = expected_fields(event)
+        return kind, repr(fields), repr(context), event
 
     assert answer(ours) == answer(codecs)
 
@@ -205,9 +205,9 @@ def test_any_bytes(value: bytes) -> None:
 
 
 @pytest.mark.parametrize("event", PLAIN)
-def test_the_usual_form_is_read_in_c(event: TaskEvent) -> None:
-    """Else all that is said here would be said of msgspec."""
-    in_c, *_ = compiled(codec.encode(event)).seen(0)
+def test_canonical_events_are_decoded_in_c(event: TaskEvent) -> None:
+    """Else all that is fields here would be fields of msgspec."""
+    in_c, *_ = compiled(codec.encode(event)).fields(0)
 
     assert in_c is not isinstance(event, TaskCancelled)
 
@@ -223,7 +223,7 @@ def test_a_sequence_of_events() -> None:
             events[at]
 
 
-def test_who_sent_what() -> None:
+def test_seqs_by_producer() -> None:
     sent = [("p", 3), ("q", 1), (None, 5), ("p", None), ("p", 2), ("é", 4)]
     events = [
         TaskCancelled(agent_id="a", task_id="t", cancelled_at_ms=7, producer_id=p, seq=seq)
@@ -243,8 +243,8 @@ def test_contexts_are_not_shared_between_events() -> None:
 
     events = compiled(value, value)
 
-    assert events.seen(0)[3] == {"a": 'b"}', "c\\": 1.5, "d": None}
-    assert events.seen(0)[3] is not events.seen(1)[3]
+    assert events.fields(0)[3] == {"a": 'b"}', "c\\": 1.5, "d": None}
+    assert events.fields(0)[3] is not events.fields(1)[3]
 
 
 @pytest.mark.parametrize("value", [None, "text", 7])
@@ -266,7 +266,7 @@ def test_what_is_too_large_is_refused() -> None:
 )
 @pytest.mark.parametrize("event", PLAIN[1:3])
 def test_references_are_given_back(event: TaskEvent, wrong: bytes) -> None:
-    """They are counted by hand: of what was read before the rest was refused, too."""
+    """References are counted by hand, also those of fields read before the rest was refused."""
     value = codec.encode(event)
     values = value, value[:-1] + b"," + wrong + b"}", value.replace(b'"agent_id"', b' "agent_id"')
 

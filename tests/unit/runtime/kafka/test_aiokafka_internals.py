@@ -68,7 +68,14 @@ def test_the_fetcher_takes_its_classes_from_its_module() -> None:
 
 def test_the_records_of_a_partition() -> None:
     made = own(fetcher.PartitionRecords)(
-        TopicPartition("t", 0), MemoryRecords(b""), [], 0, None, None, check_crcs=True, isolation_level=1
+        TopicPartition("t", 0),
+        MemoryRecords(b""),
+        [],
+        0,
+        None,
+        None,
+        check_crcs=True,
+        isolation_level=1,
     )
     require(
         made,

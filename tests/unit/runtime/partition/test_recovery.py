@@ -178,6 +178,34 @@ async def test_a_record_on_which_the_stage_raises_only_now_is_skipped_with_an_al
     )
 
 
+async def test_each_such_record_raises_one_alarm(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The records before it are read again for the second, without the first."""
+    rig = Rig(tmp_path, b"v", b"!", *[b"v"] * 6, b"!", b"v")
+
+    assert await rig.rebuild(10) == [8]
+
+    alarms = [r for r in caplog.records if r.getMessage() == "recovery.record_left_out"]
+    assert [alarm.__dict__["offset"] for alarm in alarms] == [1, 8]
+
+
+async def test_a_snapshot_of_a_stage_with_fewer_inputs_is_not_used(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, *[b"v"] * 3)
+    rig.kafka.inputs["p.new"] = records(b"v", topic="p.new")
+    rig.save(b"3", **{"in": 3})
+    recovery = Recovery(
+        rig.stage,
+        REF,
+        log=rig.kafka,
+        snapshots=rig.store,
+        on_progress=lambda: None,
+        failure_limit=ConsecutiveFailureLimit("numbering"),
+    )
+
+    assert await recovery.rebuild({TOPIC: 3, "p.new": 1}) == [4]
+
+
 async def test_a_stage_that_raises_on_every_record_is_broken(tmp_path: Path) -> None:
     rig = Rig(tmp_path, *[b"!"] * 40)
     with pytest.raises(StageBrokenError):

@@ -254,13 +254,17 @@ async def test_a_stopped_worker_finishes_its_batch_and_hands_its_state_over(
 
 async def test_a_worker_that_hangs_is_cancelled(rig: Callable[..., Rig]) -> None:
     here = rig(b"v")
-    here.kafka.gate = asyncio.Event().wait
+    gate = asyncio.Event()
+    here.kafka.gate = gate.wait
     worker = here.start()
     await here.feed(worker, 0, 1)
     await eventually(lambda: "write" in here.kafka.calls, what="it writes")
 
     async with asyncio.timeout(5):
         await worker.stop(within_s=0.05)
+    gate.set()
+    for _ in range(20):
+        await asyncio.sleep(0)
 
     assert here.kafka.written["out"] == []
     assert here.failures == []
@@ -361,7 +365,7 @@ async def test_a_tick_receives_the_time_since_the_last_record(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TICK_EVERY_S", 0.02)
-    here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
+    here = rig(*[b"v"] * 3, stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
     worker = here.start()
     await here.feed(worker, 0, 1)
     await here.committed(1)
@@ -369,10 +373,17 @@ async def test_a_tick_receives_the_time_since_the_last_record(
 
     here.clock.now_s += 7.0
 
-    await eventually(lambda: here.stage.idle_ms, what="a tick")
-    assert here.stage.idle_ms[0] == 7000
-    assert here.kafka.written["out"][:2] == [*numbered(0), b"tick"]
+    await eventually(lambda: here.kafka.written["out"][1:], what="a tick")
+    assert here.kafka.written["out"] == [*numbered(0), b"tick"]
     assert here.kafka.committed == {TOPIC: 1}
+    for at in (1, 2):  # on the worker's clock, the next tick is not due
+        await here.feed(worker, at, at + 1)
+        await here.committed(at + 1)
+    assert here.stage.idle_ms == [7000]
+
+    here.clock.now_s += 8.0
+    await eventually(lambda: here.stage.idle_ms[1:], what="another tick")
+    assert here.stage.idle_ms == [7000, 8000]
 
 
 async def test_a_snapshot_is_written_when_it_is_due(

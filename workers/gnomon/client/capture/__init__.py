@@ -1,1 +1,1 @@
-"""From a call of the agent to an event in the buffer: validation, outcome, wrapping of functions."""
+"""From a call of the agent to an event in the buffer: validation, outcomes, wrapping of functions."""

@@ -1,50 +1,45 @@
-"""What is said of how a task ended, before it ends: checked, and as fields of its event."""
+"""The outcome of a task, collected before its end: checked, and as fields of its event."""
 
 from collections.abc import Callable
 from typing import Any, Final
 
 from gnomon.client.capture import deferred
-from gnomon.client.capture.validation import (
-    LONGEST_ID,
-    class_name,
-    end_times,
-    flat,
-    is_a,
-    plain_text,
-)
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.capture.validation import LONGEST_ID, end_times, flat
+from gnomon.client.records import Record
+from gnomon.client.values import class_name, is_a, plain_text
 
 Fields = dict[str, Any]
-"""Of ``TaskFinished``, those that are not as usual."""
+"""Those fields of ``TaskFinished`` that differ from their usual values."""
 Refuse = Callable[[str], None]
 
 
 def add_outcome(fields: Fields, given: object, refuse: Refuse) -> int:
-    """Take in what else there is to say; returns by how much that is larger now.
+    """Add the agent's own outcome values to ``fields``; a later value replaces an earlier one.
 
-    A later value of a name takes the place of an earlier one.
+    Returns:
+        By how many bytes the fields are larger now.
     """
     kept, size, refused = flat(given)
     for _ in range(refused):
         refuse("outcome must be flat: strings, finite numbers, bools")
-    said = fields.get("outcome")
-    if said is None:
+    outcome = fields.get("outcome")
+    if outcome is None:
         fields["outcome"] = kept
         return size
     try:
-        if not kept.keys().isdisjoint(said):
-            size -= flat({name: said[name] for name in kept if name in said})[1]
-        said.update(kept)
+        if not kept.keys().isdisjoint(outcome):
+            size -= flat({name: outcome[name] for name in kept if name in outcome})[1]
+        outcome.update(kept)
     except Exception:  # the agent's edge: its names may be strings of its own making
         refuse("the names of outcomes must be strings")
     return size
 
 
 def add_failure(fields: Fields, error_type: object, refuse: Refuse) -> int:
-    """Say that it has not succeeded, and for what if that is known.
+    """Add to ``fields`` that the task has failed, and the type of its error if that is known.
 
     Returns:
-        By how much what is said is larger now.
+        By how many bytes the fields are larger now.
     """
     fields["succeeded"] = False
     if error_type is None:
@@ -60,41 +55,42 @@ def add_failure(fields: Fields, error_type: object, refuse: Refuse) -> int:
     return len(name) - before
 
 
-def add_times(fields: Fields, began_ms: int, ended_ms: object, duration_s: object) -> bool:
-    """Say when it ended and how long it took, as given; returns whether that can be."""
-    times = end_times(began_ms, ended_ms, duration_s)
+def add_times(fields: Fields, start_ms: int, end_ms: object, duration_s: object) -> bool:
+    """Add the given end and duration to ``fields``; return whether they are valid."""
+    times = end_times(start_ms, end_ms, duration_s)
     fields.update(times or {})
     return times is not None
 
 
-class Cuts:
-    """An end that may be too large, and the same with less in it.
+class SizeFallbacks:
+    """An end that may be too large to be sent, and the same end with less in it.
 
     Attributes:
-        ends: As it is; without context, which its start had; without outcome; without either.
-        left_out: How many payloads the one of ``ends`` lacks whose record was made last.
+        candidates: The whole end; without context, which its start had; without outcome; without
+            either.
+        left_out: How many payloads are missing in the candidate whose record was made last.
     """
 
-    def __init__(self, ended: deferred.Ended) -> None:
+    def __init__(self, end: deferred.DeferredEnd) -> None:
         self.left_out = 0
-        size, _, begun, at_ns, took_ns, given = ended
-        said = given or {}
-        context, outcome = begun[8], said.get("outcome", {})
-        bare: deferred.Begun = (*begun[:8], {}, begun[9])
-        rest = {name: value for name, value in said.items() if name != "outcome"}
-        ends: list[deferred.Ended] = []
+        size, _, start, end_ns, duration_ns, given = end
+        fields = given or {}
+        context, outcome = start[8], fields.get("outcome", {})
+        bare: deferred.DeferredStart = (*start[:8], {}, start[9])
+        rest = {name: value for name, value in fields.items() if name != "outcome"}
+        candidates: list[deferred.DeferredEnd] = []
         for no_context, no_outcome in ((False, False), (True, False), (False, True), (True, True)):
             if (no_context and not context) or (no_outcome and not outcome):
                 continue
             less = no_context * flat(context)[1] + no_outcome * flat(outcome)[1]
-            make = self._noting(no_context + no_outcome)
-            start, fields = bare if no_context else begun, rest if no_outcome else said
-            ends.append((size - less, make, start, at_ns, took_ns, fields))
-        self.ends: Final = tuple(ends)
+            make = self._maker(no_context + no_outcome)
+            used_start, used_fields = bare if no_context else start, rest if no_outcome else fields
+            candidates.append((size - less, make, used_start, end_ns, duration_ns, used_fields))
+        self.candidates: Final = tuple(candidates)
 
-    def _noting(self, left_out: int) -> Callable[[deferred.Ended], Record]:
-        def make(ended: deferred.Ended) -> Record:
+    def _maker(self, left_out: int) -> Callable[[deferred.DeferredEnd], Record]:
+        def make(end: deferred.DeferredEnd) -> Record:
             self.left_out = left_out
-            return deferred.finished(ended)
+            return deferred.end_record(end)
 
         return make

@@ -1,4 +1,4 @@
-"""Calls that are tasks: what is put around a function, by its kind and by what it returns."""
+"""Wraps functions so that each call is a task, by the kind of function and of its result."""
 
 import asyncio
 import concurrent.futures
@@ -16,12 +16,12 @@ _FUTURES: Final = (asyncio.Future, concurrent.futures.Future)
 
 
 def around(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
-    """A function of the same kind, each call of which runs inside a block that ``begin`` makes.
+    """Return a function of the same kind, each call of which runs inside a block made by ``begin``.
 
-    Generators are inside from their first item until they end or are closed. What a ``def``
-    returns may go on: a future is returned itself, and is inside until it is done; coroutines and
-    generators are returned inside others that pass everything on. Whatever else can be awaited or
-    iterated is returned as it is, and the block left at once.
+    A generator is inside the block from its first item until it ends or is closed. The result of a
+    ``def`` may go on after the call: a future is returned itself, and the block is left when it is
+    done; a coroutine or a generator is returned inside another one that passes everything on. Any
+    other awaitable or iterable is returned as it is, and the block is left at once.
     """
     if inspect.isasyncgenfunction(function):
         return _async_generator(function, begin)
@@ -40,38 +40,38 @@ def around(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]:
         except BaseException as error:
             block.__exit__(type(error), error, error.__traceback__)
             raise
-        return _until_over(result, block)
+        return _until_done(result, block)
 
     return called
 
 
-def _until_over(result: Any, block: Block) -> Any:
-    """``result``, or what stands in for it, with which ``block`` is left."""
+def _until_done(result: Any, block: Block) -> Any:
+    """Return ``result``, or a wrapper of it, and leave ``block`` when it is done."""
 
-    def given() -> Any:
+    def call() -> Any:
         return result
 
-    def entered() -> Block:
+    def begin() -> Block:
         return _Entered(block)
 
     if inspect.iscoroutine(result):
-        return _named(_coroutine(given, entered)(), result)
+        return _named(_coroutine(call, begin)(), result)
     if inspect.isgenerator(result):
-        stand_in = _generator(given, entered, primed=True)()
-        next(stand_in)
-        return _named(stand_in, result)
+        wrapper = _generator(call, begin, primed=True)()
+        next(wrapper)
+        return _named(wrapper, result)
     if inspect.isasyncgen(result):
-        stand_in = _async_generator(given, entered, primed=True)()
-        with contextlib.suppress(StopIteration):  # it waits for nothing yet
-            stand_in.asend(None).send(None)
-        return _named(stand_in, result)
+        wrapper = _async_generator(call, begin, primed=True)()
+        with contextlib.suppress(StopIteration):  # it awaits nothing before its first item
+            wrapper.asend(None).send(None)
+        return _named(wrapper, result)
     if not (issubclass(type(result), _FUTURES) and _watch(result, block)):
         block.__exit__(None, None, None)
     return result
 
 
 class _Entered(AbstractContextManager[object]):
-    """The rest of a block that has been entered."""
+    """A block that has been entered before; only leaving it is left to do."""
 
     def __init__(self, block: Block) -> None:
         self._block = block
@@ -85,16 +85,16 @@ class _Entered(AbstractContextManager[object]):
         self._block.__exit__(kind, error, traceback)
 
 
-def _named(stand_in: Any, result: Any) -> Any:
-    stand_in.__name__, stand_in.__qualname__ = result.__name__, result.__qualname__
-    return stand_in
+def _named(wrapper: Any, result: Any) -> Any:
+    wrapper.__name__, wrapper.__qualname__ = result.__name__, result.__qualname__
+    return wrapper
 
 
 def _watch(future: Any, block: Block) -> bool:
-    """Leave ``block`` when ``future`` is done; returns whether that can be told."""
+    """Leave ``block`` when ``future`` is done; return whether that can be observed."""
 
     def leave(done: Any) -> None:
-        # Not ``exception()``: asyncio would no longer say that nobody has asked for it.
+        # Not ``exception()``: asyncio would no longer warn that the exception was never retrieved.
         error = asyncio.CancelledError() if done.cancelled() else getattr(done, "_exception", None)
         block.__exit__(None if error is None else type(error), error, None)
 
@@ -102,7 +102,7 @@ def _watch(future: Any, block: Block) -> bool:
         if future.done():
             leave(future)
         elif isinstance(future, asyncio.Future) and future.get_loop().is_closed():
-            return False  # with a callback it could not even be cancelled
+            return False  # with a callback it could not be cancelled any more
         else:
             future.add_done_callback(leave)
     except Exception:  # the agent's edge: a future of its own
@@ -121,7 +121,11 @@ def _coroutine(function: Callable[..., Any], begin: Begin) -> Callable[..., Any]
 def _generator(
     function: Callable[..., Any], begin: Begin, *, primed: bool = False
 ) -> Callable[..., Any]:
-    """With ``primed`` its first item is none of ``function``'s: once there, it can be closed."""
+    """Wrap a generator function.
+
+    With ``primed`` the first item is an extra one. A generator that has yielded it is inside the
+    block, so that closing it leaves the block.
+    """
 
     def generated(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
         with begin():
@@ -134,7 +138,7 @@ def _generator(
 
 
 def _relayed(inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
-    """``inner`` behind an item that is for nobody."""
+    """Yield an extra item, which the caller drops, and then everything of ``inner``."""
     item: Any = None
     while True:
         thrown: BaseException | None = None
@@ -144,7 +148,7 @@ def _relayed(inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
         except GeneratorExit:
             inner.close()
             raise
-        except BaseException as error:  # it is the inner one's to handle
+        except BaseException as error:  # ``inner`` may handle it
             thrown = error
         try:
             item = inner.send(sent) if thrown is None else inner.throw(thrown)
@@ -155,7 +159,7 @@ def _relayed(inner: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
 def _async_generator(
     function: Callable[..., Any], begin: Begin, *, primed: bool = False
 ) -> Callable[..., Any]:
-    """``primed`` as of ``_generator``."""
+    """Wrap an asynchronous generator function; ``primed`` as in ``_generator``."""
 
     async def generated(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
         with begin():
@@ -175,7 +179,7 @@ def _async_generator(
                 except GeneratorExit:
                     await inner.aclose()
                     raise
-                except BaseException as error:  # it is the inner one's to handle
+                except BaseException as error:  # ``inner`` may handle it
                     thrown = error
                 step = inner.asend(sent) if thrown is None else inner.athrow(thrown)
 

@@ -1,1 +1,1 @@
-"""From the buffer to the broker, in one background thread: batches, retries, shared connections, forks."""
+"""From the buffer to the broker: the bounded buffer, the loop that empties it, the Kafka producer."""

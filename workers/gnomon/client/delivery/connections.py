@@ -1,193 +1,219 @@
-"""Clients with the same brokers share one connection to them, and nothing else.
+"""Connections to Kafka: clients with the same brokers share one handle.
 
-All of it belongs to the background thread.
+Everything here belongs to the background thread.
 """
 
+import os
 import time
 from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.native import start_thread
-from gnomon.client.delivery.ports import Fault, Handle, Outcomes
+from gnomon.client.delivery.ports import Connect, DeliveryCallback, Fault, Handle, Outcomes
+from gnomon.client.process.native import start_thread
+from gnomon.client.records import Record
 
 PURGE_S: Final = 0.1
-"""For so long after a purge nothing is sent: it would be purged too, but not what comes behind it."""
+"""After a purge nothing is sent for this long: it might be purged too, while later records are not."""
 
 
 def open_kafka(brokers: tuple[str, ...]) -> Handle:
-    """A handle of librdkafka's.
+    """Return a new handle of librdkafka.
 
     Raises:
-        UnavailableError: It cannot be made.
+        UnavailableError: The handle cannot be made.
     """
     from gnomon.client.delivery.librdkafka import KafkaHandle  # noqa: PLC0415  slow: not the agent's time
 
     return KafkaHandle(brokers)
 
 
-class Handles:
-    """The handles of a process, by their brokers."""
+class HandlePool:
+    """The handles of a process, by their brokers. A forked child has another pool."""
 
     def __init__(self) -> None:
-        self._common: dict[frozenset[str], _Common] = {}
+        self._handles: dict[frozenset[str], _SharedHandle] = {}
 
-    def share(self, brokers: tuple[str, ...], topic: str) -> "Share":
-        """A share of the handle for ``brokers``, which is made if there is none of use.
+    def producer(self, brokers: tuple[str, ...], topic: str) -> "SharedProducer":
+        """Return a producer by the handle for ``brokers``, which is made if there is none of use.
 
         Raises:
-            UnavailableError: It cannot be made.
+            UnavailableError: The handle cannot be made.
         """
-        self._common = {key: one for key, one in self._common.items() if not one.spent}
+        self._handles = {key: one for key, one in self._handles.items() if not one.is_retired}
         key = frozenset(brokers)
-        common = self._common.get(key)
-        if common is None:
-            common = self._common[key] = _Common(open_kafka(brokers))
-        return Share(common, topic)
+        handle = self._handles.get(key)
+        if handle is None:
+            handle = self._handles[key] = _SharedHandle(open_kafka(brokers))
+        return SharedProducer(handle, topic)
 
 
-class _Common:
-    """A handle and those who share it.
+class _SharedHandle:
+    """A handle and the producers that share it.
 
     Attributes:
-        spent: Whether whoever comes needs another: this one is closed, or of no use to one of
-            those who share it. The others go on with it.
+        producers: The producers that are not closed.
+        is_retired: Whether new producers need another handle, because this one is closed or broken
+            for one of its producers. The other producers go on with it.
     """
 
     def __init__(self, handle: Handle) -> None:
         self.handle = handle
-        self.shares: list[Share] = []
-        self.spent = False
-        self._closed_until_s = float("-inf")
+        self.producers: list[SharedProducer] = []
+        self.is_retired = False
+        self._paused_until_s = float("-inf")
 
     @property
-    def takes(self) -> bool:
-        """Whether something may be sent now."""
-        return time.monotonic() >= self._closed_until_s
+    def accepts_records(self) -> bool:
+        """Whether a record may be sent now."""
+        return time.monotonic() >= self._paused_until_s
 
     def purge(self, *, in_flight: bool) -> None:
-        """Have reported what has not been sent yet, and what has been on request."""
-        self._closed_until_s = time.monotonic() + PURGE_S
+        """Drop the records not sent yet; on request those in flight, too. ``poll`` reports them."""
+        self._paused_until_s = time.monotonic() + PURGE_S
         self.handle.purge(in_flight=in_flight)
 
     def recall(self) -> None:
-        """Have reported what has not been sent yet, if all want that who have something there."""
-        waiting = [share for share in self.shares if share.open]
-        if waiting and all(share.recalling for share in waiting):
+        """Drop the records not sent yet, if every producer with open records asks for that."""
+        waiting = [producer for producer in self.producers if producer.open]
+        if waiting and all(producer.is_recalling for producer in waiting):
             self.purge(in_flight=False)
 
     def poll(self, timeout_s: float) -> None:
-        """Have everything reported that is known, to whomever it concerns."""
+        """Run the delivery callbacks; report faults of the handle to every producer."""
         for fault in self.handle.poll(timeout_s):
-            for share in self.shares:
-                share.note(fault)
+            for producer in self.producers:
+                producer.note(fault)
 
-    def leave(self, share: "Share") -> None:
-        """``share`` needs it no more; the last one to leave destroys it."""
-        if share not in self.shares:
+    def release(self, producer: "SharedProducer") -> None:
+        """Remove ``producer``; the last one to leave destroys the handle."""
+        if producer not in self.producers:
             return
-        self.shares.remove(share)
-        self.spent = self.spent or share.broken or not self.shares
-        if self.shares:
-            self.recall()  # perhaps only this one did not want it
+        self.producers.remove(producer)
+        self.is_retired = self.is_retired or producer.broken or not self.producers
+        if self.producers:
+            self.recall()  # this producer may have been the only one that did not ask for it
             return
         try:
             start_thread(self.handle.close)  # it may wait for a look-up of an address
-        except RuntimeError:  # the interpreter is ending, and tidies up
+        except RuntimeError:  # the interpreter is ending: the system closes the sockets
             return
 
 
-class Share:
+class SharedProducer:
     """One client's part in a handle: ``gnomon.client.delivery.ports.Producer``.
 
-    What others send is never taken back for it, as it would be stored twice or in another order:
-    where they have something under way, what this one wants back counts as not delivered from then
-    on, but stays with the handle and may arrive.
+    A shared producer cannot purge one client's records while others have records in flight: theirs
+    would be stored twice or in another order. Its records are then reported undelivered at once,
+    stay with the handle, and may still arrive.
 
     Args:
-        common: The handle.
-        topic: Where ``send`` writes.
+        handle: The handle.
+        topic: Topic that ``send`` writes to.
+
+    Attributes:
+        broken: Whether another producer must replace it.
+        is_recalling: Whether it wants unsent records back.
+        open: Tickets of its events that are not reported.
+        untracked: How many of its untracked records are neither stored nor given up.
     """
 
-    def __init__(self, common: _Common, topic: str) -> None:
-        self.broken = self.recalling = False
-        self.telling = 0
+    def __init__(self, handle: _SharedHandle, topic: str) -> None:
+        self.broken = self.is_recalling = False
+        self.untracked = 0
         self.open: set[int] = set()
-        self._common, self._topic = common, topic
+        self._shared, self._topic = handle, topic
         self._outcomes = Outcomes([], [], [])
-        self._word: str | None = None
-        common.shares.append(self)
+        self._last_error: str | None = None
+        handle.producers.append(self)
 
     def send(self, ticket: int, record: Record) -> bool:
-        """Hand over one event, to be reported by ``ticket``; ``False``: there is no room."""
-        if not self._common.takes:
+        """Hand over one event, to be reported by ``ticket``; return ``False`` if there is no room."""
+        if not self._shared.accepts_records:
             return False
-        self.recalling = False
+        self.is_recalling = False
         self.open.add(ticket)
-        if self._common.handle.send(self._topic, record, partial(self._reported, ticket)):
+        on_delivery: DeliveryCallback = partial(self._on_delivery, ticket)
+        if self._shared.handle.send(self._topic, record, on_delivery):
             return True
         self.open.discard(ticket)
         return False
 
-    def tell(self, topic: str, record: Record) -> None:
-        """Hand over a record that nobody asks after."""
-        if self._common.handle.send(topic, record, self._has_told):
-            self.telling += 1
+    def produce_untracked(self, topic: str, record: Record) -> None:
+        """Hand over a record whose fate is not reported."""
+        if self._shared.handle.send(topic, record, self._on_untracked_delivery):
+            self.untracked += 1
 
     def poll(self, timeout_s: float) -> Outcomes:
-        """What has become known since the last time, waiting at most ``timeout_s`` for more."""
-        self._common.poll(0.0 if any(self._outcomes) else timeout_s)
+        """Return the fates that have become known, waiting at most ``timeout_s`` for more."""
+        self._shared.poll(0.0 if any(self._outcomes) else timeout_s)
         outcomes, self._outcomes = self._outcomes, Outcomes([], [], [])
         return outcomes
 
     def purge(self) -> None:
-        """Have ``poll`` report all that is not delivered, to be tried ``again``."""
-        if not any(other.open or other.telling for other in self._others()):
-            self._common.purge(in_flight=True)
+        """Give up all events that are not delivered: ``poll`` reports them as ``again``."""
+        if not any(other.open or other.untracked for other in self._others()):
+            self._shared.purge(in_flight=True)
             return
-        self._common.poll(0.0)
+        self._shared.poll(0.0)
         self._outcomes.again.extend(sorted(self.open))
         self.open.clear()
-        self._common.recall()
+        self._shared.recall()
 
     def recall(self) -> None:
-        """Have ``poll`` report what has not been sent yet, to be tried ``again``.
+        """Take back the events not yet sent to the broker: ``poll`` reports them as ``again``.
 
-        That happens once all who have something under way want it: until then the others send.
+        That happens once every producer with open records asks for it. Until then others may send.
         """
-        self.recalling = True
-        self._common.recall()
+        self.is_recalling = True
+        self._shared.recall()
 
-    def word(self) -> str | None:
-        """What went wrong since the last time, by its name."""
-        word, self._word = self._word, None
-        return word
+    def last_error(self) -> str | None:
+        """Return the name of the latest error since the last call, and forget it."""
+        error, self._last_error = self._last_error, None
+        return error
 
     def close(self) -> None:
-        """Let go of the handle."""
+        """Release the handle."""
         self.open.clear()
-        self._common.leave(self)
+        self._shared.release(self)
 
     def note(self, fault: Fault) -> None:
-        """Take in what is wrong with the handle as a whole, or with a record of this one."""
-        self._word = self._word if fault.word is None else fault.word
+        """Note a fault of the handle as a whole, or of one of this producer's records."""
+        self._last_error = self._last_error if fault.error is None else fault.error
         self.broken = self.broken or fault.lasting
 
-    def _others(self) -> "Iterable[Share]":
-        return (share for share in self._common.shares if share is not self)
+    def _others(self) -> "Iterable[SharedProducer]":
+        return (producer for producer in self._shared.producers if producer is not self)
 
-    def _reported(self, ticket: int, fault: Fault | None) -> None:
-        """What became of an event, unless it counts as not delivered already."""
+    def _on_delivery(self, ticket: int, fault: Fault | None) -> None:
+        """Report the fate of an event, unless it was reported undelivered before."""
         if ticket not in self.open:
             return
         self.open.discard(ticket)
         if fault is None:
-            self.recalling = False
+            self.is_recalling = False
             self._outcomes.delivered.append(ticket)
             return
         self.note(fault)
         (self._outcomes.refused if fault.refused else self._outcomes.again).append(ticket)
 
-    def _has_told(self, _fault: Fault | None) -> None:
-        self.telling -= 1
+    def _on_untracked_delivery(self, _fault: Fault | None) -> None:
+        self.untracked -= 1
+
+
+_pools: Final = [HandlePool()]
+"""The last is this process's. A forked child keeps the inherited ones and never uses them."""
+
+
+def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
+    """Return a ``Connect`` for events of ``topic``, by the process's handle for ``brokers``."""
+    return lambda: _pools[-1].producer(brokers, topic)
+
+
+def _after_fork_in_child() -> None:
+    _pools.append(HandlePool())
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,7 +1,7 @@
-"""Who sent an event, and as which of how many: put on as the event leaves the buffer.
+"""The identity of an event: which process sent it, and its number there.
 
-By splicing into the encoded bytes, so that the agent's call does not pay for it, and so that
-``seq`` counts exactly what left the buffer, in that order.
+It is spliced into the encoded bytes as the event leaves the buffer, so that the agent's call does
+not pay for it and ``seq`` counts exactly the events that left the buffer, in that order.
 """
 
 import os
@@ -9,26 +9,26 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 
 MOST_BYTES: Final = 56
-"""What an identity adds to an event at most."""
+"""The most bytes that an identity adds to an event."""
 _TAIL: Final = re.compile(rb',"producer_id":"((?:[^"\\]|\\.)*)","seq":(?:0|[1-9][0-9]*)\}\Z')
 _TAIL_BYTES: Final = 900
 """More than the longest identity of the contract: 64 characters of at most 12 bytes."""
 
 
 def splice(value: bytes, *, producer_id: str, seq: int) -> bytes:
-    """``value``, an encoded event, with an identity in place of its closing brace."""
+    """Return ``value``, an encoded event, with an identity in place of its closing brace."""
     return b'%b,"producer_id":"%b","seq":%d}' % (value[:-1], producer_id.encode(), seq)
 
 
 def producer_of(value: bytes) -> str | None:
-    """The producer id of an encoded event that has an identity, as it is written there.
+    """Return the producer id of an encoded event as it is written there, or ``None``.
 
     An identity is an event's last two fields, by the order of the fields in ``gnomon.events``. A
-    mapping at the end would close with a brace of its own, so what an agent says is never taken
-    for one.
+    mapping at the end would close with a brace of its own, so an agent's value that looks like an
+    identity is never taken for one.
     """
     if value.rfind(b',"seq":', -40) < 0:
         return None
@@ -37,11 +37,11 @@ def producer_of(value: bytes) -> str | None:
 
 
 class Identity:
-    """That of one client in one process; a forked child makes another.
+    """The identity of one client in one process; a forked child makes another.
 
     Attributes:
-        producer_id: 16 hexadecimal digits, by chance.
-        sent: How many events have one of its numbers: 0 to ``sent - 1``.
+        producer_id: 16 random hexadecimal digits.
+        sent: How many events have been numbered: they have the numbers 0 to ``sent - 1``.
     """
 
     __slots__ = ("producer_id", "sent")
@@ -51,7 +51,7 @@ class Identity:
         self.sent = 0
 
     def put_on(self, records: Iterable[Record]) -> list[Record]:
-        """The same events, each with an identity: its own if it came with one."""
+        """Return the same events, each with an identity: its own if it has one already."""
         return [self._put_on(record) for record in records]
 
     def _put_on(self, record: Record) -> Record:

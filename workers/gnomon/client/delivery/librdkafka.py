@@ -1,4 +1,4 @@
-"""The Kafka handle behind clients. Imports confluent-kafka: only the background thread may."""
+"""The Kafka handle of the clients. Imports confluent-kafka: only the background thread may."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,17 +8,17 @@ import confluent_kafka
 import msgspec
 from confluent_kafka import KafkaError, KafkaException
 
-from gnomon.client.delivery.buffer import Record
-from gnomon.client.delivery.ports import Fault, Report, UnavailableError
+from gnomon.client.delivery.ports import DeliveryCallback, Fault, UnavailableError
+from gnomon.client.records import Record
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "client.id": "gnomon",
-    # Keys go where Java's clients and Faust put them; the default here is another hash.
+    # Java's clients and Faust partition keys so; librdkafka's default is another hash.
     "partitioner": "murmur2_random",
     "enable.idempotence": True,
-    # Never: what has been handed over is tried again in its order, without being stored twice.
+    # No timeout: a record is retried in its order for ever, and is not stored twice.
     "message.timeout.ms": 0,
-    # The drain hands over what has come in 20 ms at once; this is for it to become one batch.
+    # The drain hands over the events of 20 ms at once; with this linger they become one batch.
     "linger.ms": 5,
     "queue.buffering.max.messages": 5_000,
     "queue.buffering.max.kbytes": 8_192,
@@ -40,7 +40,7 @@ REFUSALS: Final = frozenset(
         KafkaError.RECORD_LIST_TOO_LARGE,
     }
 )
-"""The broker will never take these bytes. Anything else may pass."""
+"""Errors after which the broker will never take these bytes. Any other error may pass."""
 MISSING: Final = frozenset(
     {
         KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  the library's public names begin so
@@ -49,48 +49,47 @@ MISSING: Final = frozenset(
         KafkaError.UNKNOWN_TOPIC_OR_PART,
     }
 )
-"""A new handle asks again; this one would not."""
-
-
+"""Errors after which only a new handle asks the broker again."""
 PURGED: Final = frozenset(
     {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 )
-"""Taken back because the drain asked for it."""
+"""Codes of records that were purged because the drain asked for it."""
 
 
-class _Ear:
-    """Hears what the library has to say of the handle as a whole.
+class _LibrdkafkaCallbacks:
+    """Collects the errors that librdkafka reports of a handle as a whole.
 
-    Knows no handle: a cycle would be collected, and the handle destroyed, by whatever thread the
-    collector runs in.
+    It has no reference to the handle. A reference cycle would be freed, and the handle destroyed,
+    by whatever thread the garbage collector runs in.
     """
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
 
     def error(self, error: KafkaError) -> None:
-        """Called by ``poll`` for errors of the connection."""
+        """Note an error of the connection; called by ``poll``."""
         self.faults.append(Fault(error.name(), lasting=error.fatal()))
 
     def log(self, level: int, pattern: str, *arguments: object) -> None:
-        """Called by ``poll`` in place of a logger's method. The client has a line of its own."""
+        """Drop a log line of the library; ``poll`` calls this in place of a logger's method."""
 
 
-def _pass_on(report: Report, error: KafkaError | None, _message: object) -> None:
-    """Called by ``poll`` for each record."""
-    report(None if error is None else _fault(error))
+def _report(on_delivery: DeliveryCallback, error: KafkaError | None, _message: object) -> None:
+    """Report the fate of one record; called by ``poll``."""
+    on_delivery(None if error is None else _fault(error))
 
 
 def _fault(error: KafkaError) -> Fault:
     code = error.code()
-    word = None if code in PURGED else error.name()
-    return Fault(word, refused=code in REFUSALS, lasting=code in MISSING)
+    name = None if code in PURGED else error.name()
+    return Fault(name, refused=code in REFUSALS, lasting=code in MISSING)
 
 
-class _Held(msgspec.Struct, gc=False):
-    """Refers to itself, unseen by the collector: what it holds is never destroyed unless told to.
+class _ImmortalHandle(msgspec.Struct, gc=False):
+    """Keeps a handle alive by a reference to itself, which the garbage collector does not see.
 
-    A forked child has the parent's handle but not its threads; destroying it would wait for them.
+    A forked child has the parent's handle but not its threads; destroying the handle would wait for
+    those threads.
     """
 
     handle: Any
@@ -102,54 +101,57 @@ class KafkaHandle:
 
     Args:
         brokers: ``host:port`` of each.
-        settings: Put over ``SETTINGS``.
+        settings: Override ``SETTINGS``.
 
     Raises:
-        UnavailableError: The library cannot use the settings.
+        UnavailableError: The library refuses the settings.
     """
 
     def __init__(
         self, brokers: Sequence[str], *, settings: Mapping[str, Any] | None = None
     ) -> None:
-        self._ear = _Ear()
-        given = {**SETTINGS, **(settings or {}), "bootstrap.servers": ",".join(brokers)}
+        self._callbacks = _LibrdkafkaCallbacks()
+        merged = {**SETTINGS, **(settings or {}), "bootstrap.servers": ",".join(brokers)}
         try:
             handle = confluent_kafka.Producer(
-                {**given, "error_cb": self._ear.error, "logger": self._ear}
+                {**merged, "error_cb": self._callbacks.error, "logger": self._callbacks}
             )
         except (KafkaException, ValueError, TypeError) as error:
             raise UnavailableError(type(error).__name__) from error
-        self._held = _Held(handle)
-        self._held.itself = self._held
+        self._immortal = _ImmortalHandle(handle)
+        self._immortal.itself = self._immortal
 
-    def send(self, topic: str, record: Record, report: Report) -> bool:
-        """Hand over one record; ``False``: there is no room."""
+    def send(self, topic: str, record: Record, on_delivery: DeliveryCallback) -> bool:
+        """Hand over one record; return ``False`` if the queue is full."""
         try:
-            self._held.handle.produce(
-                topic, value=record.value, key=record.key, on_delivery=partial(_pass_on, report)
+            self._immortal.handle.produce(
+                topic,
+                value=record.value,
+                key=record.key,
+                on_delivery=partial(_report, on_delivery),
             )
         except BufferError:
             return False
         except KafkaException as error:
-            report(_fault(error.args[0]))
+            on_delivery(_fault(error.args[0]))
         return True
 
     def poll(self, timeout_s: float) -> Sequence[Fault]:
-        """Have reported what has become known, waiting at most ``timeout_s`` for any."""
-        self._held.handle.poll(timeout_s)
-        faults, self._ear.faults = self._ear.faults, []
+        """Run the callbacks that are due, waiting at most ``timeout_s``; return the handle's faults."""
+        self._immortal.handle.poll(timeout_s)
+        faults, self._callbacks.faults = self._callbacks.faults, []
         return faults
 
     def purge(self, *, in_flight: bool) -> None:
-        """Ask for all that is not stored, without waiting for the library's threads.
+        """Drop all records that are not stored, without waiting for the library's threads.
 
-        One of them may be stuck in the resolver, and the call keeps the interpreter: waiting for
-        it would freeze the agent. ``blocking`` means its opposite: ``Producer_purge`` of
-        confluent-kafka 1.5 to 2.16 sets librdkafka's NON_BLOCKING where it is true.
+        One of those threads may be stuck in the resolver, and the call holds the interpreter:
+        waiting for it would freeze the agent. ``blocking=True`` means its opposite:
+        ``Producer_purge`` of confluent-kafka 1.5 to 2.16 sets librdkafka's NON_BLOCKING for it.
         """
-        self._held.handle.purge(in_queue=True, in_flight=in_flight, blocking=True)
+        self._immortal.handle.purge(in_queue=True, in_flight=in_flight, blocking=True)
 
     def close(self) -> None:
-        """Destroy it. Waits for the library's threads: nobody may wait for this."""
+        """Destroy the handle. Blocks until the library's threads have ended."""
         self.purge(in_flight=True)
-        self._held.handle = self._held.itself = None
+        self._immortal.handle = self._immortal.itself = None

@@ -1,20 +1,22 @@
-"""What stands between a buffer and a broker: the shapes of a handle, a producer and a spool."""
+"""The protocols between a buffer and a broker: a Kafka handle, a producer and a spool."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Position, Record
 
 
 class UnavailableError(Exception):
-    """Nothing wrong with the events: try again. Holds the name of what happened."""
+    """No connection can be made now; the events are fine. Holds the name of the error."""
 
 
 class Outcomes(NamedTuple):
-    """Tickets of events by what became of them.
+    """Tickets of events, by what became of the events.
 
-    ``again``: not stored for all that is known; nothing wrong with them. ``refused``: the broker
-    does not take them, or did not take something that was written together with them.
+    Attributes:
+        delivered: The broker has stored them.
+        again: As far as is known they are not stored, and nothing is wrong with them.
+        refused: The broker does not take them, or another event of the same batch.
     """
 
     delivered: list[int]
@@ -23,139 +25,139 @@ class Outcomes(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What went wrong with a record, or with a handle as a whole.
+    """An error of one record, or of a handle as a whole.
 
     Attributes:
-        word: Its name; ``None``: nothing went wrong, it was asked for.
+        error: Its name; ``None`` if the record was purged on request, which is no error.
         refused: Whether the broker will never take this record. Otherwise it may be tried again.
-        lasting: Whether it stays so for as long as the handle does.
+        lasting: Whether the error stays for as long as the handle does.
     """
 
-    word: str | None
+    error: str | None
     refused: bool = False
     lasting: bool = False
 
 
-Report = Callable[[Fault | None], object]
-"""Told what became of a record: ``None`` if it is stored."""
+DeliveryCallback = Callable[[Fault | None], object]
+"""Called with the fate of one record: ``None`` if it is stored."""
 
 
 class Handle(Protocol):
-    """A connection to Kafka, for whoever has the same brokers. Nothing waits but ``close``.
+    """A connection to Kafka, shared by clients with the same brokers. Only ``close`` may block.
 
-    Records of one key and topic are stored in the order they were sent, each once, but for those
-    that are purged. Used by one thread at a time; ``close`` may be called by another.
+    Records of one key and topic are stored in the order they were sent, each once, except for
+    records that are purged. One thread at a time uses a handle; another may call ``close``.
     """
 
-    def send(self, topic: str, record: Record, report: Report) -> bool:
-        """Hand over one record; ``False``: there is no room."""
+    def send(self, topic: str, record: Record, on_delivery: DeliveryCallback) -> bool:
+        """Hand over one record; return ``False`` if the queue is full."""
         ...
 
     def poll(self, timeout_s: float) -> Sequence[Fault]:
-        """Have reported what has become known, waiting at most ``timeout_s`` for any.
+        """Run the callbacks that are due, waiting at most ``timeout_s`` for the first.
 
         Returns:
-            What went wrong with the handle as a whole.
+            Errors of the handle as a whole.
         """
         ...
 
     def purge(self, *, in_flight: bool) -> None:
-        """Have ``poll`` report soon all that has not been sent yet, and what has been on request."""
+        """Drop the records that were not sent yet; on request those that were sent, too.
+
+        ``poll`` reports them soon after.
+        """
         ...
 
     def close(self) -> None:
-        """Destroy it. May wait for as long as a look-up of an address takes."""
+        """Destroy the handle. May block for as long as a look-up of an address takes."""
         ...
 
 
 class Producer(Protocol):
-    """What the drain needs of Kafka. Used by one thread; nothing waits but ``poll``.
+    """The part of Kafka that the drain uses, from one thread. Only ``poll`` may wait.
 
-    Events of one key are stored in the order they were sent, each once, for as long as none is
+    Events of one key are stored in the order they were sent, each once, as long as none of them is
     reported as ``again``.
     """
 
     @property
     def broken(self) -> bool:
-        """Whether another must take its place."""
+        """Whether another producer must replace it."""
         ...
 
     def send(self, ticket: int, record: Record) -> bool:
-        """Hand over one event, to be reported by ``ticket``; ``False``: there is no room."""
+        """Hand over one event, to be reported by ``ticket``; return ``False`` if there is no room."""
         ...
 
-    def tell(self, topic: str, record: Record) -> None:
-        """Hand over a record for another topic that nobody asks after."""
+    def produce_untracked(self, topic: str, record: Record) -> None:
+        """Hand over a record for another topic, whose fate is not reported."""
         ...
 
     def poll(self, timeout_s: float) -> Outcomes:
-        """What has become known since the last time, waiting at most ``timeout_s`` for more."""
+        """Return the fates that have become known, waiting at most ``timeout_s`` for more."""
         ...
 
     def purge(self) -> None:
-        """Have ``poll`` report soon all that is not delivered, as ``again``."""
+        """Give up all events that are not delivered: ``poll`` reports them soon as ``again``."""
         ...
 
     def recall(self) -> None:
-        """Have ``poll`` report soon, as ``again``, what has not been sent to the broker yet."""
+        """Take back the events not yet sent to the broker: ``poll`` reports them as ``again``."""
         ...
 
-    def word(self) -> str | None:
-        """What went wrong since the last time, by its name."""
+    def last_error(self) -> str | None:
+        """Return the name of the latest error since the last call, and forget it."""
         ...
 
     @property
-    def telling(self) -> int:
-        """How many records given to ``tell`` are neither stored nor given up."""
+    def untracked(self) -> int:
+        """How many records of ``produce_untracked`` are neither stored nor given up."""
         ...
 
     def close(self) -> None:
-        """Let go of it. Does not wait."""
+        """Release the producer. Does not wait."""
         ...
 
 
-class Position(NamedTuple):
-    """Just behind one record of a spool: which of its files, and how many bytes into it."""
-
-    file: str
-    end: int
+Connect = Callable[[], Producer]
+"""Makes a producer, or raises ``UnavailableError``."""
 
 
 class Spool(Protocol):
-    """Where events wait for a broker beyond the end of this process. Used by one thread.
+    """A place where events wait for a broker beyond the end of this process. Used by one thread.
 
-    A spool never raises for what its disk does: what it could not take, the caller keeps.
+    A spool never raises for an error of its disk: the caller keeps the events it could not take.
     """
 
     @property
-    def trouble(self) -> str | None:
-        """Name of the latest error of the disk, if there was one."""
+    def last_error(self) -> str | None:
+        """Text of the latest error of the disk, or ``None``."""
         ...
 
     def append(self, values: Sequence[Record]) -> int:
-        """Write ``values``, unsynced; return how many of them, from the first, are taken."""
+        """Write ``values``, unsynced; return how many of them, from the first, are written."""
         ...
 
     def sync(self) -> None:
-        """Have what was written outlive the machine. The caller does so at most once a second."""
+        """Sync the written events to the disk. The caller does so at most once a second."""
         ...
 
     def read(self, max_events: int) -> Sequence[tuple[Position, Record]]:
-        """The oldest not yet settled, from this and earlier processes, in order; settles none."""
+        """Return the oldest unsettled events of this and earlier processes, in order."""
         ...
 
     def settle(self, upto: Position) -> None:
-        """All up to and with ``upto`` are done with: delivered, or refused for good."""
+        """Forget all events up to and with ``upto``: they are delivered, or refused for good."""
         ...
 
     def pending(self) -> int:
-        """How many ``read`` has yet to give or ``settle`` to settle."""
+        """Return how many events are not settled."""
         ...
 
     def lost(self) -> int:
-        """How many of this process's events, taken before, cannot be read again; so far."""
+        """Return how many spooled events of this process could not be read again, so far."""
         ...
 
     def close(self) -> None:
-        """Sync and let go, so that a later process may read what is left."""
+        """Sync and release the files, so that a later process may read the rest."""
         ...

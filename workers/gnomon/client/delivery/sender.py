@@ -1,41 +1,33 @@
-"""What moves one client's events in the background thread, and ends within a time given."""
+"""Moves one client's events in the background thread, and ends within a given time."""
 
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
-from gnomon.client.delivery import background, process_hooks
 from gnomon.client.delivery.buffer import Buffer
-from gnomon.client.delivery.drain import HURRY_S, Drain
+from gnomon.client.delivery.drain import Drain
 from gnomon.client.delivery.identity import Identity
-from gnomon.client.delivery.log_limits import Reporter
-from gnomon.client.delivery.native import Bell
-from gnomon.client.delivery.ports import Producer, Spool
-from gnomon.client.delivery.stats_publisher import Bulletin
-from gnomon.client.delivery.waiting import wait_until
-from gnomon.client.spool.overflow import Overflow
+from gnomon.client.delivery.overflow import Overflow
+from gnomon.client.delivery.pacing import EXPEDITED_S
+from gnomon.client.delivery.ports import Connect, Spool
+from gnomon.client.delivery.reporter import Reporter
+from gnomon.client.delivery.stats_publisher import StatsPublisher
+from gnomon.client.process import background, hooks
+from gnomon.client.process.background import wait_until
+from gnomon.client.process.native import WakeEvent
 
 if TYPE_CHECKING:
     from gnomon.client.delivery.sealing import Sealer
 
-Connect = Callable[[], Producer]
 GRACE_S: Final = 0.25
-"""Beyond the time given, for a thread that is in the middle of something."""
+"""Time beyond a time limit, for a thread that is in the middle of a step."""
 RESERVED: Final = 0.1
 RESERVED_MOST_S: Final = 0.2
-"""Of the time given, for taking back what is with Kafka and writing it to the spool."""
-LAST_WORD_S: Final = 0.25
+"""Part of the time for stopping that is kept for moving events from Kafka's library to the spool."""
+FINAL_STATS_S: Final = 0.25
+"""How long the end waits at most for the final stats to be stored."""
 CONNECTING_S: Final = 0.25
-"""So long after the library was loaded a fork waits at most for the first word of the broker."""
-
-
-def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
-    """A ``Connect`` for events of ``topic``, by the process's handle for these brokers."""
-
-    def connect() -> Producer:
-        return background.of_process().handles.share(brokers, topic)
-
-    return connect
+"""After the library was loaded a fork waits at most so long for the broker's first answer."""
 
 
 def _sealer(seal_to: str) -> "Sealer":
@@ -45,24 +37,24 @@ def _sealer(seal_to: str) -> "Sealer":
 
 
 class Sender:
-    """Moves one client's events to Kafka, in the background thread of one process.
+    """Moves one client's events to Kafka: a ``background.Job`` of one process.
 
-    ``nudge`` is on the agent's path. A fork leaves the thread behind, so the child drops its
-    inherited sender (keeping a reference, since its sockets are the parent's) and makes another.
+    Only ``wake`` is on the agent's path. A fork leaves the thread behind, so a child makes a sender
+    of its own. It keeps the inherited one unused, because the sockets are the parent's.
 
     Args:
         buffer: Where events wait.
-        connect: Gives a producer, in the thread.
-        reporter: Writes the log line.
-        spool: Makes a spool, in the thread; ``None``: there is none.
-        seal_to: Public key, or its file, that what events say is sealed for; ``None``: it is not.
-        stats_topic: Where the figures go, once a minute and at the end.
+        connect: Makes a producer, in the thread.
+        reporter: Writes the log lines.
+        spool: Makes a spool, in the thread; ``None`` for none.
+        seal_to: Public key, or its file, that payloads are sealed for; ``None`` for none.
+        stats_topic: Topic of the client's stats, published once a minute and at the end.
 
     Attributes:
-        fragile: Whether the thread is at what a fork must not interrupt.
+        delays_fork: Whether the thread does something that a fork must not interrupt.
         ended: Whether the thread has done all it will do.
-        wanted: Whether a turn is wanted at once.
-        due_s: When the next turn is due otherwise; the thread's own.
+        is_requested: Whether a turn is wanted at once.
+        due_s: When the next turn is due otherwise; the thread sets it.
     """
 
     def __init__(
@@ -75,19 +67,19 @@ class Sender:
         seal_to: str | None = None,
         stats_topic: str = "client-stats",
     ) -> None:
-        self.ended = self.fragile = self.wanted = False
+        self.ended = self.delays_fork = self.is_requested = False
         self.due_s = float("-inf")
         self.identity = Identity()
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._make_spool = spool
         self._sealer = None if seal_to is None else _sealer(seal_to)
-        self._bulletin = Bulletin(buffer, self.identity, stats_topic)
-        self._token = [True]
-        self._started = self._hurry = False
+        self._stats = StatsPublisher(buffer, self.identity, stats_topic)
+        self._start_permit = [True]
+        self._is_started = self._is_expedited = False
         self._stop_at_s: float | None = None
         self._drain: Drain | None = None
-        self._connected_by_s = self._last_word_by_s = float("inf")
-        self._left = False
+        self._connecting_until_s = self._final_stats_until_s = float("inf")
+        self._has_saved_rest = False
 
     @property
     def unsealed(self) -> int:
@@ -95,146 +87,157 @@ class Sender:
         return 0 if self._sealer is None else self._sealer.dropped
 
     @property
-    def started(self) -> bool:
-        """Whether the thread looks after this."""
-        return self._started
+    def is_started(self) -> bool:
+        """Whether the background thread has this job."""
+        return self._is_started
 
-    def nudge(self, at_start: Callable[[], None]) -> None:
-        """Have the thread look at the buffer. ``at_start`` is called the first time."""
+    def wake(self, at_start: Callable[[], None]) -> None:
+        """Make the thread look at the buffer. ``at_start`` is called the first time."""
         self._buffer.idle = False
-        if self._started:
-            background.of_process().want(self)
+        if self._is_started:
+            background.of_process().request_turn(self)
         else:
             self._start(at_start)
 
-    def hurry(self) -> None:
-        """Have everything sent without lingering."""
-        self._hurry = True
+    def expedite(self) -> None:
+        """Send everything without lingering."""
+        self._is_expedited = True
         if (drain := self._drain) is not None:
-            drain.hurry()
-        background.of_process().want(self)
+            drain.expedite()
+        background.of_process().request_turn(self)
 
     def stop(self, timeout_s: float) -> None:
-        """Have the thread be done as soon as all is delivered, at the latest after ``timeout_s``."""
+        """End the job as soon as everything is delivered, at the latest after ``timeout_s``."""
         reserved_s = min(RESERVED * timeout_s, RESERVED_MOST_S)
         self._stop_at_s = time.monotonic() + timeout_s - reserved_s
-        if self._sealer is not None and process_hooks.is_exiting():
-            self._sealer.breathes = False
+        if self._sealer is not None and hooks.is_exiting():
+            self._sealer.yields = False
         if (drain := self._drain) is not None:
             drain.stop_at_s = self._stop_at_s
-        self.hurry()
+        self.expedite()
 
     def join(self, timeout_s: float) -> bool:
-        """Wait for the end after ``stop``; returns whether it came.
+        """Wait for the end after ``stop``; return whether it came.
 
-        ``timeout_s`` may be negative: of several that are waited for, only one gets the grace.
+        ``timeout_s`` may be negative: of several senders that are waited for in turn, only the first
+        gets the grace.
         """
-        return not self._started or wait_until(
+        return not self._is_started or wait_until(
             lambda: self.ended, timeout_s=max(0.0, timeout_s + GRACE_S)
         )
 
     def _start(self, at_start: Callable[[], None]) -> None:
         try:
-            self._token.pop()  # one caller gets it, without a lock
+            # A one-element list is the start permit: one caller pops it, without a lock.
+            self._start_permit.pop()
         except IndexError:
             return
-        self._started = self.fragile = True
+        self._is_started = self.delays_fork = True
         at_start()
         background.of_process().add(self)
 
     def turn(self) -> float | None:
-        """One step, of the thread: ``gnomon.client.delivery.background.Member``."""
+        """Run one step: ``gnomon.client.process.background.Job``."""
         wait_s: float | None = None
         try:
             if self._drain is None:
                 self._drain = self._prepare()
-            if self._left or self._drain.is_through():
-                wait_s = self._leave(self._drain)
+            if self._has_saved_rest or self._drain.is_done():
+                wait_s = self._finish(self._drain)
             else:
                 wait_s = self._step(self._drain)
-        except Exception as error:  # the thread's edge: nobody is above to catch it
-            self._reporter.trouble(type(error).__name__)
+        except Exception as error:  # the thread's edge: no caller could handle it
+            self._reporter.warn(type(error).__name__)
         if wait_s is None:
-            self.give_up()
+            self.abandon()
         return wait_s
 
-    def give_up(self) -> None:
-        """There is no more to do, or nobody to do it."""
-        self.fragile, self.ended = False, True
+    def abandon(self) -> None:
+        """End the job: there is nothing more to do, or no thread to do it."""
+        self.delays_fork, self.ended = False, True
         producer = None if self._drain is None else self._drain.producer
-        if producer is not None and not process_hooks.is_exiting():
-            producer.close()  # at the end of the process it is the system's to tidy up
+        if producer is not None and not hooks.is_exiting():
+            producer.close()  # at the end of the process the system closes the sockets
 
     def _prepare(self) -> Drain:
-        """Load the library and have it connect.
+        """Load the Kafka library and make it connect.
 
-        A fork is held up until it has: a child would find modules half loaded, or glibc's resolver
-        locked by the library's thread, for ever.
+        A fork waits for that: otherwise a child would find modules half loaded, or glibc's resolver
+        locked for ever by the library's thread.
         """
         overflow = None
         if self._make_spool is not None:
-            overflow = Overflow(self._make_spool(), self._buffer, own=self.identity.producer_id)
+            overflow = Overflow(
+                self._make_spool(), self._buffer, producer_id=self.identity.producer_id
+            )
         drain = Drain(
             self._buffer,
             connect=self._connect,
             reporter=self._reporter,
             identity=self.identity,
-            breathe=Bell().wait,
+            yield_interpreter=WakeEvent().wait,
             overflow=overflow,
             seal=None if self._sealer is None else self._sealer.seal,
         )
         if self._sealer is not None:
             self._sealer.prepare()
-        drain.have_producer()
+        drain.ensure_producer()
         self._drain = drain
         drain.stop_at_s = self._stop_at_s
-        if self._hurry:
-            drain.hurry()
-        self._connected_by_s = time.monotonic() + CONNECTING_S
+        if self._is_expedited:
+            drain.expedite()
+        self._connecting_until_s = time.monotonic() + CONNECTING_S
         return drain
 
     def _step(self, drain: Drain) -> float:
         try:
             wait_s = drain.step()
             if drain.producer is not None and not drain.is_unreachable:
-                self._bulletin.now_and_then(drain.producer)
-        except Exception as error:  # a process edge: the agent's events must go on being moved
-            self._reporter.trouble(type(error).__name__)
+                self._stats.publish_if_due(drain.producer)
+        except Exception as error:  # the thread's edge: the agent's events must go on being moved
+            self._reporter.warn(type(error).__name__)
             wait_s = drain.recover()
-        if self.fragile:
-            self.fragile = not drain.heard and time.monotonic() < self._connected_by_s
+        if self.delays_fork:
+            self.delays_fork = (
+                not drain.has_reported and time.monotonic() < self._connecting_until_s
+            )
         return wait_s
 
-    def _leave(self, drain: Drain) -> float | None:
-        """Give up what waits, then say the last word; ``None``: it is stored, or no time is left."""
-        if not self._left:
+    def _finish(self, drain: Drain) -> float | None:
+        """Save the undelivered events, then publish the final stats.
+
+        Returns:
+            In how many seconds to go on; ``None`` if the stats are stored, or no time is left.
+        """
+        if not self._has_saved_rest:
             if self._sealer is not None:
-                self._sealer.late = True  # what is left has a fraction of a second
-            if not drain.leave():
+                self._sealer.late = True  # a fraction of a second is left for the remaining events
+            if not drain.save_rest():
                 return 0.0
-            self._left = True
+            self._has_saved_rest = True
             if drain.producer is None or drain.is_unreachable:
                 return None
-            self._bulletin.last(drain.producer)
-            self._last_word_by_s = time.monotonic() + LAST_WORD_S
+            self._stats.publish_final(drain.producer)
+            self._final_stats_until_s = time.monotonic() + FINAL_STATS_S
         if (producer := drain.producer) is None:
             return None
         producer.poll(0.0)
-        return HURRY_S if producer.telling and time.monotonic() < self._last_word_by_s else None
+        is_waiting = producer.untracked and time.monotonic() < self._final_stats_until_s
+        return EXPEDITED_S if is_waiting else None
 
 
-class Nobody(Sender):
-    """In the place of a sender that could not be made: nothing is moved, nothing can fail."""
+class NullSender(Sender):
+    """Replaces a sender that could not be made: it moves nothing, and nothing can fail."""
 
     def __init__(self) -> None:
-        self.ended, self.fragile, self.wanted = True, False, False
-        self._started, self._sealer = False, None
+        self.ended, self.delays_fork, self.is_requested = True, False, False
+        self._is_started, self._sealer = False, None
 
-    def nudge(self, at_start: Callable[[], None]) -> None:
-        """Nobody looks."""
+    def wake(self, at_start: Callable[[], None]) -> None:
+        """Do nothing."""
 
-    def hurry(self) -> None:
-        """Nobody hurries."""
+    def expedite(self) -> None:
+        """Do nothing."""
 
     def stop(self, timeout_s: float) -> None:
-        """Nobody has to stop."""
+        """Do nothing."""

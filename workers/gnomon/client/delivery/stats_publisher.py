@@ -1,28 +1,29 @@
-"""What a client's process says of itself to the workers: its figures, now and then."""
+"""Publishes a client's counts to the workers, once a minute and at the end."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
 from gnomon import codec
-from gnomon.client.delivery.buffer import Buffer, Record
+from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.identity import Identity
 from gnomon.client.delivery.ports import Producer
+from gnomon.client.records import Record
 from gnomon.events import ClientStats
 
 EVERY_S: Final = 60.0
 NS_PER_MS: Final = 1_000_000
 
 
-class Bulletin:
-    """Publishes ``ClientStats``, once there is something to say. Used by the drain thread only.
+class StatsPublisher:
+    """Publishes ``ClientStats`` once the client has sent an event. Used by the drain thread only.
 
     Args:
-        buffer: Where events are counted.
-        identity: Who sent how many.
-        topic: Where to; empty: nothing is published.
-        clock_s: Monotonic.
-        clock_ns: Since 1970.
+        buffer: Its counts are published.
+        identity: The client's producer id, and how many events it has numbered.
+        topic: Topic of the stats; empty to publish none.
+        clock_s: Monotonic clock in seconds.
+        clock_ns: Nanoseconds since 1970.
     """
 
     def __init__(
@@ -38,20 +39,20 @@ class Bulletin:
         self._clock_s, self._clock_ns = clock_s, clock_ns
         self._next_s = clock_s() + EVERY_S
 
-    def now_and_then(self, producer: Producer) -> None:
-        """Publish if it is time to."""
+    def publish_if_due(self, producer: Producer) -> None:
+        """Publish if a minute has passed."""
         if self._topic and self._identity.sent and self._clock_s() >= self._next_s:
             self._next_s = self._clock_s() + EVERY_S
-            self._tell(producer, ended=False)
+            self._publish(producer, ended=False)
 
-    def last(self, producer: Producer) -> None:
-        """Publish that nothing more will come."""
+    def publish_final(self, producer: Producer) -> None:
+        """Publish that no more events will come."""
         if self._topic and self._identity.sent:
-            self._tell(producer, ended=True)
+            self._publish(producer, ended=True)
 
-    def _tell(self, producer: Producer, *, ended: bool) -> None:
+    def _publish(self, producer: Producer, *, ended: bool) -> None:
         identity, stats = self._identity, self._buffer.stats()
-        told = ClientStats(
+        event = ClientStats(
             producer_id=identity.producer_id,
             at_ms=self._clock_ns() // NS_PER_MS,
             sent=identity.sent,
@@ -68,4 +69,5 @@ class Bulletin:
             shed_starts=stats.shed_starts,
             ended=ended,
         )
-        producer.tell(self._topic, Record(identity.producer_id.encode(), codec.encode(told)))
+        record = Record(identity.producer_id.encode(), codec.encode(event))
+        producer.produce_untracked(self._topic, record)

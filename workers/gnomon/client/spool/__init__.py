@@ -1,1 +1,1 @@
-"""Files on the local disk for events that cannot be delivered, read again by a later process."""
+"""Files on the local disk for events that could not be delivered; a later process sends them."""

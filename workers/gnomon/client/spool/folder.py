@@ -1,9 +1,10 @@
-"""A spool's folder: names of files, the locks that tell the living from the dead, sizes.
+"""A spool's folder: the names of its files, their sizes, and the locks of living processes.
 
-``<name>.v1.owner`` is locked (``flock``) by who uses a process's files and holds the position up
-to which all is settled; ``<name>.<number>.v1.spool`` are its segments. Names begin with the time,
-so that they sort by age. The kernel lets go of a lock when its process dies, however it does.
-Files of other versions are not touched.
+A process has a name in the folder, which begins with the time so that names sort by age.
+``<name>.<number>.v1.spool`` are its segments. ``<name>.v1.owner`` is its lock file: the process that
+uses the segments holds the lock (``flock``), and the file contains the position up to which all
+records are settled. The kernel releases the lock when the process dies, however it dies. Files of
+other versions are not touched.
 """
 
 import contextlib
@@ -21,8 +22,8 @@ NAME_TRIES: Final = 8
 _FILE: Final = re.compile(r"([0-9a-f]+-[0-9]+-[0-9a-f]+)(?:\.([0-9]+)\.v1\.spool|\.v1\.owner)")
 
 
-def new_owner(folder: Path) -> tuple[str, int]:
-    """A name nobody else has, and its lock. Makes the folder, for its owner only.
+def create_lock(folder: Path) -> tuple[str, int]:
+    """Choose a new name and lock it; return both. Makes the folder if need be, with mode 0700.
 
     Raises:
         OSError: The disk refuses.
@@ -30,14 +31,14 @@ def new_owner(folder: Path) -> tuple[str, int]:
     folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
     for _ in range(NAME_TRIES):
         name = f"{time.time_ns():016x}-{os.getpid()}-{secrets.token_hex(8)}"
-        lock_fd = lock(owner_path(folder, name))
+        lock_fd = lock(lock_path(folder, name))
         if lock_fd is not None:
             return name, lock_fd
-    raise BlockingIOError("somebody takes every new file's lock")
+    raise BlockingIOError("another process takes the lock of every new file")
 
 
 def lock(path: Path) -> int | None:
-    """Lock ``path``, which is made if need be; ``None`` if another has it or has deleted it."""
+    """Lock ``path``, made if need be; return its descriptor, ``None`` if it is locked or deleted."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, FILE_MODE)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,8 +53,8 @@ def lock(path: Path) -> int | None:
     return None
 
 
-def owners(folder: Path) -> list[str]:
-    """Names of the processes that have files in ``folder``, oldest first."""
+def process_names(folder: Path) -> list[str]:
+    """Return the names of the processes that have files in ``folder``, oldest first."""
     try:
         found = [_FILE.fullmatch(path.name) for path in folder.iterdir()]
     except FileNotFoundError:
@@ -62,23 +63,23 @@ def owners(folder: Path) -> list[str]:
 
 
 def segments_of(folder: Path, name: str) -> list[tuple[int, Path]]:
-    """Numbers and paths of a process's segments, oldest first."""
+    """Return the numbers and paths of a process's segments, oldest first."""
     found = [(_FILE.fullmatch(path.name), path) for path in folder.iterdir()]
     return sorted((int(m[2]), path) for m, path in found if m and m[1] == name and m[2])
 
 
-def owner_path(folder: Path, name: str) -> Path:
-    """Where a process's lock and position are."""
+def lock_path(folder: Path, name: str) -> Path:
+    """Return the path of a process's lock file."""
     return folder / f"{name}.v1.owner"
 
 
 def segment_path(folder: Path, name: str, number: int) -> Path:
-    """Where a segment is."""
+    """Return the path of a segment."""
     return folder / f"{name}.{number:08d}.v1.spool"
 
 
 def bytes_in(folder: Path) -> int:
-    """Size of all segments in ``folder``, whosoever's they are."""
+    """Return the size of all segments of all processes in ``folder``, in bytes."""
     total = 0
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -89,7 +90,7 @@ def bytes_in(folder: Path) -> int:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have the disk keep which files there are."""
+    """Sync the list of files in ``folder`` to the disk."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(fd)

@@ -1,35 +1,37 @@
-r"""The bytes of a spool: records that each stand alone, and the position up to which all is settled.
+r"""The byte format of a spool: its records, and the position up to which all are settled.
 
 Every number is big-endian. Version 1 is::
 
     record    ff 67 73 01 | crc32 (4) | key bytes (4) | value bytes (4) | key | value
     position  ff 67 70 01 | crc32 (4) | segment (4) | offset (8)
 
-The last byte of the first four is the version; the CRC-32 (of ISO 3309, as in gzip) is of all that
-follows it. A segment is records one after the other, with no header of its own. ``ff`` is in no
-UTF-8 text, and keys and values are that, so no record's beginning is found inside another one.
+The fourth byte is the version. The CRC-32 (of ISO 3309, as in gzip) covers everything behind it. A
+segment is a sequence of records, without a header. Keys and values are UTF-8, in which ``ff`` never
+occurs, so the beginning of a record is never found inside another one.
 """
 
 import struct
 import zlib
 from typing import Final, NamedTuple
 
-from gnomon.client.delivery.buffer import Record
+from gnomon.client.records import Record
 
 RECORD_MAGIC: Final = b"\xffgs\x01"
 POSITION_MAGIC: Final = b"\xffgp\x01"
 _HEAD: Final = struct.Struct(">4sIII")
 _LENGTHS: Final = struct.Struct(">II")
 _POSITION: Final = struct.Struct(">4sIIQ")
-_PLACE: Final = struct.Struct(">IQ")
+_POSITION_BODY: Final = struct.Struct(">IQ")
 _CHECKED_FROM: Final = 8
 
 
 class Decoded(NamedTuple):
-    """What is in some bytes of a segment.
+    """The content of some bytes of a segment.
 
-    ``records`` are with the offset of their end; ``upto`` is the offset from which to go on.
-    ``damaged`` counts the places where bytes make no record.
+    Attributes:
+        records: Each record with the offset of its end.
+        upto: The offset from which to go on.
+        damaged: How many places hold bytes that make no record.
     """
 
     records: list[tuple[int, Record]]
@@ -38,18 +40,18 @@ class Decoded(NamedTuple):
 
 
 def encode(record: Record) -> bytes:
-    """``record`` as it lies in a segment."""
+    """Return the bytes of ``record`` in a segment."""
     key, value = record
     body = _LENGTHS.pack(len(key), len(value)) + key + value
     return RECORD_MAGIC + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 def decode(data: bytes, *, begins_at: int = 0, is_all: bool = True) -> Decoded:
-    """Every whole record in ``data``, a segment's bytes from offset ``begins_at`` on.
+    """Return every whole record in ``data``, the bytes of a segment from ``begins_at`` on.
 
-    Where bytes make no record the search goes on at the next that could begin one, so damage costs
-    the records it is in and no other. A record that ``data`` ends in the middle of is no damage: it
-    goes on behind ``data``, or if that ``is_all`` a process died as it wrote it.
+    Behind bytes that make no record the search goes on at the next possible beginning of one, so
+    damage costs only the records it is in. A record that is cut off at the end of ``data`` is no
+    damage: it goes on behind ``data`` or, if ``data`` ``is_all``, its process died while writing.
     """
     records: list[tuple[int, Record]] = []
     damaged, offset, end = 0, 0, len(data)
@@ -75,7 +77,7 @@ def decode(data: bytes, *, begins_at: int = 0, is_all: bool = True) -> Decoded:
 
 
 def _record_at(data: bytes, offset: int) -> tuple[int, Record] | None:
-    """The record that begins at ``offset`` with the offset of its end, if there is one."""
+    """Return the record that begins at ``offset``, behind the offset of its end, or ``None``."""
     if len(data) - offset < _HEAD.size:
         return None
     magic, crc, key_bytes, value_bytes = _HEAD.unpack_from(data, offset)
@@ -90,7 +92,7 @@ def _record_at(data: bytes, offset: int) -> tuple[int, Record] | None:
 
 
 def _is_cut(data: bytes, offset: int) -> bool:
-    """Whether the bytes from ``offset`` on are the beginning of a record, and not all of it."""
+    """Return whether the bytes from ``offset`` on are an incomplete record."""
     rest = len(data) - offset
     if rest < _HEAD.size:
         return data[offset : offset + len(RECORD_MAGIC)] == RECORD_MAGIC[:rest]
@@ -99,13 +101,13 @@ def _is_cut(data: bytes, offset: int) -> bool:
 
 
 def encode_position(segment: int, offset: int) -> bytes:
-    """Everything before ``offset`` of ``segment`` is settled."""
-    place = _PLACE.pack(segment, offset)
-    return POSITION_MAGIC + zlib.crc32(place).to_bytes(4, "big") + place
+    """Return the bytes of a position: all records before ``offset`` of ``segment`` are settled."""
+    body = _POSITION_BODY.pack(segment, offset)
+    return POSITION_MAGIC + zlib.crc32(body).to_bytes(4, "big") + body
 
 
 def decode_position(data: bytes) -> tuple[int, int]:
-    """Segment and offset; the very beginning where ``data`` is no position."""
+    """Return segment and offset of a position; ``(0, 0)`` if ``data`` is none."""
     if len(data) < _POSITION.size:
         return 0, 0
     magic, crc, segment, offset = _POSITION.unpack_from(data)

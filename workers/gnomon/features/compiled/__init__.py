@@ -1,4 +1,5 @@
-"""The Cython modules: records and rows packed in memory, JSON, and the memory of one agent.
+"""The Cython modules: packed records and rows, JSON, and the memory of one agent.
 
-Each does what a Python module does, to the last byte; without a C compiler that module serves.
+Each gives the same result as a Python module, to the last byte; that module is used where there is
+no C compiler.
 """

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """The loop of ``fold.py`` over one batch, with compiled agents: it writes the same bytes.
 
 Events are read from the memory of ``packedevents``, and features become JSON without an object.
@@ -7,6 +7,7 @@ Events are read from the memory of ``packedevents``, and features become JSON wi
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t
 
+from gnomon.features.compiled.arrays cimport int128
 from gnomon.features.compiled.jsontext cimport SPARE, put, put_any, put_double, put_string, put_whole
 from gnomon.features.compiled.names cimport Slice, name_of
 from gnomon.features.compiled.native cimport Agent, CurrentFeatures, StartFeatures
@@ -46,15 +47,17 @@ def fold_events(state, records, events, config, list dead):
     for at in range(packed.n):
         event = &packed.items[at]
         at_ms = event.at_ms
-        if at_ms - event.timestamp_ms > max_ahead_ms:
-            error = codec.clock_refusal(at_ms - event.timestamp_ms, max_ahead_ms)
+        # A record's timestamp may be any number of 64 bits, so differences have more.
+        if <int128>at_ms - event.timestamp_ms > max_ahead_ms:
+            ahead_ms = <object>at_ms - <object>event.timestamp_ms
+            error = codec.clock_refusal(ahead_ms, max_ahead_ms)
             dead.append(DeadLetter(records[at], error.reason, error.detail))
             continue
         if event.timestamp_ms > appended_ms:
             appended_ms = state.appended_ms = event.timestamp_ms
         agent_id = name_of(&event.agent_id)
         agent = agents.get(agent_id)
-        if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:
+        if agent is None or <int128>appended_ms - agent.appended_ms > MEMORY_MS:
             agent = state.add_new(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
             covered_from_ms = state.covered_from_ms
         if agent.batch != _batches:

@@ -1,6 +1,6 @@
-"""An event in the usual form."""
+"""The decoder of canonical events, for use by other compiled modules."""
 
 from gnomon.features.compiled.packedevents cimport Event
 
 
-cdef bint usual(Event* event) except -1
+cdef bint read_canonical(Event* event) except -1

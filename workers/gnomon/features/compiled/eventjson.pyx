@@ -1,9 +1,9 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Task events as clients write them, read in C: by far the most of all.
+# cython: language_level=3
+"""A decoder in C for task events in canonical form, in which nearly all clients write them.
 
-An event is in the usual form if its fields are in their order, without a space between them, none of
-them null or sealed, and plain ASCII within the bounds of ``gnomon.events``. All others, and all that
-are wrong, are left to ``codec.decode_task_event``, which says what an event is.
+An event is canonical if its fields are in the order of ``gnomon.events``, without spaces, none of
+them null or sealed, plain ASCII, and within the bounds of ``gnomon.events``. All other bytes, valid
+or not, are left to ``codec.decode_task_event``.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -19,18 +19,35 @@ from gnomon.features.compiled.packedevents cimport FINISHED, STARTED, Event
 import msgspec
 
 from gnomon import codec
-from gnomon.events import ContextValue
+from gnomon.events import ContextValue, TaskFinished
 
-cdef enum:
-    MAX_ID = 256
-    MAX_PRODUCER_ID = 64
-    MAX_TRACEPARENT = 55
-    # As many digits after the point as a power of ten is a double for.
-    MAX_PLACES = 22
-cdef int64_t TIMES_END = 253_402_300_800_000
-cdef int64_t COUNTS_END = 100_000_001
+
+def _bounds(struct):
+    """The type of each field of ``struct``, which holds its bounds, by name."""
+    return {field.name: _bounded(field.type) for field in msgspec.inspect.type_info(struct).fields}
+
+
+def _bounded(kind):
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _bounded(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return _bounded(kind.types[0])
+    return kind
+
+
+_finished = _bounds(TaskFinished)
+cdef Py_ssize_t MAX_ID = _finished["agent_id"].max_length
+cdef Py_ssize_t MAX_ERROR_TYPE = _finished["error_type"].max_length
+cdef Py_ssize_t MAX_PRODUCER_ID = _finished["producer_id"].max_length
+cdef Py_ssize_t MAX_TRACEPARENT = _finished["traceparent"].max_length
+cdef int64_t TIMES_END = _finished["started_at_ms"].lt
+cdef int64_t REVIEWS_END = _finished["code_review_iterations"].le + 1
+cdef int64_t SEQ_END = _finished["seq"].lt
+cdef double MAX_DURATION_S = _finished["duration_s"].le
 cdef int64_t EXACT = 1 << 53
-cdef double MAX_DURATION_S = 9_000_000.0
+cdef enum:
+    # The largest power of ten that is exactly a double.
+    MAX_PLACES = 22
 cdef double TENS[MAX_PLACES + 1]
 cdef bint PLAIN[256]
 cdef object _decode_context = msgspec.json.Decoder(dict[str, ContextValue]).decode
@@ -55,7 +72,7 @@ cdef struct Cursor:
 
 
 cdef inline bint literal(Cursor* text, const char* wanted) noexcept:
-    """Whether ``wanted`` comes next; passed if it does."""
+    """Whether the text goes on with ``wanted``; if so, the cursor moves behind it."""
     cdef size_t n = strlen(wanted)
     if <size_t>(text.end - text.at) < n or memcmp(text.at, wanted, n):
         return False
@@ -63,8 +80,8 @@ cdef inline bint literal(Cursor* text, const char* wanted) noexcept:
     return True
 
 
-cdef inline bint put(PyObject** into, object value) noexcept:
-    """Keep ``value``, if it is not empty and somebody wants it."""
+cdef inline bint keep(PyObject** into, object value) noexcept:
+    """Keep a reference to ``value`` in ``into``, unless that is NULL or ``value`` is empty."""
     if into != NULL and value:
         Py_INCREF(value)
         into[0] = <PyObject*>value
@@ -72,13 +89,13 @@ cdef inline bint put(PyObject** into, object value) noexcept:
 
 
 cdef inline bint refuse(Cursor* text) noexcept:
-    """Nothing comes next any more."""
+    """Move the cursor to the end, so that no field is found there."""
     text.at = text.end
     return False
 
 
-# Each of these answers whether what it is for comes next, behind its name; it is passed then. Where
-# the name is there but not such a value, the whole of the text is refused.
+# Each of these functions reads one field if the text goes on with its key, ``name``, and returns
+# whether it did. If the key is there without a valid value, the whole text is refused.
 
 
 cdef bint string(Cursor* text, const char* name, Py_ssize_t most, Slice* into) noexcept:
@@ -107,7 +124,7 @@ cdef bint whole(Cursor* text, const char* name, int64_t end, int64_t* into) noex
 
 
 cdef bint seconds(Cursor* text, const char* name, double most, double* into) noexcept:
-    """A number with a point, so few digits that one division rounds it as it is to be rounded."""
+    """A number with a point and so few digits that one division rounds it correctly."""
     cdef const char* begin
     cdef const char* point = NULL
     cdef int64_t digits = 0
@@ -143,7 +160,7 @@ cdef bint truth(Cursor* text, const char* name, int* into) noexcept:
 
 
 cdef bint dictionary(Cursor* text, const char* name, PyObject** into) except -1:
-    """A flat one, which msgspec decodes."""
+    """A flat dictionary, which msgspec decodes."""
     cdef const char* begin = text.at + strlen(name)
     cdef bint quoted = False
     if not literal(text, name):
@@ -156,18 +173,18 @@ cdef bint dictionary(Cursor* text, const char* name, PyObject** into) except -1:
         return refuse(text)
     text.at += 1
     try:
-        return put(into, _decode_context(PyBytes_FromStringAndSize(begin, text.at - begin)))
+        return keep(into, _decode_context(PyBytes_FromStringAndSize(begin, text.at - begin)))
     except UNDECODABLE:
         return refuse(text)
 
 
-cdef bint sent_by(Cursor* text, Event* into) noexcept:
-    """The last three fields of both kinds, and the end."""
+cdef bint last_fields(Cursor* text, Event* into) noexcept:
+    """The last three fields of both kinds, and the end of the text."""
     cdef Slice traceparent
     if not literal(text, b"}"):
         string(text, b',"traceparent":"', MAX_TRACEPARENT, &traceparent)
         string(text, b',"producer_id":"', MAX_PRODUCER_ID, &into.producer_id)
-        whole(text, b',"seq":', EXACT, &into.seq)
+        whole(text, b',"seq":', SEQ_END, &into.seq)
         if not literal(text, b"}"):
             return False
     return text.at == text.end
@@ -184,7 +201,7 @@ cdef bint started(Cursor* text, Event* into) except -1:
         return False
     seconds(text, b',"estimate_s":', INFINITY, &into.estimate_s)
     dictionary(text, b',"context":', &into.context)
-    return sent_by(text, into)
+    return last_fields(text, into)
 
 
 cdef bint finished(Cursor* text, Event* into) except -1:
@@ -203,17 +220,17 @@ cdef bint finished(Cursor* text, Event* into) except -1:
         return False
     if into.at_ms < started_at_ms:
         return False
-    whole(text, b',"code_review_iterations":', COUNTS_END, &into.reviews)
+    whole(text, b',"code_review_iterations":', REVIEWS_END, &into.reviews)
     truth(text, b',"deployment_succeeded":', &into.deployed)
-    string(text, b',"error_type":"', MAX_ID, &error_type)
+    string(text, b',"error_type":"', MAX_ERROR_TYPE, &error_type)
     seconds(text, b',"estimate_s":', INFINITY, &into.estimate_s)
     dictionary(text, b',"context":', NULL)
     dictionary(text, b',"outcome":', NULL)
-    return sent_by(text, into)
+    return last_fields(text, into)
 
 
-cdef bint usual(Event* event) except -1:
-    """Whether ``event.value`` is in the usual form; read, if it is."""
+cdef bint read_canonical(Event* event) except -1:
+    """Read the fields of ``event.value``; False if it is not canonical."""
     cdef Cursor text = Cursor(event.value.at, event.value.at + event.value.n)
     if literal(&text, b'{"kind":"task_started.v1"'):
         return started(&text, event)

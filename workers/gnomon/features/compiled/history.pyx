@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """``history.py`` in C: the last finished runs of one agent."""
 
 from libc.math cimport NAN

@@ -1,4 +1,4 @@
-"""What JSON can be made of."""
+"""Writing JSON, for use by other compiled modules."""
 
 from libc.stdint cimport int64_t
 from libc.string cimport memcpy, strlen
@@ -12,7 +12,7 @@ cdef enum:
 
 
 cdef inline void put(Text* text, const char* literal) noexcept:
-    """A literal, for which there is room."""
+    """Append a literal; there must be room for it."""
     cdef size_t n = strlen(literal)
     memcpy(text.at + text.n, literal, n)
     text.n += n

@@ -1,9 +1,9 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""JSON as msgspec writes it, without an object for each number: the same bytes for every value.
+# cython: language_level=3
+"""JSON as msgspec writes it, byte for byte, without an object for each number.
 
-Doubles get the shortest digits that read back as the same double and of those the closest to it:
-Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2020). Its table of powers of ten
-is computed here, as nobody can check 1,234 written-down numbers by reading them.
+A double is written with the fewest digits that read back as the same double, and of such numbers
+the closest one: Schubfach (R. Giulietti, "The Schubfach way to render doubles", 2020). Its table of
+powers of ten is computed here, because nobody can verify 1,234 literal numbers by reading them.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
@@ -49,7 +49,7 @@ _compute_powers()
 
 
 cdef int put_string(Text* text, const Slice* value) except -1:
-    """A string in UTF-8, and behind it as much room as there was: msgspec escapes what has to be."""
+    """A string in UTF-8, with ``SPARE`` bytes of room behind it; msgspec writes it if it needs escapes."""
     cdef const unsigned char* at = <const unsigned char*>value.at
     cdef Py_ssize_t n = value.n, i
     for i in range(n):
@@ -64,7 +64,7 @@ cdef int put_string(Text* text, const Slice* value) except -1:
 
 
 cdef int put_any(Text* text, object value) except -1:
-    """Whatever msgspec can write."""
+    """Any value, as msgspec writes it, with ``SPARE`` bytes of room behind it."""
     cdef bytes written = _encode(value)
     cdef Py_ssize_t n = PyBytes_GET_SIZE(written)
     reserve(text, n + SPARE)
@@ -74,7 +74,7 @@ cdef int put_any(Text* text, object value) except -1:
 
 
 cdef Py_ssize_t put_digits(char* at, uint64_t value) noexcept:
-    """How many digits there are."""
+    """Write the digits of ``value`` and return their number."""
     cdef char digits[20]
     cdef Py_ssize_t n = 0
     while True:
@@ -157,7 +157,7 @@ cdef inline uint64_t scaled(const uint64_t* power, uint64_t value) noexcept:
 
 
 cdef uint64_t shortest(uint64_t mantissa, int32_t exponent, int32_t* power) noexcept:
-    """The digits of a finite double that is not zero, and what power of ten they count."""
+    """The digits of a finite double that is not zero; ``power`` is their power of ten."""
     cdef uint64_t whole = mantissa, lower, value, upper, digits, tens
     cdef int32_t binary = 1 - 1075, shift
     cdef bint even, narrow = mantissa == 0 and exponent > 1, down, up

@@ -1,4 +1,4 @@
-"""Strings that come again and again."""
+"""The cache of short strings, for use by other compiled modules."""
 
 
 cdef struct Slice:

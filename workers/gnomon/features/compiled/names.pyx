@@ -1,8 +1,9 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Strings that come again and again, agents' and task types' names: made once, mostly.
+# cython: language_level=3
+"""A cache of short strings that occur again and again: the names of agents and task types.
 
-A name has one place in a table, where the last one with that place is kept. Who has the same string
-as before needs no memory for it, and finds it faster in a dictionary: it has its hash.
+Each string has one slot, chosen by a hash of its bytes; a slot keeps the last string that was read
+into it. A cached string takes no new memory and is found faster in dictionaries, because Python has
+stored its hash.
 """
 
 from cpython.object cimport PyObject
@@ -12,18 +13,18 @@ from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy
 
 cdef enum:
-    PLACES = 1 << 14
+    SLOTS = 1 << 14
     LONGEST = 64
 
-cdef struct Kept:
-    PyObject* name  # ours
+cdef struct Slot:
+    PyObject* name  # an owned reference
     const char* at  # its bytes
     Py_ssize_t n
 
-cdef Kept KEPT[PLACES]
+cdef Slot CACHE[SLOTS]
 
 
-cdef inline uint64_t mixed(const char* at, Py_ssize_t n) noexcept:
+cdef inline uint64_t hash_of(const char* at, Py_ssize_t n) noexcept:
     cdef uint64_t word, mix = <uint64_t>n
     while n >= 8:
         memcpy(&word, at, 8)
@@ -38,19 +39,19 @@ cdef inline uint64_t mixed(const char* at, Py_ssize_t n) noexcept:
 
 
 cdef str name_of(const Slice* name):
-    """The string of these bytes, which are UTF-8."""
-    cdef Kept* kept
+    """The string of these bytes, which must be UTF-8."""
+    cdef Slot* slot
     cdef str found
     cdef const char* at
     cdef Py_ssize_t n
     if name.n > LONGEST:
         return PyUnicode_DecodeUTF8(name.at, name.n, NULL)
-    kept = &KEPT[mixed(name.at, name.n) & (PLACES - 1)]
-    if kept.name != NULL and kept.n == name.n and not memcmp(kept.at, name.at, name.n):
-        return <str><object>kept.name
+    slot = &CACHE[hash_of(name.at, name.n) & (SLOTS - 1)]
+    if slot.name != NULL and slot.n == name.n and not memcmp(slot.at, name.at, name.n):
+        return <str><object>slot.name
     found = PyUnicode_DecodeUTF8(name.at, name.n, NULL)
     at = PyUnicode_AsUTF8AndSize(found, &n)
-    Py_XDECREF(kept.name)
+    Py_XDECREF(slot.name)
     Py_INCREF(found)
-    kept.name, kept.at, kept.n = <PyObject*>found, at, n
+    slot.name, slot.at, slot.n = <PyObject*>found, at, n
     return found

@@ -67,6 +67,3 @@ cdef class Agent:
     cdef int add_run(self, str task_type, int64_t run) except -1
     cdef int forget(self, int64_t retained_from_ms) except -1
     cdef int read_late_times(self, bytes times) except -1
-    cdef int read_window(self, bytes times, bytes durations, bytes flags) except -1
-    cdef int read_ended(self, bytes keys, bytes codes) except -1
-    cdef int read_in_flight(self, bytes keys, bytes starts) except -1

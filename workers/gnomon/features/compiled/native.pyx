@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """One agent's memory in C: what ``agent.py`` defines, in arrays of structs.
 
 Every function does what its namesake in ``agent.py`` does; the reasons are given there. Sums are
@@ -10,16 +10,17 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.math cimport NAN
 from libc.stdint cimport int32_t, int64_t
-from libc.stdlib cimport free, realloc
+from libc.stdlib cimport free
 
 from gnomon.features.compiled.arrays cimport (
     check_ascending, check_within, count_between, count_until, drop_until, insert_sorted,
     int64_bytes, last_until, read_int64s,
 )
 from gnomon.features.compiled.history cimport RUN_SHIFT, Runs, RunsSummary, runs_of
+from gnomon.features.compiled.restoring cimport read_ended, read_in_flight, read_window
 from gnomon.features.compiled.tasks cimport (
-    EndedTask, add_in_flight, end_cancelled, end_finished, ended_after, forget_ended,
-    free_in_flight, in_flight_after, insert_ended, remove_in_flight, task_key,
+    add_in_flight, end_cancelled, end_finished, ended_after, forget_ended,
+    free_in_flight, in_flight_after, remove_in_flight, task_key,
 )
 from gnomon.features.compiled.vector cimport hour_object, vector_object
 from gnomon.features.compiled.window cimport (
@@ -326,10 +327,15 @@ cdef class Agent:
         agent.forgotten_finish_ms = columns.forgotten_finish_ms
         agent.published_count, agent.due_minute = columns.published_count, columns.due_minute
         agent.prune_at = columns.prune_at
-        agent.read_window(columns.times, columns.durations, columns.flags)
+        read_window(
+            &agent.window, columns.times, columns.durations, columns.flags,
+            TIMES_END_MS, DURATIONS_END_NS,
+        )
         agent.read_late_times(columns.late_times)
-        agent.read_ended(columns.ended_keys, columns.ended_codes)
-        agent.read_in_flight(columns.flight_keys, columns.flight_times)
+        read_ended(&agent.ended, columns.ended_keys, columns.ended_codes, TIMES_END_MS)
+        read_in_flight(
+            &agent.in_flight, columns.flight_keys, columns.flight_times, TIMES_END_MS, FLIGHT_MS
+        )
         agent.overall = runs_of(columns.overall)
         agent.by_type = {intern(name): runs_of(runs) for name, runs in columns.by_type}
         return agent
@@ -338,71 +344,6 @@ cdef class Agent:
         read_int64s(&self.late_times, times)
         check_within(self.late_times.items, self.late_times.n, TIMES_END_MS)
         check_ascending(self.late_times.items, self.late_times.n, False)
-        return 0
-
-    cdef int read_window(self, bytes times, bytes durations, bytes flags) except -1:
-        cdef Py_ssize_t n = PyBytes_GET_SIZE(flags) // sizeof(int32_t), i
-        cdef Py_ssize_t size = n * sizeof(int64_t)
-        if (
-            PyBytes_GET_SIZE(times) != size
-            or PyBytes_GET_SIZE(durations) != size
-            or PyBytes_GET_SIZE(flags) != n * <Py_ssize_t>sizeof(int32_t)
-        ):
-            raise ValueError("columns of a window of different lengths")
-        if not n:
-            return 0
-        check_within(<const int64_t*>PyBytes_AS_STRING(times), n, TIMES_END_MS)
-        check_ascending(<const int64_t*>PyBytes_AS_STRING(times), n, False)
-        check_within(<const int64_t*>PyBytes_AS_STRING(durations), n, DURATIONS_END_NS)
-        for i in range(n):
-            if (<const int32_t*>PyBytes_AS_STRING(flags))[i] < 0:
-                raise ValueError("a column has a number outside its bounds")
-        self.window.finishes = <Finish*>realloc(NULL, n * sizeof(Finish))
-        if self.window.finishes == NULL:
-            raise MemoryError
-        self.window.n = self.window.capacity = n
-        for i in range(n):
-            self.window.finishes[i] = Finish(
-                (<const int64_t*>PyBytes_AS_STRING(times))[i],
-                (<const int64_t*>PyBytes_AS_STRING(durations))[i],
-                (<const int32_t*>PyBytes_AS_STRING(flags))[i],
-            )
-        return 0
-
-    cdef int read_ended(self, bytes keys, bytes codes) except -1:
-        cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
-        if PyBytes_GET_SIZE(codes) != PyBytes_GET_SIZE(keys):
-            raise ValueError("columns of ended tasks of different lengths")
-        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
-            raise ValueError("a column is no whole number of integers")
-        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
-        check_within(<const int64_t*>PyBytes_AS_STRING(codes), n, 2 * TIMES_END_MS)
-        for i in range(n):
-            insert_ended(
-                &self.ended,
-                i,
-                EndedTask(
-                    (<const int64_t*>PyBytes_AS_STRING(keys))[i],
-                    (<const int64_t*>PyBytes_AS_STRING(codes))[i],
-                ),
-            )
-        return 0
-
-    cdef int read_in_flight(self, bytes keys, bytes starts) except -1:
-        cdef Py_ssize_t n = PyBytes_GET_SIZE(keys) // sizeof(int64_t), i
-        if PyBytes_GET_SIZE(starts) != PyBytes_GET_SIZE(keys):
-            raise ValueError("columns of tasks in flight of different lengths")
-        if PyBytes_GET_SIZE(keys) % <Py_ssize_t>sizeof(int64_t):
-            raise ValueError("a column is no whole number of integers")
-        check_ascending(<const int64_t*>PyBytes_AS_STRING(keys), n, True)
-        check_within(<const int64_t*>PyBytes_AS_STRING(starts), n, TIMES_END_MS)
-        for i in range(n):
-            add_in_flight(
-                &self.in_flight,
-                (<const int64_t*>PyBytes_AS_STRING(keys))[i],
-                (<const int64_t*>PyBytes_AS_STRING(starts))[i],
-                -FLIGHT_MS,
-            )
         return 0
 
 

@@ -1,4 +1,4 @@
-"""The events of a batch as a loop in C reads them."""
+"""The events of a batch as C structs, for use by other compiled modules."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -13,16 +13,16 @@ cdef enum:
 
 cdef struct Event:
     int kind
-    Slice value  # as it is written; nothing, where it came as an object
+    Slice value  # the encoded event; empty if it was given as an object
     Slice agent_id, task_id, task_type, producer_id
-    int64_t at_ms  # when it happened, by the agent's clock
-    int64_t timestamp_ms  # of its record
-    # UNKNOWN, or not-a-number, where nothing is said.
+    int64_t at_ms  # event time, by the agent's clock
+    int64_t timestamp_ms  # of the record
+    # UNKNOWN or not-a-number where the event does not give the field.
     int64_t seq, reviews
     double duration_s, estimate_s
     int succeeded, deployed
-    PyObject* context  # of a start: a dictionary that is not empty, or NULL; ours
-    PyObject* whole  # the event as an object, unless it was read in C; ours
+    PyObject* context  # of a start: a dictionary that is not empty, or NULL; an owned reference
+    PyObject* whole  # the event as an object, or NULL if it was decoded in C; an owned reference
 
 
 cdef class Events:
@@ -30,7 +30,7 @@ cdef class Events:
 
     cdef Event* items
     cdef Py_ssize_t n, room
-    cdef object owner  # of the bytes
+    cdef object owner  # keeps the bytes of the events alive
 
     cdef Event* add(self, int64_t timestamp_ms) noexcept
     cdef int reserve(self, Py_ssize_t n) except -1

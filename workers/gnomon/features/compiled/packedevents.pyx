@@ -1,7 +1,8 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""The events of a batch as a loop in C reads them: where their strings lie, and their numbers.
+# cython: language_level=3
+"""The events of a batch as C structs: their numbers, and pointers to their strings.
 
-Those in the usual form are read by ``eventjson``; of the others msgspec makes objects, that are kept.
+Canonical events are decoded by ``eventjson``. All others are decoded by msgspec, and their objects
+are kept, because the pointers lead to the strings of the object.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -13,7 +14,7 @@ from libc.stdint cimport int64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from gnomon.features.compiled.eventjson cimport usual
+from gnomon.features.compiled.eventjson cimport read_canonical
 from gnomon.features.compiled.names cimport Slice, name_of
 from gnomon.features.compiled.records cimport PackedRecords, Record
 from gnomon.features.compiled.window cimport UNKNOWN
@@ -51,7 +52,7 @@ cdef class Events:
         return _decode(PyBytes_FromStringAndSize(event.value.at, event.value.n))
 
     def seqs_by_producer(self):
-        """The ``seq`` of all events that say who sent them, in their order, by ``producer_id``."""
+        """The ``seq`` of each event that names its producer, in log order, by ``producer_id``."""
         cdef Py_ssize_t at
         cdef const Event* event
         cdef list seqs
@@ -66,40 +67,40 @@ cdef class Events:
                 seqs.append(event.seq)
         return found
 
-    def seen(self, Py_ssize_t at):
-        """What the loop is told of an event, for tests; the first says whether it was read in C."""
+    def fields(self, Py_ssize_t at):
+        """For tests: whether the event was decoded in C, its kind, its fields and its context."""
         cdef const Event* event = &self.items[at]
         context = <object>event.context if event.context != NULL else {}
-        said = [event.at_ms, event.seq, event.reviews, event.deployed, event.succeeded]
-        said += text_of(&event.agent_id), text_of(&event.task_id), text_of(&event.task_type)
-        said.append(text_of(&event.producer_id))
+        values = [event.at_ms, event.seq, event.reviews, event.deployed, event.succeeded]
+        values += text_of(&event.agent_id), text_of(&event.task_id), text_of(&event.task_type)
+        values.append(text_of(&event.producer_id))
         for number in (event.duration_s, event.estimate_s):
-            said.append(None if isnan(number) else number)
-        return event.whole == NULL, event.kind, said, context
+            values.append(None if isnan(number) else number)
+        return event.whole == NULL, event.kind, values, context
 
     cdef Event* add(self, int64_t timestamp_ms) noexcept:
-        """The next; there is room for as many as were reserved."""
+        """Append an event; there must be room for it."""
         cdef Event* event = &self.items[self.n]
         self.n += 1
-        blank(event, timestamp_ms)
+        reset(event, timestamp_ms)
         return event
 
     cdef int reserve(self, Py_ssize_t n) except -1:
-        self.items = held(n, &self.room)
+        self.items = acquire(n, &self.room)
         if self.items == NULL:
             raise MemoryError
         return 0
 
     cdef int read(self, const char* value, Py_ssize_t n, int64_t timestamp_ms) except -1:
-        """Take in one that is written."""
+        """Append the event that is encoded in ``value``."""
         cdef Event* event = self.add(timestamp_ms)
         if n > MAX_EVENT_BYTES:
             raise msgspec.DecodeError(f"{n} bytes are too many")
         event.value = Slice(value, n)
-        if not usual(event):
+        if not read_canonical(event):
             Py_XDECREF(event.context)
-            blank(event, timestamp_ms)
-            take(event, _decode(PyBytes_FromStringAndSize(value, n)))
+            reset(event, timestamp_ms)
+            fill(event, _decode(PyBytes_FromStringAndSize(value, n)))
         return 0
 
 
@@ -111,8 +112,8 @@ cdef Event* _spare = NULL
 cdef Py_ssize_t _spare_room = 0
 
 
-cdef Event* held(Py_ssize_t n, Py_ssize_t* room) noexcept:
-    """Memory for ``n``; NULL if there is none."""
+cdef Event* acquire(Py_ssize_t n, Py_ssize_t* room) noexcept:
+    """Memory for ``n`` events; NULL if there is none."""
     global _spare, _spare_room
     cdef Event* found = _spare
     if n <= _spare_room:
@@ -124,6 +125,7 @@ cdef Event* held(Py_ssize_t n, Py_ssize_t* room) noexcept:
 
 
 cdef void release(Event* items, Py_ssize_t room) noexcept:
+    """Keep the memory for the next batch, or free it."""
     global _spare, _spare_room
     if _spare_room < room <= SPARE_EVENTS:
         free(_spare)
@@ -136,7 +138,7 @@ cdef object text_of(const Slice* slice):
     return slice.at[: slice.n].decode() if slice.n else None
 
 
-cdef inline void blank(Event* event, int64_t timestamp_ms) noexcept:
+cdef inline void reset(Event* event, int64_t timestamp_ms) noexcept:
     memset(event, 0, sizeof(Event))
     event.timestamp_ms = timestamp_ms
     event.seq = event.reviews = event.deployed = UNKNOWN
@@ -144,7 +146,7 @@ cdef inline void blank(Event* event, int64_t timestamp_ms) noexcept:
 
 
 def decode(records):
-    """All events in ``records``: a sequence of them, that a loop in C reads without objects.
+    """Decode all events in ``records`` into a sequence that C reads without objects.
 
     Raises:
         Exception: What ``codec.decode_all`` raises.
@@ -161,47 +163,47 @@ def decode(records):
         for at in range(packed.n):
             record = &packed.items[at]
             if record.value == NULL:
-                raise TypeError("an event is of bytes")
+                raise TypeError("an event must be bytes")
             events.read(record.value, record.value_n, record.timestamp_ms)
         return events
     events.owner = values = [one.value for one in records]
     for value, one in zip(values, records):
         if value is None:
-            raise TypeError("an event is of bytes")
+            raise TypeError("an event must be bytes")
         events.read(PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value), one.timestamp)
     return events
 
 
 cdef Events events_of(object records, object events):
-    """The same of events that are objects."""
+    """``events`` as ``Events``; the records give the timestamps."""
     cdef Events packed
     if type(events) is Events:
         return events
     packed = Events()
     packed.reserve(len(events))
     for record, event in zip(records, events):
-        take(packed.add(record.timestamp), event)
+        fill(packed.add(record.timestamp), event)
     return packed
 
 
 # An object --------------------------------------------------------------------------------------
 
 
-cdef int take(Event* into, object event) except -1:
-    """What the loop is told of ``event``, which is kept for its strings."""
+cdef int fill(Event* into, object event) except -1:
+    """Copy the fields of ``event`` and keep a reference to it, which owns the strings."""
     if type(event) not in (TaskStarted, TaskFinished, TaskCancelled):
         raise TypeError(f"{type(event).__name__} is no task event")
     Py_INCREF(event)
     into.whole = <PyObject*>event
-    take_string(&into.agent_id, event.agent_id)
-    take_string(&into.task_id, event.task_id)
+    set_string(&into.agent_id, event.agent_id)
+    set_string(&into.task_id, event.task_id)
     if event.seq is not None and event.producer_id is not None:
-        take_string(&into.producer_id, event.producer_id)
+        set_string(&into.producer_id, event.producer_id)
         into.seq = event.seq
     if type(event) is TaskCancelled:
         into.kind, into.at_ms = CANCELLED, event.cancelled_at_ms
         return 0
-    take_string(&into.task_type, event.task_type)
+    set_string(&into.task_type, event.task_type)
     if event.estimate_s is not None:
         into.estimate_s = event.estimate_s
     if type(event) is TaskStarted:
@@ -219,6 +221,6 @@ cdef int take(Event* into, object event) except -1:
     return 0
 
 
-cdef inline int take_string(Slice* into, str value) except -1:
+cdef inline int set_string(Slice* into, str value) except -1:
     into.at = PyUnicode_AsUTF8AndSize(value, &into.n)
     return 0

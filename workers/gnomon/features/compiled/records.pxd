@@ -1,4 +1,4 @@
-"""Records as they were read."""
+"""The records of a partition as C structs, for use by other compiled modules."""
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t
@@ -6,7 +6,7 @@ from libc.stdint cimport int32_t, int64_t
 
 cdef struct Record:
     int64_t offset, timestamp_ms
-    const char* key  # NULL where there is none; so it is with the value
+    const char* key  # NULL if the record has none; so is the value
     const char* value
     int32_t key_n, value_n
 
@@ -20,8 +20,8 @@ cdef class PackedRecords:
     cdef Record* items
     cdef Py_ssize_t n
     cdef Py_ssize_t _room
-    cdef list _owners  # whose bytes they are
-    cdef dict _headers  # by index, of those that have some
+    cdef list _owners  # the objects that own the bytes
+    cdef dict _headers  # by the index of the record
 
     cdef Record* add(self) except NULL
     cdef int owned_by(self, object owner) except -1

@@ -1,5 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Records as they were read: where each lies in the batches that were fetched."""
+# cython: language_level=3
+"""The records of a partition as pointers into the fetched batches."""
 
 cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -46,7 +46,7 @@ cdef class PackedRecords:
         return iter(self[:])
 
     def __iadd__(self, after):
-        """With ``after`` behind; packed, if that is and is of the same partition."""
+        """Append ``after``; the result is packed if ``after`` is and has the same partition."""
         cdef PackedRecords other
         if type(after) is not PackedRecords:
             return [*self, *after]
@@ -57,19 +57,19 @@ cdef class PackedRecords:
         return self
 
     cdef Record* add(self) except NULL:
-        """Room for one more, to be filled by who asks."""
+        """Append a record, which the caller fills."""
         if self.n == self._room:
             self._reserve(max(2 * self._room, <Py_ssize_t>256))
         self.n += 1
         return &self.items[self.n - 1]
 
     cdef int owned_by(self, object owner) except -1:
-        """Keep ``owner`` for as long as the records: their bytes are its."""
+        """Keep ``owner`` alive, which owns the bytes of the records."""
         self._owners.append(owner)
         return 0
 
     cdef int put_headers(self, tuple headers) except -1:
-        """Of the last one."""
+        """Set the headers of the last record."""
         self._headers[self.n - 1] = headers
         return 0
 

@@ -1,4 +1,4 @@
-"""Rows to write, and the buffer they are written into."""
+"""Rows to write and their buffer, for use by other compiled modules."""
 
 cimport cython
 from libc.stdint cimport int32_t
@@ -11,7 +11,7 @@ cdef struct Text:
 
 
 cdef struct Row:
-    Py_ssize_t at  # of the key in the text; the value follows
+    Py_ssize_t at  # offset of the key in the text; the value follows it
     int32_t key_n, value_n
 
 

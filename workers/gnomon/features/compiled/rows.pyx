@@ -1,5 +1,5 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Rows to write: keys and values one behind the other, as they are made."""
+# cython: language_level=3
+"""Rows to write, whose keys and values lie one behind the other in one buffer."""
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t
@@ -10,7 +10,7 @@ from libc.string cimport memcpy
 cdef enum:
     SPARE_BYTES = 8 << 20
 
-cdef Text _spare = Text(NULL, 0, 0)  # what the last rows no longer need: new memory costs page faults
+cdef Text _spare = Text(NULL, 0, 0)  # the last rows' buffer is reused: new memory costs page faults
 
 
 cdef class PackedRows:
@@ -47,7 +47,7 @@ cdef class PackedRows:
         return isinstance(other, (PackedRows, list)) and [*self] == [*other]
 
     cdef int begin(self, const char* key, Py_ssize_t n) except -1:
-        """A new row; what is put into ``text`` from now on is its value."""
+        """Begin a row with this key; everything appended to ``text`` from now on is its value."""
         cdef void* moved
         if self.n == self._room:
             moved = realloc(self.items, max(2 * self._room, <Py_ssize_t>256) * sizeof(Row))
@@ -62,7 +62,7 @@ cdef class PackedRows:
         return 0
 
     cdef void end(self) noexcept:
-        """The row is whole."""
+        """End the row."""
         cdef Row* row = &self.items[self.n]
         row.value_n = <int32_t>(self.text.n - row.at - row.key_n)
         self.n += 1

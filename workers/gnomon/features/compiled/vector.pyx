@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Features in C structs to JSON and to objects; names and types are those of ``gnomon.events``.
 
 A module that was compiled for other features than ``gnomon.events`` defines cannot be imported, so
@@ -36,6 +36,15 @@ cdef Table HOUR
 cdef Table VECTOR
 
 
+cdef bint is_integer(kind) except -1:
+    """Whether the type of a field is an integer, whatever its bounds and ``None`` aside."""
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return is_integer(kind.type)
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return is_integer(kind.types[0])
+    return isinstance(kind, msgspec.inspect.IntType)
+
+
 cdef int fill(Table* table, list names, object struct) except -1:
     """Make the table of a Struct's fields; ``names`` are the fields of the C struct in order."""
     cdef Field* field
@@ -52,7 +61,7 @@ cdef int fill(Table* table, list names, object struct) except -1:
             raise ImportError(f"the name of {each.name} is too long")
         memcpy(field.key, <const char*>key, len(key))
         field.key_n, field.at = len(key), names.index(each.name)
-        field.is_count = "IntType" in repr(each.type)
+        field.is_count = is_integer(each.type)
         table.n += 1
     return 0
 

@@ -1,4 +1,4 @@
-"""The SQLite file of a local registry, made ready for several processes."""
+"""The SQLite file of a local registry, set up for use by several processes."""
 
 import contextlib
 import fcntl
@@ -15,37 +15,37 @@ _BUSY_S = 30.0
 
 @dataclass(frozen=True, slots=True)
 class SqliteFile:
-    """Where a local registry keeps its tables."""
+    """The database file of a local registry."""
 
     path: Path
 
     @classmethod
     def of(cls, uri: str) -> Self:
-        """That of ``sqlite:///path``."""
+        """Return the file of ``sqlite:///path``."""
         return cls(Path(uri.removeprefix("sqlite:///").partition("?")[0]).absolute())
 
     @property
     def uri(self) -> str:
-        """The same file whatever the working directory."""
+        """URI of the file, independent of the working directory."""
         return f"sqlite:///{self.path}"
 
     @property
     def artifacts(self) -> str:
-        """Where the files of its models go, as a URI."""
+        """URI of the folder of model files."""
         return (self.path.parent / "mlartifacts").as_uri()
 
     def exists(self) -> bool:
-        """Whether there is a file."""
+        """Return whether the file exists."""
         return self.path.is_file()
 
     @contextlib.contextmanager
     def prepared(self) -> Iterator[None]:
-        """Hold other processes off while the tables are made or looked at.
+        """Lock the file against other processes while the tables are created or inspected.
 
-        The file is left in WAL mode, in which readers and a writer do not wait for each other.
+        The file is put into WAL mode, in which readers and a writer do not block each other.
 
         Raises:
-            RegistryUnavailableError: It cannot be opened, or is no database.
+            RegistryUnavailableError: The file cannot be opened, or is not a database.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

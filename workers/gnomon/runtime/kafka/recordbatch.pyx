@@ -1,8 +1,8 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3
 """Record batches of magic 2 that are not compressed, written and read in C.
 
-``produce.py`` and ``fetched.py`` say what is done here; aiokafka's own classes define the bytes.
-Layout: https://kafka.apache.org/documentation/#recordbatch. Numbers are big-endian.
+``produce_requests.RecordBatch`` and ``fetched_records`` define what the classes here do; aiokafka's
+own classes define the bytes. Layout: https://kafka.apache.org/documentation/#recordbatch.
 """
 
 cimport cython
@@ -15,149 +15,18 @@ from libc.string cimport memcpy
 
 from gnomon.features.compiled.records cimport PackedRecords, Record
 from gnomon.features.compiled.rows cimport PackedRows, Row
+from gnomon.runtime.kafka.wire cimport (
+    AFTER_LENGTH, APPEND_TIME, ATTRIBUTES_AT, CRC_AT, Data, HEADER, MAGIC, OVERHEAD, TRANSACTIONAL,
+    data_of, get16, get32, get64, gnomon_crc32c, gnomon_has_crc, put16, put32, put64, put_data,
+    put_varint, varint_size,
+)
 
 from time import time
 
 from aiokafka.errors import CorruptRecordException
 
-cdef extern from *:
-    """
-    #include <stdint.h>
-    #include <string.h>
-    #if defined(__x86_64__) && defined(__GNUC__)
-    #include <nmmintrin.h>
-    #define GNOMON_CRC_TARGET "sse4.2"
-    #define gnomon_has_crc() __builtin_cpu_supports("sse4.2")
-    #define gnomon_crc_word(crc, word) _mm_crc32_u64(crc, word)
-    #define gnomon_crc_byte(crc, byte) _mm_crc32_u8((uint32_t)(crc), byte)
-    #elif defined(__aarch64__) && defined(__linux__) && defined(__GNUC__)
-    #include <arm_acle.h>
-    #include <sys/auxv.h>
-    #ifdef __clang__
-    #define GNOMON_CRC_TARGET "crc"
-    #else
-    #define GNOMON_CRC_TARGET "+crc"
-    #endif
-    #define gnomon_has_crc() (getauxval(AT_HWCAP) >> 7 & 1) /* HWCAP_CRC32 */
-    #define gnomon_crc_word(crc, word) __crc32cd((uint32_t)(crc), word)
-    #define gnomon_crc_byte(crc, byte) __crc32cb((uint32_t)(crc), byte)
-    #endif
-    #ifdef GNOMON_CRC_TARGET
-    __attribute__((target(GNOMON_CRC_TARGET)))
-    static uint32_t gnomon_crc32c(const char *at, Py_ssize_t n) {
-        uint64_t crc = 0xFFFFFFFF, word;
-        for (; n >= 8; n -= 8, at += 8) {
-            memcpy(&word, at, 8);
-            crc = gnomon_crc_word(crc, word);
-        }
-        for (; n > 0; n--, at++)
-            crc = gnomon_crc_byte(crc, (unsigned char)*at);
-        return ~(uint32_t)crc;
-    }
-    #else
-    #define gnomon_has_crc() 0
-    #define gnomon_crc32c(at, n) 0
-    #endif
-    #define gnomon_swap16(value) __builtin_bswap16((uint16_t)(value))
-    #define gnomon_swap32(value) __builtin_bswap32((uint32_t)(value))
-    #define gnomon_swap64(value) __builtin_bswap64((uint64_t)(value))
-    """
-    bint gnomon_has_crc()
-    uint32_t gnomon_crc32c(const char* at, Py_ssize_t n) noexcept
-    int16_t gnomon_swap16(int16_t value) noexcept
-    int32_t gnomon_swap32(int32_t value) noexcept
-    int64_t gnomon_swap64(int64_t value) noexcept
-
 if not gnomon_has_crc():
     raise ImportError("this processor has no instruction for CRC-32C")
-
-cdef enum:
-    AFTER_LENGTH = 12
-    CRC_AT = 17
-    ATTRIBUTES_AT = 21
-    HEADER = 61
-    MAGIC = 2
-    APPEND_TIME = 8
-    TRANSACTIONAL = 16
-    # Lengths, counts and times of a record without headers: six varints and the attributes.
-    OVERHEAD = 41
-
-
-cdef inline int16_t get16(const char* at) noexcept:
-    cdef int16_t value
-    memcpy(&value, at, 2)
-    return gnomon_swap16(value)
-
-
-cdef inline int32_t get32(const char* at) noexcept:
-    cdef int32_t value
-    memcpy(&value, at, 4)
-    return gnomon_swap32(value)
-
-
-cdef inline int64_t get64(const char* at) noexcept:
-    cdef int64_t value
-    memcpy(&value, at, 8)
-    return gnomon_swap64(value)
-
-
-cdef inline char* put16(char* at, int16_t value) noexcept:
-    value = gnomon_swap16(value)
-    memcpy(at, &value, 2)
-    return at + 2
-
-
-cdef inline char* put32(char* at, int32_t value) noexcept:
-    value = gnomon_swap32(value)
-    memcpy(at, &value, 4)
-    return at + 4
-
-
-cdef inline char* put64(char* at, int64_t value) noexcept:
-    value = gnomon_swap64(value)
-    memcpy(at, &value, 8)
-    return at + 8
-
-
-cdef inline char* put_varint(char* at, int64_t value) noexcept:
-    cdef uint64_t rest = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
-    while rest >= 0x80:
-        at[0] = <char>(rest | 0x80)
-        at += 1
-        rest >>= 7
-    at[0] = <char>rest
-    return at + 1
-
-
-cdef inline Py_ssize_t varint_size(int64_t value) noexcept:
-    cdef uint64_t rest = (<uint64_t>value << 1) ^ <uint64_t>(value >> 63)
-    cdef Py_ssize_t n = 1
-    while rest >= 0x80:
-        n += 1
-        rest >>= 7
-    return n
-
-
-cdef struct Data:
-    const char* at
-    Py_ssize_t n  # -1 where there is none
-
-
-cdef inline Data data_of(object given) except *:
-    """Where a key or a value lies."""
-    if given is None:
-        return Data(NULL, -1)
-    if type(given) is not bytes:
-        raise TypeError(f"expected bytes, got {type(given).__name__}")
-    return Data(PyBytes_AS_STRING(given), PyBytes_GET_SIZE(given))
-
-
-cdef inline char* put_data(char* at, Data data) noexcept:
-    at = put_varint(at, data.n)
-    if data.n > 0:
-        memcpy(at, data.at, data.n)
-        at += data.n
-    return at
 
 
 # Written ----------------------------------------------------------------------------------------
@@ -165,7 +34,7 @@ cdef inline char* put_data(char* at, Data data) noexcept:
 
 @cython.final
 cdef class RecordBatch:
-    """``produce.RecordBatch``. All records of one call are of one time."""
+    """``produce_requests.RecordBatch``. All records of one call are of one time."""
 
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t _most, _n

@@ -176,3 +176,12 @@ class PartitionLog(Protocol):
             BrokerUnavailableError: The brokers did not answer.
         """
         ...
+
+
+@runtime_checkable
+class CanBeDegraded(Protocol):
+    """A stage that can go on with less than it should have, such as models without a registry."""
+
+    def degraded(self) -> Sequence[str]:
+        """Return what it lacks, a sentence each; nothing if it lacks nothing."""
+        ...

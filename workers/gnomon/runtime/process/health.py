@@ -24,6 +24,10 @@ class HealthSource(Protocol):
         """Return what makes no progress."""
         ...
 
+    def degraded(self) -> Sequence[str]:
+        """Return what it works without, a sentence each."""
+        ...
+
     def status(self) -> Mapping[str, object]:
         """Return facts that can be written as JSON."""
         ...
@@ -67,10 +71,11 @@ class HealthServer:
         return web.Response(text="ok\n")
 
     async def _readyz(self, _: web.Request) -> web.Response:
+        degraded = [f"degraded: {what}" for what in self._source.degraded()]
         if self._source.ready:
-            return web.Response(text="ok\n")
+            return web.Response(text="\n".join(["ok", *degraded, ""]))
         lines = [f"stalled: {stall}" for stall in self._source.stalls()] or ["not ready"]
-        return web.Response(text="\n".join([*lines, ""]), status=503)
+        return web.Response(text="\n".join([*lines, *degraded, ""]), status=503)
 
     async def _status(self, _: web.Request) -> web.Response:
         return web.Response(body=encode(self._source.status()), content_type="application/json")

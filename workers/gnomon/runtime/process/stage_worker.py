@@ -17,7 +17,7 @@ from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import RETRY_S, require_topics
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
-from gnomon.runtime.partition.ports import PartitionRef, Stage
+from gnomon.runtime.partition.ports import CanBeDegraded, PartitionRef, Stage
 from gnomon.runtime.partition.progress import Stall
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -134,6 +134,10 @@ class StageWorker(Generic[State]):
             if joining_s > limit_s:
                 stalls.append(Stall(name, None, "joining", round(joining_s, 1), None))
         return sorted(stalls, key=lambda stall: stall.step == "fetch")
+
+    def degraded(self) -> Sequence[str]:
+        """Return what the stage works without; it stays ready."""
+        return self.stage.degraded() if isinstance(self.stage, CanBeDegraded) else ()
 
     def status(self) -> Mapping[str, object]:
         """Return small facts for ``/status``."""

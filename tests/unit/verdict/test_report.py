@@ -1,0 +1,146 @@
+"""The page with pictures: well-formed, alone, and with the figures that were judged."""
+
+import xml.etree.ElementTree as ET
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from tests.unit.verdict.build import comparison, control, decided, model, simulated
+
+from gnomon import codec
+from gnomon.cli import main
+from gnomon.cli.comparisons_log import gather
+from gnomon.verdict import Decided, VerdictSettings
+from gnomon.verdict.report.pictures import Pictures
+from gnomon.verdict.report.svg import Axis, Picture, percents
+
+HTML = "{http://www.w3.org/1999/xhtml}"
+SVG = "{http://www.w3.org/2000/svg}"
+SETTINGS = VerdictSettings(mature_after_s=0)
+
+
+def drawn(folder: Path, rows: list[Decided], settings: VerdictSettings = SETTINGS) -> Pictures:
+    path = folder / "c.jsonl"
+    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in rows))
+    album = gather(path, settings, draw=True).album
+    assert album is not None
+    return album.pictures["ab" * 32]
+
+
+def page_of(folder: Path, rows: list[Decided], monkeypatch: pytest.MonkeyPatch) -> ET.Element:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(folder / "data"))
+    drawn(folder, rows)
+    out = folder / "out.html"
+    main(["verdict", "--comparisons", str(folder / "c.jsonl"), "--html", str(out)])
+    text = out.read_text()
+    assert text.startswith("<!DOCTYPE html>")
+    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))  # noqa: S314  our own page
+
+
+def test_a_page_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = page_of(tmp_path, list(simulated(ratio=0.6)), monkeypatch)
+    names = Counter(each.tag for each in root.iter())
+    assert names[f"{SVG}svg"] == 5
+    assert not {f"{HTML}{tag}" for tag in ("script", "link", "img", "iframe", "object")} & set(
+        names
+    )
+    for each in root.iter():
+        assert not {"src", "href", "onload", "onclick"} & set(each.attrib)
+    text = " ".join(root.itertext())
+    assert "@import" not in text
+    assert "url(" not in text
+    assert VerdictSettings().sha256() in text
+    assert "CONTINUE" in text
+    assert "missing" in text
+
+
+def test_names_are_text_and_no_markup(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = '<script>alert("x")</script>&amp;'
+    rows = [decided(n, control(1.0), model(2.0, name=name, version="<b>")) for n in range(3)]
+    root = page_of(tmp_path, rows, monkeypatch)
+    assert not list(root.iter(f"{HTML}script"))
+    assert name in "".join(root.itertext())
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [decided(1, control(1.0), model(None, None))],
+        [decided(1, control(0.0), model(0.0), actual_s=0.0)],
+        [decided(1, control(1.0), model(1e300), status="expired", ended_ms=10**9)],
+        [decided(1, model(2.0))],
+    ],
+)
+def test_little_is_drawn_of_little(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Decided]
+) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    path = tmp_path / "c.jsonl"
+    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in rows))
+    out = tmp_path / "out.html"
+    assert main(["verdict", "--comparisons", str(path), "--html", str(out)]) == 3
+    ET.fromstring(out.read_text().removeprefix("<!DOCTYPE html>"))  # noqa: S314  our own page
+
+
+def test_the_figures_are_those_of_numpy(tmp_path: Path) -> None:
+    rows = list(simulated(ratio=0.7, hours=30, agents=4))
+    found = drawn(tmp_path, rows)
+    y = np.array([row.duration_s for row in rows], float)
+    p = np.array([row.predictions[1].duration_s for row in rows], float)
+    b = np.array([row.predictions[0].duration_s for row in rows], float)
+    q = np.array([row.predictions[1].success_probability for row in rows], float)
+    ok = np.array([row.succeeded for row in rows])
+
+    edges = 10.0 ** (np.arange(29) / 4 - 1)
+    cells = np.histogram2d(y, p, [np.r_[0, edges[1:-1], np.inf]] * 2)[0]
+    assert found.durations == {
+        (int(i), int(j)): int(cells[i, j]) for i, j in zip(*np.nonzero(cells), strict=True)
+    }
+    bins = np.r_[-np.inf, (np.arange(40) - 19.5) / 8, np.inf]
+    for said, counts in zip((p, b), found.residuals, strict=True):
+        expected = np.histogram(np.log((said + 1) / (y + 1)), bins)[0]
+        assert counts == list(expected)
+    for tenth, (n, total, hits) in enumerate(found.reliability):
+        within = (q >= tenth / 10) & (q < (tenth + 1) / 10)
+        assert (n, hits) == (within.sum(), ok[within].sum())
+        assert total == pytest.approx(q[within].sum())
+
+
+def test_each_look_is_what_was_known_then(tmp_path: Path) -> None:
+    rows = list(simulated(ratio=0.7, hours=30, agents=4))
+    looks = drawn(tmp_path, rows).looks
+    assert len(looks) == 30
+    assert [look.found.low is None for look in looks] == [True] * 23 + [False] * 7
+    for hours in (3, 30):
+        start = min(row.hour for row in rows)
+        before = [row for row in rows if row.hour < start + hours]
+        y = np.array([row.duration_s for row in before], float)
+        said = np.array([[s.duration_s for s in row.predictions] for row in before], float)
+        loss = np.minimum(abs(np.log1p(said) - np.log1p(y)[:, None]), np.log(10)).sum(0)
+        assert looks[hours - 1].found.estimate == pytest.approx(1 - loss[1] / loss[0])
+
+
+def test_many_looks_are_thinned_out(tmp_path: Path) -> None:
+    rows = [decided(n, control(1.0 + n % 3), model(9.0), hour=n) for n in range(900)]
+    looks = drawn(tmp_path, rows).looks
+    assert 100 < len(looks) <= 240
+    assert looks[-1].hour - looks[0].hour > 800
+
+
+def test_later_pictures_do_not_change_the_verdict(tmp_path: Path) -> None:
+    rows = list(simulated(ratio=0.7, hours=26, agents=4))
+    drawn(tmp_path, rows)
+    path = tmp_path / "c.jsonl"
+    with_pictures, without = (gather(path, SETTINGS, draw=draw).evidence for draw in (True, False))
+    assert msgspec.json.encode(with_pictures) == msgspec.json.encode(without)
+
+
+def test_marks_are_in_the_units_of_the_data() -> None:
+    picture = Picture(Axis(0, 10, [], ""), percents(0, 1, ""), "x", height=154, left=126)
+    assert (picture.across(0), picture.across(10), picture.across(5)) == (126, 626, 376)
+    assert (picture.up(0), picture.up(1), picture.up(0.5)) == (112, 12, 62)
+    assert picture.across(99) == 626
+    assert percents(-0.5, 1, "").ticks[0][1] == "-40 %"

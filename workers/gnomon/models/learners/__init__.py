@@ -1,0 +1,1 @@
+"""Ways to learn, and the parts they share; ``catalog`` has them by name."""

@@ -1,0 +1,206 @@
+"""The mix: a pool and trees, weighted by how often the agent has done work of this type before.
+
+The weights are fitted on what the parts of earlier versions predicted in the shadow of production,
+never on what they would say of runs that they have learnt from.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from gnomon.events import Comparison, ModelPrediction
+from gnomon.models.estimator import TaskModel
+from gnomon.models.learners.columnwise import Columnwise
+from gnomon.models.learners.pool import Pool
+from gnomon.models.learners.trees import Boosted
+from gnomon.models.protocols import Columns
+
+POOL: Final = "pool"
+BOOSTED: Final = "boosted"
+
+BUCKETS: Final = 3
+"""Weights of their own have tasks whose agent has done 0, 1, and 2 or more runs of the type."""
+PRIOR_WEIGHT: Final = 0.6
+"""Of the pool, while no predictions are recorded."""
+PRIOR_RUNS: Final = 50.0
+"""Weights fitted on ``n`` recorded runs count ``n``, and the weights they begin with this much."""
+MAX_RECORDED: Final = 2_000
+"""The last recorded runs that weights are fitted on."""
+
+_GRID: Final = np.linspace(0.0, 1.0, 51)
+
+
+class Mix(Columnwise):
+    """A convex combination of a pool and trees, of durations and of probabilities.
+
+    Args:
+        pool: Fitted.
+        boosted: Fitted.
+        weights: Of the pool, shape ``(BUCKETS, 2)``: for the duration and the probability.
+    """
+
+    def __init__(self, pool: Pool, boosted: TaskModel, weights: NDArray[np.float64]) -> None:
+        self.pool_, self.boosted_, self.weights_ = pool, boosted, weights
+        self.type_table_ = pool.type_table_
+        self.strings_ = sorted({*pool.strings_, *boosted.strings_})
+        self.doubles_ = sorted({*pool.doubles_, *boosted.doubles_})
+
+    def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
+        """Seconds and probability of success, shape ``(count, 2)``."""
+        return self.predict_parts(columns, count)[0]
+
+    def predict_parts(
+        self, columns: Columns, count: int
+    ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
+        """The same, and what the pool and the trees predict. Where one has no number, the other counts."""
+        pool = self.pool_.predict_columns(columns, count)
+        boosted = self.boosted_.predict_columns(columns, count)
+        weights = self.weights_[bucket_of(columns["same_type_runs"])]
+        mixed = weights * pool + (1.0 - weights) * boosted
+        mixed = np.where(np.isfinite(pool), np.where(np.isfinite(boosted), mixed, pool), boosted)
+        return mixed, {POOL: pool, BOOSTED: boosted}
+
+    def predict_quantiles(
+        self,
+        columns: Columns,
+        count: int,
+        levels: Sequence[float],
+        *,
+        durations: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.float64]:
+        """The pool's quantiles of the duration in seconds, scaled as the mix's figure is to its own.
+
+        Shape ``(count, len(levels))``; without ``durations`` the trees predict once more.
+        """
+        if durations is None:
+            durations = self.predict_columns(columns, count)[:, 0]
+        pool = self.pool_.predict_columns(columns, count)[:, 0]
+        scale = np.log1p(durations) - np.log1p(pool)
+        quantiles = np.log1p(self.pool_.predict_quantiles(columns, count, levels))
+        scaled: NDArray[np.float64] = np.expm1(quantiles + scale[:, None])
+        return np.maximum(scaled, 0.0)
+
+
+class Recorded(NamedTuple):
+    """What the parts of earlier versions predicted, and what came.
+
+    Attributes:
+        pool: Seconds and probability of success, shape ``(n, 2)``.
+        boosted: The same of the trees.
+        truth: Seconds, and 1 or 0, shape ``(n, 2)``.
+        bucket: Which weights a run counts for, shape ``(n,)``.
+    """
+
+    pool: NDArray[np.float64]
+    boosted: NDArray[np.float64]
+    truth: NDArray[np.float64]
+    bucket: NDArray[np.intp]
+
+
+def bucket_of(same_type_runs: NDArray[np.float64]) -> NDArray[np.intp]:
+    """0, 1, or 2 for two or more runs."""
+    return np.minimum(np.nan_to_num(same_type_runs), BUCKETS - 1).astype(np.intp)
+
+
+def recorded(runs: Sequence[Comparison]) -> Recorded:
+    """What is recorded of the last ``MAX_RECORDED`` of ``runs`` that a mix has predicted.
+
+    Of a run that several versions predicted the last in the record counts.
+    """
+    rows = []
+    for run in runs:
+        said = _newest(run.predictions)
+        outcome = run.outcome
+        if said is None or outcome.duration_s is None or outcome.succeeded is None:
+            continue
+        pool, boosted = said.parts[POOL], said.parts[BOOSTED]
+        if None not in pool and None not in boosted:
+            truth = (outcome.duration_s, outcome.succeeded)
+            rows.append((*pool, *boosted, *truth, run.features.same_type_runs))
+    table = np.array(rows[-MAX_RECORDED:], np.float64).reshape(-1, 7)
+    return Recorded(table[:, 0:2], table[:, 2:4], table[:, 4:6], bucket_of(table[:, 6]))
+
+
+def _newest(predictions: Sequence[ModelPrediction]) -> ModelPrediction | None:
+    mixed = [said for said in predictions if {POOL, BOOSTED} <= said.parts.keys()]
+    return mixed[-1] if mixed else None
+
+
+def fitted_weights(seen: Recorded) -> NDArray[np.float64]:
+    """The pool's weights, shape ``(BUCKETS, 2)``, for durations and probabilities.
+
+    First all runs draw them away from ``PRIOR_WEIGHT``, then the runs of each bucket draw its own
+    away from those: a bucket with few runs does as the others do.
+    """
+    everyone = np.ones(len(seen.bucket), np.bool_)
+    overall = _drawn(seen, everyone, np.full(2, PRIOR_WEIGHT))
+    return np.stack([_drawn(seen, seen.bucket == bucket, overall) for bucket in range(BUCKETS)])
+
+
+def _drawn(
+    seen: Recorded, of: NDArray[np.bool_], begin: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``begin``, shape ``(2,)``, drawn to the best weights of the runs ``of`` the more the more there are."""
+    count = np.count_nonzero(of)
+    if not count:
+        return begin
+    pool, boosted, truth = seen.pool[of], seen.boosted[of], seen.truth[of]
+    best = np.array(
+        [
+            _least_log_error(pool[:, 0], boosted[:, 0], truth[:, 0]),
+            _least_square(pool[:, 1], boosted[:, 1], truth[:, 1]),
+        ]
+    )
+    best = np.where(np.isnan(best), begin, best)
+    return begin + count / (count + PRIOR_RUNS) * (best - begin)
+
+
+def _least_log_error(
+    one: NDArray[np.float64], other: NDArray[np.float64], truth: NDArray[np.float64]
+) -> float:
+    """The weight of ``one``, in steps of a fiftieth, whose mixture is off by the smallest factors.
+
+    Logarithms, so that a few long runs do not decide for all. ``nan`` if no weight is better.
+    """
+    mixtures = other + _GRID[:, None] * (one - other)
+    losses = np.abs(np.log1p(mixtures) - np.log1p(truth)).sum(axis=1)
+    return float(_GRID[np.argmin(losses)]) if losses.max() > losses.min() else np.nan
+
+
+def _least_square(
+    one: NDArray[np.float64], other: NDArray[np.float64], truth: NDArray[np.float64]
+) -> float:
+    """The weight of ``one`` in [0, 1] whose mixture has the least squared error; ``nan`` if all do."""
+    apart = one - other
+    square = float(apart @ apart)
+    return min(1.0, max(0.0, float((truth - other) @ apart) / square)) if square > 0.0 else np.nan
+
+
+class MixLearner:
+    """A pool and boosted trees together.
+
+    Args:
+        seed: Of the trees.
+        weights: Of the pool; those for nothing recorded if not given.
+    """
+
+    name: Final = "mix"
+
+    def __init__(self, *, seed: int = 0, weights: NDArray[np.float64] | None = None) -> None:
+        self._seed = seed
+        self._weights = np.full((BUCKETS, 2), PRIOR_WEIGHT) if weights is None else weights
+
+    def with_record(self, runs: Sequence[Comparison]) -> Self:
+        """The same learner with weights fitted on the recorded predictions of ``runs``, by time."""
+        return type(self)(seed=self._seed, weights=fitted_weights(recorded(runs)))
+
+    def fit(
+        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
+    ) -> Mix:
+        """As long as its parts take together."""
+        pool = Pool().fit(frame, durations, successes)
+        boosted = Boosted(seed=self._seed).fit(frame, durations, successes)
+        return Mix(pool, boosted, self._weights)

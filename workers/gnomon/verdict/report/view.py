@@ -1,0 +1,113 @@
+"""Verdicts as text for a terminal."""
+
+from collections.abc import Sequence
+
+from gnomon.text_table import aligned
+from gnomon.verdict.challenger import LOG_LOSS
+from gnomon.verdict.result import Compared, Criterion, ModelVerdict
+
+_HEAD = (
+    "model", "version", "verdict", "decisions", "blocks", "hours", "corr.", "against",
+    "these agents", "agents like these",
+)  # fmt: skip
+_COUNTS = frozenset({"decisions", "blocks", "active_hours", "drills"})
+_LEFT = frozenset({0, 1, 2, 7, 8, 9})
+
+
+def summary(models: Sequence[ModelVerdict], *, reference: str) -> str:
+    """A line for each model and baseline: how much better its log loss is, with bounds."""
+    rows: list[tuple[str, ...]] = [_HEAD]
+    for model in models:
+        known = sorted(model.against, key=lambda name: (name != reference, name))
+        for index, baseline in enumerate(known or ("-",)):
+            found = model.against.get(baseline, {}).get(LOG_LOSS)
+            head = _head(model) if not index else ("",) * 7
+            rows.append((*head, baseline, _these(found), _like_these(found)))
+    return aligned(rows, left=_LEFT)
+
+
+def details(model: ModelVerdict) -> str:
+    """The criteria of one model, and what else is known of it."""
+    rows: list[tuple[str, ...]] = [("criterion", "found", "bounds", "needed", "holds", "against")]
+    for name, each in model.criteria.items():
+        rows.append((name, *_criterion(name, each)))
+    lines = [
+        f"{plain(model.name)} version {plain(model.version)}"
+        f"{f', SHA-256 {model.sha256[:12]}' if model.sha256 else ''}: {model.word}"
+        + (f", blocked by {', '.join(model.blocked_by)}" if model.blocked_by else ""),
+        aligned(rows, left=frozenset({0, 2, 4, 5})),
+        f"expired {model.expired}  cancelled {model.cancelled}  immature {model.immature}"
+        f"  within 25 % {percent(model.within_25)}",
+    ]
+    if model.decides_in_hours is not None:
+        lines.append(f"decides in about {model.decides_in_hours} more active hours, as things look")
+    if model.strongest is not None:
+        lines.append(f"hardest to beat in log loss: {model.strongest}")
+    for baseline, losses in model.against.items():
+        found = losses.get(LOG_LOSS)
+        if found is not None and model.expired:
+            lines.append(
+                f"expired tasks, against {baseline}: {percent(found.worst)} at worst,"
+                f" {percent(found.best)} at best"
+            )
+    lines += [
+        f"HARM: agent {plain(each.agent_id)}, {percent(each.improvement)}"
+        f" over {each.blocks} blocks, e-value {each.e_value:.3g}"
+        for each in model.harm
+    ]
+    return "\n".join(lines)
+
+
+def plain(text: str) -> str:
+    """As it is shown: a terminal obeys control characters, and others may write there."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def _head(model: ModelVerdict) -> tuple[str, ...]:
+    return (
+        plain(model.name),
+        plain(model.version),
+        model.word,
+        str(model.decisions),
+        str(model.blocks),
+        str(model.active_hours),
+        "-" if model.correlation is None else f"{model.correlation:.2f}",
+    )
+
+
+def _these(found: Compared | None) -> str:
+    if found is None:
+        return "-"
+    return f"{percent(found.estimate)} {_bounds(found.low, found.high)}"
+
+
+def _like_these(found: Compared | None) -> str:
+    if found is None:
+        return "-"
+    return _bounds(found.agents_like_these.low, found.agents_like_these.high)
+
+
+def _criterion(name: str, each: Criterion) -> tuple[str, ...]:
+    def shown(value: float | None) -> str:
+        return f"{value:.0f}" if name in _COUNTS and value is not None else percent(value)
+
+    bounded = each.low is not None or each.high is not None
+    missing = f"missing: {', '.join(each.missing)}" if each.missing else ""
+    return (
+        shown(each.estimate),
+        _bounds(each.low, each.high) if bounded else "",
+        shown(each.needed),
+        "yes" if each.passed else "no",
+        each.against or missing,
+    )
+
+
+def _bounds(low: float | None, high: float | None) -> str:
+    if low is None and high is None:
+        return "[not bounded yet]"
+    return f"[{percent(low)}, {percent(high)}]"
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent; ``-`` where there is none."""
+    return "-" if value is None else f"{100 * value:.1f} %"
