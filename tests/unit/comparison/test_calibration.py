@@ -106,8 +106,8 @@ def test_without_tasks_the_model_is_believed() -> None:
 
 
 def test_a_miss_widens_the_next_interval_and_a_hit_narrows_it() -> None:
-    assert correction([1.0], 0.2) == (1.0, pytest.approx(0.2 - 0.02 * 0.8))
-    assert correction([-1.0], 0.2) == (0.0, pytest.approx(0.2 + 0.02 * 0.2))
+    assert correction([1.0], 0.2) == pytest.approx((1.0, 0.2 - 0.02 * 0.8))
+    assert correction([-1.0], 0.2) == pytest.approx((0.0, 0.2 + 0.02 * 0.2))
 
 
 def test_however_many_misses_in_a_row_the_widest_is_the_largest_score() -> None:

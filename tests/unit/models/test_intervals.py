@@ -113,7 +113,8 @@ def online(durations: NDArray[np.float64], *, delay: int = 3) -> list[Intervals]
                 at_ms=ended,
             )
             for key, record in calibration.close(0):
-                corrections.apply(Record(offset, key, record and codec.encode(record)))
+                value = None if record is None else codec.encode(record)
+                corrections.apply(Record(offset, key, value))
                 offset += 1
         (interval,) = intervals_of([1.0], own, [3], corrections.of("a", 0))
         assert interval is not None

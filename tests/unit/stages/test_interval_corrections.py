@@ -16,7 +16,7 @@ from tests.unit.stages.test_shedding import Record
 from gnomon import codec
 from gnomon.comparison import ComparisonConfig, ComparisonState, fold
 from gnomon.errors import BrokerUnavailableError
-from gnomon.events import FeatureVector, IntervalCorrection, TaskFinished, TaskStarted
+from gnomon.events import FeatureVector, IntervalCorrection, Prediction, TaskFinished, TaskStarted
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.interval_corrections import LiveCorrections
@@ -210,9 +210,10 @@ def publish(topic: Topic, outputs: Outputs) -> None:
 
 
 def high_s(prediction: bytes) -> float:
-    intervals = codec.decode_prediction(prediction).intervals  # type: ignore[union-attr]
-    assert intervals is not None
-    return intervals.by_level["80"].high_s
+    found = codec.decode_prediction(prediction)
+    assert isinstance(found, Prediction)
+    assert found.intervals is not None
+    return found.intervals.by_level["80"].high_s
 
 
 async def test_what_takes_longer_than_predicted_widens_the_next_interval() -> None:

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-every",
         type=_count,
-        default=200,
+        default=100,
         metavar="N",
         help="finished runs between two trainings (200); 0 for no training",
     )
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_count,
         default=20,
         metavar="N",
-        help="finished runs after which it waits until intervals know of them, as in production (20);"
+        help="finished runs after which it waits until intervals know of them, as in production (10);"
         " 0 for no waiting, which is faster",
     )
     parser.add_argument(
