@@ -2,14 +2,16 @@
 
 ``python -m benchmarks.prequential examples/agent_runs.csv`` folds the events of the runs as the features
 stage does, trains a version every 200 finished runs, and lets each version predict the runs that
-start until the next one is there. Errors are added up here with numpy: nothing of ``gnomon.comparison``
-is used, and the two simple rules below are written out again.
+start until the next one is there. Intervals are corrected by every run that has finished, at once, by the
+same code as in the stages. Errors and coverage are added up here with numpy: ``gnomon.comparison`` counts
+nothing, and the two simple rules below are written out again.
 """
 
 import argparse
 import sys
 import time
 import zlib
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon import codec
-from gnomon.events import Comparison, ModelPrediction, Outcome, TaskEvent, TaskFeatures, TaskStarted
+from gnomon.comparison.calibration import QUANTILES, Calibration, bucket_of
+from gnomon.comparison.corrections import Corrections
+from gnomon.events import (
+    Comparison,
+    Intervals,
+    ModelPrediction,
+    Outcome,
+    TaskEvent,
+    TaskFeatures,
+    TaskFinished,
+    TaskStarted,
+)
 from gnomon.features import FeaturesConfig, FeaturesState, fold
 from gnomon.replay.plan import in_event_time_order
 from gnomon.replay.source import Columns, Run, read_runs
@@ -35,10 +48,10 @@ Fit = Callable[[Sequence[Comparison]], Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
     """A task event as a broker would hand it over."""
 
-    value: bytes
+    value: bytes | None
     timestamp: int
     offset: int
     topic: str = "task-events"
@@ -49,7 +62,7 @@ class _Record:
 
 def vectors(events: Sequence[TaskEvent]) -> dict[str, TaskFeatures]:
     """The feature vector of each start, by task."""
-    records = [_Record(codec.encode(e), codec.event_time_ms(e), n) for n, e in enumerate(events)]
+    records = [Record(codec.encode(e), codec.event_time_ms(e), n) for n, e in enumerate(events)]
     outputs = fold(FeaturesState(partition=0), records, config=FeaturesConfig())
     made = [codec.decode_task_features(value or b"") for _, value in outputs.topic("task-features")]
     return {task.task_id: task for task in made}
@@ -93,6 +106,50 @@ class Judged:
     said: Said
     duration_s: float
     succeeded: bool
+    intervals: Mapping[str, Intervals]
+
+
+class Published:
+    """Intervals of every task and learner, each corrected by the runs that finished before."""
+
+    def __init__(self) -> None:
+        self._calibration, self._corrections = Calibration(), Corrections()
+        self._of_task: defaultdict[str, dict[str, tuple[str, Intervals]]] = defaultdict(dict)
+
+    def add(self, name: str, model: Any, tasks: Sequence[TaskFeatures], figures: Any) -> None:
+        """Make the intervals of tasks that start, if the model can tell how far durations spread."""
+        from gnomon.models.intervals import intervals_of
+
+        quantiles = model.quantiles(tasks, QUANTILES, figures=figures)
+        if quantiles is None:
+            return
+        buckets = [bucket_of(task.features.same_type_runs) for task in tasks]
+        durations = [duration_s for duration_s, _ in figures]
+        table = self._corrections.of(model.sha256, 0)
+        made = intervals_of(durations, quantiles, buckets, table)
+        for task, intervals in zip(tasks, made, strict=True):
+            if intervals is not None:
+                self._of_task[task.task_id][name] = (model.sha256, intervals)
+
+    def finish(self, event: TaskFinished) -> dict[str, Intervals]:
+        """What was published of the task by learner; its duration corrects what comes."""
+        of_task = self._of_task.pop(event.task_id, {})
+        for sha256, intervals in of_task.values():
+            self._calibration.add(
+                sha256,
+                intervals,
+                agent_id=event.agent_id,
+                task_id=event.task_id,
+                duration_s=event.duration_s,
+                at_ms=event.finished_at_ms,
+            )
+        for key, record in self._calibration.close(0):
+            value = None if record is None else codec.encode(record)
+            offset = self._corrections.records
+            self._corrections.apply(
+                Record(value, 0, offset, "interval-corrections", 0, key.encode())
+            )
+        return {name: intervals for name, (_, intervals) in of_task.items()}
 
 
 def prequential(
@@ -111,11 +168,13 @@ def prequential(
     waiting: list[str] = []
     finished: list[Comparison] = []
     judged = []
+    published = Published()
 
     def predict_waiting() -> None:
         tasks = [features[task_id] for task_id in waiting]
         for name, model in live.items() if tasks else ():
             made = model.predict_with_parts(tasks)
+            published.add(name, model, tasks, made.figures)
             for n, task in enumerate(tasks):
                 duration_s, probability = made.figures[n]
                 parts = made.parts[n] if made.parts else {}
@@ -159,10 +218,34 @@ def prequential(
                 },
             )
         )
-        judged.append(Judged(task, said[event.task_id], event.duration_s, event.succeeded))
+        around = published.finish(event)
+        judged.append(Judged(task, said[event.task_id], event.duration_s, event.succeeded, around))
         if len(finished) % every == 0:
             live = {name: fit(finished) for name, fit in learners.items()}
     return judged
+
+
+def coverage(judged: Sequence[Judged], name: str, level: str) -> dict[str, float]:
+    """How many durations lay inside; of the worst agent with 30 runs, and of any 200 in a row."""
+    runs = [run for run in judged if name in run.intervals]
+    y = np.array([run.duration_s for run in runs])
+    agents = np.array([run.task.agent_id for run in runs])
+    ends = [run.intervals[name].by_level[level] for run in runs]
+    low = np.array([interval.low_s for interval in ends])
+    high = np.array([interval.high_s for interval in ends])
+    inside = (low <= y) & (y <= high)
+    beyond = np.maximum(low - y, 0) + np.maximum(y - high, 0)
+    in_a_row = np.convolve(inside, np.ones(200), "valid") / 200
+    enough = [agent for agent in np.unique(agents) if (agents == agent).sum() >= 30]
+    return {
+        "n": float(len(runs)),
+        "covered": float(inside.mean()),
+        "worst": float(min(inside[agents == agent].mean() for agent in enough)),
+        "lowest": float(in_a_row.min()),
+        "highest": float(in_a_row.max()),
+        "width_s": float(np.median(high - low)),
+        "score": float((high - low + 200 / (100 - int(level)) * beyond).mean()),
+    }
 
 
 def _numbers(duration_s: float | None, probability: float | None) -> tuple[float, float]:
@@ -212,7 +295,7 @@ def fitted_by(learner: str) -> Fit:
         return LoadedModel(
             name=learner,
             version=str(version),
-            sha256="",
+            sha256=f"{learner}-{version}",
             estimator=trained.estimator,
             inputs=trained.columns,
             outputs=trained.outputs,
@@ -243,6 +326,15 @@ def main() -> int:
                 f"  {name:10} n {row['n']:.0f}  MAE {row['mae_s']:6.1f} s  better {row['better']:+6.1%}"
                 f"  within 25 % {row['within_25']:.3f}  accuracy {row['accuracy']:.3f}"
                 f"  Brier {row['brier']:.4f} better {row['brier_better']:+6.1%}"
+            )
+    for name in names:
+        for level in ("80", "90") if any(name in run.intervals for run in began) else ():
+            row = coverage(began, name, level)
+            print(
+                f"  {name:10} {level} % interval: n {row['n']:.0f}  covered {row['covered']:.3f}"
+                f"  worst agent {row['worst']:.3f}  any 200 in a row {row['lowest']:.2f} to"
+                f" {row['highest']:.2f}  median width {row['width_s']:.0f} s"
+                f"  interval score {row['score']:.0f}"
             )
     return 0
 

@@ -28,6 +28,7 @@ TAGS = (
     "client_stats.v1",
     "client_seen.v1",
     "exposure.v1",
+    "interval_correction.v1",
 )
 
 

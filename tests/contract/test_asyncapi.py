@@ -35,6 +35,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "model-switches": ({"model_switched.v1"}, "delete", 365 * DAY_MS),
     "client-stats": ({"client_stats.v1", "client_seen.v1"}, "compact", None),
     "exposures": ({"exposure.v1"}, "delete", 30 * DAY_MS),
+    "interval-corrections": ({"interval_correction.v1"}, "compact", None),
 }  # fmt: skip
 
 

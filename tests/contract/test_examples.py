@@ -41,6 +41,7 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "client_stats.v1": codec.decode_client_event,
     "client_seen.v1": codec.decode_client_event,
     "exposure.v1": codec.decode_exposure,
+    "interval_correction.v1": codec.decode_interval_correction,
 }
 
 

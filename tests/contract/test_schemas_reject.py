@@ -59,6 +59,9 @@ REQUIRED: dict[str, set[str]] = {
         "producer_id", "partition", "received", "repeated", "last_seq", "as_of_ms",
     },
     "exposure.v1": {"experiment", "unit", "variant", "exposed_at_ms"},
+    "interval_correction.v1": {
+        "sha256", "bucket", "level", "partition", "n", "miss_share", "correction",
+    },
 }  # fmt: skip
 
 YEAR_10000_MS = 253_402_300_800_000
@@ -117,6 +120,11 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("started_at_ms",): TIME, ("predictors",): (0, -1), ("duration_s",): NEGATIVE,
         ("success_probability",): SHARE,
         ("parts", "pool"): ([], [1.0], [1.0, 0.5, 0.5], [-1.0, 0.5], 7.0),
+        ("intervals", "bucket"): NEGATIVE, ("intervals", "rule"): NEGATIVE,
+        **{
+            ("intervals", "by_level", "80", name): NEGATIVE
+            for name in ("low_s", "high_s", "own_low_s", "own_high_s")
+        },
     },
     "prediction_shed.v1": {("started_at_ms",): TIME},
     "comparison.v1": {
@@ -141,10 +149,13 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
             for name in (
                 "partition", "n", "absolute_error_us_sum", "control_absolute_error_us_sum",
                 "within_25_sum", "n_success", "correct_sum", "control_correct_sum",
-                "brier_ppm_sum", "mae_s", "control_mae_s", "median_error_s",
+                "brier_ppm_sum", "mae_s", "control_mae_s", "median_error_s", "n_80", "n_90",
+                "covered_80_sum", "covered_90_sum", "width_80_us_sum", "width_90_us_sum",
+                "mean_width_80_s", "mean_width_90_s",
             )
         },
-        **{(name,): SHARE for name in ("within_25", "accuracy", "control_accuracy", "brier")},
+        **{(name,): SHARE for name in ("within_25", "accuracy", "control_accuracy", "brier", "coverage_80", "coverage_90")},
+        ("success_bins", 3): NEGATIVE, ("success_bins_succeeded", 3): NEGATIVE,
         ("window",): ("1h", "ALL", ""),
     },
     "sealed_decision.v1": {
@@ -173,6 +184,10 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("experiment",): NAME, ("unit",): NAME, ("variant",): NAME, ("exposed_at_ms",): TIME,
         ("ramp_share",): SHARE, ("settings_sha256",): ("x" * 63, "x" * 65),
         ("producer_id",): PRODUCER, ("seq",): SEQ,
+    },
+    "interval_correction.v1": {
+        ("sha256",): ("", "x" * 65), ("level",): (0, 100), ("miss_share",): SHARE,
+        **{(name,): NEGATIVE for name in ("bucket", "partition", "n", "rule")},
     },
 }  # fmt: skip
 

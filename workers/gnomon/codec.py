@@ -10,6 +10,7 @@ from gnomon.events import (
     ClientEvent,
     Comparison,
     Exposure,
+    IntervalCorrection,
     MetricsEvent,
     ModelIntent,
     PredictionEvent,
@@ -36,6 +37,7 @@ decode_published: Final = msgspec.json.Decoder(TaskEvent | Exposure).decode
 """Whatever a client publishes."""
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
+decode_interval_correction: Final = msgspec.json.Decoder(IntervalCorrection).decode
 
 UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """The exceptions that a decoder raises for bytes that are no record."""

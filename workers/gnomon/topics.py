@@ -133,6 +133,13 @@ EXPOSURES = Topic(
     events=(events.Exposure,),
     retention_ms=30 * DAY_MS,
 )
+INTERVAL_CORRECTIONS = Topic(
+    name="interval-corrections",
+    key="sha256, bucket, level and partition",
+    about="By how much each model version's intervals must be wider or narrower, latest.",
+    events=(events.IntervalCorrection,),
+    cleanup="compact",
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -147,6 +154,7 @@ TOPICS: tuple[Topic, ...] = (
     MODEL_SWITCHES,
     CLIENT_STATS,
     EXPOSURES,
+    INTERVAL_CORRECTIONS,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
 

@@ -22,9 +22,10 @@ NAMES = {
     "decisions",
     "dead-letters",
     "control",
+    "model-switches",
     "client-stats",
     "exposures",
-    "model-switches",
+    "interval-corrections",
 }
 
 

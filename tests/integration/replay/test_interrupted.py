@@ -23,6 +23,11 @@ def figures(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def without_intervals(row: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what depends on which corrections had arrived when a task started."""
+    return {name: value for name, value in row.items() if name not in {"coverage_80", "intervals"}}
+
+
 def stop_workers(running: Replaying) -> set[int]:
     """Send SIGTERM to each of the four stages and wait until they have ended; return their ids."""
     eventually_sync(lambda: len(running.workers()) == 4, timeout_s=40, what="four workers")
@@ -48,8 +53,11 @@ def test_stopped_workers_change_nothing_but_the_time(
     assert set(again.report) == set(replayed.report)
     assert again.report["tasks"] == replayed.report["tasks"]
     assert again.report["ledger"] == replayed.report["ledger"]
-    assert again.report["models"] == [figures(row) for row in replayed.report["models"]]
-    assert again.report["shadow"] == figures(replayed.report["shadow"])
+    assert [without_intervals(row) for row in again.report["models"]] == [
+        figures(without_intervals(row)) for row in replayed.report["models"]
+    ]
+    shadow = figures(without_intervals(replayed.report["shadow"]))
+    assert without_intervals(again.report["shadow"]) == shadow
     log = (again.data / "workers.log").read_text()
     assert len(stopped) == 8
     # The first life of each and the last; the one between may be stopped before it is given any.

@@ -33,6 +33,8 @@ FIGURES = {
     "brier",
     "against",
     "strongest",
+    "coverage_80",
+    "intervals",
 }
 
 
@@ -76,6 +78,9 @@ def test_every_topic_is_written_whole(replayed: Replayed) -> None:
         "comparison-metrics",
         "client-stats",
         "control",
+        "exposures",
+        "interval-corrections",
+        "model-switches",
     }
     assert set(written) == set(TOPICS) | others
     assert {topic: written[topic] for topic in TOPICS} == TOPICS

@@ -9,6 +9,8 @@ from gnomon.events import (
     Comparison,
     Completeness,
     FeatureVector,
+    IntervalCorrection,
+    Intervals,
     Ledger,
     ModelMetrics,
     Parts,
@@ -113,6 +115,7 @@ def predicted(
     duration_s: float | None = 1.0,
     probability: float | None = 0.75,
     sha256: str | None = None,
+    intervals: Intervals | None = None,
     parts: Parts | None = None,
 ) -> Record:
     return prediction_record(
@@ -126,6 +129,7 @@ def predicted(
             duration_s=duration_s,
             success_probability=probability,
             sha256=sha256,
+            intervals=intervals,
             parts=parts or {},
         )
     )
@@ -141,12 +145,17 @@ class Seen:
 
     comparisons: list[Comparison] = field(default_factory=list)
     metrics: dict[bytes, ModelMetrics] = field(default_factory=dict)
+    corrections: dict[bytes, IntervalCorrection] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: Ledger(partition=3))
     dead: list[DeadLetter] = field(default_factory=list)
     written: list[tuple[str, bytes | None]] = field(default_factory=list)
 
     def add(self, outputs: Outputs) -> None:
-        assert set(outputs.by_topic) <= {"comparisons", "comparison-metrics"}
+        assert set(outputs.by_topic) <= {
+            "comparisons",
+            "comparison-metrics",
+            "interval-corrections",
+        }
         for topic, records in outputs.by_topic.items():
             self.written += [(topic, key) for key, _ in records]
         for key, value in outputs.by_topic.get("comparisons", []):
@@ -164,6 +173,10 @@ class Seen:
                 self.ledger = record
             else:
                 self.metrics[key] = record
+        for key, value in outputs.by_topic.get("interval-corrections", []):
+            assert key is not None
+            assert value is not None
+            self.corrections[key] = codec.decode_interval_correction(value)
         self.dead += outputs.dead
         assert_adds_up(self.ledger)
 

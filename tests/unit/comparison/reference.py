@@ -169,6 +169,7 @@ def _comparison(
                 duration_s=p.duration_s,
                 success_probability=p.success_probability,
                 sha256=p.sha256,
+                intervals=p.intervals,
             )
             for p in predictions
         ],

@@ -9,6 +9,8 @@ from gnomon import codec
 from gnomon.events import (
     Completeness,
     FeatureVector,
+    Interval,
+    Intervals,
     Prediction,
     PredictionEvent,
     PredictionShed,
@@ -42,6 +44,15 @@ class Log:
     events: list[TaskEvent]
     vectors: list[TaskFeatures]
     predictions: list[PredictionEvent]
+
+
+interval = st.builds(Interval, low_s=seconds, high_s=seconds, own_low_s=seconds, own_high_s=seconds)
+intervals = st.none() | st.builds(
+    Intervals,
+    bucket=st.integers(0, 4),
+    by_level=st.dictionaries(st.sampled_from(["80", "90", "99"]), interval),
+    rule=st.sampled_from([1, 1, 2]),
+)
 
 
 @st.composite
@@ -121,6 +132,7 @@ def _predictions(draw: st.DrawFn, vector: TaskFeatures) -> list[PredictionEvent]
             duration_s=draw(st.none() | seconds),
             success_probability=draw(st.none() | st.sampled_from([0.0, 0.25, 0.5, 1.0])),
             sha256=draw(st.sampled_from([None, "ab" * 32])),
+            intervals=draw(intervals),
         )
         for model, version in models
     ]

@@ -143,7 +143,7 @@ def test_the_strongest_baseline_is_named_in_the_table() -> None:
     *_, line = table(by_version(decisions)).splitlines()
 
     assert line.split() == [
-        *("m", "1", "3", "2", "20", "90.0", "%", "100.0", "%", "0.0", "%", "100.0", "%"),
+        *("m", "1", "3", "2", "20", "90.0", "%", "100.0", "%", "0.0", "%", "100.0", "%", "-"),
         *("same-type", "4", "50.0", "%", "96.0", "%"),
     ]
 
@@ -171,5 +171,5 @@ def test_a_figure_that_is_not_there_is_a_dash() -> None:
 
     head, line = table([row]).splitlines()
 
-    assert line.split() == ["m", "1", "0", *["-"] * 10]
+    assert line.split() == ["m", "1", "0", *["-"] * 11]
     assert head.index("version") + len("version") == line.index(" 1 ") + 2

@@ -38,11 +38,13 @@ def test_any_reading_gives_what_brute_force_gives(data: st.DataObject) -> None:
 
 @thorough
 @given(st.data())
-def test_any_reading_gives_the_same_figures(data: st.DataObject) -> None:
+def test_any_reading_gives_the_same_metrics_and_corrections(data: st.DataObject) -> None:
     log: Log = data.draw(logs())
     all_at_once = [*log.task_events, *log.task_features, *log.shadow_predictions]
     seen = run(*data.draw(readings(log)), settings=config_of(log))
-    assert seen.metrics == run(all_at_once, settings=config_of(log)).metrics
+    expected = run(all_at_once, settings=config_of(log))
+    assert seen.metrics == expected.metrics
+    assert seen.corrections == expected.corrections
     agents = {r.slice for r in seen.metrics.values()} - {"all"}
     assert len(agents) <= 1
 
@@ -81,3 +83,4 @@ def test_reading_again_leads_to_the_same_state(data: st.DataObject) -> None:
         seen_again.add(fold(again, batch, config=settled))
     assert seen.sorted_comparisons() == seen_again.sorted_comparisons()
     assert (seen.metrics, seen.ledger) == (seen_again.metrics, seen_again.ledger)
+    assert seen.corrections == seen_again.corrections

@@ -1,7 +1,5 @@
 """What an agent seals, and what it reports beside the figures, is passed on and never looked at."""
 
-from pathlib import Path
-
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,8 +9,6 @@ from tests.unit.comparison.build import (
     Record,
     config,
     event,
-    features,
-    finished,
     predicted,
     run,
     started,
@@ -22,10 +18,6 @@ from tests.unit.comparison.build import (
 from gnomon import codec
 from gnomon.comparison import ComparisonState, fold, restore, snapshot
 from gnomon.events import ContextValue, TaskFinished
-
-WITHOUT = Path(__file__).parent / "snapshot_without_sealed_fields.hex"
-"""Written before an outcome had ``reported`` and ``sealed_outcome``: tasks ``waits`` (started),
-``ended`` (its features are missing), ``pending``, and the features of ``early``."""
 
 blobs = st.none() | st.binary(max_size=80)
 mappings = st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(max_size=9))
@@ -66,15 +58,3 @@ def test_it_comes_out_as_it_went_in(
     assert comparison.sealed_context == sealed_context
     assert comparison.outcome.reported == outcome
     assert comparison.outcome.sealed_outcome == sealed_outcome
-
-
-def test_a_snapshot_of_before_these_fields_is_gone_on_from() -> None:
-    state = restore(bytes.fromhex(WITHOUT.read_text()), config=config())
-
-    rest = [features("ended"), finished("pending", 6), started("early"), predicted("early")]
-    seen = run([*rest, finished("early", 7)], state=state)
-
-    assert {c.task_id for c in seen.comparisons} == {"ended", "pending", "early"}
-    assert all(c.outcome.reported == {} for c in seen.comparisons)
-    assert all(c.outcome.sealed_outcome is c.sealed_context is None for c in seen.comparisons)
-    assert len(state.decisions.started) == 1

@@ -16,6 +16,11 @@ from tests.unit.comparison.build import (
 )
 
 from gnomon.comparison import ComparisonState, fold, restore, snapshot
+from gnomon.events import Interval, Intervals
+
+INTERVALS = Intervals(
+    bucket=1, by_level={"80": Interval(low_s=1.0, high_s=3.0, own_low_s=1.5, own_high_s=2.5)}
+)
 
 
 def busy_state(tasks: int = 5) -> ComparisonState:
@@ -27,6 +32,8 @@ def busy_state(tasks: int = 5) -> ComparisonState:
         records += [started(task), features(task), predicted(task), features(f"x{task}")]
         records += [started(f"w{task}"), shed(f"s{task}")]
     records += [finished("t0", 5), finished("wt0", 5)]
+    records += [started("i"), features("i"), predicted("i", sha256="ab", intervals=INTERVALS)]
+    records += [finished("i", 5)]
     fold(state, records, config=config())
     return state
 
@@ -42,7 +49,7 @@ def test_every_kind_of_waiting_survives() -> None:
 def test_a_snapshot_changes_nothing() -> None:
     state = busy_state()
     assert snapshot(state) == snapshot(state)
-    assert run([finished("t1", 6)], state=state).ledger.matched == 2
+    assert run([finished("t1", 6)], state=state).ledger.matched == 3
 
 
 def test_a_task_cancelled_before_it_began_is_remembered_as_long() -> None:
@@ -72,9 +79,9 @@ def test_a_truncated_one_is_refused(length: int) -> None:
 
 def test_another_version_is_refused() -> None:
     data = snapshot(ComparisonState())
-    assert data[:5] == b"GNCM\x01"
+    assert data[:5] == b"GNCM\x02"
     with pytest.raises(ValueError, match="begins with"):
-        restore(data[:4] + b"\x02" + data[5:], config=config())
+        restore(data[:4] + b"\x01" + data[5:], config=config())
 
 
 def test_it_is_fast() -> None:

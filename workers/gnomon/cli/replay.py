@@ -32,9 +32,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-every",
         type=_count,
-        default=200,
+        default=100,
         metavar="N",
         help="finished runs between two trainings (200); 0 for no training",
+    )
+    parser.add_argument(
+        "--settle-every",
+        type=_count,
+        default=20,
+        metavar="N",
+        help="finished runs after which it waits until intervals know of them, as in production (10);"
+        " 0 for no waiting, which is faster",
     )
     parser.add_argument(
         "--brokers", metavar="B", help="brokers to use, host:port,… (default: starts its own)"
@@ -146,6 +154,7 @@ async def _replay(
                 stack,
                 trainer=trainer,
                 train_every=options.train_every,
+                settle_every=options.settle_every,
                 speed=options.speed,
                 show=_shower(len(runs), say),
             )

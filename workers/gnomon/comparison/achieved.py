@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from gnomon.comparison.against import Against, against_baselines
+from gnomon.comparison.coverage import Coverage, coverage_by_level
 from gnomon.comparison.merge import metrics_of
 from gnomon.comparison.sources import BASELINES
 from gnomon.events import Comparison, ModelMetrics
@@ -18,7 +19,8 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
     is the share of tasks whose success was on the predicted side of one half; ``within_25`` is the
     share of durations predicted to within a quarter; ``brier`` is the mean squared error of the
     probability. If the tasks are known, ``against`` has the comparison with each baseline by its
-    name, and ``strongest`` names the baseline that is hardest to beat.
+    name, and ``strongest`` names the baseline that is hardest to beat. ``coverage_80`` is the share
+    of durations inside the 80 % interval; ``intervals`` has more by level, if the tasks are known.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
     brier: float | None = None
     against: dict[str, Against] = {}
     strongest: str | None = None
+    coverage_80: float | None = None
+    intervals: dict[str, Coverage] = {}
 
     @property
     def headline(self) -> Against | None:
@@ -47,6 +51,7 @@ def achieved(
     metrics: ModelMetrics,
     against: Mapping[str, Against] | None = None,
     strongest: str | None = None,
+    intervals: Mapping[str, Coverage] | None = None,
 ) -> Achieved:
     """Return the part of ``metrics`` that a report shows, with the comparisons with the baselines."""
     return Achieved(
@@ -62,6 +67,8 @@ def achieved(
         brier=metrics.brier,
         against=dict(against or {}),
         strongest=strongest,
+        coverage_80=metrics.coverage_80,
+        intervals=dict(intervals or {}),
     )
 
 
@@ -89,7 +96,12 @@ def of_newest(decisions: Iterable[Comparison], *, name: str) -> Achieved:
 
 def _of(decisions: Sequence[Comparison], *, model: str, version: str) -> Achieved:
     metrics = metrics_of(decisions, model=model, version=version)
-    return achieved(metrics, *against_baselines(decisions, model=model, version=version))
+    which = {"model": model, "version": version}
+    return achieved(
+        metrics,
+        *against_baselines(decisions, **which),
+        intervals=coverage_by_level(decisions, **which),
+    )
 
 
 def order(version: tuple[str, str]) -> tuple[int, str, tuple[int, str]]:
@@ -104,7 +116,18 @@ def _number(version: str) -> tuple[int, str]:
 
 
 _HEAD = (
-    *("model", "version", "n", "MAE s", "control s", "better by", "accuracy", "control", "±25 %"),
+    *(
+        "model",
+        "version",
+        "n",
+        "MAE s",
+        "control s",
+        "better by",
+        "accuracy",
+        "control",
+        "±25 %",
+        "in 80 %",
+    ),
     *("strongest", "its s", "better by", "Brier by"),
 )
 
@@ -128,6 +151,7 @@ def _cells(row: Achieved) -> tuple[str, ...]:
         _percent(row.accuracy),
         _percent(row.control_accuracy),
         _percent(row.within_25),
+        _percent(row.coverage_80),
         *_beside_strongest(row),
     )
 

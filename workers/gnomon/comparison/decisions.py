@@ -10,7 +10,7 @@ import msgspec
 
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.sources import Sources
-from gnomon.events import Outcome, Parts
+from gnomon.events import Intervals, Outcome, Parts
 
 Key = tuple[str, str, int]
 """Agent, task and start time: of the starts that are accepted, no two have the same."""
@@ -26,6 +26,7 @@ class Predicted(msgspec.Struct, array_like=True, gc=False, frozen=True):
     duration_s: float | None
     success_probability: float | None
     parts: Parts | None = None
+    intervals: Intervals | None = None
 
 
 class Decision(msgspec.Struct, array_like=True, gc=False):

@@ -78,6 +78,7 @@ def comparison_json(
                 success_probability=predicted.success_probability,
                 sha256=sha256,
                 parts=predicted.parts or {},
+                intervals=predicted.intervals,
             )
         )
     return _encode(

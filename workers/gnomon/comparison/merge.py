@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from gnomon.comparison import sums
+from gnomon.comparison.reliability import Bins, empty_bins, plus
 from gnomon.comparison.sources import CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 
@@ -44,15 +45,16 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
     """Compute the metrics of one model version over the matched ones of ``comparisons``."""
-    row, histogram = sums.empty_row(), sums.Histogram()
+    row, histogram, bins = sums.empty_row(), sums.Histogram(), empty_bins()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)
         if comparison.outcome.status == "matched" and predicted is not None:
             control = _prediction(comparison, model=CONTROL_MODEL, version=None)
-            sums.add_task(row, histogram, comparison.outcome, predicted, control)
+            sums.add_task(row, histogram, comparison.outcome, predicted, control, bins=bins)
     return sums.metrics(
         row,
         histogram,
+        bins,
         model=model,
         version=version,
         of_slice="all",
@@ -75,13 +77,16 @@ def _prediction(
 def _merged(group: list[ModelMetrics]) -> ModelMetrics:
     row = [sum(column) for column in zip(*map(sums.row_of, group), strict=True)]
     histogram: sums.Histogram = {}
+    bins: Bins = []
     for record in group:
+        bins = plus(bins, [*record.success_bins, *record.success_bins_succeeded])
         for bucket, count in record.error_histogram.items():
             histogram[int(bucket)] = histogram.get(int(bucket), 0) + count
     first = group[0]
     return sums.metrics(
         row,
         histogram,
+        bins,
         model=first.model,
         version=first.version,
         of_slice=first.slice,

@@ -14,6 +14,7 @@ import msgspec
 
 from gnomon.comparison import sums
 from gnomon.comparison.decisions import Decision
+from gnomon.comparison.reliability import Bins, empty_bins, plus
 from gnomon.comparison.sources import Sources
 from gnomon.comparison.sums import Histogram, Row
 from gnomon.events import ModelMetrics, Outcome
@@ -32,10 +33,12 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
 
     row: Row
     histogram: Histogram = {}
+    bins: Bins = []
 
     def add(self, other: "HourSums", sign: int = 1) -> None:
         """Add ``other``, or subtract it if ``sign`` is -1."""
         self.row = list(map(add if sign > 0 else sub, self.row, other.row))
+        self.bins = plus(self.bins, other.bins, sign)
         histogram = self.histogram
         for bucket, count in other.histogram.items():
             left = histogram.get(bucket, 0) + sign * count
@@ -81,10 +84,17 @@ class RollingMetrics:
                 control = predicted
         for predicted in decision.predictions:
             key = (sources.model_of[predicted.source], agent, hour)
-            added = batch.get(key)
-            if added is None:
-                added = batch[key] = HourSums(sums.empty_row())
-            sums.add_task(added.row, added.histogram, outcome, predicted, control)
+            batch_sums = batch.get(key)
+            if batch_sums is None:
+                batch_sums = batch[key] = HourSums(sums.empty_row(), bins=empty_bins())
+            sums.add_task(
+                batch_sums.row,
+                batch_sums.histogram,
+                outcome,
+                predicted,
+                control,
+                bins=batch_sums.bins,
+            )
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """End the batch: move the window to the watermark, and yield the metrics that changed."""
@@ -149,6 +159,7 @@ class RollingMetrics:
         record = sums.metrics(
             of_window.row,
             of_window.histogram,
+            of_window.bins,
             model=model,
             version=version,
             of_slice=of_slice,

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from gnomon.comparison.calibration import CountedTask, GroupKey
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
@@ -12,7 +13,7 @@ from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
 
-MAGIC: Final = b"GNCM\x01"
+MAGIC: Final = b"GNCM\x02"
 """First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
 
@@ -43,6 +44,7 @@ class _State(msgspec.Struct, array_like=True):
     series: dict[MetricSeriesKey, MetricSeries]
     hour: int
     ledger: Ledger | None
+    windows: dict[GroupKey, list[CountedTask]]
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -74,6 +76,7 @@ def snapshot(state: ComparisonState) -> bytes:
             state.metrics.series,
             state.metrics.hour,
             state.ledger,
+            state.calibration.windows,
         )
     )
     return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
@@ -100,6 +103,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     _restore_decisions(state, read.decisions)
     state.metrics.series, state.metrics.hour = read.series, read.hour
     state.ledger = read.ledger
+    state.calibration.windows = read.windows
     return state
 
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from gnomon import codec, topics
+from gnomon.comparison.calibration import Calibration
 from gnomon.comparison.config import ComparisonConfig
-from gnomon.comparison.decisions import Decisions, Predicted
+from gnomon.comparison.decisions import Decision, Decisions, Predicted
 from gnomon.comparison.encoding import comparison_json
 from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
 from gnomon.errors import EventError
-from gnomon.events import Ledger, PredictionShed, TaskEvent
+from gnomon.events import Ledger, Outcome, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 
 
@@ -19,16 +20,18 @@ class ComparisonState:
     Attributes:
         tasks: State of each task according to task-events.
         decisions: Features and predictions that wait for the other parts of their decision.
-        figures: Running figures of the models.
+        metrics: Running metrics of the models.
+        calibration: Tasks by which the models' intervals are corrected.
         ledger: The ledger as it was last written.
     """
 
-    __slots__ = ("decisions", "ledger", "metrics", "tasks")
+    __slots__ = ("calibration", "decisions", "ledger", "metrics", "tasks")
 
     def __init__(self) -> None:
         self.tasks = Tasks()
         self.decisions = Decisions()
         self.metrics = RollingMetrics()
+        self.calibration = Calibration()
         self.ledger: Ledger | None = None
 
     @property
@@ -52,7 +55,8 @@ def fold(
         config: Settings, the same for the whole life of ``state``.
 
     Returns:
-        Comparisons; the metrics and the ledger that the batch changed; dead letters of
+        Comparisons; the metrics, the ledger and the corrections of intervals that the batch
+        changed; dead letters of
         task-features and shadow-predictions. The features stage writes those of task-events.
 
     Raises:
@@ -77,6 +81,7 @@ def fold(
     _write_comparisons(state, outputs)
     state.decisions.give_up(config)
     _write_metrics(state, outputs, config)
+    _write_corrections(state, outputs, config.partition)
     return outputs
 
 
@@ -113,6 +118,7 @@ def _fold_prediction(decisions: Decisions, record: SourceRecord, outputs: Output
         prediction.duration_s,
         prediction.success_probability,
         prediction.parts or None,
+        prediction.intervals,
     )
     decisions.add_prediction(key, predicted, prediction.predictors)
 
@@ -134,7 +140,34 @@ def _write_comparisons(state: ComparisonState, outputs: Outputs) -> None:
         if outcome.status == "matched":
             agent = agent_id if agent_id in agents else ALL_AGENTS
             state.metrics.add(decision, outcome, sources, agent)
+            _calibrate(state, decision, outcome)
     decisions.complete.clear()
+
+
+def _calibrate(state: ComparisonState, decision: Decision, outcome: Outcome) -> None:
+    """Add a matched decision to the tasks by which intervals are corrected."""
+    duration_s = outcome.duration_s
+    for predicted in decision.predictions:
+        sha256 = state.decisions.sources.names[predicted.source][2]
+        if predicted.intervals is not None and sha256 and duration_s is not None:
+            state.calibration.add(
+                sha256,
+                predicted.intervals,
+                agent_id=decision.agent_id,
+                task_id=decision.task_id,
+                duration_s=duration_s,
+                at_ms=outcome.at_ms,
+            )
+
+
+def _write_corrections(state: ComparisonState, outputs: Outputs, partition: int) -> None:
+    """Write the corrections of intervals that changed, each once."""
+    written = [
+        (key.encode(), None if record is None else codec.encode(record))
+        for key, record in state.calibration.close(partition)
+    ]
+    if written:
+        outputs.topic(topics.INTERVAL_CORRECTIONS.name).extend(written)
 
 
 def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:

@@ -7,7 +7,8 @@ A row has one integer for each of ``FIELDS``: counts, microseconds, and parts pe
 import math
 from typing import Final, Literal, Protocol
 
-from gnomon.events import ModelMetrics, Outcome
+from gnomon.comparison.reliability import BINS, Bins, add_probability
+from gnomon.events import Intervals, ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
 """Upper limit of one error (11.6 days), so that one absurd duration does not dominate the mean."""
@@ -30,9 +31,18 @@ FIELDS: Final = (
     "brier_ppm_sum",
     "n_success_paired",
     "control_correct_sum",
+    "n_80",
+    "covered_80_sum",
+    "width_80_us_sum",
+    "n_90",
+    "covered_90_sum",
+    "width_90_us_sum",
 )
 (N, ERROR, WITHIN, PAIRED, PAIRED_ERROR, CONTROL_ERROR, SUCCESS, CORRECT, BRIER, SUCCESS_PAIRED,
- CONTROL_CORRECT) = range(len(FIELDS))  # fmt: skip
+ CONTROL_CORRECT, N_80, COVERED_80, WIDTH_80, N_90, COVERED_90, WIDTH_90) = range(len(FIELDS))  # fmt: skip
+
+_OF_LEVEL: Final = (("80", N_80, COVERED_80, WIDTH_80), ("90", N_90, COVERED_90, WIDTH_90))
+"""Levels of intervals, and where in a row their sums are."""
 
 Row = list[int]
 Histogram = dict[int, int]
@@ -57,6 +67,11 @@ class PredictionLike(Protocol):
         """Predicted probability of success, in [0, 1]."""
         ...
 
+    @property
+    def intervals(self) -> Intervals | None:
+        """Intervals around the duration, of a model that gives them."""
+        ...
+
 
 def add_task(
     row: Row,
@@ -64,6 +79,8 @@ def add_task(
     outcome: Outcome,
     predicted: PredictionLike,
     control: PredictionLike | None,
+    *,
+    bins: Bins,
 ) -> None:
     """Add one matched task to the sums of one model.
 
@@ -73,6 +90,7 @@ def add_task(
         outcome: The task's outcome.
         predicted: The model's prediction; quantities that are ``None`` are not counted.
         control: The control's prediction, if any; ``predicted`` itself if the model is the control.
+        bins: Changed in place.
     """
     duration_s, predicted_s = outcome.duration_s, predicted.duration_s
     if duration_s is not None and predicted_s is not None:
@@ -89,9 +107,21 @@ def add_task(
             row[CONTROL_ERROR] += (
                 error if control is predicted else _error_us(duration_s, control.duration_s)
             )
+    if duration_s is not None and predicted.intervals is not None:
+        _add_intervals(row, duration_s, predicted.intervals)
     probability = predicted.success_probability
     if outcome.succeeded is not None and probability is not None:
         _add_success(row, outcome.succeeded, probability, control)
+        add_probability(bins, probability, succeeded=outcome.succeeded)
+
+
+def _add_intervals(row: Row, duration_s: float, intervals: Intervals) -> None:
+    for level, n, covered, width in _OF_LEVEL:
+        interval = intervals.by_level.get(level)
+        if interval is not None:
+            row[n] += 1
+            row[covered] += interval.low_s <= duration_s <= interval.high_s
+            row[width] += _error_us(interval.high_s, interval.low_s)
 
 
 def _add_success(
@@ -133,6 +163,7 @@ def median_error_s(histogram: Histogram) -> float | None:
 def metrics(
     row: Row,
     histogram: Histogram,
+    bins: Bins,
     *,
     model: str,
     version: str,
@@ -140,7 +171,7 @@ def metrics(
     partition: int,
     window: Literal["all", "24h"],
 ) -> ModelMetrics:
-    """Return ``row`` and ``histogram`` as an event; a metric over no task is ``None``."""
+    """Return the sums as an event; a metric over no task is ``None``."""
     mae_s = _ratio(row[ERROR], row[N] * 1_000_000)
     improvement = None
     if row[CONTROL_ERROR]:
@@ -171,6 +202,18 @@ def metrics(
         n_paired=row[PAIRED],
         n_success_paired=row[SUCCESS_PAIRED],
         paired_absolute_error_us_sum=row[PAIRED_ERROR],
+        n_80=row[N_80],
+        covered_80_sum=row[COVERED_80],
+        width_80_us_sum=row[WIDTH_80],
+        n_90=row[N_90],
+        covered_90_sum=row[COVERED_90],
+        width_90_us_sum=row[WIDTH_90],
+        coverage_80=_ratio(row[COVERED_80], row[N_80]),
+        coverage_90=_ratio(row[COVERED_90], row[N_90]),
+        mean_width_80_s=_ratio(row[WIDTH_80], row[N_80] * 1_000_000),
+        mean_width_90_s=_ratio(row[WIDTH_90], row[N_90] * 1_000_000),
+        success_bins=bins[:BINS],
+        success_bins_succeeded=bins[BINS:],
     )
 
 

@@ -16,6 +16,7 @@ from gnomon.topics import (
     DECISIONS,
     DEFAULT_PARTITIONS,
     EXPOSURES,
+    INTERVAL_CORRECTIONS,
     MODEL_SWITCHES,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
@@ -73,7 +74,7 @@ PARTICIPANTS: Final = (
         name="comparison",
         about="Waits for each task's outcome and compares the predictions with it.",
         receives=(TASK_EVENTS, TASK_FEATURES, SHADOW_PREDICTIONS),
-        sends=(COMPARISONS, COMPARISON_METRICS, DEAD_LETTERS),
+        sends=(COMPARISONS, COMPARISON_METRICS, INTERVAL_CORRECTIONS, DEAD_LETTERS),
     ),
     Participant(
         name="vault",

@@ -43,6 +43,11 @@ from gnomon.events.field_types import (
     Share,
     Traceparent,
 )
+from gnomon.events.intervals import (
+    Interval,
+    IntervalCorrection,
+    Intervals,
+)
 from gnomon.events.metrics import (
     Ledger,
     MetricsEvent,
@@ -77,6 +82,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ClientStats,
     ClientSeen,
     Exposure,
+    IntervalCorrection,
 )
 """Every kind of record on gnomon's topics, in the order of the pipeline."""
 
@@ -95,6 +101,9 @@ __all__ = [
     "FeatureVector",
     "HourFeatures",
     "Identifier",
+    "Interval",
+    "IntervalCorrection",
+    "Intervals",
     "Ledger",
     "MetricsEvent",
     "ModelIntent",

@@ -6,6 +6,7 @@ import msgspec
 
 from gnomon.events.features import Completeness, FeatureVector
 from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.intervals import Intervals
 
 Parts = dict[
     str,
@@ -28,6 +29,7 @@ class Prediction(
     version is ``0``; a quantity that a baseline cannot predict is ``None``. The ``sha256`` of
     ``type`` is that of the model file that contains its table. ``parts`` has the predictions
     ``[duration_s, success_probability]`` that a mixed model was made of, by the part's name.
+    ``intervals`` are of a model that knows how far durations spread.
     """
 
     agent_id: str
@@ -40,6 +42,7 @@ class Prediction(
     success_probability: Share | None = None
     sha256: str | None = None
     parts: Parts = {}
+    intervals: Intervals | None = None
 
 
 class PredictionShed(
@@ -64,6 +67,7 @@ class ModelPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     success_probability: Share | None = None
     sha256: str | None = None
     parts: Parts = {}
+    intervals: Intervals | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

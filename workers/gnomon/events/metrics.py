@@ -44,6 +44,12 @@ class ModelMetrics(
     ``error_histogram`` counts absolute errors by bucket ``ceil(log(error_s, 1.02))``; errors below
     1 ms are in bucket ``-1000``. The histogram and ``median_error_s`` exist for the slice ``all``
     only.
+
+    ``n_80`` counts the durations that were predicted with an 80 % interval, and ``covered_80_sum``
+    those inside it. ``width_80_us_sum`` adds up the widths, each at most 1,000,000 seconds; the
+    fields with 90 are of the 90 % interval. ``success_bins`` counts predicted probabilities in ten
+    bins of equal width between 0 and 1, and ``success_bins_succeeded`` the tasks of each bin that
+    succeeded. The bins exist for the slice ``all`` only.
     """
 
     model: str
@@ -71,6 +77,18 @@ class ModelMetrics(
     n_paired: Count = 0
     n_success_paired: Count = 0
     paired_absolute_error_us_sum: Count = 0
+    n_80: Count = 0
+    covered_80_sum: Count = 0
+    width_80_us_sum: Count = 0
+    n_90: Count = 0
+    covered_90_sum: Count = 0
+    width_90_us_sum: Count = 0
+    coverage_80: Share | None = None
+    coverage_90: Share | None = None
+    mean_width_80_s: Seconds | None = None
+    mean_width_90_s: Seconds | None = None
+    success_bins: list[Count] = []
+    success_bins_succeeded: list[Count] = []
 
 
 MetricsEvent = Ledger | ModelMetrics

@@ -53,6 +53,8 @@ class Replay:
         stack: Broker and workers.
         trainer: Trains new versions.
         train_every: Finished runs between two trainings; 0 for no training.
+        settle_every: Finished runs between two waits until later predictions know of all that was
+            published; 0 for no waiting.
         speed: Seconds of event time per second; ``None`` for as fast as possible.
         show: Called with the progress at each step.
     """
@@ -63,11 +65,13 @@ class Replay:
         *,
         trainer: Trainer,
         train_every: int,
+        settle_every: int = 0,
         speed: float | None,
         show: Callable[[Progress], None],
     ) -> None:
         self._stack, self._trainer = stack, trainer
-        self._train_every, self._speed, self._show = train_every, speed, show
+        self._train_every, self._settle_every = train_every, settle_every
+        self._speed, self._show = speed, show
         self._progress = Progress()
 
     async def run(self, events: Sequence[Planned]) -> None:
@@ -106,6 +110,9 @@ class Replay:
                 continue
             progress.finishes += 1
             due = self._train_every and progress.finishes % self._train_every == 0
+            if self._may_settle and progress.finishes % self._settle_every == 0:
+                await producer.flush()
+                await self._settled()
             if due and progress.finishes >= MIN_DECISIONS:
                 await producer.flush()
                 await self._train()
@@ -139,6 +146,33 @@ class Replay:
                     f"no progress for {STALL_S:.0f} s: {predicted} of {progress.starts} tasks"
                     f" predicted, {stored} of {progress.finishes} decisions stored"
                 )
+            await asyncio.sleep(POLL_S)
+
+    @property
+    def _may_settle(self) -> bool:
+        """Whether there is anything to wait for: without a version there are no intervals."""
+        return self._settle_every > 0 and self._progress.version != "-"
+
+    async def _settled(self) -> None:
+        """Wait until all starts are predicted, all finishes joined, and the corrections followed."""
+        progress = self._progress
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + STALL_S
+        while True:
+            self._stack.check()
+            comparison = await self._stack.status("comparison")
+            shadow = await self._stack.status("shadow")
+            if comparison is not None and shadow is not None:
+                ledger = comparison["ledger"]
+                ended = sum(ledger[name] for name in ("matched", "late", "duplicate", "orphan"))
+                if (
+                    ledger["predictions"] >= progress.starts
+                    and ended >= progress.finishes
+                    and shadow["corrections_read"] >= comparison["corrections_written"]
+                ):
+                    return
+            if loop.time() > deadline:
+                raise StackError(f"the predictions did not catch up within {STALL_S:.0f} s")
             await asyncio.sleep(POLL_S)
 
     async def _live(self, version: str) -> None:

@@ -8,7 +8,7 @@ from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import Stage
 from gnomon.settings import Settings
-from gnomon.topics import CONTROL
+from gnomon.topics import CONTROL, INTERVAL_CORRECTIONS
 
 
 def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
@@ -26,6 +26,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             return FeaturesStage(settings, metrics=metrics)
         case "shadow":
             from gnomon.models.registry import Registry  # noqa: PLC0415
+            from gnomon.stages.interval_corrections import LiveCorrections  # noqa: PLC0415
             from gnomon.stages.live_models import LiveModels  # noqa: PLC0415
             from gnomon.stages.shadow import ShadowStage  # noqa: PLC0415
 
@@ -34,6 +35,11 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 read_topic,
                 brokers=settings.brokers,
                 topic=settings.topic_prefix + CONTROL.name,
+            )
+            corrections = partial(
+                read_topic,
+                brokers=settings.brokers,
+                topic=settings.topic_prefix + INTERVAL_CORRECTIONS.name,
             )
             models = LiveModels(
                 registry,
@@ -47,6 +53,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 metrics=metrics,
                 now_ms=lambda: time.time_ns() // 1_000_000,
                 shed_lag_records=settings.shed_lag_records,
+                corrections=LiveCorrections(corrections, retry_s=settings.model_poll_s),
             )
         case "comparison":
             from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415

@@ -14,7 +14,7 @@ from gnomon.comparison import (
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
-from gnomon.topics import SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
+from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
 
 LEDGER_STATES = (
     "predictions",
@@ -50,6 +50,7 @@ class ComparisonStage:
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
         self._states: dict[int, PartitionState] = {}
+        self._corrections = 0
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -64,6 +65,7 @@ class ComparisonStage:
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
         outputs = fold(state.state, records, config=state.config)
+        self._corrections += len(outputs.by_topic.get(INTERVAL_CORRECTIONS.name, ()))
         ledger = state.state.ledger
         if ledger is not None:
             partition = str(state.config.partition)
@@ -84,9 +86,9 @@ class ComparisonStage:
         return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """Return the ledger of the partitions in this process."""
+        """Return the ledger of the partitions here, and how many corrections were given out."""
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
-        return {"ledger": merge_ledgers(ledgers)}
+        return {"ledger": merge_ledgers(ledgers), "corrections_written": self._corrections}
 
     def _config(self, partition: int) -> ComparisonConfig:
         return ComparisonConfig(

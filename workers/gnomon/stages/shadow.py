@@ -10,10 +10,9 @@ A stage too far behind passes its oldest tasks over: nothing predicts them, no b
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from gnomon import codec
-from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
+from gnomon.comparison.calibration import CorrectionTable
 from gnomon.events import (
     ModelSwitched,
     Parts,
@@ -22,27 +21,18 @@ from gnomon.events import (
     SwitchedModel,
     TaskFeatures,
 )
-from gnomon.models import baselines
-from gnomon.models.baselines import Predicted
-from gnomon.models.predictor import LoadedModel, Predictions
+from gnomon.models.predictor import LoadedModel
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
+from gnomon.stages.interval_corrections import LiveCorrections
 from gnomon.stages.live_models import LiveModels
+from gnomon.stages.predictors import Predictor, of_baselines, of_model
 from gnomon.stages.shedding import LagBudget
 from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
 
 logger = logging.getLogger(__name__)
 
 _NO_PARTS: Parts = {}
-
-
-class Predictor(NamedTuple):
-    """A baseline or a model version, and what it predicts of each task of a batch."""
-
-    model: str
-    version: str
-    sha256: str | None
-    predictions: Predictions
 
 
 class ShadowStage:
@@ -53,6 +43,7 @@ class ShadowStage:
         metrics: Where to count.
         now_ms: The clock, epoch milliseconds.
         shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
+        corrections: Of the models' intervals; not given, these are the models' own.
     """
 
     name = "shadow"
@@ -68,8 +59,10 @@ class ShadowStage:
         metrics: Metrics,
         now_ms: Callable[[], int],
         shed_lag_records: int = 0,
+        corrections: LiveCorrections | None = None,
     ) -> None:
         self._models, self._metrics, self._now_ms = models, metrics, now_ms
+        self._corrections = corrections or LiveCorrections(None, retry_s=1.0)
         self._switched: dict[int, list[SwitchedModel]] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
@@ -77,9 +70,11 @@ class ShadowStage:
     async def start(self) -> None:
         """Load what is live and begin to watch for changes."""
         await self._models.start()
+        await self._corrections.start()
 
     async def stop(self) -> None:
         """Stop watching."""
+        await self._corrections.stop()
         await self._models.stop()
 
     def new_state(self, partition: int) -> None:
@@ -107,7 +102,7 @@ class ShadowStage:
         if kept := tasks[excess:]:
             live = self._models.live
             self._tell_switch(records[0], live, outputs)
-            await self._predict(kept, live, outputs)
+            await self._predict(kept, live, partition, outputs)
         return outputs
 
     def _tell_switch(
@@ -142,19 +137,24 @@ class ShadowStage:
             self._metrics.count("gnomon_predictions_shed_total", len(tasks))
 
     async def _predict(
-        self, tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel], outputs: Outputs
+        self,
+        tasks: Sequence[TaskFeatures],
+        live: Sequence[LoadedModel],
+        partition: int,
+        outputs: Outputs,
     ) -> None:
-        predictors = _baselines(tasks, live)
+        predictors = of_baselines(tasks, live)
         for model in live:
-            predictions = await asyncio.to_thread(self._try, model, tasks)
-            if predictions is not None:
-                predictors.append(Predictor(model.name, model.version, model.sha256, predictions))
+            corrections = self._corrections.of(model.sha256, partition)
+            predictor = await asyncio.to_thread(self._try, model, tasks, corrections)
+            if predictor is not None:
+                predictors.append(predictor)
         for predictor in predictors:
             self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            for name, version, sha256, (figures, parts) in predictors:
+            for name, version, sha256, (figures, parts), around in predictors:
                 duration_s, probability = figures[index]
                 prediction = Prediction(
                     agent_id=task.agent_id,
@@ -167,13 +167,16 @@ class ShadowStage:
                     success_probability=probability,
                     sha256=sha256,
                     parts=parts[index] if parts else _NO_PARTS,
+                    intervals=around[index] if around else None,
                 )
                 append((key, encode(prediction)))
 
-    def _try(self, model: LoadedModel, tasks: Sequence[TaskFeatures]) -> Predictions | None:
+    def _try(
+        self, model: LoadedModel, tasks: Sequence[TaskFeatures], corrections: CorrectionTable
+    ) -> Predictor | None:
         """A model's predictions; ``None`` if it raised: foreign code costs its own predictions only."""
         try:
-            return model.predict_with_parts(tasks)
+            return of_model(model, tasks, corrections)
         except Exception as error:
             logger.warning(
                 "model.failed",
@@ -204,38 +207,8 @@ class ShadowStage:
 
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over."""
-        return {**self._models.status(), "shedding": self._budget.over}
-
-
-def _baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> list[Predictor]:
-    """What each baseline predicts, in the order of ``BASELINES``."""
-    sha256, of_type = _of_type(tasks, live)
-    figures: dict[str, list[Predicted]] = {
-        CONTROL_MODEL: [baselines.control(task) for task in tasks],
-        SAME_TYPE_MODEL: [baselines.same_type(task) for task in tasks],
-        TYPE_MODEL: of_type,
-    }
-    return [
-        Predictor(
-            name,
-            baselines.VERSION,
-            sha256 if name == TYPE_MODEL else None,
-            Predictions(figures[name]),
-        )
-        for name in BASELINES
-    ]
-
-
-def _of_type(
-    tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]
-) -> tuple[str | None, list[Predicted]]:
-    """What the newest live version that has a table of types tells, and its SHA-256."""
-    with_table = [model for model in live if model.type_table is not None]
-    newest = max(with_table, key=lambda model: _number(model.version), default=None)
-    if newest is None or newest.type_table is None:
-        return None, [baselines.NOTHING] * len(tasks)
-    return newest.sha256, newest.type_table.predict([task.task_type for task in tasks])
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdigit() else -1
+        return {
+            **self._models.status(),
+            "shedding": self._budget.over,
+            "corrections_read": self._corrections.records,
+        }
