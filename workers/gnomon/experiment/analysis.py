@@ -145,8 +145,8 @@ def half_width(variance: float, units: int, *, alpha: float, expected_units: int
     """Return half the width of the two-sided asymptotic confidence sequence after ``units``.
 
     ``sqrt(variance) · sqrt(2 (t·r + 1) / (t·r) · ln(sqrt(t·r + 1) / alpha))`` with
-    ``r = (-2 ln alpha + ln(-2 ln alpha + 1)) / t*``, the square of the paper's rho: I. Waudby-Smith, D. Arbour, R. Sinha, E. Kennedy and
-    A. Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of
+    ``r = (-2 ln alpha + ln(-2 ln alpha + 1)) / t*``, the square of the paper's rho:
+    I. Waudby-Smith, D. Arbour, R. Sinha, E. Kennedy and A. Ramdas, "Time-uniform central limit theory and asymptotic confidence sequences", Annals of
     Statistics 2024, theorem 2.2 and appendix B.2; ``variance`` is that of the estimate.
 
     Args:

@@ -110,8 +110,8 @@ def log_e_value(
 
     The Bayes factor of Dirichlet-distributed proportions (parameters ``k p``) against the intended
     proportions ``p``, after the counts ``S``: a martingale under ``p``, so it ever reaches
-    ``1 / alpha`` with probability ``alpha`` at most. M. Lindon and A. Malek, "Anytime-Valid Inference For Multinomial
-    Count Data", NeurIPS 2022.
+    ``1 / alpha`` with probability ``alpha`` at most. M. Lindon and A. Malek,
+    "Anytime-Valid Inference For Multinomial Count Data", NeurIPS 2022.
 
     Args:
         observed: Counts ``S``.

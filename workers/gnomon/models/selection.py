@@ -2,8 +2,8 @@
 
 Both are judged on the same last runs. The challenger is judged by its recorded predictions, which it
 made when each run started. The new model is fitted on the runs that had ended when the first of them
-began. So neither model was trained on the runs on which it is judged. Losses are those of the verdict: the absolute difference of
-``log1p`` seconds, at most ``ln 10``, and the squared error of the probability.
+began. So neither model was trained on the runs on which it is judged. Losses are those of the verdict:
+the absolute difference of ``log1p`` seconds, at most ``ln 10``, and the squared error of the probability.
 """
 
 import math

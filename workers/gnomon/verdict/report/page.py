@@ -40,7 +40,7 @@ def page(verdicts: Verdicts, album: Mapping[str, Pictures]) -> str:
             '<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>',
             '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
             f"<title>gnomon: verdict</title><style>{_STYLE}</style></head><body>",
-            "<h1>May a model go?</h1>",
+            "<h1>May a model steer agents?</h1>",
             _overview(verdicts),
             *models,
             _appendix(verdicts),
@@ -94,7 +94,7 @@ def _model(model: ModelVerdict, drawn: Pictures | None, verdicts: Verdicts) -> s
         for each in model.harm
     ]
     soon = "" if model.decides_in_hours is None else (
-        f" As things look it is decided in about {model.decides_in_hours} more active hours."
+        f" Estimate: decided in about {model.decides_in_hours} more active hours."
     )  # fmt: skip
     parts = [
         f"<section><h2>{escape(model.name)} version {escape(model.version)} {_word(model)}</h2>",
@@ -136,7 +136,8 @@ def _appendix(verdicts: Verdicts) -> str:
         [
             "<section><h2>How it was judged</h2>",
             f"<p>{verdicts.records} distinct decisions and {verdicts.repeats} repeats, up to"
-            f" {charts.moment(verdicts.watermark_ms)}. Drills are held against {charts.moment(verdicts.now_ms)}.</p>",
+            f" {charts.moment(verdicts.watermark_ms)}. The age of drills is measured from"
+            f" {charts.moment(verdicts.now_ms)}.</p>",
             f"<p>Settings <code>{verdicts.settings_sha256}</code></p><pre>{escape(settings)}</pre>",
             f"<p>Training window: tasks are mature after {verdicts.window.mature_after_ms / 1000:g} s;"
             " seconds are clipped at "

@@ -40,7 +40,7 @@ def details(model: ModelVerdict) -> str:
         f"  within 25 % {percent(model.within_25)}",
     ]
     if model.decides_in_hours is not None:
-        lines.append(f"decides in about {model.decides_in_hours} more active hours, as things look")
+        lines.append(f"estimate: decided in about {model.decides_in_hours} more active hours")
     if model.strongest is not None:
         lines.append(f"hardest to beat in log loss: {model.strongest}")
     for baseline, losses in model.against.items():
