@@ -86,9 +86,9 @@ def test_a_correction_is_that_of_numpy_in_any_order(
 
 
 def by_numpy(scores: NDArray[np.float64], aim: float) -> tuple[float, float]:
-    """Adaptive conformal inference with a step of 0.02 after two scores of 0."""
+    """Adaptive conformal inference with a step of 0.02 after one score of 0."""
     share = aim
-    seen = np.zeros(2)
+    seen = np.zeros(1)
     for score in scores:
         share += 0.02 * (aim - float(score > quantile(seen, share)))
         seen = np.append(seen, score)
