@@ -101,6 +101,22 @@ def quantile(scores: NDArray[np.float64], share: float) -> float:
     return float(np.quantile(scores, level, method="inverted_cdf"))
 
 
+def test_only_the_last_two_hundred_count_in_whatever_order_they_come() -> None:
+    rng = np.random.default_rng(2)
+    durations = rng.lognormal(1, 2, 300)
+    calibration = Calibration()
+    for number in rng.permutation(300).tolist():
+        add(calibration, number, a_task(number, duration_s=float(durations[number])))
+
+    ((_, record),) = calibration.close(0)
+
+    logs = np.log1p(durations[100:])
+    expected, _ = by_numpy(np.maximum(np.log1p(1.0) - logs, logs - np.log1p(9.0)), 0.2)
+    assert record is not None
+    assert record.n == 200
+    assert record.correction == pytest.approx(expected, abs=1e-5)
+
+
 def test_without_tasks_the_model_is_believed() -> None:
     assert correction([], 0.2) == (0.0, 0.2)
 
