@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import JarsUnavailableError, JavaMissingError
 from gnomon.errors import MissingExtraError
 from gnomon.operations.topics_admin import create_topics
+
+# A machine that is busy makes every example slow: that is no finding about the code.
+settings.register_profile("gnomon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("gnomon")
 
 
 @dataclass(frozen=True)

@@ -120,15 +120,20 @@ class Pipeline:
         return found
 
     def publish(
-        self, records: Iterable[tuple[bytes | None, bytes | None]]
+        self,
+        records: Iterable[tuple[bytes | None, bytes | None]],
+        *,
+        compression: str | None = None,
     ) -> list[tuple[int, int]]:
-        """Write keys and values to task-events; partition and offset of each."""
-        return asyncio.run(self._publish(list(records)))
+        """Write keys and values to task-events; return the partition and offset of each."""
+        return asyncio.run(self._publish(list(records), compression))
 
     async def _publish(
-        self, records: Sequence[tuple[bytes | None, bytes | None]]
+        self, records: Sequence[tuple[bytes | None, bytes | None]], compression: str | None
     ) -> list[tuple[int, int]]:
-        producer = AIOKafkaProducer(bootstrap_servers=self.brokers, enable_idempotence=True)
+        producer = AIOKafkaProducer(
+            bootstrap_servers=self.brokers, enable_idempotence=True, compression_type=compression
+        )
         await producer.start()
         try:
             sent = [

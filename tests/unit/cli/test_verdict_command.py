@@ -18,7 +18,7 @@ from gnomon.cli import comparisons_log, main
 from gnomon.cli.comparisons_log import gather
 from gnomon.verdict import Decided, VerdictSettings, with_newest_only
 
-Said = pytest.CaptureFixture[str]
+Captured = pytest.CaptureFixture[str]
 DRILLS = ("isolation", "rollback", "alert")
 
 
@@ -71,7 +71,7 @@ def test_the_form_is_that_of_the_contract(folder: Path) -> None:
     ("ratio", "status", "word"), [(0.6, 3, "CONTINUE"), (0.97, 4, "NO-GO"), (1.6, 5, "STOP-HARM")]
 )
 def test_the_exit_status_tells_the_word(
-    folder: Path, capsys: Said, ratio: float, status: int, word: str
+    folder: Path, capsys: Captured, ratio: float, status: int, word: str
 ) -> None:
     out = judged(written(folder / "c.jsonl", simulated(ratio=ratio)), status=status)
     assert out["models"][0]["word"] == word
@@ -145,7 +145,7 @@ def test_memory_does_not_grow_with_the_file(folder: Path) -> None:
     "line",
     ["{", "[]", '{"kind": "prediction.v1"}', "\xff", '{"kind":"comparison.v1","decision_id":"1"}'],
 )
-def test_a_malformed_line_is_named(folder: Path, capsys: Said, line: str) -> None:
+def test_a_malformed_line_is_named(folder: Path, capsys: Captured, line: str) -> None:
     path = written(folder / "c.jsonl", simulated(ratio=0.7, hours=2, agents=2)[:3])
     with path.open("a", encoding="latin-1") as file:
         file.write(f"\n{line}\n")
@@ -154,7 +154,7 @@ def test_a_malformed_line_is_named(folder: Path, capsys: Said, line: str) -> Non
 
 
 @pytest.mark.parametrize("text", ["", "\n\n"])
-def test_an_empty_file_has_no_model(folder: Path, capsys: Said, text: str) -> None:
+def test_an_empty_file_has_no_model(folder: Path, capsys: Captured, text: str) -> None:
     path = folder / "c.jsonl"
     path.write_text(text)
     out = judged(path)
@@ -162,12 +162,12 @@ def test_an_empty_file_has_no_model(folder: Path, capsys: Said, text: str) -> No
     assert "no model has predicted" in capsys.readouterr().out
 
 
-def test_a_file_that_is_not_there(folder: Path, capsys: Said) -> None:
+def test_a_file_that_is_not_there(folder: Path, capsys: Captured) -> None:
     assert main(["verdict", "--comparisons", str(folder / "none.jsonl")]) == 2
     assert "none.jsonl: No such file" in capsys.readouterr().err
 
 
-def test_settings_and_their_hash(folder: Path, capsys: Said) -> None:
+def test_settings_and_their_hash(folder: Path, capsys: Captured) -> None:
     path = written(folder / "c.jsonl", simulated(ratio=0.6))
     rules = folder / "settings.json"
     rules.write_text('{"delta": 0.1, "drills": []}')
@@ -193,7 +193,7 @@ def test_drills_of_the_data_folder_count(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"drill": "alert"}', '[{"drill": 3}]', "{}\n{}"])
-def test_drills_that_are_none(folder: Path, capsys: Said, text: str) -> None:
+def test_drills_that_are_none(folder: Path, capsys: Captured, text: str) -> None:
     path = written(folder / "c.jsonl", simulated(ratio=0.6, hours=2, agents=2))
     drills = folder / "drills.json"
     drills.write_text(text)
@@ -201,7 +201,7 @@ def test_drills_that_are_none(folder: Path, capsys: Said, text: str) -> None:
     assert "drills.json: no report of a drill" in capsys.readouterr().err
 
 
-def test_a_verdict_can_be_verified(folder: Path, capsys: Said) -> None:
+def test_a_verdict_can_be_verified(folder: Path, capsys: Captured) -> None:
     rows = list(simulated(ratio=0.6))
     drills = held(folder / "drills.jsonl", rows[0].started_at_ms)
     path = written(folder / "c.jsonl", rows)
@@ -233,7 +233,7 @@ def test_a_verdict_can_be_verified(folder: Path, capsys: Said) -> None:
     ],
 )
 def test_what_was_tampered_with_is_named(
-    folder: Path, capsys: Said, change: Any, named: str
+    folder: Path, capsys: Captured, change: Any, named: str
 ) -> None:
     path = written(folder / "c.jsonl", simulated(ratio=0.6))
     read = judged(path)
@@ -244,7 +244,7 @@ def test_what_was_tampered_with_is_named(
     assert named in capsys.readouterr().out
 
 
-def test_a_decision_left_out_is_noticed(folder: Path, capsys: Said) -> None:
+def test_a_decision_left_out_is_noticed(folder: Path, capsys: Captured) -> None:
     rows = simulated(ratio=0.6)
     path = written(folder / "c.jsonl", rows)
     judged(path)
@@ -254,7 +254,7 @@ def test_a_decision_left_out_is_noticed(folder: Path, capsys: Said) -> None:
     assert "differs" in capsys.readouterr().out
 
 
-def test_what_cannot_be_verified(folder: Path, capsys: Said) -> None:
+def test_what_cannot_be_verified(folder: Path, capsys: Captured) -> None:
     path = written(folder / "c.jsonl", simulated(ratio=0.6, hours=2, agents=2))
     out = folder / "out.json"
     out.write_text('{"models": []}')
@@ -287,7 +287,7 @@ def test_the_newest_version_at_each_task_as_one_model(folder: Path) -> None:
     assert newest["sha256"] is None
 
 
-def test_one_of_many_models_decides(folder: Path, capsys: Said) -> None:
+def test_one_of_many_models_decides(folder: Path, capsys: Captured) -> None:
     rules = folder / "settings.json"
     rules.write_text('{"drills": [], "mature_after_s": 0, "min_decisions": 700}')
     path = written(folder / "c.jsonl", two_versions(simulated(ratio=0.6, hours=60)))
@@ -301,13 +301,15 @@ def test_one_of_many_models_decides(folder: Path, capsys: Said) -> None:
     assert "expected one of m@9, m@10" in capsys.readouterr().err
 
 
-def test_names_do_not_command_the_terminal(folder: Path, capsys: Said) -> None:
+def test_names_do_not_command_the_terminal(folder: Path, capsys: Captured) -> None:
     rows = [decided(n, control(1.0), model(1.0, name="\x1b[2Jm", version="\x07")) for n in range(3)]
     judged(written(folder / "c.jsonl", rows))
     assert not set("\x1b\x07") & set(capsys.readouterr().out)
 
 
-def test_it_says_how_far_it_is(folder: Path, capsys: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_says_how_far_it_is(
+    folder: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(comparisons_log, "PROGRESS_S", -1.0)
     judged(written(folder / "c.jsonl", simulated(ratio=0.6)))
     assert "1,000 lines read, 67 %" in capsys.readouterr().err

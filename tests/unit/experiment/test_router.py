@@ -287,7 +287,7 @@ def test_a_forked_child_goes_on_reading(tmp_path: Path) -> None:
 BAD_UNITS: list[Any] = ["", "x" * 257, "\ud800", None, 5, b"repo-1", ["repo-1"], object(), True]
 
 
-@pytest.mark.parametrize("unit", BAD_UNITS, ids=repr)
+@pytest.mark.parametrize("unit", BAD_UNITS, ids=lambda unit: type(unit).__name__)
 def test_what_is_no_unit_gets_control_and_is_counted(route: Route, unit: Any) -> None:
     client = MemoryClient()
     router = route("prompts", HALVES, client=client)

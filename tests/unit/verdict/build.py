@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
 from gnomon.verdict import Decided, Evidence, VerdictSettings, Window, WindowBuilder
-from gnomon.verdict.decided import Said
+from gnomon.verdict.decided import JudgedPrediction
 
 T0 = 1_700_000_400_000 // 3_600_000 * 3_600_000
 HOUR = 3_600_000
 SHA = "ab" * 32
 
 
-def control(duration_s: float | None, q: float | None = 0.5) -> Said:
-    return Said("control", "0", None, duration_s, q)
+def control(duration_s: float | None, q: float | None = 0.5) -> JudgedPrediction:
+    return JudgedPrediction("control", "0", None, duration_s, q)
 
 
-def rule(name: str, duration_s: float | None, q: float | None = 0.5) -> Said:
-    return Said(name, "0", None, duration_s, q)
+def rule(name: str, duration_s: float | None, q: float | None = 0.5) -> JudgedPrediction:
+    return JudgedPrediction(name, "0", None, duration_s, q)
 
 
 def model(
@@ -31,13 +31,13 @@ def model(
     name: str = "m",
     version: str = "1",
     sha256: str | None = SHA,
-) -> Said:
-    return Said(name, version, sha256, duration_s, q)
+) -> JudgedPrediction:
+    return JudgedPrediction(name, version, sha256, duration_s, q)
 
 
 def decided(
     number: int,
-    *said: Said,
+    *predictions: JudgedPrediction,
     actual_s: float | None = 10.0,
     succeeded: bool | None = True,
     hour: float = 0,
@@ -51,7 +51,7 @@ def decided(
     if status != "matched":
         actual_s = succeeded = None
     return Decided(
-        f"{number:032x}", at_ms, agent, status, ended_at_ms, actual_s, succeeded, tuple(said)
+        f"{number:032x}", at_ms, agent, status, ended_at_ms, actual_s, succeeded, tuple(predictions)
     )
 
 
@@ -66,13 +66,13 @@ def comparison(of: Decided) -> Comparison:
         completeness=Completeness(hour_seen=1.0),
         predictions=[
             ModelPrediction(
-                model=said.model,
-                version=said.version,
-                sha256=said.sha256,
-                duration_s=said.duration_s,
-                success_probability=said.success_probability,
+                model=predictions.model,
+                version=predictions.version,
+                sha256=predictions.sha256,
+                duration_s=predictions.duration_s,
+                success_probability=predictions.success_probability,
             )
-            for said in of.predictions
+            for predictions in of.predictions
         ],
         outcome=Outcome(
             status=of.status,

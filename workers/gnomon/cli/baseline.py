@@ -1,4 +1,4 @@
-"""``gnomon baseline``: figures of a first period, kept, and later figures beside them."""
+"""``gnomon baseline``: stores the metrics of a first period, and compares later ones with them."""
 
 import argparse
 import os
@@ -39,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Sum up one period and keep it, or show what was kept beside the time since.
+    """Compute the metrics of one period and store them, or compare stored ones with the time since.
 
     Raises:
         ConfigurationError: No baseline was kept, there is no store, or its key is another.
@@ -95,7 +95,7 @@ def _read(path: Path) -> "PeriodFigures":
 
 
 def _write(path: Path, figures: "PeriodFigures") -> None:
-    """Replace the file in one step; it names agents, so only its owner may read it."""
+    """Replace the file in one step; it contains names of agents, so only its owner may read it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(f".{os.getpid()}")
     unfinished.touch(mode=0o600)

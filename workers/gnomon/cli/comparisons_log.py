@@ -1,4 +1,4 @@
-"""Comparisons in a file, one a line in any order, as the evidence of a verdict."""
+"""Reads comparisons from a file, one a line in any order, as the evidence of a verdict."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -23,18 +23,18 @@ _decode: Final = msgspec.msgpack.Decoder(Decided).decode
 
 
 class BadComparisonsError(ConfigurationError):
-    """The file cannot be judged. The message has its name and line."""
+    """Raised if the file cannot be judged. The message has its name and line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What a file holds.
+    """The content of a file.
 
     Attributes:
-        evidence: Of its distinct decisions, with hours closed.
+        evidence: Evidence from its distinct decisions, with hours closed.
         watermark_ms: The latest time in it (epoch milliseconds); 0 of an empty file.
-        records: Distinct decisions; ``repeats``: further lines of the same ones.
-        album: Pictures, if they were asked for.
+        records: Number of distinct decisions; ``repeats``: number of further lines with the same ids.
+        album: Data of the charts, if they were requested.
     """
 
     evidence: Evidence
@@ -53,17 +53,17 @@ def gather(
     say: Say = lambda _: None,
     keep_bytes: int = KEEP_BYTES,
 ) -> Gathered:
-    """Read the file once; what does not fit into memory is sorted in temporary files.
+    """Read the file once; data that do not fit into memory are sorted in temporary files.
 
-    Of lines with one ``decision_id`` that differ, one counts, the same in any order.
+    If lines with one ``decision_id`` differ, one of them counts, independently of their order.
 
     Args:
-        path: One ``comparison.v1`` a line; empty lines are passed over.
-        settings: Of the experiment.
-        newest: Judge whatever version of a name was newest at each task as one model.
-        draw: Whether to draw pictures.
-        say: Told how far it is, every two seconds.
-        keep_bytes: What each of two sorts may keep in memory.
+        path: File with one ``comparison.v1`` a line; empty lines are ignored.
+        settings: Settings of the verdict.
+        newest: Whether to judge the newest version of a name at each task as one model.
+        draw: Whether to collect the data of charts.
+        say: Called with the progress every two seconds.
+        keep_bytes: Bytes that each of two sorts may keep in memory.
 
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.

@@ -1,4 +1,4 @@
-"""``gnomon dead-letters``: what no stage could process; look at it, and send it back."""
+"""``gnomon dead-letters``: shows records that no stage could process, and publishes them again."""
 
 import argparse
 import asyncio
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gnomon.operations.dead_letters import DeadLetterFilter, DeadLetterRecord
 
 ASK_ABOVE = 100
-"""More than so many are sent back only with ``--yes``."""
+"""More dead letters than this are published again only with ``--yes``."""
 SHOWN = 50
 
 
@@ -67,10 +67,10 @@ def _place(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Do what ``options.action`` says; return 1 if the letter asked for is not there."""
+    """Run ``options.action``; return 1 if the requested dead letter does not exist."""
     from gnomon.operations.dead_letters import DeadLetterFilter  # noqa: PLC0415
 
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the error says it all
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the error message is enough
     if options.action == "show":
         return asyncio.run(_show(DeadLetterFilter(ids=frozenset({options.place})), settings))
     if options.action == "list":
@@ -91,7 +91,7 @@ def _read(selected: "DeadLetterFilter", settings: Settings) -> "AsyncIterator[De
 
 
 async def _list(selected: "DeadLetterFilter", limit: int, settings: Settings) -> int:
-    """Only as many are kept as are shown: there may be millions."""
+    """Print dead letters; only those shown are kept in memory, because there may be millions."""
     counts: Counter[tuple[str, str]] = Counter()
     newest: list[tuple[int, int, int, DeadLetterRecord]] = []
     async for letter in _read(selected, settings):
@@ -159,7 +159,7 @@ def _time(at_ms: int) -> str:
 
 
 def _readable(raw: bytes | None) -> str:
-    """Text if it is printable text, else base64: a terminal obeys control characters."""
+    """Return printable text as it is, else base64: a terminal obeys control characters."""
     if raw is None:
         return "(none)"
     text = raw.decode(errors="replace")

@@ -79,7 +79,7 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
 
 
 class _Screen:
-    """A live screen on a terminal, else a plain line every five seconds."""
+    """Shows a live screen on a terminal, else a plain line every five seconds."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415

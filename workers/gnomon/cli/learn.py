@@ -1,4 +1,4 @@
-"""``gnomon learn``: train again whenever there is enough that is new, until stopped."""
+"""``gnomon learn``: train again whenever there are enough new decisions, until stopped."""
 
 import argparse
 import contextlib
@@ -23,8 +23,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
         "Trains a version from the vault's decisions whenever there are enough new ones, registers"
-        " it, and makes it the challenger if it does at least as well as the challenger of now did"
-        " on the same tasks. Never moves the champion. Several may run: one trains at a time."
+        " it, and makes it the challenger if it does at least as well as the current challenger did"
+        " on the same tasks. Never moves the champion. Several may run; only one trains at a time."
     )
     parser.add_argument(
         "--every-decisions", type=int, default=200, metavar="N", help="new decisions (200)"
@@ -56,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Look every ten seconds until SIGTERM or Ctrl-C; 0 when stopped.
+    """Check every ten seconds until SIGTERM or Ctrl-C; then return 0.
 
     Raises:
         ConfigurationError: There is no key, or it does not open the store.

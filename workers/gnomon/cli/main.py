@@ -16,15 +16,15 @@ COMMANDS = (
     ("worker", "run stages until stopped", "workers"),
     ("gateway", "accept task events and OpenTelemetry traces over HTTP", "gateway"),
     ("train", "fit and register a model version from the vault's decisions", "train"),
-    ("learn", "train again whenever enough is new, until stopped", "train"),
+    ("learn", "train again whenever enough decisions are new, until stopped", "train"),
     ("models", "list, promote or roll back model versions", "train"),
-    ("baseline", "keep the figures of a first period, show later ones beside them", "workers"),
-    ("verdict", "judge models by recorded comparisons: may one go?", "workers"),
+    ("baseline", "keep the metrics of a first period, and compare later ones with them", "workers"),
+    ("verdict", "judge from recorded comparisons whether a model may steer agents", "workers"),
     ("keys", "make the key that seals decisions", "workers"),
     ("vault", "read sealed decisions", "workers"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
     ("demo", "run all of gnomon on this machine, with agents that do real work", "all"),
-    ("drill", "measure what a service feels of gnomon, running and killed", "all"),
+    ("drill", "measure the client's cost to a service, or the time of a rollback", "all"),
     ("tail", "print the records of a topic, decoded", "workers"),
     ("dead-letters", "list, show or send back records that no stage could process", "workers"),
     ("status", "show stages, lag, live models, ledger and clients", "workers"),
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(_module(options.command).run(options, settings))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
-            raise  # a bug of gnomon, not a missing extra
+            raise  # this is a bug in gnomon, not a missing extra
         missing = MissingExtraError(
             f"gnomon {options.command}", module=error.name, extra=extras[options.command]
         )

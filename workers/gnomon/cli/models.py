@@ -1,4 +1,4 @@
-"""``gnomon models``: which versions there are, which are live, and who moves them."""
+"""``gnomon models``: lists versions, and moves the aliases that make them live."""
 
 import argparse
 import re
@@ -38,7 +38,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="champion, challenger or challenger-NAME (champion)",
     )
     back = actions.add_parser("rollback", help="make the previous champion champion again")
-    syncing = actions.add_parser("sync", help="make the registry's aliases what the intents say")
+    syncing = actions.add_parser(
+        "sync", help="set the registry's aliases to what the intents state"
+    )
     syncing.set_defaults(offline=False)
     syncing.add_argument("--json", action="store_true", help="one JSON object a line")
     for moving in (promoting, back):
@@ -52,10 +54,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def live_alias(text: str) -> str:
-    """An alias whose version predicts.
+    """Parse an alias whose version predicts.
 
     Raises:
-        ArgumentTypeError: No worker would look at it.
+        ArgumentTypeError: Workers ignore such an alias.
     """
     if not re.fullmatch(r"champion|challenger(-[A-Za-z0-9_]{1,100})?", text):
         raise argparse.ArgumentTypeError(f"{text!r} is not champion, challenger or challenger-NAME")
@@ -63,7 +65,7 @@ def live_alias(text: str) -> str:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """List, or move an alias: the intent is written first, then the registry is told.
+    """List versions, or move an alias: write the intent first, then update the registry.
 
     Raises:
         BrokerUnavailableError: The intent cannot be written; nothing was moved.

@@ -1,4 +1,4 @@
-"""Sort more than fits into memory: sorted runs in temporary files, merged as they are read."""
+"""Sorts more data than fit into memory: sorted runs in temporary files, merged while they are read."""
 
 import heapq
 import tempfile
@@ -13,10 +13,10 @@ _LENGTH: Final = 4
 
 
 class SpillingSort:
-    """Pairs of key and row, in bytes, that come out in order; a context manager.
+    """Sorts pairs of key and row, both bytes; a context manager.
 
     Args:
-        keep_bytes: What may be in memory before a run is written.
+        keep_bytes: Bytes that may be in memory before a run is written.
     """
 
     def __init__(self, keep_bytes: int = KEEP_BYTES) -> None:
@@ -37,7 +37,7 @@ class SpillingSort:
             run.close()
 
     def add(self, key: bytes, row: bytes) -> None:
-        """Take one pair.
+        """Add one pair.
 
         Raises:
             OSError: The temporary folder cannot be written.
@@ -48,7 +48,7 @@ class SpillingSort:
             self._spill()
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
-        """All pairs by key, then row; to be read once, after the last was added."""
+        """Yield all pairs by key, then row; call it once, after the last pair was added."""
         self._entries.sort()
         return heapq.merge(*(_read(run) for run in self._runs), self._entries)
 

@@ -1,4 +1,4 @@
-"""``gnomon verdict``: may a model go? Judged by recorded comparisons, and checked again by anyone."""
+"""``gnomon verdict``: judges from recorded comparisons whether a model may steer, and verifies it."""
 
 import argparse
 import sys
@@ -21,12 +21,12 @@ STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
 DIFFERS: Final = 1
 SHOWN_IN_FULL: Final = 3
 ABOUT = """\
-GO         surely better than was registered, and everything else that was asked for holds
-NO-GO      surely not as good as was asked for
+GO         surely better than required, and every other criterion holds
+NO-GO      surely not as good as required
 STOP-HARM  surely worse than the reference baseline
-CONTINUE   not known yet, or something else is missing; it is said what
+CONTINUE   not decided yet, or a criterion does not hold, which is named
 
-exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM, of several models the best of these;
+exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best of these;
              with --verify 0 if it is the same, 1 if it differs;
              2 for wrong use and files that cannot be read
 """
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
     parser.add_argument(
-        "--html", type=Path, metavar="OUT", help="write a report with pictures here, one file"
+        "--html", type=Path, metavar="OUT", help="write a report with charts here, as one file"
     )
     parser.add_argument(
         "--settings", type=Path, metavar="FILE", help="registered settings, as JSON (the defaults)"
@@ -53,14 +53,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--now", type=_time, metavar="T",
-        help="when drills are held against, as ISO 8601 (the latest time in FILE.jsonl)",
+        help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl)",
     )  # fmt: skip
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="show this one, and let it decide the exit status"
     )
     parser.add_argument(
         "--newest", action="store_true",
-        help="judge whatever version of a name was newest at each task as one model",
+        help="judge the newest version of a name at each task as one model",
     )  # fmt: skip
     parser.add_argument(
         "--verify", type=Path, metavar="OUT",
@@ -72,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Judge, show and write; or recompute what was written."""
+    """Judge, show and write a verdict; or verify a written one."""
     if options.verify is not None:
         return _verify(options)
     verdicts, album = _judge(
@@ -234,7 +234,7 @@ def _say(line: str) -> None:
 
 
 def _time(text: str) -> int:
-    """ISO 8601, in UTC where it says no zone, as epoch milliseconds."""
+    """Parse ISO 8601, in UTC if it has no zone, to epoch milliseconds."""
     try:
         at = datetime.fromisoformat(text)
     except ValueError as error:

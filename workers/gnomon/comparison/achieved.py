@@ -1,4 +1,4 @@
-"""What model versions achieved beside the baselines on the same tasks, for reports and people."""
+"""Computes metrics of model versions and of the baselines on the same tasks, for reports."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -13,15 +13,14 @@ from gnomon.text_table import aligned
 
 
 class Achieved(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of one model version; ``None`` where there is nothing to average.
+    """Metrics of one model version; ``None`` if there is nothing to average.
 
-    ``improvement`` is ``1 - mae_s / control_mae_s`` over the tasks both predicted; ``accuracy``
-    is the share of tasks whose success was on the predicted side of one half; ``within_25`` the
-    share of durations predicted to within a quarter; ``brier`` the mean squared error of the
-    probability. ``against`` has the figures beside each baseline by its name, where the tasks
-    themselves are known, and ``strongest`` the one that is hardest to beat. ``coverage_80`` is the
-    share of durations inside the 80 % interval; ``intervals`` has more by level, where the tasks
-    themselves are known.
+    ``improvement`` is ``1 - mae_s / control_mae_s`` over the tasks that both predicted; ``accuracy``
+    is the share of tasks whose success was on the predicted side of one half; ``within_25`` is the
+    share of durations predicted to within a quarter; ``brier`` is the mean squared error of the
+    probability. If the tasks are known, ``against`` has the comparison with each baseline by its
+    name, and ``strongest`` names the baseline that is hardest to beat. ``coverage_80`` is the share
+    of durations inside the 80 % interval; ``intervals`` has more by level, if the tasks are known.
     """
 
     name: str
@@ -41,7 +40,7 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> Against | None:
-        """The figures beside the strongest baseline."""
+        """Return the comparison with the strongest baseline."""
         return None if self.strongest is None else self.against.get(self.strongest)
 
 
@@ -54,7 +53,7 @@ def achieved(
     strongest: str | None = None,
     intervals: Mapping[str, Coverage] | None = None,
 ) -> Achieved:
-    """The part of ``metrics`` that a report shows, with the figures beside the baselines."""
+    """Return the part of ``metrics`` that a report shows, with the comparisons with the baselines."""
     return Achieved(
         name=metrics.model,
         version=metrics.version,
@@ -74,7 +73,7 @@ def achieved(
 
 
 def by_version(decisions: Sequence[Comparison]) -> list[Achieved]:
-    """Figures of every version that predicted any of ``decisions``; baselines first."""
+    """Return the metrics of every version that predicted any of ``decisions``; baselines first."""
     versions = {(p.model, p.version) for d in decisions for p in d.predictions}
     return [
         _of(decisions, model=model, version=version)
@@ -83,7 +82,7 @@ def by_version(decisions: Sequence[Comparison]) -> list[Achieved]:
 
 
 def of_newest(decisions: Iterable[Comparison], *, name: str) -> Achieved:
-    """Figures, under ``name``, of whatever model version was newest at each task."""
+    """Return the metrics, under ``name``, of the model version that was newest at each task."""
     relabelled = []
     for decision in decisions:
         models = [p for p in decision.predictions if p.model not in BASELINES]
@@ -106,7 +105,7 @@ def _of(decisions: Sequence[Comparison], *, model: str, version: str) -> Achieve
 
 
 def order(version: tuple[str, str]) -> tuple[int, str, tuple[int, str]]:
-    """Sorts names and versions: the baselines in their order, then models by name and number."""
+    """Return a sort key: the baselines in their order, then models by name and number."""
     name = version[0]
     first = BASELINES.index(name) if name in BASELINES else len(BASELINES)
     return first, name, _number(version[1])
@@ -134,9 +133,9 @@ _HEAD = (
 
 
 def table(rows: Iterable[Achieved]) -> str:
-    """One line a version, columns aligned; ``-`` where there is no figure.
+    """Return a table with one line for each version, and ``-`` for a missing value.
 
-    Each is shown beside control and beside the strongest baseline, which is named.
+    Each line compares the version with control and with the strongest baseline, which it names.
     """
     return aligned([_HEAD, *(_cells(row) for row in rows)])
 

@@ -1,4 +1,4 @@
-"""A model's figures beside each baseline's, on the tasks that both predicted."""
+"""Compares a model with each baseline, on the tasks that both predicted."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,11 +15,11 @@ ENOUGH_SHARE = 0.5
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
-    """A model and one baseline on the tasks that both predicted; ``None`` where there are none.
+    """Metrics of a model and one baseline on the tasks that both predicted; ``None`` if there are none.
 
-    ``n`` counts durations, ``n_success`` probabilities; errors in seconds. ``improvement`` is
-    ``1 - mae_s / baseline_mae_s`` and ``brier_improvement`` the same of the Brier scores: ``None``
-    too where the baseline makes no error.
+    ``n`` counts durations and ``n_success`` probabilities; errors are in seconds. ``improvement`` is
+    ``1 - mae_s / baseline_mae_s``, and ``brier_improvement`` is the same for the Brier scores. Both
+    are also ``None`` if the baseline makes no error.
     """
 
     n: int
@@ -35,7 +35,7 @@ class Against(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Task(NamedTuple):
-    """One matched task: how it ended, what the model predicted, and what each baseline did."""
+    """One matched task: its outcome, the model's prediction, and each baseline's prediction."""
 
     duration_s: float | None
     succeeded: bool | None
@@ -43,7 +43,7 @@ class _Task(NamedTuple):
     baselines: Mapping[str, ModelPrediction]
 
     def errors_s(self, name: str) -> tuple[float, float] | None:
-        """The model's absolute error and the baseline's, if both predicted a duration."""
+        """Return the model's absolute error and the baseline's, if both predicted a duration."""
         baseline, actual_s = self.baselines.get(name), self.duration_s
         if baseline is None or actual_s is None:
             return None
@@ -53,7 +53,7 @@ class _Task(NamedTuple):
         return abs(one - actual_s), abs(other - actual_s)
 
     def rates(self, name: str) -> tuple[float, float, bool] | None:
-        """The model's probability of success, the baseline's, and how it ended, if all are known."""
+        """Return the model's and the baseline's probability of success, and the outcome, if all are known."""
         baseline, succeeded = self.baselines.get(name), self.succeeded
         if baseline is None or succeeded is None:
             return None
@@ -64,7 +64,7 @@ class _Task(NamedTuple):
 def against_baselines(
     decisions: Iterable[Comparison], *, model: str, version: str
 ) -> tuple[dict[str, Against], str | None]:
-    """Figures beside every baseline that predicted, and the name of the strongest.
+    """Return the comparison with every baseline that predicted, and the name of the strongest.
 
     The strongest has the lowest mean absolute error over the tasks that the model and all
     candidates predicted (see ``ENOUGH_SHARE``). A baseline is not compared with itself.

@@ -1,4 +1,4 @@
-"""Metrics and ledgers summed over partitions, and metrics of a list of comparisons."""
+"""Sums metrics and ledgers over partitions, and computes metrics of a list of comparisons."""
 
 from collections.abc import Iterable
 
@@ -44,7 +44,7 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
-    """Metrics of one model version over the matched ones of ``comparisons``."""
+    """Compute the metrics of one model version over the matched ones of ``comparisons``."""
     row, histogram, bins = sums.empty_row(), sums.Histogram(), empty_bins()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)

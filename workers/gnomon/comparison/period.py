@@ -1,7 +1,7 @@
-"""Operational figures of the tasks that ended in one period, by agent and by task type.
+"""Computes operational metrics of the tasks that ended in one period, by agent and by task type.
 
-The first week of an installation, before any model is judged, is such a period: later figures are
-shown beside it.
+The first week of an installation, before any model is judged, is such a period: later metrics are
+compared with it.
 """
 
 from collections import Counter
@@ -14,17 +14,17 @@ from gnomon.comparison.sums import bucket_of, middle_s
 from gnomon.events import Comparison
 
 MAX_GROUPS: Final = 10_000
-"""Groups of one kind that have figures of their own; the tasks of further ones count in ``all``."""
+"""Most groups of one kind with metrics; the tasks of further groups count only in ``all``."""
 
 GroupKind = Literal["all", "agent", "task_type", "agent_and_task_type"]
 
 
 class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of one group of tasks. ``None`` where there is nothing to average.
+    """Metrics of one group of tasks; ``None`` if there is nothing to average.
 
-    Durations in seconds. ``median_s`` and ``p90_s`` are within 1 % of the exact figure: durations
-    are kept as counts in buckets 2 % wide. ``error_rate`` is the share of the ended tasks that did
-    not succeed, ``deployment_success_rate`` is over the ``deployments`` that agents reported, and
+    Durations are in seconds. ``median_s`` and ``p90_s`` are within 1 % of the exact value, because
+    durations are kept as counts in buckets 2 % wide. ``error_rate`` is the share of the ended tasks
+    that did not succeed, ``deployment_success_rate`` is over the ``deployments`` that agents reported, and
     ``mean_review_iterations`` over the ``reviewed`` tasks.
     """
 
@@ -45,11 +45,10 @@ class GroupFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
-    """Figures of all tasks that ended in ``[since_ms, until_ms)``, and of each group of them.
+    """Metrics of all tasks that ended in ``[since_ms, until_ms)``, and of each group of them.
 
-    ``left_out`` counts the tasks of groups beyond ``MAX_GROUPS`` of a kind: these have no figures
-    of their own. ``unreadable`` counts the decisions that could not be opened; they are in no
-    figure.
+    ``left_out`` counts the tasks of groups beyond ``MAX_GROUPS`` of a kind: these groups have no
+    metrics. ``unreadable`` counts the decisions that could not be opened; they are in no metric.
     """
 
     since_ms: int
@@ -60,7 +59,7 @@ class PeriodFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Sums:
-    """Additive sums of one group."""
+    """The additive sums of one group."""
 
     __slots__ = (
         "buckets", "cancelled", "deployed", "deployments", "duration_us", "ended", "expired",
@@ -73,7 +72,7 @@ class _Sums:
         self.buckets: Counter[int] = Counter()
 
     def add(self, decision: Comparison) -> None:
-        """Count one decision."""
+        """Add one decision."""
         outcome = decision.outcome
         if outcome.status != "matched":
             self.expired += outcome.status == "expired"
@@ -93,7 +92,7 @@ class _Sums:
             self.deployed += outcome.deployment_succeeded
 
     def quantile_s(self, share: float) -> float | None:
-        """Give the smallest bucket's middle that ``share`` of the durations do not exceed."""
+        """Return the middle of the lowest bucket that ``share`` of the durations do not exceed."""
         below, total = 0, self.buckets.total()
         for bucket in sorted(self.buckets):
             below += self.buckets[bucket]
@@ -102,7 +101,7 @@ class _Sums:
         return None
 
     def figures(self, kind: GroupKind, agent_id: str | None, task_type: str | None) -> GroupFigures:
-        """Turn the sums into the group's figures."""
+        """Compute the group's metrics from the sums."""
         timed = self.buckets.total()
         return GroupFigures(
             kind=kind,

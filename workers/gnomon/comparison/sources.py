@@ -1,4 +1,4 @@
-"""Numbers for the model versions that predict, so that a prediction refers to one by its number."""
+"""Numbers the model versions that predict, so that a prediction refers to a version by its number."""
 
 from typing import Final
 
@@ -15,7 +15,7 @@ Source = tuple[str, str, str | None]
 
 
 class Sources:
-    """Sources of predictions, numbered in the order in which they first appear.
+    """Numbers sources of predictions in the order in which they first appear.
 
     There is one source for each model version and model file.
 
@@ -23,7 +23,7 @@ class Sources:
         names: Sources, indexed by their number.
         models: Models and versions, indexed by the model's number.
         model_of: Number of the model, indexed by the number of the source.
-        control: Numbers of the sources that are the control.
+        control: Numbers of the sources that are the baseline ``control``.
     """
 
     __slots__ = ("_model_ids", "_source_ids", "control", "model_of", "models", "names")

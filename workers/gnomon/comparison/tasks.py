@@ -1,4 +1,4 @@
-"""State of each task according to task-events alone: running, ended, or expired.
+"""Keeps the state of each task according to task-events alone: running, ended, or expired.
 
 The result depends only on the order of that one topic, so it is the same in every run. Time is
 the watermark: the greatest event time accepted so far. When a record advances the watermark,

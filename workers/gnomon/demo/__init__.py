@@ -1,1 +1,1 @@
-"""The demo: all of gnomon on one machine, with agents that do real work."""
+"""Runs the demo: all of gnomon on one machine, with agents that do real work."""

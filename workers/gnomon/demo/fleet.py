@@ -1,4 +1,4 @@
-"""A fleet of small agents that do real work and publish it through ``gnomon.Client``.
+"""Runs a fleet of small agents that do real work and publish it through ``gnomon.Client``.
 
 There are eight agents with one thread each, which together do about 27 tasks a second. The seed
 determines kinds and sizes of the tasks. Durations are measured, and failures are real: a damaged
@@ -36,7 +36,7 @@ FLUSH_S = 10.0
 
 
 class DeadlineExceededError(Exception):
-    """The work was finished after its deadline."""
+    """Raised if the work was finished after its deadline."""
 
 
 FAILURES = (DeadlineExceededError, EOFError, gzip.BadGzipFile, json.JSONDecodeError, zlib.error)

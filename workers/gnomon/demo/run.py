@@ -1,4 +1,4 @@
-"""One run of the demo: it starts the fleet, and trains models while decisions arrive."""
+"""Performs one run of the demo: starts the fleet, and trains models while decisions arrive."""
 
 import asyncio
 import contextlib

@@ -37,7 +37,7 @@ def line(state: PipelineState, *, left_s: float, step: str) -> str:
 
 
 def models_table(models: Sequence[Achieved]) -> Table:
-    """Return a table of each version's errors beside those of control on the same tasks."""
+    """Return a table that compares each version's errors with those of control on the same tasks."""
     table = Table("model", title=None, expand=False)
     for head in ("version", "n", "error s", "control s", "better by", "right", "control", "±25 %"):
         table.add_column(head, justify="right")

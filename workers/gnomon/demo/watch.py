@@ -62,7 +62,7 @@ class PipelineWatcher:
         return self._state
 
     async def last_state(self) -> PipelineState:
-        """Return the state at the end, with every version beside each baseline on the same tasks."""
+        """Return the state at the end, with every version compared with each baseline on the same tasks."""
         state = self.state()
         settings = self._stack.settings
         decisions = [

@@ -1,4 +1,4 @@
-"""Kinds of real work that the demo's agents do.
+"""Defines the kinds of real work that the demo's agents do.
 
 A ``Kind`` prepares a job of a given size, which is not timed, and returns a function that does the
 work. Nothing here sleeps or draws a duration: the durations are those of the work itself.

@@ -1,4 +1,4 @@
-"""Whether a model's losses, or the features it is given, have changed. Pure: no I/O, no clock."""
+"""Detects changes of a model's losses and of its input features. Pure: no I/O, no clock."""
 
 from gnomon.drift.adwin import Adwin
 from gnomon.drift.features import FeatureReference, FeatureShift, references, shift

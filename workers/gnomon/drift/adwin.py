@@ -1,10 +1,10 @@
-"""ADWIN: a window over the latest values that shrinks when their mean has changed.
+"""Implements ADWIN: a window over the latest values that shrinks when their mean has changed.
 
 A. Bifet and R. Gavalda, "Learning from time-changing data with adaptive windowing", SIAM
 International Conference on Data Mining 2007, in the form of its second version (exponential
-histogram). The class gives the same detections as ``river.drift.ADWIN`` of river 0.26, which a
-test holds; river itself would bring compiled packages of 11 MB for these lines, and its objects
-can only be stored by pickle.
+histogram). A test checks that the class gives the same detections as ``river.drift.ADWIN`` of river
+0.26. gnomon does not use river itself, because that would install compiled packages of 11 MB, and its
+objects can only be stored by pickle.
 """
 
 import math
@@ -14,22 +14,22 @@ from typing import Final, Self
 import msgspec
 
 _ROW_CAPACITY: Final = 5
-"""Buckets of one size before the two oldest are merged into one of twice the size."""
+"""Number of buckets of one size; with one more, the two oldest are merged into one of twice the size."""
 _SHORTEST: Final = 5
-"""Values that each side of a cut has at least."""
+"""Least number of values on each side of a cut."""
 _GRACE: Final = 10
-"""Values before the first look."""
+"""Number of values before the first test."""
 
 
 class Bucket(msgspec.Struct, gc=False, array_like=True):
-    """Sum and summed squared deviation of a power of two of values."""
+    """The sum and the summed squared deviations of 2**i values."""
 
     total: float
     deviation: float
 
 
 class _State(msgspec.Struct, array_like=True):
-    """A detector as it is stored."""
+    """The stored form of a detector."""
 
     delta: float
     clock: int
@@ -50,11 +50,11 @@ class Adwin:
 
     Args:
         delta: Bound on the rate of false detections of one look.
-        clock: The window is looked at after so many values.
+        clock: Number of values after which the window is tested.
 
     Attributes:
         is_detected: Whether the latest value completed a detection.
-        mean_before: At a detection, the mean of the values that the window gave up.
+        mean_before: At a detection, the mean of the values that the window dropped.
     """
 
     def __init__(self, delta: float = 0.002, clock: int = 32) -> None:
@@ -72,16 +72,16 @@ class Adwin:
 
     @property
     def width(self) -> int:
-        """How many values the window has."""
+        """Return the number of values in the window."""
         return self._width
 
     @property
     def mean(self) -> float:
-        """Mean of the window; 0 while it is empty."""
+        """Return the mean of the window; 0 while it is empty."""
         return self._total / self._width if self._width else 0.0
 
     def update(self, value: float) -> bool:
-        """Take in the next value; return whether a change is detected with it.
+        """Add the next value; return whether it completes a detection.
 
         Raises:
             ValueError: ``value`` is not finite.
@@ -133,7 +133,7 @@ class Adwin:
         return False
 
     def _differ(self, older: int, newer: int, gap: float) -> bool:
-        """Equation 3.1 of the paper, with the normal approximation of the variance."""
+        """Test a cut with equation 3.1 of the paper and the normal approximation of the variance."""
         confidence = math.log(2.0 * math.log(self._width) / self._delta)
         inverse = 1.0 / (older - _SHORTEST + 1) + 1.0 / (newer - _SHORTEST + 1)
         variance = self._deviation / self._width
@@ -153,7 +153,7 @@ class Adwin:
             self._rows.pop()
 
     def snapshot(self) -> bytes:
-        """The state as bytes that ``restore`` reads."""
+        """Return the state as bytes that ``restore`` reads."""
         rows = [list(row) for row in self._rows]
         return msgspec.msgpack.encode(
             _State(
@@ -171,7 +171,7 @@ class Adwin:
 
     @classmethod
     def restore(cls, data: bytes) -> Self:
-        """The detector whose ``snapshot`` gave ``data``.
+        """Return the detector whose ``snapshot`` returned ``data``.
 
         Raises:
             msgspec.DecodeError: ``data`` is no snapshot of this class.
@@ -186,7 +186,7 @@ class Adwin:
 
 
 def _merged(first: Bucket, second: Bucket, size: int) -> Bucket:
-    """Two buckets of ``size`` values each as one."""
+    """Merge two buckets of ``size`` values each."""
     gap = first.total / size - second.total / size
     between = size * size * gap * gap / (size + size)
     return Bucket(first.total + second.total, first.deviation + second.deviation + between)

@@ -1,4 +1,4 @@
-"""How far the features of later rows have moved from those a model was trained on."""
+"""Measures how far features have moved from the rows that a model was trained on."""
 
 from collections.abc import Mapping
 from typing import Final, Self
@@ -11,11 +11,11 @@ Floats = NDArray[np.float64]
 
 BINS: Final = 10
 MOST_POINTS: Final = 500
-"""A reference keeps at most so many points of a feature's distribution."""
+"""Most points of a feature's distribution that a reference keeps."""
 LEAST_ROWS: Final = 200
-"""Fewer later rows than this say nothing: PSI of identical distributions is about 9 / rows."""
+"""Least number of later rows to compare: the PSI of equal distributions is about 9 / rows."""
 _LEAST_SHARE: Final = 1e-4
-"""Stands for an empty bin, whose logarithm would be infinite."""
+"""Share that replaces 0 for an empty bin, because the logarithm of 0 is infinite."""
 
 
 class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -23,7 +23,7 @@ class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         rows: Training rows, missing values included.
-        missing: Share of them without a finite value.
+        missing: Share of the rows without a finite value.
         edges: Inner edges of the bins: deciles of the training values, ascending, without repeats.
         shares: Share of all rows in each bin, ``len(edges) + 1`` of them.
         points: At most ``MOST_POINTS`` values that stand for the distribution, ascending.
@@ -41,9 +41,9 @@ class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def of(cls, values: ArrayLike) -> Self:
-        """The reference of a feature's training values, shape ``(rows,)``.
+        """Compute the reference of a feature's training values, shape ``(rows,)``.
 
-        What is not finite counts as missing.
+        A value that is not finite counts as missing.
 
         Raises:
             ValueError: There are no rows.
@@ -66,13 +66,13 @@ class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class FeatureShift(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How far one feature has moved.
+    """The distance that one feature has moved.
 
     Attributes:
-        rows: Later rows that were compared.
+        rows: Number of later rows that were compared.
         psi: Population stability index over the bins and the share of missing values.
-        distance: Wasserstein distance in standard deviations of the training values; ``None``
-            where one side has no finite values.
+        distance: Wasserstein distance in standard deviations of the training values; ``None`` if
+            one side has no finite values.
     """
 
     rows: int
@@ -81,12 +81,12 @@ class FeatureShift(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 def references(columns: Mapping[str, ArrayLike]) -> dict[str, FeatureReference]:
-    """The reference of each feature, from its training values of shape ``(rows,)``."""
+    """Compute the reference of each feature from its training values of shape ``(rows,)``."""
     return {name: FeatureReference.of(values) for name, values in columns.items()}
 
 
 def shift(reference: FeatureReference, values: ArrayLike) -> FeatureShift | None:
-    """How far later ``values``, shape ``(rows,)``, have moved from ``reference``.
+    """Measure how far later ``values``, shape ``(rows,)``, have moved from ``reference``.
 
     ``None`` if there are fewer than ``LEAST_ROWS``.
     """
@@ -105,7 +105,7 @@ def shift(reference: FeatureReference, values: ArrayLike) -> FeatureShift | None
 
 
 def psi(then: Floats, now: Floats) -> float:
-    """``Σ (now - then) · ln(now / then)`` over the shares of bins, shape ``(bins,)`` each.
+    """Return ``Σ (now - then) · ln(now / then)`` over the shares of bins, shape ``(bins,)`` each.
 
     The symmetric Kullback-Leibler divergence (H. Jeffreys, 1946), in credit scoring known as the
     population stability index. A share of 0 counts as ``1e-4``.
@@ -115,11 +115,11 @@ def psi(then: Floats, now: Floats) -> float:
 
 
 def wasserstein(points: Floats, weights: Floats, values: Floats) -> float:
-    """``∫ |F - G|``: F has ``weights`` (summing to 1) at ``points``, G is that of ``values``.
+    """Return ``∫ |F - G|``: F has ``weights`` (summing to 1) at ``points``; G belongs to ``values``.
 
     Args:
         points: Ascending, shape ``(points,)``.
-        weights: Of the same shape.
+        weights: Weight of each point, in the same shape.
         values: Shape ``(rows,)``, finite, at least one.
     """
     ordered = np.sort(values)
@@ -131,19 +131,19 @@ def wasserstein(points: Floats, weights: Floats, values: Floats) -> float:
 
 
 def _deciles(finite: Floats) -> Floats:
-    """Inner edges of ``BINS`` bins with equal shares; fewer where values repeat."""
+    """Return the inner edges of ``BINS`` bins with equal shares; fewer if values repeat."""
     if not finite.size:
         return np.empty(0)
     return np.unique(np.quantile(finite, np.arange(1, BINS) / BINS))
 
 
 def _counts(finite: Floats, edges: Floats) -> NDArray[np.int64]:
-    """How many values are in each bin; a value equal to an edge is in the bin below it."""
+    """Count the values in each bin; a value equal to an edge belongs to the bin below it."""
     return np.bincount(np.searchsorted(edges, finite, side="left"), minlength=edges.size + 1)
 
 
 def _points(finite: Floats) -> tuple[Floats, Floats]:
-    """Points and weights: each distinct value, or quantiles where there are too many of those."""
+    """Return points and weights: each distinct value, or quantiles if there are too many."""
     points, counts = np.unique(finite, return_counts=True)
     if points.size <= MOST_POINTS:
         return points, counts / max(finite.size, 1)

@@ -1,4 +1,4 @@
-"""Losses between 0 and 1, and a watch over them that says when their mean has changed."""
+"""Computes losses between 0 and 1, and detects when their mean has changed."""
 
 import math
 from typing import Final, Literal, Self
@@ -9,13 +9,13 @@ from gnomon.drift.adwin import Adwin
 from gnomon.drift.page_hinkley import PageHinkley
 
 WORST_FACTOR: Final = 10.0
-"""A prediction that is wrong by this factor, or by more, has loss 1."""
+"""A prediction that is wrong by this factor or more has the loss 1."""
 
 Detector = Literal["adwin", "page-hinkley"]
 
 
 def scaled_loss(predicted_s: float, actual_s: float) -> float:
-    """``min(|ln((predicted + 1) / (actual + 1))|, ln 10) / ln 10``, between 0 and 1.
+    """Return ``min(|ln((predicted + 1) / (actual + 1))|, ln 10) / ln 10``, between 0 and 1.
 
     Args:
         predicted_s: Predicted duration in seconds; at least 0.
@@ -33,13 +33,13 @@ def scaled_loss(predicted_s: float, actual_s: float) -> float:
 
 
 class LossChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The mean loss has changed.
+    """A detected change of the mean loss.
 
     Attributes:
-        detector: Which detector found it.
-        at_ms: Time of the loss with which it was found, in epoch milliseconds.
-        before: Mean loss before the change, as the detector knows it.
-        after: Mean loss since.
+        detector: The detector that found the change.
+        at_ms: Time of the loss at which it was found, in epoch milliseconds.
+        before: Mean loss before the change, according to the detector.
+        after: Mean loss since the change.
         worsened: Whether the mean has risen.
     """
 
@@ -51,7 +51,7 @@ class LossChange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class _State(msgspec.Struct, array_like=True):
-    """A watch as it is stored."""
+    """The stored form of a watch."""
 
     version: int
     adwin: bytes
@@ -79,7 +79,7 @@ class LossWatch:
         self._recent: list[float] = []
 
     def update(self, loss: float, at_ms: int) -> LossChange | None:
-        """Take in the loss of the next decision; return the change that it reveals, if any.
+        """Add the loss of the next decision; return the change that it completes, if any.
 
         Raises:
             ValueError: ``loss`` is not between 0 and 1: on other values ADWIN gives false alarms.
@@ -108,14 +108,14 @@ class LossWatch:
         return None
 
     def snapshot(self) -> bytes:
-        """The state as bytes that ``restore`` reads."""
+        """Return the state as bytes that ``restore`` reads."""
         return msgspec.msgpack.encode(
             _State(_VERSION, self._adwin.snapshot(), self._page_hinkley.snapshot(), self._recent)
         )
 
     @classmethod
     def restore(cls, data: bytes) -> Self:
-        """The watch whose ``snapshot`` gave ``data``.
+        """Return the watch whose ``snapshot`` returned ``data``.
 
         Raises:
             msgspec.DecodeError: ``data`` is no snapshot of this class, or one of another version.

@@ -1,4 +1,4 @@
-"""What drift means: information, a reason to retrain, or an alarm."""
+"""Classifies drift: information, a reason to retrain, or an alarm."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -18,7 +18,7 @@ DISTANCE_LARGE: Final = 0.5
 
 
 class Word(StrEnum):
-    """How serious drift is, from the least to the most serious."""
+    """Severities of drift, from the least to the most serious."""
 
     STEADY = "steady"
     INFORMATION = "information"
@@ -27,14 +27,14 @@ class Word(StrEnum):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The word on a model, and the features that have moved, the farthest (by PSI) first."""
+    """The severity of a model's drift, and the features that have moved, the farthest (by PSI) first."""
 
     word: Word
     features: tuple[str, ...] = ()
 
 
 def word_of_shift(shift: FeatureShift | None) -> Word:
-    """The word on one feature. Features that move are never an alarm by themselves."""
+    """Return the severity of one feature's drift. A moved feature alone is never an alarm."""
     if shift is None:
         return Word.STEADY
     distance = shift.distance or 0.0
@@ -46,7 +46,7 @@ def word_of_shift(shift: FeatureShift | None) -> Word:
 
 
 def word_of_change(change: LossChange | None) -> Word:
-    """The word on a change of the mean loss: a rise is a reason to retrain."""
+    """Return the severity of a change of the mean loss: a rise is a reason to retrain."""
     if change is None:
         return Word.STEADY
     return Word.RETRAIN if change.worsened else Word.INFORMATION
@@ -58,13 +58,13 @@ def notice(
     *,
     is_harmful: bool = False,
 ) -> Notice:
-    """The most serious word on a model.
+    """Return the most serious severity of a model.
 
     Args:
         shifts: How far each feature has moved.
         change: The latest change of the model's mean loss, if there was one.
-        is_harmful: Whether the model is surely worse than a baseline, as a verdict says it. Only
-            that is an alarm.
+        is_harmful: Whether a verdict found that the model is surely worse than a baseline. Only this
+            is an alarm.
     """
     moved = {
         name: shift

@@ -1,7 +1,7 @@
-"""The Page-Hinkley test: a cumulative sum that rises when the mean of a stream rises.
+"""Implements the Page-Hinkley test: a cumulative sum that rises when the mean of a stream rises.
 
 E. S. Page, "Continuous Inspection Schemes", Biometrika 41 (1954). The class gives the same
-detections as ``river.drift.PageHinkley(mode="up")`` of river 0.26, which a test holds.
+detections as ``river.drift.PageHinkley(mode="up")`` of river 0.26, which a test checks.
 """
 
 import math
@@ -11,7 +11,7 @@ import msgspec
 
 
 class _State(msgspec.Struct, array_like=True):
-    """A detector as it is stored. ``lowest`` is ``None`` before the first value."""
+    """The stored form of a detector. ``lowest`` is ``None`` before the first value."""
 
     threshold: float
     tolerance: float
@@ -25,13 +25,13 @@ class _State(msgspec.Struct, array_like=True):
 
 
 class PageHinkley:
-    """Detects that the mean of a stream has risen. After a detection it begins anew.
+    """Detects that the mean of a stream has risen. After a detection it starts again.
 
     Args:
-        threshold: How far the cumulative sum rises above its minimum before a detection.
+        threshold: Rise of the cumulative sum above its minimum that is a detection.
         tolerance: A rise of the mean by less than this is ignored.
         memory: Share of the cumulative sum that is kept with each value.
-        least: Values before the first possible detection.
+        least: Number of values before the first possible detection.
 
     Attributes:
         is_detected: Whether the latest value completed a detection.
@@ -62,7 +62,7 @@ class PageHinkley:
         self._lowest = math.inf
 
     def update(self, value: float) -> bool:
-        """Take in the next value; return whether a rise is detected with it.
+        """Add the next value; return whether it completes a detection.
 
         Raises:
             ValueError: ``value`` is not finite.
@@ -81,7 +81,7 @@ class PageHinkley:
         return self.is_detected
 
     def snapshot(self) -> bytes:
-        """The state as bytes that ``restore`` reads."""
+        """Return the state as bytes that ``restore`` reads."""
         return msgspec.msgpack.encode(
             _State(
                 self._threshold,
@@ -98,7 +98,7 @@ class PageHinkley:
 
     @classmethod
     def restore(cls, data: bytes) -> Self:
-        """The detector whose ``snapshot`` gave ``data``.
+        """Return the detector whose ``snapshot`` returned ``data``.
 
         Raises:
             msgspec.DecodeError: ``data`` is no snapshot of this class.

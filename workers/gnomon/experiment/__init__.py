@@ -1,6 +1,6 @@
-"""Experiments: a variant for each unit, who met which, and whether the variants differ.
+"""Assigns variants to units, records exposures, and tests whether the variants differ.
 
-``Router`` is for agents and as light as the client. ``ratio`` and ``analysis`` are pure.
+Agents use ``Router``, which imports no more than the client. ``ratio`` and ``analysis`` are pure.
 """
 
 from gnomon.experiment.router import Router, RouterStats

@@ -1,7 +1,8 @@
-"""Whether two variants differ, judged by units, at any time.
+"""Tests whether two variants differ, with units as observations, at any time.
 
-A unit's tasks are alike, so the unit is what counts as one observation (it is what was assigned).
-State is six sums a variant; they add up over partitions, since a unit is the key of its records.
+The tasks of a unit are correlated, so one observation is a unit, to which the variant was assigned.
+The state is six sums for each variant. They can be added over partitions, because the unit is the key
+of its records.
 """
 
 import math
@@ -13,11 +14,11 @@ import msgspec
 ALPHA: Final = 0.05
 EXPECTED_UNITS: Final = 1_000
 LEAST_UNITS: Final = 50
-"""Units of each variant before there is an interval: it is asymptotic."""
+"""Least number of units of each variant for an interval, because the interval is asymptotic."""
 
 
 class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Sums over the units of one variant, of each unit's tasks ``n`` and the total ``s`` of a figure.
+    """Sums over the units of one variant: ``n`` is a unit's number of tasks, ``s`` its total of a metric.
 
     Attributes:
         units: Number of units.
@@ -37,7 +38,7 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def of(cls, units: Iterable[tuple[int, float]]) -> Self:
-        """The sums of ``units``: pairs of a unit's number of tasks and total, each unit once."""
+        """Return the sums of ``units``: pairs of number of tasks and total, one for each unit."""
         made = cls()
         for tasks, total in units:
             made = made + cls.one(tasks, total)
@@ -45,7 +46,7 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @classmethod
     def one(cls, tasks: int, total: float) -> Self:
-        """The sums of a single unit. A unit without tasks counts for nothing."""
+        """Return the sums of a single unit. A unit without tasks is not counted."""
         return cls(
             units=1 if tasks else 0,
             tasks=tasks,
@@ -56,11 +57,11 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         )
 
     def __add__(self, other: Self) -> Self:
-        """The sums of both: of other units, or of a unit as it is now."""
+        """Add the sums of other units."""
         return self._combined(other, 1)
 
     def __sub__(self, other: Self) -> Self:
-        """The sums without ``other``, as of a unit that has had another task since."""
+        """Subtract ``other``, for example the sums of a unit before its latest task."""
         return self._combined(other, -1)
 
     def _combined(self, other: Self, sign: int) -> Self:
@@ -75,7 +76,7 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def mean(self) -> float:
-        """Mean of the figure by task: ``Σ s / Σ n``.
+        """Return the mean of the metric by task: ``Σ s / Σ n``.
 
         Raises:
             ZeroDivisionError: There are no tasks.
@@ -84,7 +85,7 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def variance_of_mean(self) -> float:
-        """Variance of ``mean`` with units as clusters: ``m/(m-1) · Σ (s - mean·n)² / (Σ n)²``.
+        """Return the variance of ``mean`` with units as clusters: ``m/(m-1) · Σ (s - mean·n)² / (Σ n)²``.
 
         The linearised variance of a ratio (W. Cochran, "Sampling Techniques", 3rd edition, 6.3).
 
@@ -98,13 +99,13 @@ class UnitSums(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Mean by task of the treatment less that of the control.
+    """The mean by task of the treatment minus that of the control.
 
     Attributes:
         low: Lower bound.
-        estimate: The difference as it is now.
+        estimate: The difference of the means so far.
         high: Upper bound.
-        units: Units of both variants.
+        units: Number of units of both variants.
     """
 
     low: float
@@ -120,7 +121,7 @@ def difference(
     alpha: float = ALPHA,
     expected_units: int = EXPECTED_UNITS,
 ) -> Difference | None:
-    """An interval that covers the difference of the means at every look, with 1 - alpha.
+    """Return an interval that covers the difference of the means at every look, with 1 - alpha.
 
     ``None`` while a variant has fewer than ``LEAST_UNITS`` units.
 
@@ -128,8 +129,8 @@ def difference(
         control: Sums of the control.
         treatment: Sums of the treatment.
         alpha: Probability that the interval is ever wrong, approximately.
-        expected_units: Units of both variants at which the interval is to be narrowest; to be
-            chosen beforehand.
+        expected_units: Number of units of both variants at which the interval is narrowest; choose
+            it before the experiment.
     """
     if min(control.units, treatment.units) < LEAST_UNITS:
         return None
@@ -141,7 +142,7 @@ def difference(
 
 
 def half_width(variance: float, units: int, *, alpha: float, expected_units: int) -> float:
-    """Half the width of the two-sided asymptotic confidence sequence after ``units``.
+    """Return half the width of the two-sided asymptotic confidence sequence after ``units``.
 
     ``sqrt(variance) · sqrt(2 (t·r + 1) / (t·r) · ln(sqrt(t·r + 1) / alpha))`` with
     ``r = (-2 ln alpha + ln(-2 ln alpha + 1)) / t*``, the square of the paper's rho: I. Waudby-Smith, D. Arbour, R. Sinha, E. Kennedy and

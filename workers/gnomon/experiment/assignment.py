@@ -1,4 +1,4 @@
-"""Which variant a unit has: a function of the unit and the experiment's settings alone."""
+"""Computes a unit's variant from the unit and the experiment's settings alone."""
 
 import hashlib
 from bisect import bisect_right
@@ -12,13 +12,13 @@ _unpack: Final = Struct(">QQ16x").unpack
 
 
 class Assignment:
-    """The variants of units.
+    """Assigns variants to units.
 
     SHA-256 of the salt, a zero byte and the unit, all in UTF-8, gives two numbers: its first and its
     second eight bytes (big-endian), each modulo 10,000. The first, the slot, picks the variant: the
     variants in the order of their names have as many slots each as they have parts. The second, the
-    rank, tells when the unit takes part: once the share of the ramp is greater. So a unit that takes
-    part keeps its variant for ever, and at every share the variants have their weights.
+    rank, determines when the unit takes part: when the share of the ramp is greater than it. So a
+    unit that takes part keeps its variant for ever, and at every share the variants have their weights.
 
     Attributes:
         control: The variant of units that do not take part.
@@ -35,10 +35,10 @@ class Assignment:
         self._bounds = list(accumulate(weight for _, weight in ordered))
 
     def variant(self, unit: str, share: int) -> str | None:
-        """The variant of ``unit``; ``None`` if it does not take part at ``share``.
+        """Return the variant of ``unit``; ``None`` if it does not take part at ``share``.
 
         Args:
-            unit: Who or what is given a variant.
+            unit: The unit, for example a customer or a repository.
             share: Parts per 10,000 of all units that take part.
 
         Raises:

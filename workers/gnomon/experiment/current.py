@@ -1,4 +1,4 @@
-"""The settings of an experiment as they are now: read again and again, or a reason for control."""
+"""Reads the settings of an experiment repeatedly; without usable ones, gives the reason for control."""
 
 import weakref
 from collections.abc import Callable
@@ -12,21 +12,21 @@ from gnomon.experiment.settings import HARM, PARTS, Experiment
 from gnomon.experiment.source import Repeater, Source, load
 
 STALE_AFTER: Final = 3
-"""Settings that have not been read for so many intervals are not trusted any more."""
+"""Number of intervals after which settings that were not read again are too old to be used."""
 LOOK_S: Final = 1.0
-"""A view is good for so long at most: it is how soon a change of the settings is felt."""
+"""Longest time in seconds for which a view is used: a change of the settings takes effect after it."""
 NS_PER_MS: Final = 1_000_000
 
 
 class View(NamedTuple):
-    """What calls work with until ``until_s``, on the monotonic clock.
+    """The settings that calls use until ``until_s`` on the monotonic clock.
 
     Attributes:
-        until_s: When to look again.
+        until_s: Time at which a new view is needed.
         share: Parts per 10,000 of units that take part.
-        assignment: ``None``: there are no settings that can be used.
+        assignment: Assigns variants; ``None`` if there are no usable settings.
         control: The variant of units that do not take part.
-        stamp: What exposures say of the experiment.
+        stamp: The fields that all exposures of the experiment have in common.
         reason: Why there is no assignment, or why no unit takes part; empty while it runs.
     """
 
@@ -39,7 +39,7 @@ class View(NamedTuple):
 
 
 class _Loaded(NamedTuple):
-    """What was read last: settings with what follows from them, or why there are none."""
+    """The result of the last read: settings and their assignment, or the reason why there are none."""
 
     at_s: float
     settings: Experiment | None
@@ -48,18 +48,18 @@ class _Loaded(NamedTuple):
 
 
 class Current:
-    """The settings of one experiment. No method raises.
+    """Keeps the settings of one experiment. No method raises.
 
     Args:
-        name: Of the experiment.
-        source: Gives the settings.
+        name: Name of the experiment.
+        source: File or function from which the settings are read.
         control: The variant of all units until settings name another.
-        refresh_s: How often they are read, by a daemon thread; ``None``: once only.
-        clock_ns: Nanoseconds since 1970.
-        clock_s: Monotonic.
+        refresh_s: Seconds between two reads by a daemon thread; ``None``: they are read only once.
+        clock_ns: Clock in nanoseconds since 1970.
+        clock_s: Monotonic clock in seconds.
 
     Attributes:
-        failures: How often the settings could not be read, or not be used.
+        failures: Number of times that the settings could not be read or used.
     """
 
     def __init__(
@@ -81,10 +81,12 @@ class Current:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the settings. Any that cannot be used mean that there are none."""
+        """Read the settings. If they cannot be used, there are none from then on."""
         try:
             self._loaded = self._load()
-        except Exception as error:  # the agent's edge: a file, or a function of the agent's
+        except (
+            Exception
+        ) as error:  # the source is a file or a function of the agent and may raise anything
             self.failures += 1
             ours = isinstance(error, ConfigurationError)
             reason = str(error) if ours else f"experiment: {type(error).__name__}"
@@ -92,16 +94,16 @@ class Current:
             self._loaded = _Loaded(self._clock_s(), None, None, reason)
 
     def harm(self) -> None:
-        """From now on no unit takes part, whatever the settings."""
+        """Give every unit control from now on, whatever the settings are."""
         self._harm = True
 
     def close(self) -> None:
-        """Have the thread end."""
+        """Stop the thread."""
         if self._repeater is not None:
             self._repeater.stop()
 
     def look(self) -> View:
-        """What calls work with for the next moment."""
+        """Return the view that calls use for the next moment."""
         now_s, loaded = self._clock_s(), self._loaded
         reason = loaded.reason
         if self._repeater is not None and self._refresh_s is not None:
@@ -125,8 +127,8 @@ class Current:
         return View(until_s, share, assignment, self._control, stamp, reason)
 
     def _keep_reading(self, repeater: Repeater) -> None:
-        """Have a thread of this process read the settings from now on."""
-        this = weakref.ref(self)  # the thread must not keep alive what nobody else needs
+        """Ensure that a thread of this process reads the settings."""
+        this = weakref.ref(self)  # the thread must not keep this object alive
 
         def read() -> bool:
             current = this()
@@ -140,11 +142,11 @@ class Current:
             return
 
     def _load(self) -> _Loaded:
-        """The settings as they are now.
+        """Read the settings.
 
         Raises:
-            ConfigurationError: They are another experiment's, or have changed who gets what.
-            Exception: Whatever the source raises.
+            ConfigurationError: They belong to another experiment, or would change units' variants.
+            Exception: Any error of the source.
         """
         settings = load(self._source)
         if settings.name != self._name:

@@ -1,7 +1,7 @@
-"""Whether units met the variants in the proportions of the weights (sample-ratio mismatch).
+"""Checks whether units were exposed in the proportions of the weights (sample-ratio mismatch).
 
-A mismatch means that something other than the hash decides which units are seen: lost exposures, a
-variant whose agents crash, a filter behind the router. The variants are then no longer comparable.
+A mismatch means that something other than the hash determines which units are exposed: lost exposures,
+a variant whose agents crash, a filter behind the router. The variants are then no longer comparable.
 """
 
 import math
@@ -13,20 +13,20 @@ import msgspec
 from gnomon.events import Exposure
 
 ALPHA: Final = 0.001
-"""Probability of a false alarm, over all looks together."""
+"""Probability of a false alarm over all looks together."""
 CONCENTRATION: Final = 1_000.0
 """Weight of the prior around the intended proportions, in units: the e-value is most sensitive to
 deviations of about 3 percentage points, and grows for every other too."""
 
 
 class RatioCheck(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What the counts say.
+    """The result of a check.
 
     Attributes:
-        units: How many units were counted.
+        units: Number of counted units.
         chi_square: Pearson's statistic.
-        p_value: Of that statistic: for one look at a number of units fixed beforehand.
-        log_e_value: Natural logarithm of the e-value: for any number of looks.
+        p_value: Its p-value, valid for one look at a number of units fixed beforehand.
+        log_e_value: Natural logarithm of the e-value, valid for any number of looks.
         is_mismatch: Whether the e-value is at least ``1 / alpha``.
     """
 
@@ -44,10 +44,10 @@ def check_ratio(
     alpha: float = ALPHA,
     concentration: float = CONCENTRATION,
 ) -> RatioCheck:
-    """Compare how many units met each variant with the variants' weights.
+    """Compare the number of units exposed to each variant with the variants' weights.
 
-    The alarm is the anytime-valid one: it may be looked at after every unit, and is false with
-    probability ``alpha`` at most over all looks.
+    The alarm is anytime-valid: if it is checked after every unit, the probability of a false alarm is
+    still at most ``alpha``.
 
     Args:
         counts: Units by variant, each unit once. A variant without units may be missing.
@@ -77,7 +77,7 @@ def check_ratio(
 
 
 def chi_square(observed: Sequence[int], shares: Sequence[float]) -> float:
-    """Pearson's ``Σ (observed - expected)² / expected``; 0 without any units."""
+    """Return Pearson's ``Σ (observed - expected)² / expected``; 0 without any units."""
     units = sum(observed)
     if not units:
         return 0.0
@@ -88,9 +88,9 @@ def chi_square(observed: Sequence[int], shares: Sequence[float]) -> float:
 
 
 def chi_square_p(statistic: float, degrees: int) -> float:
-    """Probability that a chi-square variable of ``degrees`` exceeds ``statistic``.
+    """Return the probability that a chi-square variable of ``degrees`` exceeds ``statistic``.
 
-    The finite sums for whole degrees (Abramowitz and Stegun, 26.4.4 and 26.4.5).
+    It uses the finite sums for whole degrees (Abramowitz and Stegun, 26.4.4 and 26.4.5).
     """
     half = statistic / 2.0
     if half <= 0.0:
@@ -106,7 +106,7 @@ def chi_square_p(statistic: float, degrees: int) -> float:
 def log_e_value(
     observed: Sequence[int], shares: Sequence[float], *, concentration: float = CONCENTRATION
 ) -> float:
-    """``ln [ B(kp + S) / B(kp) / Π p_i^S_i ]``, B being the multivariate beta function.
+    """Return ``ln [ B(kp + S) / B(kp) / Π p_i^S_i ]``, with the multivariate beta function B.
 
     The Bayes factor of Dirichlet-distributed proportions (parameters ``k p``) against the intended
     proportions ``p``, after the counts ``S``: a martingale under ``p``, so it ever reaches
@@ -127,11 +127,11 @@ def log_e_value(
 
 
 class Roster:
-    """Which unit met which variant, of all exposures of one experiment, in any order.
+    """Collects the variant of each unit from the exposures of one experiment, in any order.
 
     Attributes:
-        crossed: Units that met more than one variant under one hash of the settings. There should
-            be none; they are not counted.
+        crossed: Units that were exposed to more than one variant under one hash of the settings.
+            There should be none; they are not counted.
     """
 
     def __init__(self) -> None:
@@ -139,13 +139,13 @@ class Roster:
         self._variant_of: dict[tuple[str | None, str], str] = {}
 
     def add(self, exposure: Exposure) -> None:
-        """Take in one exposure; a repeat changes nothing."""
+        """Add one exposure; a repeat changes nothing."""
         key = exposure.settings_sha256, exposure.unit
         if self._variant_of.setdefault(key, exposure.variant) != exposure.variant:
             self.crossed.add(exposure.unit)
 
     def counts(self) -> dict[str, int]:
-        """How many units met each variant."""
+        """Return the number of units exposed to each variant."""
         counts: dict[str, int] = {}
         for (_, unit), variant in self._variant_of.items():
             if unit not in self.crossed:

@@ -1,4 +1,4 @@
-"""``Router``: gives each unit of an experiment its variant, and never fails for it."""
+"""Assigns a variant to each unit of an experiment with ``Router``, whose methods never raise."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,38 +18,38 @@ LONGEST_UNIT: Final = 256
 
 
 class Sink(Protocol):
-    """What publishes exposures: ``gnomon.client.exposures.Exposures``."""
+    """Publishes exposures; ``gnomon.client.exposures.Exposures`` implements it."""
 
     def offer(self, unit: str, variant: str, at_ns: int, stamp: Stamp) -> bool:
         """Publish one exposure; return whether there is room for it."""
         ...
 
     def flush(self, timeout_s: float = ...) -> int:
-        """Wait until all are delivered, at most ``timeout_s``; return how many still wait."""
+        """Wait until all are delivered, at most ``timeout_s``; return the number that still wait."""
         ...
 
 
 class HasExposures(Protocol):
-    """What a router needs of a client."""
+    """The part of a client that a router needs."""
 
     def exposures(self) -> Sink:
-        """What publishes exposures over the client's connection."""
+        """Return an object that publishes exposures over the client's connection."""
         ...
 
 
 class RouterStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """How a router of one process stands.
+    """The state of a router in one process.
 
     Attributes:
-        state: ``running``; ``stopped``, by its settings or for harm; or ``control``: there are no
-            settings that can be used.
-        reason: Why it is not running.
+        state: ``running``; ``stopped``, by its settings or because of harm; or ``control``, if there
+            are no usable settings.
+        reason: The reason why it is not running.
         share: Parts per 10,000 of units that take part.
-        exposed: How many units were exposed in this process, by variant.
+        exposed: Number of units exposed in this process, by variant.
         dropped: Exposures for which the client had no room; the unit's next call tries again.
-        refused: Calls with something that is no unit; they gave control.
-        fallbacks: Calls that gave control for want of usable settings.
-        failures: How often the settings could not be read, or not be used.
+        refused: Number of calls with an invalid unit; they returned control.
+        fallbacks: Number of calls that returned control because there were no usable settings.
+        failures: Number of times that the settings could not be read or used.
     """
 
     state: str
@@ -63,27 +63,29 @@ class RouterStats(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Router:
-    """Sticky variants for the units of one experiment. Its methods never raise and never wait.
+    """Assigns sticky variants to the units of one experiment. Its methods never raise.
 
-    A unit has the same variant in every process and for ever. Whatever goes wrong (settings that
-    are missing, cannot be used or have changed who gets what, a unit that is no string, harm) gives
-    control and is counted. The constructor reads the settings; where they have a ``source``, a
-    daemon thread reads them again every ``refresh_s``.
+    A unit has the same variant in every process and for ever. In case of an error (missing or
+    invalid settings, settings that would change units' variants, a unit that is no string, harm) the
+    call returns control and is counted. The constructor reads the settings. If they have a
+    ``source``, a daemon thread reads them again every ``refresh_s``. Only ``flush`` and ``refresh``
+    wait.
 
     Args:
-        name: Of the experiment.
+        name: Name of the experiment.
         variants: Weight of each variant in parts per 10,000. Not used with ``source``.
         client: Publishes exposures; ``None``: they are only counted.
-        source: A JSON file, or a function, that gives all settings (``Experiment``).
-        control: The variant of units that do not take part, and of all if anything is wrong.
+        source: A JSON file with all settings (``Experiment``), or a function that returns them.
+        control: The variant of units that do not take part, and of all units after an error.
         salt: As in ``Experiment``, like ``started_at_ms``. Not used with ``source``.
         ramp: Pairs of a share in parts per 10,000 and its hold time in seconds. Not with ``source``.
-        started_at_ms: Nobody takes part before.
-        refresh_s: How often ``source`` is read. After three times as long without: control.
+        started_at_ms: No unit takes part before this time.
+        refresh_s: Seconds between two reads of ``source``. If nothing was read for three times as
+            long, every unit gets control.
         most_units: Most exposed units that are remembered. One that was forgotten is published
             again.
-        clock_ns: Nanoseconds since 1970.
-        clock_s: Monotonic.
+        clock_ns: Clock in nanoseconds since 1970.
+        clock_s: Monotonic clock in seconds.
     """
 
     def __init__(
@@ -120,7 +122,7 @@ class Router:
                 "ramp": [{"share": share, "hold_s": hold_s} for share, hold_s in ramp],
                 "started_at_ms": started_at_ms,
             }
-        except Exception:  # the agent's edge: there will be no settings, so every unit gets control
+        except Exception:  # there are then no settings, so every unit gets control
             source, refresh_s = None, REFRESH_S
         self._current = Current(
             name,
@@ -133,12 +135,12 @@ class Router:
         self._view = self._current.look()
 
     def assign(self, unit: str) -> str:
-        """The variant of ``unit``, without publishing that the unit meets it."""
+        """Return the variant of ``unit``, without publishing an exposure."""
         variant = self._variant(unit)
         return self._view.control if variant is None else variant
 
     def exposed(self, unit: str) -> str:
-        """The variant of ``unit``, which meets it now: published once by each process.
+        """Return the variant of ``unit``, and publish the exposure, once in each process.
 
         A unit that does not take part (yet) gets control, and nothing is published: at every step
         of a ramp the exposed units have the weights of the variants.
@@ -151,15 +153,15 @@ class Router:
         return variant
 
     def context(self, unit: str) -> dict[str, str]:
-        """What a task's ``context`` should have: ``{"experiment.<name>": variant}``.
+        """Return fields for a task's ``context``: ``{"experiment.<name>": variant}``.
 
-        The comparison then knows the variant. Empty for a unit that does not take part.
+        With them, the comparison contains the variant. Empty for a unit that does not take part.
         """
         variant = self._variant(unit)
         return {} if variant is None else {f"experiment.{self._name}": variant}
 
     def heed(self, verdict: str) -> None:
-        """Take note of a verdict's word: ``STOP-HARM`` sends every unit to control, for good."""
+        """Apply a verdict's result: after ``STOP-HARM``, every unit gets control, for good."""
         if verdict == HARM:
             self._current.harm()
             self._view = self._current.look()
@@ -170,7 +172,7 @@ class Router:
         self._view = self._current.look()
 
     def stats(self) -> RouterStats:
-        """How it stands, in this process."""
+        """Return the state of the router in this process."""
         view = self._current.look()
         stopped = "stopped" if view.reason else "running"
         return RouterStats(
@@ -185,11 +187,11 @@ class Router:
         )
 
     def flush(self, timeout_s: float = 2.0) -> int:
-        """Wait until all exposures are delivered, at most ``timeout_s``; how many still wait."""
+        """Wait until all exposures are delivered, at most ``timeout_s``; return the number that still wait."""
         return 0 if self._sink is None else self._sink.flush(timeout_s)
 
     def close(self) -> None:
-        """Read no more settings. Exposures are delivered until the process ends."""
+        """Stop reading settings. Exposures are delivered until the process ends."""
         self._current.close()
 
     def __enter__(self) -> Self:
@@ -200,7 +202,7 @@ class Router:
         self.close()
 
     def _variant(self, unit: str) -> str | None:
-        """The variant of ``unit``; ``None``: control, and it does not take part."""
+        """Return the variant of ``unit``; ``None`` if it does not take part and gets control."""
         try:
             view = self._view
             if self._clock_s() >= view.until_s:
@@ -212,15 +214,15 @@ class Router:
                 self._fallbacks += 1
                 return None
             return view.assignment.variant(unit, view.share)
-        except Exception:  # the agent's edge: as of a lone surrogate in the unit
+        except Exception:  # for example a lone surrogate in the unit; the agent must go on
             self._refused += 1
             return None
 
     def _expose(self, unit: str, variant: str) -> None:
-        """Publish that ``unit`` met ``variant``, and remember it once that is accepted."""
+        """Publish the exposure of ``unit`` to ``variant``, and remember it if the client accepted it."""
         view, sink = self._view, self._sink
         if view.assignment is None:
-            return  # another thread has just found that the settings cannot be used any more
+            return  # another thread has just found that the settings are unusable
         if sink is None or sink.offer(unit, variant, self._clock_ns(), view.stamp):
             self._seen.add(unit)
             self._exposed[variant] = self._exposed.get(variant, 0) + 1

@@ -1,4 +1,4 @@
-"""Which units have been exposed in this process: bounded, and quick to ask."""
+"""Remembers the units that were exposed in this process, in bounded memory."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What an experiment is: its variants, who takes part in it when, and whether it goes on."""
+"""Defines an experiment: its variants, which units take part when, and whether it runs."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from gnomon.events import EpochMs
 PARTS: Final = 10_000
 """Weights and shares are whole parts per this many."""
 HARM: Final = "STOP-HARM"
-"""The verdict that sends every unit to control."""
+"""The verdict after which every unit gets control."""
 
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Weight = Annotated[int, msgspec.Meta(ge=1, le=PARTS)]
@@ -22,23 +22,23 @@ _FOR_EVER_MS: Final = 1 << 62
 
 
 class Step(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One step of a ramp: this many of 10,000 units take part, for so long. The last stays."""
+    """One step of a ramp: the share of units (parts per 10,000) and its duration. The last step stays."""
 
     share: Annotated[int, msgspec.Meta(ge=0, le=PARTS)]
     hold_s: Annotated[float, msgspec.Meta(ge=0.0, le=1e9)] = 0.0
 
 
 class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of one experiment. The form of its configuration file too (JSON).
+    """The settings of one experiment, which are also the form of its JSON file.
 
     Attributes:
-        name: Of the experiment.
+        name: Name of the experiment.
         variants: Weight of each variant, in parts per 10,000 that sum to 10,000.
         control: The variant that changes nothing.
-        salt: Decides, with the unit, the unit's variant; the name by default.
-        state: ``stopped`` sends every unit to control.
-        verdict: The latest word of the verdict; ``STOP-HARM`` sends every unit to control.
-        started_at_ms: Nobody takes part before; the ramp begins here.
+        salt: Determines, with the unit, the unit's variant; by default the name.
+        state: With ``stopped``, every unit gets control.
+        verdict: The latest result of the verdict; with ``STOP-HARM``, every unit gets control.
+        started_at_ms: No unit takes part before this time, at which the ramp begins.
         ramp: Steps of rising shares; empty: every unit takes part.
 
     Raises:
@@ -65,14 +65,14 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
     @property
     def sha256(self) -> str:
-        """Hash of all that decides a unit's variant: 64 hexadecimal digits."""
+        """Return the hash of all fields that determine a unit's variant: 64 hexadecimal digits."""
         decisive = [self.name, self.salt or self.name, self.control, sorted(self.variants.items())]
         return hashlib.sha256(json.dumps(decisive).encode()).hexdigest()
 
     def share_at(self, now_ms: int) -> tuple[int, int]:
-        """How many of 10,000 units take part at ``now_ms``, and when that changes next.
+        """Return the share of units (parts per 10,000) at ``now_ms``, and the time of its next change.
 
-        The time of the change is in epoch milliseconds, far away where there is none.
+        The time is in epoch milliseconds; without a further change, it is far in the future.
         """
         if self.state == "stopped" or self.verdict == HARM:
             return 0, _FOR_EVER_MS
@@ -87,7 +87,7 @@ class Experiment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 def parse(given: object) -> Experiment:
-    """Settings from JSON (bytes or text), from a mapping, or as they are.
+    """Return settings from JSON (bytes or text), from a mapping, or from an ``Experiment``.
 
     Raises:
         ConfigurationError: They cannot be used; the message says why.
@@ -105,7 +105,7 @@ def parse(given: object) -> Experiment:
 
 
 def experiment(**fields: Any) -> Experiment:
-    """Settings from keywords, checked as those of a file are.
+    """Return settings from keywords, with the same checks as for a file.
 
     Raises:
         ConfigurationError: They cannot be used; the message says why.

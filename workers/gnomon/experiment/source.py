@@ -1,4 +1,4 @@
-"""Where an experiment's settings come from: a file or a function."""
+"""Reads an experiment's settings from a file or a function."""
 
 import os
 import threading
@@ -16,12 +16,12 @@ _MOST_BYTES: Final = 1 << 20
 
 
 def load(source: Source) -> Experiment:
-    """The settings that ``source`` gives now.
+    """Read the settings from ``source``.
 
     Raises:
         ConfigurationError: They cannot be used.
         OSError: The file cannot be read.
-        Exception: Whatever the function raises.
+        Exception: Any error of the function.
     """
     if callable(source):
         return parse(source())
@@ -33,7 +33,7 @@ def load(source: Source) -> Experiment:
 
 
 class Repeater:
-    """Calls a function every so often, in a daemon thread of each process that asks for it.
+    """Calls a function at regular intervals, in a daemon thread of each process that requests it.
 
     Args:
         every_s: Seconds between two calls.
@@ -45,23 +45,23 @@ class Repeater:
         self._started: dict[int, object] = {}
 
     def ensure(self, call: Callable[[], bool]) -> None:
-        """Have ``call`` called from now on, until it returns ``False`` or ``stop``.
+        """Start a thread that calls ``call`` until it returns ``False`` or ``stop`` is called.
 
-        Returns at once if that is so already in this process: a forked child has no thread yet.
+        If this process already has the thread, nothing happens. A forked child has none yet.
 
         Raises:
-            RuntimeError: No thread can be started, as at the end of the interpreter.
+            RuntimeError: No thread can be started, for example at the end of the interpreter.
         """
         pid, mine = os.getpid(), object()
         if pid in self._started or self._started.setdefault(pid, mine) is not mine:
             return
-        self._stop = threading.Event()  # a parent's may be in any state after a fork
+        self._stop = threading.Event()  # after a fork, the parent's event may be in any state
         threading.Thread(
             target=self._run, args=(call, self._stop), name="gnomon-experiment", daemon=True
         ).start()
 
     def stop(self) -> None:
-        """Have no more calls made."""
+        """Stop the calls."""
         self._stop.set()
 
     def _run(self, call: Callable[[], bool], stop: threading.Event) -> None:

@@ -1,4 +1,4 @@
-"""Shadow models: rows, control, training, registry and prediction."""
+"""Shadow models: input rows, baselines, training, registry and prediction."""
 
 import os
 

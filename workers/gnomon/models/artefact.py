@@ -47,7 +47,7 @@ _BLANK: Final = TaskFeatures(
     features=FeatureVector(),
     completeness=Completeness(),
 )
-"""A task of which nothing is known, which every model must be able to predict."""
+"""A task without any data, which every model must be able to predict."""
 
 
 class _Named(msgspec.Struct, frozen=True):
@@ -61,7 +61,7 @@ _signature = msgspec.json.Decoder(list[_Named])
 
 
 def open_model(folder: Path, *, name: str, version: str, sha256: str | None) -> LoadedModel:
-    """The model in ``folder``, which holds an ``MLmodel`` file.
+    """Load the model from ``folder``, which contains an ``MLmodel`` file.
 
     Args:
         folder: The version's files.
@@ -179,12 +179,12 @@ def _loaded(data: bytes) -> Any:
 def _skops(read: Callable[[], Any]) -> Any:
     try:
         return read()
-    except Exception as error:  # bytes that are no model lead skops to all kinds
+    except Exception as error:  # bytes that are no model make skops raise errors of all kinds
         raise ModelRefusedError("unreadable", repr(error)) from error
 
 
 def _probe(model: LoadedModel) -> None:
     try:
         model.predict([_BLANK])
-    except Exception as error:  # foreign code raises what it likes
+    except Exception as error:  # foreign code may raise anything
         raise ModelRefusedError("probe_failed", repr(error)) from error

@@ -1,7 +1,7 @@
 """Baselines: simple rules that predict every task beside the models, which must beat them all.
 
-A rule that knows nothing of a task predicts nothing, ``None``: that task is no evidence then. An
-invented figure would be a straw man.
+A rule without data for a task predicts ``None``: the task is then no evidence. An invented value would
+make the baseline too easy to beat.
 """
 
 from typing import Final
@@ -9,18 +9,18 @@ from typing import Final
 from gnomon.events import Comparison, TaskFeatures
 
 VERSION: Final = "0"
-"""Of every baseline: a rule does not change."""
+"""The version of every baseline, because a rule does not change."""
 
 Predicted = tuple[float | None, float | None]
-"""Seconds the task will take, and the probability that it succeeds."""
+"""Predicted seconds, and the predicted probability of success."""
 
 NOTHING: Final[Predicted] = (None, None)
 
 
 def control(task: TaskFeatures | Comparison) -> Predicted:
-    """What anyone would guess of the agent: its own estimate, else its hour, else its last 20 runs.
+    """Predict from the agent alone: its own estimate, else its mean of the hour or of its last 20 runs.
 
-    The probability is the success rate of its hour, else of its last 20 runs.
+    The probability is the agent's success rate of the hour, else of its last 20 runs.
     """
     features = task.features
     duration_s = task.estimate_s
@@ -35,7 +35,7 @@ def control(task: TaskFeatures | Comparison) -> Predicted:
 
 
 def same_type(task: TaskFeatures | Comparison) -> Predicted:
-    """The means of the agent's last 20 runs of the task's type, else what ``control`` predicts."""
+    """Predict the means of the agent's last 20 runs of the task's type, else what ``control`` predicts."""
     features = task.features
     duration_s, success = control(task)
     if features.same_type_avg_execution_time is not None:

@@ -1,6 +1,6 @@
-"""The estimator gnomon trains: categories as smoothed means, then two scikit-learn models.
+"""Defines the estimator of trees: categories as smoothed means, then two scikit-learn models.
 
-Knowledge goes from one agent to another through the means of each task type. All state is in
+One agent's runs affect predictions for another through the means of each task type. All state is in
 arrays, strings and scikit-learn models, so that skops can store it without pickle.
 """
 
@@ -18,11 +18,11 @@ from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.protocols import Columns
 
 _SMOOTHING: Final = 5.0
-"""A category's mean counts its own rows plus this many of the overall mean."""
+"""Number of rows with the overall mean that are added to a category's own when its mean is computed."""
 
 _FOLDS: Final = 5
 _MAX_CATEGORIES: Final = 1_000
-"""Kept for one column, the most frequent first: free text must not fill the registry."""
+"""Most strings that one column keeps, the most frequent ones: free text must not fill the registry."""
 
 
 class Model(Protocol):
@@ -32,7 +32,7 @@ class Model(Protocol):
         """Learn from rows of shape ``(n, columns)`` and targets of shape ``(n,)``."""
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """One figure a row."""
+        """Return one value for each row."""
 
 
 class Categories:
@@ -62,7 +62,7 @@ class Categories:
         return self
 
     def transform(self, strings: Iterable[object]) -> NDArray[np.float64]:
-        """The means of each string, shape ``(n, targets)``."""
+        """Return the means of each string, shape ``(n, targets)``."""
         lookup: dict[object, int] | None = self.__dict__.get("_lookup")
         if lookup is None:
             lookup = {name: index for index, name in enumerate(self.names_.tolist())}
@@ -71,28 +71,28 @@ class Categories:
         return self.means_[[lookup.get(s, other) for s in strings]]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is stored: not the dictionary, which follows from ``names_``."""
+        """Return the stored state, without the dictionary, which follows from ``names_``."""
         return {"names_": self.names_, "means_": self.means_}
 
 
 class TaskModel(Columnwise):
     """Predicts how long a task takes and whether it succeeds.
 
-    Durations are learnt as logarithms, so that long tasks do not drown the short.
+    Durations are learnt as logarithms, so that long tasks do not dominate short ones.
 
     Args:
-        duration: Not fitted.
-        success: Not fitted; a classifier with ``predict_proba``.
-        seed: Of the folds.
+        duration: An unfitted regressor.
+        success: An unfitted classifier with ``predict_proba``.
+        seed: Seed of the folds.
         logarithmic: Whether the models are given the ``arcsinh`` of numbers, which is nearly their
             logarithm where they are large; trees need no such thing.
 
     Attributes:
-        doubles_: Input columns taken as they are; those that were always missing are left out.
-        strings_: Input columns taken by their means.
-        success_: ``None`` where all runs, or none, had succeeded; then ``rate_`` is predicted.
+        doubles_: Numeric input columns, without those that were always missing.
+        strings_: Input columns of strings, which are replaced by means.
+        success_: ``None`` if all runs, or none, had succeeded; then ``rate_`` is predicted.
         longest_: ``log1p`` of the longest duration that is predicted: ten times that of any run.
-        type_table_: For the baseline ``type``.
+        type_table_: The table from which the baseline ``type`` predicts.
     """
 
     logarithmic = False
@@ -108,10 +108,10 @@ class TaskModel(Columnwise):
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> Self:
-        """Learn from one row a run; durations in seconds.
+        """Learn from one row for each run; durations in seconds.
 
-        A run's categories are the means of the other four fifths of the runs: its own outcome in
-        them would be taken for knowledge.
+        A run's categories are the means of the other four fifths of the runs, because its own outcome
+        must not be part of its input.
         """
         doubles = frame.select_dtypes("float64")
         self.strings_ = [name for name in frame if name not in doubles]
@@ -133,7 +133,7 @@ class TaskModel(Columnwise):
         return self
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """Seconds and probability of success, shape ``(count, 2)``."""
+        """Return seconds and probability of success, shape ``(count, 2)``."""
         means = [
             categories.transform(columns[name])
             for name, categories in zip(self.strings_, self.categories_, strict=True)
@@ -149,7 +149,7 @@ class TaskModel(Columnwise):
         return predicted
 
     def _numbers(self, columns: Any, count: int) -> NDArray[np.float64]:
-        """The columns that are numbers, shape ``(count, len(doubles_))``."""
+        """Return the numeric columns, shape ``(count, len(doubles_))``."""
         rows = np.empty((count, len(self.doubles_)))
         for index, name in enumerate(self.doubles_):
             rows[:, index] = columns[name]

@@ -1,4 +1,4 @@
-"""The aliases that the control topic wants, folded from its records. Pure, no I/O."""
+"""Computes the wanted aliases from the records of the control topic. Pure, no I/O."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from gnomon.records import SourceRecord
 CHAMPION: Final = "champion"
 CHALLENGER: Final = "challenger"
 PREVIOUS: Final = "previous"
-"""The alias that a rollback returns to; no worker runs its version."""
+"""The alias of the version to which a rollback returns; no worker loads it."""
 
 
 def intent_key(model: str, alias: str) -> bytes:
@@ -20,7 +20,7 @@ def intent_key(model: str, alias: str) -> bytes:
 
 
 def is_live(alias: str) -> bool:
-    """Whether versions with this alias predict: ``champion``, ``challenger``, ``challenger-…``."""
+    """Return whether versions with this alias predict: ``champion``, ``challenger``, ``challenger-…``."""
     return alias in {CHAMPION, CHALLENGER} or alias.startswith(f"{CHALLENGER}-")
 
 
@@ -29,10 +29,10 @@ class Intents:
     """The latest intent of each alias of one model.
 
     Args:
-        model: Name of the registered model; intents of other models are passed over.
+        model: Name of the registered model; intents of other models are ignored.
 
     Attributes:
-        by_alias: An alias whose last record is a tombstone is not in it.
+        by_alias: The latest intent of each alias, without aliases whose last record is a tombstone.
     """
 
     model: str
@@ -43,8 +43,8 @@ class Intents:
         """Fold one record of the control topic; return whether an alias changed.
 
         A record at or below an offset of its partition that was folded before changes nothing, so
-        the topic may be read again from its beginning. A record that is no intent is passed over:
-        it must not keep a worker from following the others.
+        the topic may be read again from its beginning. A record that is no intent is
+        ignored, so that a worker can follow the others.
         """
         if record.offset <= self._applied.get(record.partition, -1):
             return False
@@ -69,22 +69,22 @@ class Aliased(Protocol):
 
     @property
     def version(self) -> str:
-        """Number in the registry."""
+        """Return its number in the registry."""
         ...
 
     @property
     def aliases(self) -> Sequence[str]:
-        """Live aliases only."""
+        """Return its live aliases."""
         ...
 
     @property
     def sha256(self) -> str | None:
-        """SHA-256 of the model file, hexadecimal."""
+        """Return the SHA-256 of the model file, hexadecimal."""
         ...
 
 
 class Wanted(NamedTuple):
-    """A live alias, and the version that it shall point at."""
+    """A live alias, and the version at which it should point."""
 
     alias: str
     version: str
@@ -94,7 +94,7 @@ class Wanted(NamedTuple):
 
     @property
     def identity(self) -> str:
-        """What the model is known by: its SHA-256, or its number where that is not known."""
+        """Return what identifies the model: its SHA-256, or its number if that is unknown."""
         return self.sha256 or f"version {self.version}"
 
 

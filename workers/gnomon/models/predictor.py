@@ -1,4 +1,4 @@
-"""A registered version in memory: started tasks in, predictions in the same order out."""
+"""Predicts started tasks with a registered version that is in memory."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ from gnomon.models.threads import stay_in_this_thread
 
 
 class Predictions(NamedTuple):
-    """What a model predicted of a batch, and what its parts did.
+    """The predictions of a model and of its parts for a batch.
 
     Attributes:
-        figures: Seconds and probability of success of each task, in the order of the tasks.
-        parts: The same of each part by its name, for each task; ``None`` for a model without parts.
+        figures: Seconds and probability of success for each task, in the order of the tasks.
+        parts: The same for each part by its name, for each task; ``None`` for a model without parts.
     """
 
     figures: list[Predicted]
@@ -35,9 +35,9 @@ class Predictions(NamedTuple):
 
 
 def parts_of_tasks(parts: Mapping[str, NDArray[np.float64]]) -> list[Parts]:
-    """By task and name, from arrays of shape ``(n, 2)`` by name; five digits are enough.
+    """Convert arrays of shape ``(n, 2)`` by name to a dictionary for each task, with five digits.
 
-    What is no number is ``None``.
+    NaN becomes ``None``.
     """
     names = list(parts)
     by_task = zip(*(values.tolist() for values in parts.values()), strict=True)
@@ -55,15 +55,15 @@ class LoadedModel:
     """One model version. Safe to call from any thread, starts none itself.
 
     Args:
-        name: Of the registered model.
-        version: As the registry numbers it.
-        sha256: Of the model file, hexadecimal.
-        estimator: Its ``predict`` takes a frame of ``inputs``, gives one column an output.
+        name: Name of the registered model.
+        version: Its number in the registry.
+        sha256: SHA-256 of the model file, hexadecimal.
+        estimator: Its ``predict`` takes a frame of ``inputs`` and returns one column for each output.
         inputs: The columns it was trained on.
         outputs: ``duration_s``, ``success_probability`` or both, in the order of its columns.
 
     Attributes:
-        type_table: What all agents' runs of each type came to; ``None`` if the model has none.
+        type_table: Median duration and success rate of each type; ``None`` if the model has none.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class LoadedModel:
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.type_table = estimator.type_table_ if isinstance(estimator, HasTypeTable) else None
         self._estimator = estimator
-        # Asked once: to look for a protocol's methods takes as long as a small part of a call.
+        # Checked once, because a check of a protocol's methods would add to the time of each call.
         columnwise = self.outputs == (DURATION, SUCCESS)
         self._by_columns = (
             estimator if columnwise and isinstance(estimator, PredictsColumns) else None
@@ -94,18 +94,18 @@ class LoadedModel:
         return f"LoadedModel(name={self.name!r}, version={self.version!r})"
 
     def predict(self, tasks: Sequence[Task]) -> list[Predicted]:
-        """Seconds and probability of success of each task, in the order of ``tasks``.
+        """Return seconds and probability of success for each task, in the order of ``tasks``.
 
-        Seconds are at least 0, probabilities in [0, 1]; ``None`` is what the model does not
-        predict, or predicted as no number.
+        Seconds are at least 0 and probabilities in [0, 1]. A quantity that the model does not
+        predict, or for which it returns NaN, is ``None``.
 
         Raises:
-            ValueError: The model did not give one row a task and one column an output.
+            ValueError: The model did not return one row for each task and one column for each output.
         """
         return self.predict_with_parts(tasks).figures
 
     def predict_with_parts(self, tasks: Sequence[Task]) -> Predictions:
-        """What ``predict`` gives, and what each part of a model that mixes others predicted.
+        """Return what ``predict`` returns, and the predictions of each part of a mix.
 
         Raises:
             ValueError: As ``predict``.
@@ -126,11 +126,11 @@ class LoadedModel:
         *,
         figures: Sequence[Predicted] | None = None,
     ) -> NDArray[np.float64] | None:
-        """Quantiles of each task's duration in seconds, shape ``(len(tasks), len(levels))``.
+        """Return quantiles of each task's duration in seconds, shape ``(len(tasks), len(levels))``.
 
-        ``figures`` is what the model has predicted of the tasks, which saves doing it again.
-        ``None`` where the model cannot tell how far durations spread; ``nan`` where it predicted no
-        duration.
+        ``figures`` are the model's predictions for the tasks; with them, it need not predict again.
+        The result is ``None`` if the model has no quantiles, and ``nan`` for tasks for which it
+        predicted no duration.
         """
         if self._by_quantiles is None:
             return None

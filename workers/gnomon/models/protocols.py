@@ -1,4 +1,4 @@
-"""What a learner and the estimators it makes must be able to do, and what they may."""
+"""Defines the protocols of learners and of the estimators they make."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, Self, runtime_checkable
@@ -14,14 +14,14 @@ DURATION = "duration_s"
 SUCCESS = "success_probability"
 
 Columns = Mapping[str, Any]
-"""Inputs by name, as ``table.columns_of`` gives them: numbers, or strings and ``None``."""
+"""Inputs by name, as ``table.columns_of`` returns them: numbers, or strings and ``None``."""
 
 
 class Estimator(Protocol):
-    """What is registered: takes a frame of ``table``'s columns, gives a frame of predictions."""
+    """Maps a frame of ``table``'s columns to a frame of predictions; estimators are registered."""
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """One row for each of ``frame``: ``duration_s``, ``success_probability``, or one of them."""
+        """Return one row for each row of ``frame``: ``duration_s``, ``success_probability``, or one of them."""
 
 
 @runtime_checkable
@@ -29,22 +29,22 @@ class PredictsColumns(Protocol):
     """An estimator of gnomon's own, which needs no frame and predicts both quantities."""
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """Seconds and probability of success, shape ``(count, 2)``."""
+        """Return seconds and probability of success, shape ``(count, 2)``."""
 
 
 @runtime_checkable
 class PredictsParts(Protocol):
-    """An estimator that mixes others and tells what each of them predicted."""
+    """An estimator that mixes others and returns the predictions of each."""
 
     def predict_parts(
         self, columns: Columns, count: int
     ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
-        """What ``predict_columns`` gives, and the same of each part by its name."""
+        """Return what ``predict_columns`` returns, and the same for each part by its name."""
 
 
 @runtime_checkable
 class PredictsQuantiles(Protocol):
-    """An estimator that knows how far durations spread."""
+    """An estimator that predicts quantiles of the duration."""
 
     def predict_quantiles(
         self,
@@ -54,16 +54,16 @@ class PredictsQuantiles(Protocol):
         *,
         durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
-        """Quantiles of the duration in seconds, shape ``(count, len(levels))``.
+        """Return quantiles of the duration in seconds, shape ``(count, len(levels))``.
 
-        ``durations`` are the seconds predicted of the same tasks, shape ``(count,)``: an estimator
-        that needs them predicts again without.
+        ``durations`` are the predicted seconds of the same tasks, shape ``(count,)``. Without them, an
+        estimator that needs them predicts again.
         """
 
 
 @runtime_checkable
 class HasTypeTable(Protocol):
-    """An estimator with the table that the baseline ``type`` is read from."""
+    """An estimator with the table from which the baseline ``type`` predicts."""
 
     type_table_: TypeTable
 
@@ -73,17 +73,17 @@ class Learner(Protocol):
 
     @property
     def name(self) -> str:
-        """Noted beside the registered version."""
+        """Return the name that is stored with the registered version."""
 
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> Estimator:
-        """Learn from one row a run, by time; the same rows always give the same estimator."""
+        """Learn from one row for each run, by time; the same rows always give the same estimator."""
 
 
 @runtime_checkable
 class LearnsFromRecord(Protocol):
-    """A learner that also learns from what earlier versions really predicted."""
+    """A learner that also uses recorded predictions of earlier versions."""
 
     def with_record(self, runs: Sequence[Comparison]) -> Self:
-        """The same learner with what the recorded predictions of ``runs`` teach; they have ended."""
+        """Return the learner fitted to the recorded predictions of ``runs``, which have ended."""

@@ -1,8 +1,8 @@
-"""Is a newly trained model better than the challenger that predicts now?
+"""Compares a newly trained model with the challenger that predicts now.
 
-Both are judged on the same last runs. Of the challenger its recorded predictions count, made as each
-run started; the new model is fitted on the runs that had ended when the first of them began. So
-neither has seen what it is judged on. Losses are those of the verdict: the absolute difference of
+Both are judged on the same last runs. The challenger is judged by its recorded predictions, which it
+made when each run started. The new model is fitted on the runs that had ended when the first of them
+began. So neither model was trained on the runs on which it is judged. Losses are those of the verdict: the absolute difference of
 ``log1p`` seconds, at most ``ln 10``, and the squared error of the probability.
 """
 
@@ -20,13 +20,13 @@ from gnomon.models.threads import one_thread
 from gnomon.models.train import held_out, outcomes_of, usable_runs
 
 LEAST_RUNS: Final = 50
-"""Fewer common runs say nothing: then the newer model, which has seen more, is taken."""
+"""Least number of common runs. With fewer, the new model is preferred, because it has more data."""
 
 _LARGEST_LOSS: Final = math.log(10.0)
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """Mean losses over the ``n`` runs that both predicted; ``None`` where there are too few.
+    """Mean losses over the ``n`` runs that both predicted; ``None`` if there are too few runs.
 
     ``is_better``: the new model's sum of the two losses is not above the challenger's, each loss
     measured in units of the challenger's own.
@@ -46,25 +46,25 @@ def select(
     """Compare a model of ``learner`` with the recorded predictions of the current challenger.
 
     Args:
-        decisions: In any order.
-        learner: Makes the new model.
-        current_sha256: Of the challenger's model file.
-        share: Of the runs, those that started last, that both are judged on.
+        decisions: The decisions, in any order.
+        learner: The learner that makes the new model.
+        current_sha256: SHA-256 of the challenger's model file.
+        share: Share of the runs on which both are judged: those that started last.
     """
     runs = usable_runs(decisions)
     with one_thread():
         found = held_out(runs, learner, share=share) if runs else None
     if found is None:
         return _undecided(0)
-    said = [_prediction_of(run, current_sha256) for run in found.runs]
-    both = np.array([each is not None for each in said], dtype=np.bool_)
+    predictions = [_prediction_of(run, current_sha256) for run in found.runs]
+    both = np.array([each is not None for each in predictions], dtype=np.bool_)
     if both.sum() < LEAST_RUNS:
         return _undecided(int(both.sum()))
     actual_s, succeeded = outcomes_of(
         [run for run, is_in in zip(found.runs, both, strict=True) if is_in]
     )
     current = np.array(
-        [(each.duration_s, each.success_probability) for each in said if each is not None],
+        [(each.duration_s, each.success_probability) for each in predictions if each is not None],
         dtype=np.float64,
     )
     new = np.column_stack(

@@ -1,7 +1,7 @@
-"""Rows for models: the same function makes them in training and in serving.
+"""Makes the input rows of models, with the same function in training and in serving.
 
-``None`` becomes ``nan``; so does a feature of the rolling hour where less of that hour was seen
-than ``MIN_HOUR_SEEN``, so that a model is never fed numbers that merely look normal.
+``None`` becomes ``nan``. A feature of the rolling hour also becomes ``nan`` if the stage has read less
+of that hour than ``MIN_HOUR_SEEN``, because its value would look normal and be wrong.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from gnomon.events import Comparison, ContextValue, FeatureVector, HourFeatures,
 
 Kind = Literal["double", "string"]
 Task = TaskFeatures | Comparison
-"""What a row is made from: both know a task's start and its feature vector."""
+"""The source of a row: both types have a task's start and its feature vector."""
 
 
 class Column(NamedTuple):
@@ -29,14 +29,14 @@ class Column(NamedTuple):
 
 
 MIN_HOUR_SEEN: Final = 0.9
-"""Share of the rolling hour that must have been seen for its features to be given to a model."""
+"""Share of the rolling hour that must have been read for a model to get its features."""
 
 CONTEXT: Final = "context_"
-"""Prefix of the columns made from what the agent said of the task beforehand."""
+"""Prefix of the columns made from the context that the agent gives at the start."""
 
 MAX_CONTEXT_COLUMNS: Final = 32
 MIN_CONTEXT_SHARE: Final = 0.05
-"""A context name carried by a smaller share of the training rows gets no column."""
+"""Least share of the training rows with a context name for the name to get a column."""
 
 _HOURLY: Final = HourFeatures.__struct_fields__
 _LASTING: Final = FeatureVector.__struct_fields__[len(_HOURLY) :]
@@ -47,25 +47,25 @@ COLUMNS: Final = (
     *(Column(name, "string") for name in _STRINGS),
     *(Column(name, "double") for name in _DOUBLES),
 )
-"""Every input there is for any task. Seconds, shares in [0, 1] and counts, as in ``events``."""
+"""Every input that any task can have: seconds, shares in [0, 1] and counts, as in ``events``."""
 
 _BY_NAME: Final = dict(COLUMNS)
 _LARGEST: Final = 1e37
-"""What is larger does not fit the 32-bit floats of most models."""
+"""Largest value that fits the 32-bit floats of most models."""
 
 _features = attrgetter(*(f"features.{name}" for name in (*_HOURLY, *_LASTING)))
 
 
 def kind_of(name: str) -> Kind | None:
-    """The kind of a column of ``COLUMNS``; ``None`` where only the column's user can tell."""
+    """Return the kind of a column of ``COLUMNS``; ``None`` if it depends on the data."""
     return _BY_NAME.get(name)
 
 
 def context_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
-    """Columns for the context names that training rows carry often enough, by name.
+    """Return columns, by name, for the context names that occur often enough in training rows.
 
-    Numbers and truth values make a column of doubles, strings one of strings. A name that
-    carries both makes none.
+    Numbers and booleans make a column of doubles, strings one of strings. A name with both kinds
+    makes no column.
     """
     seen: Counter[tuple[str, Kind]] = Counter(
         (name, "string" if isinstance(value, str) else "double")
@@ -83,15 +83,15 @@ def context_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
 
 
 def to_frame(tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:
-    """One row a task, in the order of ``tasks``, with exactly ``columns``.
+    """Return one row for each task, in the order of ``tasks``, with exactly ``columns``.
 
     Args:
         tasks: Started tasks, or decisions.
         columns: Names of ``COLUMNS``, or of context names with the prefix ``CONTEXT``.
 
     Returns:
-        ``float64`` where the kind is ``double``, with ``nan`` where there is nothing, nothing of
-        the right kind, or a number that no 32-bit float holds; strings or missing elsewhere.
+        ``float64`` columns if the kind is ``double``, with ``nan`` for a value that is missing, of
+        another kind, or too large for a 32-bit float; else columns of strings or missing values.
     """
     return pd.DataFrame(columns_of(tasks, columns), copy=False)
 
@@ -99,7 +99,7 @@ def to_frame(tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS) -> pd.D
 def columns_of(
     tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS
 ) -> dict[str, NDArray[np.float64] | list[str | None]]:
-    """The columns of ``to_frame``, by name, before they are a frame."""
+    """Return the columns of ``to_frame`` by name, as arrays."""
     doubles = _doubles(tasks)
     made: dict[str, NDArray[np.float64] | list[str | None]] = {}
     for name, kind in columns:
@@ -113,7 +113,7 @@ def columns_of(
 
 
 def _doubles(tasks: Sequence[Task]) -> NDArray[np.float64]:
-    """Shape ``(n, len(_DOUBLES))``."""
+    """Return the numeric columns, shape ``(n, len(_DOUBLES))``."""
     if not tasks:
         return np.empty((0, len(_DOUBLES)))
     rows = [(*_features(task), task.estimate_s) for task in tasks]

@@ -27,7 +27,7 @@ _here = threading.local()
 
 
 def stay_in_this_thread() -> None:
-    """Apply ``one_thread`` to the calling thread for good: setting it takes as long as a prediction."""
+    """Apply ``one_thread`` to the calling thread for good, because each switch takes as long as a prediction."""
     if not getattr(_here, "stays", False):
         _controller().limit(limits=1, user_api="openmp")
         _here.stays = True

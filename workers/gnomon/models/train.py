@@ -1,7 +1,7 @@
-"""Decisions in, a fitted and evaluated model out.
+"""Fits and evaluates a model on decisions.
 
-A model is judged on runs that began after everything it had learnt from was finished, as it would
-have been in production; then it is fitted again on all runs.
+A model is judged on runs that began after all runs of its training data had ended, as in production.
+Then it is fitted again on all runs.
 """
 
 import math
@@ -30,18 +30,18 @@ from gnomon.models.table import COLUMNS, Column, context_columns, to_frame
 from gnomon.models.threads import one_thread
 
 MIN_DECISIONS = 20
-"""Fewer finished runs than this are no basis for anything."""
+"""Least number of finished runs for a training."""
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """How a model did on the last runs, beside the baselines on the same ones.
+    """Metrics of a model and of the baselines on the same last runs.
 
-    Errors in seconds; ``improvement`` is 1 less the ratio of the model's error to that of control
-    over the runs for which control knows something, ``same_type_improvement`` and
-    ``type_improvement`` are the same beside the other baselines, and all are ``None`` where the
-    baseline knows nothing or makes no error. ``within_25`` is the share of runs whose duration was
-    missed by at most a quarter of it; ``brier`` the mean squared error of the probability. A model
-    that predicts no success has no figures of it.
+    Errors are in seconds. ``improvement`` is 1 minus the ratio of the model's error to that of control,
+    over the runs for which control predicts. ``same_type_improvement`` and ``type_improvement`` are
+    the same for the other baselines. Each is ``None`` if the baseline predicts nothing or makes no
+    error. ``within_25`` is the share of runs whose predicted duration is wrong by at most a quarter of
+    the actual one; ``brier`` is the mean squared error of the probability. A model that predicts no
+    probability has no metrics of it.
     """
 
     n_train: int
@@ -63,12 +63,12 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trained:
-    """A fitted model and all that its registration needs.
+    """A fitted model, with all that its registration needs.
 
     Attributes:
-        columns: Its inputs, ``outputs`` the names of the columns it gives.
-        evaluation: ``None`` where too few runs were finished before the held-out ones began.
-        until_ms: End of the last run it has learnt from, epoch milliseconds.
+        columns: The input columns; ``outputs`` are the names of the columns that it predicts.
+        evaluation: ``None`` if too few runs had ended before the held-out ones began.
+        until_ms: End of the last run of the training data, epoch milliseconds.
     """
 
     estimator: Estimator
@@ -87,13 +87,13 @@ def train(
     holdout: float = 0.2,
     min_decisions: int = MIN_DECISIONS,
 ) -> Trained:
-    """Fit ``learner`` on the matched ones of ``decisions``; ``mix`` if none is given.
+    """Fit ``learner`` (by default ``mix``) on the matched decisions.
 
     Args:
         decisions: In any order.
         learner: Makes the estimator.
-        holdout: Share of the runs, those that started last, that the evaluation is on.
-        min_decisions: At least this many must have an outcome.
+        holdout: Share of the runs used for the evaluation: those that started last.
+        min_decisions: Least number of decisions with an outcome.
 
     Raises:
         ConfigurationError: Too few decisions have an outcome.
@@ -126,7 +126,7 @@ def train(
 
 
 def usable_runs(decisions: Sequence[Comparison]) -> list[Comparison]:
-    """Return those with a whole outcome, in an order that does not depend on the one given."""
+    """Return the decisions with a complete outcome, in an order that does not depend on the input's."""
     matched = [
         decision
         for decision in decisions
@@ -145,18 +145,18 @@ def outcomes_of(runs: Sequence[Comparison]) -> tuple[NDArray[np.float64], NDArra
 
 
 def _recalling(learner: Learner, runs: Sequence[Comparison]) -> Learner:
-    """``learner``, which knows what was predicted of ``runs`` if it can learn from that."""
+    """Return ``learner``, fitted to the recorded predictions of ``runs`` if it uses them."""
     return learner.with_record(runs) if isinstance(learner, LearnsFromRecord) else learner
 
 
 class HeldOut(NamedTuple):
-    """The last runs, and what was predicted of them by a model that had seen none of them.
+    """The last runs, with the predictions of a model that was trained on none of them.
 
     Attributes:
-        runs: Those that the model is judged on.
-        known: The runs it was fitted on; all had ended when the first of ``runs`` began.
+        runs: The runs on which the model is judged.
+        known: The runs on which it was fitted; all had ended when the first of ``runs`` began.
         estimator: The fitted model.
-        predicted: One row for each of ``runs``.
+        predicted: Its predictions, one row for each of ``runs``.
     """
 
     runs: Sequence[Comparison]
@@ -166,15 +166,15 @@ class HeldOut(NamedTuple):
 
 
 def held_out(runs: Sequence[Comparison], learner: Learner, *, share: float) -> HeldOut | None:
-    """Fit on what had ended when the last ``share`` of the runs began, and predict these.
+    """Fit on the runs that had ended when the last ``share`` of the runs began, and predict these.
 
     Args:
-        runs: As ``usable_runs`` returns them.
+        runs: The runs that ``usable_runs`` returned.
         learner: Makes the model.
-        share: Of the runs, above 0 and below 1.
+        share: Share of the runs, above 0 and below 1.
 
     Returns:
-        ``None`` where fewer than ``MIN_DECISIONS`` had ended by then.
+        ``None`` if fewer than ``MIN_DECISIONS`` had ended by then.
     """
     later = runs[len(runs) - max(1, round(len(runs) * share)) :]
     began_ms = later[0].started_at_ms
@@ -187,7 +187,7 @@ def held_out(runs: Sequence[Comparison], learner: Learner, *, share: float) -> H
 
 
 def _evaluate(runs: Sequence[Comparison], learner: Learner, *, holdout: float) -> Evaluation | None:
-    """Judge on the last runs, beside the baselines."""
+    """Evaluate the model and the baselines on the last runs."""
     found = held_out(runs, learner, share=holdout)
     if found is None:
         return None
@@ -211,7 +211,7 @@ def _judged(
     actual_s, succeeded = outcomes_of(runs)
     error_s = np.abs(predicted[DURATION].to_numpy() - actual_s)
     probability = predicted[SUCCESS].to_numpy() if SUCCESS in predicted else None
-    beside = {name: _beside(said, actual_s, succeeded, error_s) for name, said in rules.items()}
+    beside = {name: _beside(rule, actual_s, succeeded, error_s) for name, rule in rules.items()}
     control = beside["control"]
     return Evaluation(
         n_train=n_train,
@@ -233,7 +233,7 @@ def _judged(
 
 
 class _Beside(NamedTuple):
-    """One baseline's figures over the runs of which it knows something, or ``None``."""
+    """One baseline's metrics over the runs that it predicts, or ``None``."""
 
     mae_s: float | None
     improvement: float | None
@@ -242,13 +242,13 @@ class _Beside(NamedTuple):
 
 
 def _beside(
-    said: Sequence[baselines.Predicted],
+    predictions: Sequence[baselines.Predicted],
     actual_s: NDArray[np.float64],
     succeeded: NDArray[np.bool_],
     error_s: NDArray[np.float64],
 ) -> _Beside:
-    """The figures of what a baseline ``said``, and how much less the errors ``error_s`` are."""
-    figures = np.array(said, dtype=np.float64)  # None becomes nan
+    """Return the metrics of a baseline's ``predictions``, and how much smaller ``error_s`` are."""
+    figures = np.array(predictions, dtype=np.float64)  # None becomes nan
     timed, rated = ~np.isnan(figures).T
     mae_s = improvement = accuracy = brier = None
     if timed.any():
@@ -261,5 +261,5 @@ def _beside(
 
 
 def _accuracy(probability: NDArray[np.float64], succeeded: NDArray[np.bool_]) -> float:
-    """Share of runs on the predicted side of one half."""
+    """Return the share of runs on the predicted side of one half."""
     return float(np.mean((probability >= 0.5) == succeeded))  # noqa: PLR2004

@@ -1,1 +1,1 @@
-"""Operations on an installation: lag, clients, dead letters, topics, training, and a local stack."""
+"""Operates an installation: lag, clients, dead letters, topics, training, promotion, a local stack."""

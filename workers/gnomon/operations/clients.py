@@ -1,4 +1,4 @@
-"""The events of each client process: its own statistics beside what the workers have read."""
+"""Compares the events that each client process reports with those that the workers have read."""
 
 import contextlib
 from collections.abc import Iterable, Sequence
@@ -11,15 +11,15 @@ from gnomon.runtime.kafka.reading import partitions_of, read_topic
 from gnomon.topics import CLIENT_STATS
 
 SILENT_MS: Final = 3_600_000
-"""A client process is taken to have ended when it was silent for this long."""
+"""A client process that was silent for this long counts as ended."""
 SETTLED_MS: Final = 60_000
-"""By this long after a client's last report, workers have reported all they read of it; they do so every
-few seconds."""
+"""Time after a client's last report by which workers have reported all that they read of it; they report
+every few seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientOverview:
-    """One client process; figures that it has not reported itself are ``None``.
+    """One client process; counts that it has not reported itself are ``None``.
 
     Attributes:
         producer_id: Identifies the process.
@@ -27,7 +27,7 @@ class ClientOverview:
         delivered: Events acknowledged by the broker.
         spooled: Events in its spool, by its last report.
         waiting: Events in its memory.
-        failed: Events it gave up.
+        failed: Events that it could not deliver and dropped.
         dropped: Events it refused: buffer full, too large, invalid, client closed, or start shed.
         received: Events the workers have read, each counted once.
         repeated: Records of events that had been read before.
@@ -123,7 +123,7 @@ def _client(
     behind: bool,
 ) -> ClientOverview:
     received = sum(part.received for part in seen)
-    # Its own count includes events that have not arrived, but may be a minute old.
+    # The client's own count includes events that have not arrived, but may be a minute old.
     sent = max([part.last_seq + 1 for part in seen] + ([stats.sent] if stats else []))
     missing = max(0, sent - received)
     heard_ms = max([part.as_of_ms for part in seen] + ([stats.at_ms] if stats else []))

@@ -1,4 +1,4 @@
-"""The control topic as a log of intents: read whole, and written in one transaction."""
+"""Reads the control topic as a log of intents, and writes intents in one transaction."""
 
 import asyncio
 import getpass
@@ -23,14 +23,14 @@ _ANSWER_S = 15.0
 
 
 class IntentLog(Protocol):
-    """Where intents are kept. Both calls block and raise ``BrokerUnavailableError``."""
+    """Stores intents. Both calls block and raise ``BrokerUnavailableError``."""
 
     def read(self) -> Mapping[str, ModelIntent]:
         """Return the latest intent of each alias."""
         ...
 
     def write(self, changes: Mapping[str, ModelIntent | None]) -> None:
-        """Write the intents by alias, all or none; ``None`` takes an alias away."""
+        """Write the intents by alias, all or none; ``None`` removes an alias."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""The cost of the client to a service, as measured by the last isolation drill."""
+"""Reads how much the client slowed a service down in the last isolation drill."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ class Latency(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ProductionImpact(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of one drill.
+    """The results of one drill.
 
     Attributes:
         measured_at_ms: Start of the drill, epoch milliseconds.
@@ -47,14 +47,14 @@ class _Drill(msgspec.Struct, frozen=True):
     compared: Mapping[Phase, Mapping[Quantile, Latency]]
 
     def __post_init__(self) -> None:
-        """Refuse a report in which a figure is missing."""
+        """Refuse a report in which a value is missing."""
         for phase in _PHASES:
             if set(self.compared.get(phase, ())) != set(_QUANTILES):
                 raise ValueError(f"phase {phase} is not whole")
 
 
 class ImpactSummary(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures, if any were measured, and lines to print."""
+    """The results, if there are any, and lines to print."""
 
     impact: ProductionImpact | None
     lines: tuple[str, ...]
@@ -82,7 +82,7 @@ class ImpactSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_path(data_dir: str | Path) -> Path:
-    """Return where a drill keeps its report."""
+    """Return the path of a drill's report."""
     return Path(data_dir) / "drills" / "isolation" / "report.json"
 
 

@@ -1,4 +1,4 @@
-"""Lag and members of each stage, read from the broker alone: it works without any worker."""
+"""Reads lag and members of each stage from the broker alone, also if no worker runs."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class StageOverview:
 
     @property
     def lag(self) -> int:
-        """Lag in records over all partitions."""
+        """Return the lag in records over all partitions."""
         return sum(self.lag_by_partition.values())
 
     def as_dict(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers,
         isolation_level="read_committed",
-        fetch_max_wait_ms=20,  # a request for offsets queues behind a fetch that waits
+        fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
     )
     admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
     try:

@@ -1,8 +1,8 @@
-"""Train again and again: when there is enough that is new, and never two processes at once.
+"""Trains repeatedly, whenever there are enough new decisions, in one process at a time.
 
-A new version is registered each time. It becomes the challenger if it does at least as well as the
-challenger of now did on the same tasks (``models.selection``). The champion is never touched. All of
-this runs in a process of its own: what fails here changes nothing for the workers.
+Each training registers a new version. It becomes the challenger if it does at least as well as the
+current challenger did on the same tasks (``models.selection``). The champion is never moved. All of
+this runs in a process of its own, so a failure here does not affect the workers.
 """
 
 import logging
@@ -20,14 +20,14 @@ from gnomon.models.selection import Selection
 logger = logging.getLogger(__name__)
 
 LEASE_MS: Final = 120_000
-"""A learner that has died is succeeded after this."""
+"""Time after which another process may take the lease of a process that was killed."""
 
 Reason = Literal["first", "decisions", "hours", "drift"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When to train again. ``most_decisions`` bounds the memory: the newest ones are read."""
+    """The conditions for a training. Only the newest ``most_decisions`` are read, to bound the memory."""
 
     every_decisions: int = 200
     every_hours: float = 24.0
@@ -36,7 +36,7 @@ class Schedule:
 
 
 class Last(msgspec.Struct, frozen=True, kw_only=True):
-    """The last training: how many decisions the store had, and when it was, epoch milliseconds."""
+    """The last training: the number of stored decisions, and its time in epoch milliseconds."""
 
     stored: int
     at_ms: int
@@ -45,9 +45,9 @@ class Last(msgspec.Struct, frozen=True, kw_only=True):
 def reason_to_train(
     schedule: Schedule, last: Last | None, *, stored: int, now_ms: int, drifted: bool
 ) -> Reason | None:
-    """Return why it is time to train, or ``None``.
+    """Return the reason to train now, or ``None``.
 
-    A store with fewer decisions than last time was emptied or exchanged: that is a first time.
+    A store with fewer decisions than last time was emptied or replaced, so the training is a first one.
     """
     if stored < schedule.min_decisions:
         return None
@@ -63,14 +63,14 @@ def reason_to_train(
 
 
 class HeldLease(Protocol):
-    """A lease of the store; ``store.lease.Lease`` is one."""
+    """A lease in the store; ``store.lease.Lease`` implements it."""
 
     def acquire(self, *, now_ms: int, for_ms: int) -> bool:
-        """Take or prolong it; whether this process holds it."""
+        """Take or prolong the lease; return whether this process holds it."""
         ...
 
     def release(self, *, now_ms: int, note: str) -> bool:
-        """Give it up and leave a note; whether this process still held it."""
+        """Release the lease and store a note; return whether this process still held it."""
         ...
 
     def note(self) -> str:
@@ -79,19 +79,19 @@ class HeldLease(Protocol):
 
 
 class Learning(Protocol):
-    """One training; ``operations.training.Trainer`` does it. All calls block."""
+    """Performs one training; ``operations.training.Trainer`` implements it. All calls block."""
 
     def stored(self) -> int:
-        """How many decisions the store has."""
+        """Return the number of stored decisions."""
         ...
 
     def learn(self, most_decisions: int, still_held: Callable[[], bool]) -> "Learnt":
-        """Train, register and select."""
+        """Train and register a version, and make it the challenger if it is good enough."""
         ...
 
 
 class Learnt(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version; ``selection`` is ``None`` where there was no challenger to compare with."""
+    """A registered version; ``selection`` is ``None`` if there was no challenger to compare with."""
 
     version: str
     decisions: int
@@ -100,14 +100,14 @@ class Learnt(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LearnLoop:
-    """Looks, trains when it is time, and goes on.
+    """Checks the conditions, and trains when they hold.
 
     Args:
-        learning: One training.
-        lease: Keeps others from training at the same time.
-        schedule: When.
+        learning: Performs one training.
+        lease: Prevents other processes from training at the same time.
+        schedule: The conditions for a training.
         now_ms: The clock, epoch milliseconds.
-        drifted: Whether the inputs have drifted since the last training.
+        drifted: Returns whether the inputs have drifted since the last training.
     """
 
     def __init__(
@@ -123,11 +123,11 @@ class LearnLoop:
         self._now_ms, self._drifted = now_ms, drifted
 
     def step(self) -> Learnt | None:
-        """Train if it is time and no other process does; return what was learnt.
+        """Train if the conditions hold and no other process trains; return the new version.
 
         Raises:
             TransientError: The store, the registry or the broker does not answer. A repeat is safe.
-            ConfigurationError: There is no store, or its key is another.
+            ConfigurationError: There is no store, or it was written with another key.
         """
         stored = self._learning.stored()
         if stored < self._schedule.min_decisions:
@@ -149,7 +149,7 @@ class LearnLoop:
         return learnt
 
     def _attempt(self, still_held: Callable[[], bool]) -> Learnt | None:
-        """Train; too few usable decisions are no failure: more may come."""
+        """Train; with too few usable decisions, return ``None``, because more may follow."""
         try:
             return self._learning.learn(self._schedule.most_decisions, still_held)
         except NothingToLearnError as error:
@@ -165,7 +165,7 @@ class LearnLoop:
             while not done.wait(LEASE_MS / 3000):
                 try:
                     held = self._lease.acquire(now_ms=self._now_ms(), for_ms=LEASE_MS)
-                except Exception as error:  # whatever it is, the lease may run out
+                except Exception as error:  # after an error of any kind, the lease may expire
                     logger.warning("learn.lease", extra={"error": type(error).__name__})
                     held = False
                 if not held:
@@ -182,7 +182,7 @@ class LearnLoop:
 
 
 class NothingToLearnError(ConfigurationError):
-    """Too few decisions have an outcome, or another process has begun to learn."""
+    """Raised if too few decisions have an outcome, or if another process has started to train."""
 
 
 def _parsed(note: str) -> Last | None:

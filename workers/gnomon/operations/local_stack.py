@@ -1,7 +1,8 @@
 """Starts all of gnomon on this machine: broker, topics, key and workers.
 
-The demo and replays use it; the output of the workers goes to ``workers.log``. When this process ends,
-even by SIGKILL, all of it ends: the broker has a guard, and a worker ends with its standard input.
+The demo and replays use it. The output of the workers is written to ``workers.log``. When this process
+ends, even by SIGKILL, broker and workers end too: a guard process stops the broker, and a worker ends
+when its standard input is closed.
 """
 
 import asyncio
@@ -27,19 +28,19 @@ POLL_S = 0.1
 
 
 class StackError(GnomonError):
-    """A part of the stack did not start or has stopped; the message has its last line of output."""
+    """Raised if a part of the stack did not start or has stopped; the message has its last output line."""
 
 
 class LocalStack:
-    """Async context manager: inside it, every stage runs and is ready.
+    """Runs every stage inside an async context; all stages are ready when it is entered.
 
     Args:
-        settings: Of all parts; ``brokers`` is replaced if ``own_broker`` is true.
+        settings: Settings of all parts; ``brokers`` is replaced if ``own_broker`` is true.
         own_broker: Whether to start a broker.
-        stages: Which stages to run, each in a process of its own.
-        progress: Told what is being waited for.
-        partitions: Of every topic.
-        copies: How many workers a stage has, if more than one.
+        stages: The stages to run, each in a process of its own.
+        progress: Called with a description of what the stack waits for.
+        partitions: Number of partitions of every topic.
+        copies: Number of workers of each stage that has more than one.
     """
 
     def __init__(
@@ -100,7 +101,7 @@ class LocalStack:
             return None
 
     def check(self) -> None:
-        """Raise ``StackError`` if the workers have given up."""
+        """Raise ``StackError`` if the workers have stopped for good."""
         if self._supervising is not None and self._supervising.done():
             lines = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
             raise StackError(f"the workers have stopped ({lines})")

@@ -1,7 +1,7 @@
-"""Move aliases of the model: check the version, write the intent, then apply it to the registry.
+"""Moves aliases of the model: check the version, write the intent, then apply it to the registry.
 
-The intents on the control topic are the truth. A crash between the two last steps leaves the
-registry behind; workers follow the intents all the same, and ``sync`` mends the registry.
+The intents on the control topic define the aliases. After a crash between the two last steps, the
+registry is out of date; workers still follow the intents, and ``sync`` corrects the registry.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ _NO_PREVIOUS: Final = "has no previous champion to roll back to"
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """An alias that points at another version than before; ``told``: by an intent."""
+    """An alias that points at another version than before; ``told``: whether an intent was written."""
 
     alias: str
     version: str
@@ -35,9 +35,9 @@ class ModelSwitch:
     """Promotes, rolls back and registers versions of one model. All calls block.
 
     Args:
-        registry: Where the versions are.
-        log: Where intents are written; ``None`` moves the registry's aliases alone.
-        author: Noted in each intent.
+        registry: The registry of the versions.
+        log: The log to which intents are written; ``None`` moves the registry's aliases alone.
+        author: Name that is stored in each intent.
         now_ms: The clock, epoch milliseconds.
     """
 
@@ -48,12 +48,12 @@ class ModelSwitch:
         self._author, self._now_ms = author, now_ms
 
     def promote(self, version: str, *, alias: str = CHAMPION, action: Action = "promote") -> Moved:
-        """Point ``alias`` at ``version``; where that is ``champion``, ``previous`` at the last one.
+        """Point ``alias`` at ``version``; for ``champion``, also point ``previous`` at the old champion.
 
-        A version that is there already stays, so a repeat after a crash does no harm.
+        If the alias already points there, nothing changes, so a repeat after a crash does no harm.
 
         Raises:
-            ModelRefusedError: There is no such version, or it may not be used; nothing was moved.
+            ModelRefusedError: There is no such version, or it may not be used; no alias was moved.
             BrokerUnavailableError: The intent cannot be written; nothing was moved.
             RegistryUnavailableError: The registry does not answer; a repeat is safe.
         """
@@ -76,7 +76,7 @@ class ModelSwitch:
         """Make the previous champion champion again.
 
         Raises:
-            ConfigurationError: There is no previous one, as after a rollback.
+            ConfigurationError: There is no previous champion, for example after a rollback.
             ModelRefusedError: The previous version may not be used; nothing was moved.
             BrokerUnavailableError: The intent cannot be written; nothing was moved.
             RegistryUnavailableError: The registry does not answer; a repeat is safe.
@@ -96,7 +96,7 @@ class ModelSwitch:
         )
 
     def sync(self) -> list[Moved]:
-        """Make the registry's aliases what the intents say; return those that were not.
+        """Set the registry's aliases to what the intents state; return those that were different.
 
         Raises:
             ConfigurationError: There is no log of intents, or no control topic.
@@ -119,7 +119,7 @@ class ModelSwitch:
         return moved
 
     def _current(self) -> Mapping[str, _Target]:
-        """Where the aliases point: as the intents say, else as the registry does."""
+        """Return the version of each alias: that of its intent, else that in the registry."""
         found: dict[str, _Target] = {
             alias: (version, None) for alias, version in self._registry.aliases().items()
         }
@@ -127,7 +127,7 @@ class ModelSwitch:
             return found
         intents = self._log.read()
         if intents and PREVIOUS not in intents:
-            found.pop(PREVIOUS, None)  # rolled back; the registry may not know yet
+            found.pop(PREVIOUS, None)  # after a rollback; the registry may not be updated yet
         return found | {alias: (i.version, i.sha256) for alias, i in intents.items()}
 
     def _move(self, targets: Mapping[str, _Target | None], action: Action) -> None:

@@ -1,4 +1,4 @@
-"""From the vault to the registry: read decisions, fit, evaluate, register. All calls block."""
+"""Reads decisions from the vault, fits and evaluates a model, and registers it. All calls block."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,14 +21,14 @@ from gnomon.store import DecisionStore
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """Decisions of a vault, and how many could not be opened, by reason."""
+    """Decisions of a vault, and the number that could not be opened, by reason."""
 
     decisions: list[Comparison]
     unreadable: Counter[str]
 
 
 def warm_up(settings: Settings) -> None:
-    """Make the registry ready: the first look makes its tables, which takes seconds.
+    """Create the tables of the registry, which the first access does and which takes seconds.
 
     Raises:
         RegistryUnavailableError: The registry does not answer.
@@ -40,9 +40,9 @@ class Trainer:
     """Trains on the newest decisions of a vault.
 
     Args:
-        settings: Which vault, key and registry.
-        author: Who registers.
-        min_decisions: Fewer with an outcome are refused.
+        settings: Settings of the vault, the key and the registry.
+        author: Name of the user who registers versions.
+        min_decisions: Least number of decisions with an outcome.
         learner: Name of the learner.
 
     Raises:
@@ -66,11 +66,11 @@ class Trainer:
 
     @property
     def store(self) -> DecisionStore:
-        """The store that is read."""
+        """Return the store that is read."""
         return self._vault.store
 
     def stored(self) -> int:
-        """Decisions in the vault, opened or not."""
+        """Return the number of decisions in the vault, whether or not they can be opened."""
         return self.store.count() if self.store.exists() else 0
 
     def train(self, *, alias: str = CHALLENGER) -> str:
@@ -87,8 +87,8 @@ class Trainer:
         """Fit and register a version; it becomes the challenger if it is better than that one.
 
         Args:
-            most_decisions: The newest ones are read.
-            still_held: Asked before anything is registered or moved.
+            most_decisions: Number of newest decisions to read.
+            still_held: Returns whether the lease is held; called before anything is registered or moved.
 
         Raises:
             NothingToLearnError: Too few decisions have an outcome, or the lease was lost.
@@ -131,7 +131,7 @@ class Trainer:
         return Opened(list(self._vault.newest(most)), self._vault.unreadable)
 
     def fit(self, decisions: list[Comparison]) -> Trained:
-        """Fit and evaluate.
+        """Fit and evaluate a model.
 
         Raises:
             ConfigurationError: Too few decisions have an outcome.
@@ -143,7 +143,7 @@ class Trainer:
         self._vault.close()
 
     def _selection(self, decisions: list[Comparison]) -> Selection | None:
-        """Compare with the challenger of now, known by the SHA-256 of its file."""
+        """Compare with the current challenger, identified by the SHA-256 of its file."""
         for each in wanted(self._intents.read(), self._registry.live()):
             if each.alias == CHALLENGER and each.sha256 is not None:
                 return select(decisions, self._learner(), current_sha256=each.sha256)

@@ -1,4 +1,4 @@
-"""Decisions of the vault, opened one after another: memory does not grow with their number."""
+"""Opens the decisions of the vault one after another, so that memory does not grow with their number."""
 
 import logging
 from collections import Counter
@@ -19,11 +19,11 @@ class VaultReader:
     """Reads and opens the decisions of one store.
 
     Args:
-        settings: Name the store and the key.
+        settings: Settings of the store and the key.
 
     Attributes:
         store: The store, closed by ``close``.
-        unreadable: How many decisions of the last ``decisions()`` could not be opened, by reason.
+        unreadable: Number of decisions of the last ``decisions()`` that could not be opened, by reason.
 
     Raises:
         KeyUnavailableError: There is no key.
@@ -40,8 +40,8 @@ class VaultReader:
         """Yield every decision that opens, in the order in which their tasks ended.
 
         Args:
-            ended_since_ms: Only tasks that ended then or later.
-            ended_before_ms: Only tasks that ended earlier than this.
+            ended_since_ms: Only tasks that ended at this time or later, epoch milliseconds.
+            ended_before_ms: Only tasks that ended before this time, epoch milliseconds.
 
         Raises:
             ConfigurationError: There is no store, or its key is another.

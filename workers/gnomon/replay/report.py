@@ -1,4 +1,4 @@
-"""The report of one replay, and the export of every topic."""
+"""Builds the report of one replay, and exports every topic."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -52,7 +52,7 @@ def summed_up(
     seconds: float,
     impact: ProductionImpact | None,
 ) -> Report:
-    """Return the report of ``decisions``."""
+    """Return the report on ``decisions``."""
     return Report(
         tasks=tasks,
         ledger=ledger,

@@ -1,4 +1,4 @@
-"""Whether a model may go: evidence, bounds that hold at every look, and a word. Pure, no I/O."""
+"""Judges whether a model may steer agents: evidence, bounds that hold at every look, a result. Pure, no I/O."""
 
 from gnomon.verdict.decided import Decided, with_newest_only
 from gnomon.verdict.evidence import Evidence

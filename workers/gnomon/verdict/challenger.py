@@ -1,11 +1,11 @@
-"""What is known of one model version: counts, and paired losses against each baseline."""
+"""Keeps the evidence on one model version: counts, and paired losses against each baseline."""
 
 from typing import Final
 
 import msgspec
 
 from gnomon.verdict import losses
-from gnomon.verdict.decided import Decided, Said
+from gnomon.verdict.decided import Decided, JudgedPrediction
 from gnomon.verdict.sums import Sums, add_row
 from gnomon.verdict.window import Window
 
@@ -15,14 +15,14 @@ BRIER: Final = "brier"
 
 
 class Counts(msgspec.Struct):
-    """Tasks that one model version predicted.
+    """Count the tasks that one model version predicted.
 
     Attributes:
-        decisions: Ended, mature, and with a predicted duration: the decisions that count.
-        immature: Ended, but begun so recently that those which take longer are not known yet.
-        expired: Given up without an end.
-        cancelled: Withdrawn by their agent: nothing can be said of them.
-        answerable: Where a baseline predicted a duration; ``answered``: the model as well.
+        decisions: Tasks that ended, are mature, and have a predicted duration: the decisions that count.
+        immature: Tasks that ended but began too recently: longer tasks of that time still run.
+        expired: Tasks that expired without an end.
+        cancelled: Tasks that their agent cancelled: they have no outcome.
+        answerable: Tasks for which a baseline predicted a duration; ``answered``: the model too.
         within_25: Decisions whose duration was predicted to within a quarter.
     """
 
@@ -36,12 +36,12 @@ class Counts(msgspec.Struct):
 
 
 class Versus(msgspec.Struct):
-    """A model against one baseline.
+    """Compares a model with one baseline.
 
     Attributes:
-        sums: By loss.
-        worst: By loss, what would come on top of ``sums``, baseline and model, if the truth of the
-            expired tasks were the worst for the model; ``best`` likewise.
+        sums: The sums of each loss.
+        worst: For each loss, what would be added to the baseline's and the model's ``sums`` if the
+            expired tasks had ended in the worst way for the model; ``best`` likewise.
     """
 
     sums: dict[str, Sums] = {}
@@ -58,14 +58,16 @@ class Versus(msgspec.Struct):
 
 
 class Challenger(msgspec.Struct):
-    """One model version.
+    """The evidence on one model version.
 
     Attributes:
-        sha256: Of its artefact; ``None`` where the predictions have none.
+        sha256: SHA-256 of its model file; ``None`` if the predictions have none.
         labels: Names and versions under which it predicted.
-        against: By baseline.
-        hits: Success: 1 for each decision as the baseline's loss, 1 for each miss as the model's.
-        first_ms: Earliest and ``last_ms`` latest prediction that counts (epoch milliseconds).
+        against: The comparison with each baseline.
+        hits: Sums for the accuracy: the baseline's loss is 1 for each decision, the model's 1 for
+            each wrong prediction of success.
+        first_ms: Time of the earliest prediction that counts, and ``last_ms`` of the latest (epoch
+            milliseconds).
     """
 
     sha256: str | None
@@ -76,53 +78,63 @@ class Challenger(msgspec.Struct):
     first_ms: int | None = None
     last_ms: int | None = None
 
-    def count(self, decided: Decided, said: Said, baselines: dict[str, Said]) -> None:
-        """Count that ``said`` was predicted, whatever became of the task."""
-        self.labels.setdefault(f"{said.model}@{said.version}", (said.model, said.version))
+    def count(
+        self, decided: Decided, prediction: JudgedPrediction, baselines: dict[str, JudgedPrediction]
+    ) -> None:
+        """Count the prediction ``prediction``, whatever the outcome of its task."""
+        self.labels.setdefault(
+            f"{prediction.model}@{prediction.version}", (prediction.model, prediction.version)
+        )
         if any(baseline.duration_s is not None for baseline in baselines.values()):
             self.counts.answerable += 1
-            self.counts.answered += said.duration_s is not None
+            self.counts.answered += prediction.duration_s is not None
         at_ms = decided.started_at_ms
         self.first_ms = at_ms if self.first_ms is None else min(self.first_ms, at_ms)
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
 
     def matured(
-        self, decided: Decided, said: Said, baselines: dict[str, Said], window: Window
+        self,
+        decided: Decided,
+        prediction: JudgedPrediction,
+        baselines: dict[str, JudgedPrediction],
+        window: Window,
     ) -> None:
-        """Score a prediction of a task that ended; what was not predicted is not scored."""
+        """Score a prediction of a task that ended; a quantity that was not predicted is not scored."""
         actual_s = decided.duration_s
-        if actual_s is not None and said.duration_s is not None:
+        if actual_s is not None and prediction.duration_s is not None:
             self.counts.decisions += 1
-            if abs(said.duration_s - actual_s) <= 0.25 * actual_s:
+            if abs(prediction.duration_s - actual_s) <= 0.25 * actual_s:
                 self.counts.within_25 += 1
-            self._durations(decided, said.duration_s, actual_s, baselines, window)
-        if decided.succeeded is not None and said.success_probability is not None:
-            self._success(decided, said.success_probability, baselines, succeeded=decided.succeeded)
+            self._durations(decided, prediction.duration_s, actual_s, baselines, window)
+        if decided.succeeded is not None and prediction.success_probability is not None:
+            self._success(
+                decided, prediction.success_probability, baselines, succeeded=decided.succeeded
+            )
 
     def censored(
         self,
         decided: Decided,
-        said: Said,
-        baselines: dict[str, Said],
+        prediction: JudgedPrediction,
+        baselines: dict[str, JudgedPrediction],
         *,
         window: Window,
         delta: float,
     ) -> None:
         """Score a prediction of a task without an end as if it had ended at its age.
 
-        Beside that stands what the worst and the best end, that late or later, would change.
+        Also add up how the worst and the best end, at that age or later, would change the losses.
         """
         self.counts.expired += 1
-        if said.duration_s is None:
+        if prediction.duration_s is None:
             return
         age_s = decided.age_s
-        self._durations(decided, said.duration_s, age_s, baselines, window)
+        self._durations(decided, prediction.duration_s, age_s, baselines, window)
         for name, baseline in baselines.items():
             if baseline.duration_s is None:
                 continue
             for loss, position, cap in _axes(name, window):
                 least = position(age_s)
-                place = position(baseline.duration_s), position(said.duration_s)
+                place = position(baseline.duration_s), position(prediction.duration_s)
                 scored = losses.pair(*place, least, cap)
                 weighed = delta if loss == LOG_LOSS else 0.0
                 worst, best = losses.extremes(*place, least, cap=cap, delta=weighed)
@@ -132,7 +144,7 @@ class Challenger(msgspec.Struct):
                     add_row(changes.setdefault(loss, [0, 0]), difference)
 
     def all_sums(self) -> list[Sums]:
-        """Every ``Sums`` of this model."""
+        """Yield every ``Sums`` of this model."""
         return [self.hits, *(s for versus in self.against.values() for s in versus.sums.values())]
 
     def merge(self, other: "Challenger") -> None:
@@ -152,7 +164,7 @@ class Challenger(msgspec.Struct):
         decided: Decided,
         predicted_s: float,
         actual_s: float,
-        baselines: dict[str, Said],
+        baselines: dict[str, JudgedPrediction],
         window: Window,
     ) -> None:
         for name, baseline in baselines.items():
@@ -163,7 +175,7 @@ class Challenger(msgspec.Struct):
                 self._add(decided, name, loss, losses.pair(*place, position(actual_s), cap))
 
     def _success(
-        self, decided: Decided, q: float, baselines: dict[str, Said], *, succeeded: bool
+        self, decided: Decided, q: float, baselines: dict[str, JudgedPrediction], *, succeeded: bool
     ) -> None:
         missed = losses.miss(q, succeeded=succeeded)
         self.hits.add(decided.agent_id, decided.hour, losses.ONE, missed)

@@ -1,4 +1,4 @@
-"""The conditions on losses: one comparison of a model with one baseline, held against a threshold."""
+"""Checks conditions on losses: each compares a model with one baseline against a threshold."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -19,15 +19,15 @@ ACCURACY = "accuracy"
 
 @dataclass(frozen=True)
 class Check:
-    """One loss of a model against one baseline.
+    """Compares one loss of a model with that of one baseline.
 
     Attributes:
-        criterion: Which criterion it belongs to.
-        baseline: Against which baseline; ``None`` of accuracy.
-        series: The moments.
+        criterion: The criterion to which the check belongs.
+        baseline: The name of the baseline; ``None`` for the accuracy.
+        series: The moments of the losses.
         delta: The improvement needed.
-        sure: Whether it must surely exceed ``delta``; else the estimate must, and nothing must
-            surely speak against it.
+        sure: Whether the lower bound must exceed ``delta``. If not, the estimate must exceed it, and
+            the upper bound must not be below it.
         bounded: Whether there are enough blocks and hours for bounds.
     """
 
@@ -41,7 +41,7 @@ class Check:
 
     @cached_property
     def interval(self) -> Interval:
-        """The improvement; without bounds where there is too little evidence."""
+        """Return the improvement; its bounds are infinite if there is too little evidence."""
         found = improvement(self.series, self.plan)
         return found if self.bounded else Interval(found.estimate, -math.inf, math.inf)
 
@@ -51,31 +51,31 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Whether the condition holds."""
+        """Return whether the condition holds."""
         if self.sure:
-            # Of little evidence the interval can be wider than the bound at delta alone says.
+            # With little evidence, the interval can be wider than the bound at delta alone shows.
             return self._at_delta.low > 0 and self.interval.low > self.delta
         return self._at_delta.estimate > 0 and not self.lost
 
     @property
     def lost(self) -> bool:
-        """Whether the improvement is surely less than needed."""
+        """Return whether the improvement is surely less than needed."""
         return self._at_delta.high < 0 and self.interval.high < self.delta
 
     @property
     def hopeful(self) -> bool:
-        """Whether the estimate is on the side of passing."""
+        """Return whether the estimate exceeds ``delta``."""
         return self._at_delta.estimate > 0
 
     def hours_to_go(self, settings: VerdictSettings) -> float:
-        """Active hours until it is sure, on the side where the estimate is, as things look."""
+        """Estimate the active hours until a bound leaves 0 on the side of the estimate."""
         t, h = self.series.t, self.series.h
         blocks = max(blocks_needed(self.series, self.plan, self.delta), settings.min_blocks)
         return max(blocks * h / t, settings.min_active_hours) - h
 
 
 def checks_of(challenger: Challenger, settings: VerdictSettings, plan: Plan) -> list[Check]:
-    """Every comparison there is evidence for, in the order of the criteria."""
+    """Return every comparison for which there is evidence, in the order of the criteria."""
     reference = settings.reference
     found: list[Check] = []
 
@@ -103,17 +103,17 @@ def checks_of(challenger: Challenger, settings: VerdictSettings, plan: Plan) -> 
 
 
 def is_enough(series: Series, settings: VerdictSettings) -> bool:
-    """Whether there are blocks and hours enough for the bounds to hold."""
+    """Return whether there are enough blocks and hours for the bounds to hold."""
     return series.t >= settings.min_blocks and series.h >= settings.min_active_hours
 
 
 def criterion(checks: Iterable[Check], *, needed: float, required: bool = True) -> Criterion:
-    """All checks of one criterion as one: passed if all are, shown by the hardest of them.
+    """Combine all checks of one criterion: it passes if all pass, and shows the hardest of them.
 
     Args:
-        checks: Of the same criterion; none if nothing was compared.
+        checks: The checks of one criterion; none if nothing was compared.
         needed: What the improvement must exceed.
-        required: Whether it fails where nothing was compared.
+        required: Whether the criterion fails if nothing was compared.
     """
     ranked = sorted(checks, key=_hardness)
     if not ranked:
@@ -133,10 +133,10 @@ def criterion(checks: Iterable[Check], *, needed: float, required: bool = True) 
 def hours_to_decide(
     checks: Sequence[Check], settings: VerdictSettings, *, decisions: int
 ) -> int | None:
-    """Active hours until all checks pass and decisions suffice, or until one is lost.
+    """Estimate the active hours until all checks pass with enough decisions, or until one is lost.
 
     Returns:
-        ``None`` where that is not foreseeable.
+        ``None`` if there is no estimate.
     """
     if not decisions or not any(check.criterion == IMPROVEMENT for check in checks):
         return None
@@ -151,7 +151,7 @@ def hours_to_decide(
 
 
 def finite(value: float) -> float | None:
-    """``None`` for what is not a number that can be shown."""
+    """Return ``value``, or ``None`` if it is infinite or not a number."""
     return value if math.isfinite(value) else None
 
 

@@ -1,4 +1,4 @@
-"""What a verdict needs to know of one decision, and nothing more."""
+"""Extracts from a comparison the fields that a verdict needs."""
 
 from typing import Final, Literal, Self
 
@@ -10,8 +10,8 @@ from gnomon.verdict.settings import BASELINES
 HOUR_MS: Final = 3_600_000
 
 
-class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One prediction: ``None`` where nothing was said."""
+class JudgedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One prediction; a quantity that was not predicted is ``None``."""
 
     model: str
     version: str
@@ -21,7 +21,7 @@ class Said(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One decision with its outcome. ``duration_s`` and ``succeeded`` only where it matched."""
+    """One decision with its outcome. ``duration_s`` and ``succeeded`` are known only if it matched."""
 
     decision_id: str
     started_at_ms: int
@@ -30,11 +30,11 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ended_at_ms: int
     duration_s: float | None
     succeeded: bool | None
-    predictions: tuple[Said, ...]
+    predictions: tuple[JudgedPrediction, ...]
 
     @classmethod
     def of(cls, comparison: Comparison) -> Self:
-        """The part of ``comparison`` that is judged."""
+        """Extract the part of ``comparison`` that is judged."""
         outcome = comparison.outcome
         return cls(
             comparison.decision_id,
@@ -45,24 +45,24 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
             outcome.duration_s,
             outcome.succeeded,
             tuple(
-                Said(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
+                JudgedPrediction(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
                 for p in comparison.predictions
             ),
         )
 
     @property
     def hour(self) -> int:
-        """The hour in which it was predicted, counted from 1970."""
+        """Return the hour of the prediction, counted from 1970."""
         return self.started_at_ms // HOUR_MS
 
     @property
     def newest_ms(self) -> int:
-        """The latest time it tells of (epoch milliseconds)."""
+        """Return the latest time in the decision (epoch milliseconds)."""
         return max(self.started_at_ms, self.ended_at_ms)
 
     @property
     def age_s(self) -> float:
-        """From its prediction to its end, or to when it was given up."""
+        """Return the seconds from the prediction to the end or the expiry."""
         return max(0, self.ended_at_ms - self.started_at_ms) / 1000
 
 
@@ -70,24 +70,27 @@ NEWEST: Final = "newest"
 
 
 def with_newest_only(decided: Decided) -> Decided:
-    """The decision with one prediction for each model name: that of its greatest version.
+    """Return the decision with one prediction for each model name: that of its greatest version.
 
-    It is given the version ``newest`` and no SHA-256, so that what is judged is not one artefact
-    but the habit of replacing it.
+    The prediction gets the version ``newest`` and no SHA-256, so that the verdict judges the
+    process of training again and not one version.
     """
-    newest: dict[str, Said] = {}
+    newest: dict[str, JudgedPrediction] = {}
     kept = []
-    for said in decided.predictions:
-        if said.model in BASELINES:
-            kept.append(said)
-        elif said.model not in newest or version_order(newest[said.model].version) < version_order(
-            said.version
-        ):
-            newest[said.model] = said
-    kept += [msgspec.structs.replace(said, version=NEWEST, sha256=None) for said in newest.values()]
+    for prediction in decided.predictions:
+        if prediction.model in BASELINES:
+            kept.append(prediction)
+        elif prediction.model not in newest or version_order(
+            newest[prediction.model].version
+        ) < version_order(prediction.version):
+            newest[prediction.model] = prediction
+    kept += [
+        msgspec.structs.replace(prediction, version=NEWEST, sha256=None)
+        for prediction in newest.values()
+    ]
     return msgspec.structs.replace(decided, predictions=tuple(kept))
 
 
 def version_order(version: str) -> tuple[int, str]:
-    """Versions that are numbers in their order, after those that are not."""
+    """Return a sort key: versions that are numbers come last, in numeric order."""
     return (int(version), "") if version.isascii() and version.isdecimal() else (-1, version)

@@ -1,4 +1,4 @@
-"""Where two verdicts first differ."""
+"""Finds the first difference of two verdicts."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 def first_difference(written: Any, found: Any, place: str = "") -> str | None:
-    """Where two JSON values first differ, and how; ``None`` if nowhere."""
+    """Describe where and how two JSON values first differ; ``None`` if they are equal."""
     pairs: list[tuple[Any, Any, str]]
     if isinstance(written, dict) and isinstance(found, dict):
         for name in [*found, *written]:

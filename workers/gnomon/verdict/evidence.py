@@ -1,11 +1,11 @@
-"""What decisions say for and against each model: a state that adds up over partitions."""
+"""Collects the evidence on all models: a state that can be added up over partitions."""
 
 from collections.abc import Iterator, Sequence
 
 import msgspec
 
 from gnomon.verdict.challenger import Challenger
-from gnomon.verdict.decided import Decided, Said
+from gnomon.verdict.decided import Decided, JudgedPrediction
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 from gnomon.verdict.sums import NEVER, Sums
 from gnomon.verdict.window import Window
@@ -15,10 +15,10 @@ class Evidence(msgspec.Struct, kw_only=True):
     """Everything that a verdict is made of, for all models.
 
     Attributes:
-        settings: Under which it was gathered.
+        settings: The settings with which the evidence was collected.
         window: The constants of the training window.
-        challengers: By SHA-256, or by name and version where there is none.
-        closed_before_hour: Hours before this take no more decisions.
+        challengers: The models by SHA-256, or by name and version if there is none.
+        closed_before_hour: No decision can be added to an hour before this one.
     """
 
     settings: VerdictSettings
@@ -30,7 +30,7 @@ class Evidence(msgspec.Struct, kw_only=True):
         """Count one decision, which must not have been added before.
 
         Args:
-            decided: With its outcome.
+            decided: The decision with its outcome.
             watermark_ms: The time up to which decisions are known (epoch milliseconds).
 
         Raises:
@@ -44,40 +44,40 @@ class Evidence(msgspec.Struct, kw_only=True):
             )
         baselines, models = by_key(decided.predictions)
         mature = decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
-        for key, said in models.items():
+        for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
-                found = self.challengers[key] = Challenger(said.sha256)
-            found.count(decided, said, baselines)
+                found = self.challengers[key] = Challenger(prediction.sha256)
+            found.count(decided, prediction, baselines)
             if decided.status == "cancelled":
                 found.counts.cancelled += 1
             elif decided.status == "expired":
                 found.censored(
-                    decided, said, baselines, window=self.window, delta=self.settings.delta
+                    decided, prediction, baselines, window=self.window, delta=self.settings.delta
                 )
             elif mature:
-                found.matured(decided, said, baselines, self.window)
+                found.matured(decided, prediction, baselines, self.window)
             else:
                 found.counts.immature += 1
 
     def close_blocks(self, before_hour: int) -> None:
-        """No decision predicted in an hour before ``before_hour`` will come any more."""
+        """Close the blocks of all hours before ``before_hour``: no decision of these may follow."""
         for sums in self._all_sums():
             sums.close_blocks(before_hour)
         self.closed_before_hour = max(self.closed_before_hour, before_hour)
 
     def close_hours(self, before_hour: int = NEVER) -> None:
-        """Nor from any other partition: this state has been merged, or is the only one."""
+        """Close the hours before ``before_hour``, after the states of all partitions were merged."""
         for sums in self._all_sums():
             sums.close_hours(before_hour)
         self.closed_before_hour = max(self.closed_before_hour, before_hour)
 
     def merge(self, other: "Evidence") -> None:
-        """Add what another partition has read; ``other`` stays as it is.
+        """Add the evidence of another partition; ``other`` is not changed.
 
         Raises:
-            ValueError: It was gathered under other settings or another window, its blocks are
-                closed up to another hour, or hours are closed.
+            ValueError: The settings, the window, or the hour up to which blocks are closed differ, or
+                hours are closed.
         """
         if self.settings != other.settings or self.window != other.window:
             raise ValueError(
@@ -93,18 +93,18 @@ class Evidence(msgspec.Struct, kw_only=True):
             self.challengers.setdefault(key, Challenger(theirs.sha256)).merge(theirs)
 
     def encode(self) -> bytes:
-        """The state as canonical JSON: states that hold the same are equal to the byte."""
+        """Encode the state as canonical JSON: equal states give equal bytes."""
         fields = msgspec.to_builtins(self, str_keys=True)
         fields["settings"] = msgspec.Raw(self.settings.canonical())
         return msgspec.json.encode(fields, order="sorted")
 
     @classmethod
     def decode(cls, data: bytes, settings: VerdictSettings) -> "Evidence":
-        """The state that ``encode`` wrote.
+        """Decode a state that ``encode`` wrote.
 
         Raises:
-            ValueError: It is no such state, or was gathered under other settings: a change of
-                settings begins a new experiment.
+            ValueError: ``data`` is no such state, or was collected with other settings: changed
+                settings are a new experiment.
         """
         try:
             read = msgspec.json.decode(data, type=cls)
@@ -122,14 +122,16 @@ class Evidence(msgspec.Struct, kw_only=True):
             yield from challenger.all_sums()
 
 
-def by_key(predictions: Sequence[Said]) -> tuple[dict[str, Said], dict[str, Said]]:
-    """Baselines by name, and models by what they are known by; of several, the least as text."""
-    baselines: dict[str, Said] = {}
-    models: dict[str, Said] = {}
-    for said in predictions:
-        of, key = models, said.sha256 or f"{said.model}@{said.version}"
-        if said.model in BASELINES:
-            of, key = baselines, said.model
-        if key not in of or repr(said) < repr(of[key]):
-            of[key] = said
+def by_key(
+    predictions: Sequence[JudgedPrediction],
+) -> tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]:
+    """Return baselines by name and models by their key; of several with one key, the least as text."""
+    baselines: dict[str, JudgedPrediction] = {}
+    models: dict[str, JudgedPrediction] = {}
+    for prediction in predictions:
+        of, key = models, prediction.sha256 or f"{prediction.model}@{prediction.version}"
+        if prediction.model in BASELINES:
+            of, key = baselines, prediction.model
+        if key not in of or repr(prediction) < repr(of[key]):
+            of[key] = prediction
     return baselines, models

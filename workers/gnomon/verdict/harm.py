@@ -1,4 +1,4 @@
-"""Agents that a model surely harms, among many that are looked at, at any time."""
+"""Finds the agents that a model surely harms, with tests that hold at any time for many agents."""
 
 import math
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from gnomon.verdict.sequence import Plan
 from gnomon.verdict.sums import BB, BC, CC, B, C, T
 
 MOST_LOG: Final = 690.0
-"""Of an e-value, so that it is a finite number."""
+"""Largest logarithm of an e-value, so that the e-value is a finite number."""
 
 
 def e_value(row: list[int], plan: Plan) -> float:
-    """Evidence that the model's loss exceeds the baseline's on average, over one agent's blocks.
+    """Return the e-value against "the model's mean loss over one agent's blocks is at most the baseline's".
 
     It is the half-normal mixture of Howard, Ramdas, McAuliffe and Sekhon, "Time-uniform,
     nonparametric, nonasymptotic confidence sequences", Annals of Statistics 49 (2021), with the
-    variance estimated: where no harm is done it exceeds x at any time with probability 1 / x.
+    variance estimated: if there is no harm, it ever exceeds x with probability at most 1 / x.
 
     Args:
-        row: Of ``Sums.agents``.
+        row: A row of ``Sums.agents``.
         plan: Its ``rho`` tunes the mixture.
     """
     t = row[T]
@@ -41,7 +41,7 @@ def e_value(row: list[int], plan: Plan) -> float:
 
 
 def e_bh(e_values: Mapping[str, float], alpha: float) -> list[str]:
-    """Names whose hypotheses are rejected with a false discovery rate of at most ``alpha``.
+    """Return the names whose hypotheses are rejected at a false discovery rate of at most ``alpha``.
 
     Wang and Ramdas, "False discovery rate control with e-values", JRSS B 84 (2022): valid whatever
     the dependence between them. The greatest comes first.
@@ -55,7 +55,7 @@ def e_bh(e_values: Mapping[str, float], alpha: float) -> list[str]:
 
 
 def harmed(agents: Mapping[str, list[int]], plan: Plan, *, min_blocks: int) -> list[Harmed]:
-    """The agents that are surely worse off, of those with ``min_blocks`` blocks or more."""
+    """Return the agents that the model surely harms, among those with at least ``min_blocks`` blocks."""
     judged = {agent: e_value(row, plan) for agent, row in agents.items() if row[T] >= min_blocks}
     return [
         Harmed(

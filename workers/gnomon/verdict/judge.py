@@ -1,4 +1,4 @@
-"""The verdict: a word for each model, and the criteria it follows from."""
+"""Judges each model: a result, and the criteria from which it follows."""
 
 from collections.abc import Iterable, Sequence
 
@@ -32,12 +32,12 @@ def judge(
     """Judge every model, in the order of name and version.
 
     Args:
-        evidence: With its hours closed.
-        drills: All that were held.
+        evidence: The evidence, with its hours closed.
+        drills: All drills that were run.
         now_ms: The time before which a drill may be ``drill_days`` old (epoch milliseconds).
 
     Raises:
-        ValueError: Hours are open.
+        ValueError: Some hours are open.
     """
     settings = evidence.settings
     held = drills_criterion(drills, settings, now_ms=now_ms)
@@ -48,7 +48,7 @@ def judge(
 def drills_criterion(
     drills: Iterable[Drill], settings: VerdictSettings, *, now_ms: int
 ) -> Criterion:
-    """Whether the last drill of each name has passed, not longer ago than the settings allow."""
+    """Check that the last drill of each name passed, at most ``drill_days`` ago."""
     last: dict[str, Drill] = {}
     for drill in sorted(drills, key=lambda d: (d.at_ms, not d.passed)):
         last[drill.drill] = drill
@@ -199,7 +199,7 @@ def _ratio(baseline: int, model: int, changes: Sequence[int] | None) -> float | 
 
 
 def _strongest(against: dict[str, dict[str, Compared]]) -> str | None:
-    """The baseline over which the model's improvement of log loss is least."""
+    """Return the baseline over which the model improves the log loss least."""
     found = {name: each[LOG_LOSS].estimate for name, each in against.items() if LOG_LOSS in each}
     known = {name: estimate for name, estimate in found.items() if estimate is not None}
     return min(known, key=lambda name: known[name], default=None)

@@ -1,8 +1,8 @@
-"""Losses as whole numbers, so that their sums are exact in any order.
+"""Computes losses as whole numbers, so that their sums are exact in any order.
 
 A duration's loss is a distance on an axis: ln(1 + seconds) for the log loss, seconds for the other.
-Beyond a cap it grows no more. Where a task never ended, only an end before which it cannot be is
-known, and the loss is a range.
+Beyond a cap it does not grow. If a task has no end yet, only the earliest possible end is known, and
+the loss is a range.
 """
 
 import math
@@ -10,54 +10,55 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 ONE: Final = 10**9
-"""A log loss, a Brier score or a count of 1."""
+"""The whole number that stands for a log loss, a Brier score or a count of 1."""
 LOG_CAP: Final = round(math.log(10) * ONE)
-"""Being wrong by a factor of ten or more is all the same."""
+"""The greatest log loss: a prediction that is wrong by a factor of ten or more has this loss."""
 FAR: Final = 10**15
-"""Beyond every cap from any prediction that is a number: what infinity is taken for."""
+"""Position that stands for infinity: farther than every cap from any finite prediction."""
 
 
 Axis = Callable[[float], int]
-"""Seconds to a position on the axis on which a loss is a distance."""
+"""Converts seconds to a position on the axis on which a loss is a distance."""
 
 
 class Pair(NamedTuple):
-    """Losses of a baseline and of a model on the same task, in the same unit."""
+    """The losses of a baseline and of a model on the same task, in the same unit."""
 
     baseline: int
     model: int
 
 
 def on_log_axis(seconds: float) -> int:
-    """ln(1 + ``seconds``) in units of 1e-9; a prediction of infinity or no number is ``FAR``."""
+    """Return ln(1 + ``seconds``) in units of 1e-9; ``FAR`` for infinity and NaN."""
     return round(math.log1p(seconds) * ONE) if math.isfinite(seconds) else FAR
 
 
 def on_seconds_axis(seconds: float) -> int:
-    """``seconds`` in microseconds, at most ``FAR``."""
+    """Return ``seconds`` in microseconds, at most ``FAR``."""
     return round(seconds * 1e6) if seconds < FAR / 1e6 else FAR
 
 
 def distance(predicted: int, actual: int, cap: int) -> int:
-    """The loss of one prediction."""
+    """Return the loss of one prediction."""
     return min(abs(predicted - actual), cap)
 
 
 def pair(baseline: int, model: int, actual: int, cap: int) -> Pair:
-    """The losses of two predictions; all positions are on the same axis."""
+    """Return the losses of two predictions; all positions are on the same axis."""
     return Pair(distance(baseline, actual, cap), distance(model, actual, cap))
 
 
 def extremes(baseline: int, model: int, least: int, *, cap: int, delta: float) -> tuple[Pair, Pair]:
-    """The worst and the best that can come for the model if the truth is ``least`` or more.
+    """Return the worst and the best losses for the model if the true value is at least ``least``.
 
-    What counts is ``(1 - delta) * baseline - model``. In the truth it is linear between the points
-    where one of the losses turns, and constant beyond the last: it is enough to look at those.
+    Worst and best refer to ``(1 - delta) * baseline - model``. As a function of the true value, this
+    is linear between the points where one of the losses has a corner, and constant beyond the last.
+    So only these points are compared.
     """
     turns = (
         turn
-        for said in (baseline, model)
-        for turn in (said - cap, said, said + cap)
+        for prediction in (baseline, model)
+        for turn in (prediction - cap, prediction, prediction + cap)
         if turn > least
     )
     pairs = [pair(baseline, model, actual, cap) for actual in (least, *turns)]
@@ -65,12 +66,12 @@ def extremes(baseline: int, model: int, least: int, *, cap: int, delta: float) -
 
 
 def brier(probability: float, *, succeeded: bool) -> int:
-    """Squared error of a predicted probability of success, in units of 1e-9."""
+    """Return the squared error of a predicted probability of success, in units of 1e-9."""
     return round((probability - succeeded) ** 2 * ONE)
 
 
 def miss(probability: float, *, succeeded: bool) -> int:
-    """``ONE`` if the task's success was not on the predicted side of one half, else 0."""
+    """Return ``ONE`` if the outcome was not on the predicted side of one half, else 0."""
     return 0 if (probability >= 0.5) == succeeded else ONE  # noqa: PLR2004  the side of a half
 
 

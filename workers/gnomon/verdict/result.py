@@ -1,4 +1,4 @@
-"""A verdict as it is written: the form of ``gnomon verdict --json``."""
+"""Defines the JSON that ``gnomon verdict --json`` writes."""
 
 from typing import Literal
 
@@ -11,7 +11,7 @@ Word = Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"]
 
 
 class Bounded(msgspec.Struct, frozen=True, kw_only=True):
-    """A figure between its bounds; ``None`` where it is not defined or not bounded."""
+    """An estimate with its bounds; ``None`` if it is not defined or has no bound."""
 
     estimate: float | None
     low: float | None
@@ -19,13 +19,13 @@ class Bounded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """How much better a model is than a baseline: 1 - its loss / the baseline's.
+    """The improvement of a model over a baseline: 1 - its loss / the baseline's.
 
     Attributes:
-        estimate: Over these agents' tasks, between ``low`` and ``high``.
-        agents_like_these: The same as a statement about agents of which these are a sample.
-        worst: The estimate if expired tasks end as badly for the model as can be; ``best``.
-        active_hours: Hours in which both predicted; ``blocks``: agent-hours.
+        estimate: The improvement on these agents' tasks, with its bounds ``low`` and ``high``.
+        agents_like_these: The improvement on a population of which these agents are a sample.
+        worst: The estimate if expired tasks end in the worst way for the model; ``best`` likewise.
+        active_hours: Hours in which both predicted; ``blocks`` are agent-hours.
     """
 
     estimate: float | None
@@ -39,13 +39,13 @@ class Compared(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Criterion(msgspec.Struct, frozen=True, kw_only=True):
-    """One condition of GO.
+    """One condition that GO requires.
 
     Attributes:
         passed: Whether it holds.
-        estimate: What was found, between ``low`` and ``high`` where it is bounded.
-        needed: What ``low`` must exceed where it is bounded, else what ``estimate`` must reach.
-        against: The baseline it was found against, the hardest where there are several.
+        estimate: The measured value, with its bounds ``low`` and ``high`` if there are any.
+        needed: The threshold that ``low`` must exceed, or ``estimate`` must reach if there are no bounds.
+        against: The baseline of the comparison; the hardest if there are several.
         missing: Drills that have not passed.
     """
 
@@ -68,16 +68,16 @@ class Harmed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """One model version, judged.
+    """The verdict on one model version.
 
     Attributes:
         word: The verdict; ``blocked_by`` names the criteria that do not hold.
         decisions: Matured decisions; ``blocks`` and ``active_hours`` are of the comparison with
             the reference baseline.
         strongest: The baseline that is hardest to beat in log loss.
-        correlation: Of consecutive hours' totals.
-        decides_in_hours: More active hours until the verdict falls, as things look.
-        harm: Agents that it surely harms (e-BH at alpha).
+        correlation: Correlation of consecutive hours' totals.
+        decides_in_hours: Estimate of the active hours until there is a decision.
+        harm: Agents that the model surely harms (e-BH at alpha).
     """
 
     name: str
@@ -104,7 +104,7 @@ class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Drill(msgspec.Struct, frozen=True, kw_only=True):
-    """A drill that was held. Other fields of its report are not read."""
+    """A drill that was run. Other fields of its report are not read."""
 
     drill: str
     at_ms: int
@@ -112,14 +112,15 @@ class Drill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
-    """Every model of an experiment, judged, and all that is needed to do it again.
+    """The verdicts on every model of an experiment, and all that is needed to compute them again.
 
     Attributes:
-        settings_sha256: Of ``settings``.
-        window: What was measured in the training window.
-        newest: Whether whatever version of a name was newest at each task is judged as one model.
-        now_ms: The time drills are held against; ``watermark_ms``: the latest in the log.
-        records: Distinct decisions in the log, counted or not; ``repeats`` of them.
+        settings_sha256: SHA-256 of ``settings``.
+        window: The constants measured in the training window.
+        newest: Whether the newest version of a name at each task is judged as one model.
+        now_ms: The time from which the age of drills is measured; ``watermark_ms``: the latest time
+            in the log.
+        records: Number of distinct decisions in the log; ``repeats``: number of repeated lines.
     """
 
     models: list[ModelVerdict]

@@ -1,4 +1,4 @@
-"""Bounds on a mean that hold at every look: the asymptotic confidence sequence.
+"""Computes bounds on a mean that hold at every look: the asymptotic confidence sequence.
 
 Waudby-Smith, Arbour, Sinha, Kennedy and Ramdas, "Time-uniform central limit theory and asymptotic
 confidence sequences", Annals of Statistics 52 (2024), arXiv 2103.06476, one-sided. It is applied to
@@ -14,11 +14,11 @@ from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
 
 _STEPS: Final = 48
-"""Between the estimate and the end of the axis, when a bound's sign is searched for."""
+"""Steps between the estimate and the end of the axis in the search for a bound's change of sign."""
 
 
 class Interval(NamedTuple):
-    """An estimate between its bounds; infinite where nothing is bounded, NaN where undefined."""
+    """An estimate with its bounds: infinite if there is no bound, NaN if it is not defined."""
 
     estimate: float
     low: float
@@ -27,11 +27,11 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How bounds are drawn.
+    """The parameters of the bounds.
 
     Attributes:
-        alpha: Probability of a bound ever being wrong, on its side.
-        rho: Tuning, such that bounds are tightest at ``t_star`` blocks.
+        alpha: Probability that one bound is ever wrong.
+        rho: Tuning parameter: with it, bounds are tightest at ``t_star`` blocks.
     """
 
     alpha: float
@@ -39,29 +39,29 @@ class Plan:
 
     @classmethod
     def of(cls, settings: VerdictSettings) -> Self:
-        """The plan that the settings fix (equation for rho: appendix B.2 of the paper)."""
+        """Compute the plan from the settings (equation for rho: appendix B.2 of the paper)."""
         twice = 2 * settings.alpha
         log = -2 * math.log(twice)
         return cls(settings.alpha, math.sqrt((log + math.log(log + 1)) / settings.t_star))
 
     def half_width(self, t: float) -> float:
-        """Distance of a bound from the mean of ``t`` blocks, in standard deviations of a block."""
+        """Return the distance of a bound from the mean of ``t`` blocks, in standard deviations of a block."""
         w = t * self.rho**2 + 1
         return math.sqrt(2 * w / (t * self.rho) ** 2 * math.log1p(math.sqrt(w) / (2 * self.alpha)))
 
 
 def bounds(series: Series, plan: Plan, delta: float, *, future: bool = False) -> Interval:
-    """Mean of ``(1 - delta) * baseline - model`` in a block, between its bounds."""
+    """Return the mean of ``(1 - delta) * baseline - model`` over blocks, with its bounds."""
     return _bounds(series, plan, 1 - delta, 1.0, future=future)
 
 
 def improvement(series: Series, plan: Plan, *, future: bool = False) -> Interval:
-    """1 - model's loss / baseline's, between the values of delta that the bounds do not exclude.
+    """Return 1 - model's loss / baseline's, and the range of delta that the bounds do not exclude.
 
-    The values of delta for which both bounds of ``bounds`` are on either side of 0 are a confidence
-    sequence for it. On the circle of directions (p, q) the search is for the outermost change of
-    sign: where the values that are not excluded lie apart, the interval spans all of them, and of
-    little evidence it has no end.
+    The values of delta for which 0 lies between the two bounds of ``bounds`` form a confidence
+    sequence. The search runs over directions (p, q) on a circle and looks for the outermost change of
+    sign. If the values that are not excluded form several ranges, the interval covers all of them.
+    With little evidence it is unbounded.
     """
     if not series.b > 0:
         return Interval(math.nan, -math.inf, 1.0)
@@ -83,10 +83,10 @@ def improvement(series: Series, plan: Plan, *, future: bool = False) -> Interval
 
 
 def blocks_needed(series: Series, plan: Plan, delta: float, *, most: float = 1e9) -> float:
-    """At how many blocks a bound leaves 0 if mean and variance of a block stay what they are.
+    """Estimate the number of blocks at which a bound leaves 0 if mean and variance do not change.
 
     Returns:
-        A number of blocks, ``math.inf`` where it is more than ``most``.
+        A number of blocks; ``math.inf`` if it is more than ``most``.
     """
     mean, sd = abs(series.mean(1 - delta)), math.sqrt(series.variance(1 - delta))
     if mean == 0 or plan.half_width(most) * sd >= mean:
@@ -108,7 +108,7 @@ def _bounds(series: Series, plan: Plan, p: float, q: float, *, future: bool) -> 
 
 
 def _outermost(value: Callable[[float], float], start: float, end: float) -> float | None:
-    """Where ``value`` turns positive for the last time on the way to ``end``; ``None``: it ends at 0 or below."""
+    """Return where ``value`` becomes positive for good on the way to ``end``; ``None`` if it is not at ``end``."""
     if not value(end) > 0:
         return None
     outside = end

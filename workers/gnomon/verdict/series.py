@@ -1,7 +1,7 @@
-"""The variance of a block of paired losses, where agents share hours and hours follow one another.
+"""Computes the variance of a block of paired losses, with correlated agents and hours.
 
-Blocks of one hour share what happens to all agents, and hours follow one another, so the variance
-of a block is the greatest of v, V h / t, and V h / t (1 + r) / (1 - r): v is the variance of the t
+Blocks of one hour share events that affect all agents, and consecutive hours are correlated. So the
+variance of a block is the greatest of v, V h / t, and V h / t (1 + r) / (1 - r): v is the variance of the t
 blocks, V that of the h hours' totals, r the correlation of consecutive hours' totals, with its bias
 put back, r + (1 + 3 |r|) / h (Kendall 1954, Marriott and Pope 1954), held to [0, 0.9].
 """
@@ -26,17 +26,17 @@ class Form(NamedTuple):
     cc: float
 
     def at(self, p: float, q: float) -> float:
-        """Its value, not below 0."""
+        """Return the value of the form, at least 0."""
         return max(0.0, p * p * self.bb - 2 * p * q * self.bc + q * q * self.cc)
 
     def times(self, factor: float) -> "Form":
-        """Each entry multiplied."""
+        """Return the form with each coefficient multiplied by a factor."""
         return Form(self.bb * factor, self.bc * factor, self.cc * factor)
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Moments of paired losses, as floats, from ``Sums`` whose hours are closed.
+    """The moments of paired losses, as floats, from ``Sums`` whose hours are closed.
 
     Attributes:
         t: Number of blocks; ``h`` of active hours; ``a`` of agents.
@@ -44,8 +44,8 @@ class Series:
         block: Variance of a block.
         hour: Variance of a block as the hours' totals show it.
         gamma: Autocovariance of the hours' totals at lag 0 and at lag 1, up to a common factor.
-        agent: Variance of a block as the agents' totals show it; ``None`` of fewer than two, or
-            if not asked for.
+        agent: Variance of a block as the agents' totals show it; ``None`` if there are fewer than two
+            agents, or if it was not requested.
     """
 
     t: int
@@ -60,12 +60,12 @@ class Series:
 
     @classmethod
     def of(cls, sums: Sums, *, alpha: float | None = None) -> Self:
-        """The moments in ``sums``.
+        """Compute the moments of ``sums``.
 
         Args:
-            sums: Closed.
-            alpha: That of the bounds on agents like these: few agents are corrected for. Without
-                it there are no such bounds, and agents are not looked at.
+            sums: Sums whose blocks and hours are closed.
+            alpha: The level of the bounds for agents like these, used to correct for few agents.
+                ``None``: the variance of the agents' totals is not computed.
 
         Raises:
             ValueError: There is no closed block, or there are open ones.
@@ -92,11 +92,11 @@ class Series:
         )
 
     def mean(self, p: float, q: float = 1.0) -> float:
-        """Of a block."""
+        """Return the mean of ``p * baseline - q * model`` over blocks."""
         return p * self.b - q * self.c
 
     def correlation(self, p: float, q: float = 1.0) -> float:
-        """Of consecutive hours' totals, with its bias put back, in [0, ``MOST_CORRELATION``]."""
+        """Return the bias-corrected correlation of consecutive hours' totals, in [0, ``MOST_CORRELATION``]."""
         none, one = (
             gamma.bb * p * p - 2 * p * q * gamma.bc + q * q * gamma.cc for gamma in self.gamma
         )
@@ -104,7 +104,7 @@ class Series:
         return min(max(r + (1 + 3 * abs(r)) / self.h, 0.0), MOST_CORRELATION)
 
     def variance(self, p: float, q: float = 1.0, *, future: bool = False) -> float:
-        """Of a block; ``future``: as a sample of agents like these, not of these agents' work.
+        """Return the variance of a block; with ``future`` that for agents like these.
 
         Agents and hours are then clusters that cross: Cameron, Gelbach and Miller, "Robust
         inference with multiway clustering", JBES 29 (2011), with none of the terms below 0.
@@ -121,9 +121,10 @@ class Series:
 
 @lru_cache
 def few(clusters: int, alpha: float) -> float:
-    """What a variance known from few clusters is multiplied by: (t quantile / normal quantile)^2.
+    """Return the correction of a variance from few clusters: (t quantile / normal quantile)^2.
 
-    With ``clusters`` - 1 degrees of freedom, at 1 - ``alpha`` (Cameron, Gelbach and Miller 2011).
+    Both quantiles are at 1 - ``alpha``; t has ``clusters`` - 1 degrees of freedom (Cameron, Gelbach
+    and Miller 2011).
     """
     from scipy.special import stdtrit  # noqa: PLC0415  half a second, needed for agents alone
 
@@ -131,7 +132,7 @@ def few(clusters: int, alpha: float) -> float:
 
 
 def _variance(row: Sequence[int]) -> Form:
-    """With n - 1; 0 of fewer than two. Exact but for one rounding each: no digits cancel."""
+    """Return the variance with n - 1; 0 for fewer than two units. Each entry is rounded only once."""
     n = row[T]
     if n < 2:  # noqa: PLR2004  one unit does not vary
         return Form(0.0, 0.0, 0.0)
@@ -142,7 +143,7 @@ def _variance(row: Sequence[int]) -> Form:
 
 
 def _autocovariances(hours: Hours) -> tuple[Form, Form]:
-    """Sums of products of deviations from the mean at lag 0 and lag 1, times the number of hours squared."""
+    """Sum the products of deviations from the mean at lag 0 and lag 1, times the squared number of hours."""
     row, n = hours.row, hours.row[T]
     b, c = row[B], row[C]
     none = Form(

@@ -1,4 +1,4 @@
-"""The rule by which models are judged, fixed and hashed before the first prediction counts."""
+"""Defines the settings of a verdict, which are fixed and hashed before the first prediction counts."""
 
 from hashlib import sha256
 from typing import Annotated, Final
@@ -13,32 +13,33 @@ Positive = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything a verdict depends on besides the decisions and the drills.
+    """All inputs of a verdict except the decisions and the drills.
 
-    Another value of any field gives another hash, and so another experiment.
+    A changed value of any field gives another hash, and therefore another experiment.
 
     Attributes:
         delta: How much better than ``reference`` a model's log loss has to be; 0.2 is 20 %.
-        alpha: Probability of a false passing, however often one looks. Each bound is one-sided.
+        alpha: Probability that a criterion ever passes wrongly, however often somebody looks. Each
+            bound is one-sided.
         t_star: Number of agent-hour blocks at which the bounds are tightest.
         reference: The baseline that ``delta`` refers to.
         sure_against_every: Whether a model must surely be better than every baseline, in log loss,
-            seconds and Brier score. Else that holds for ``reference``, and of the others the
-            estimates must be over 0 and none of them surely below.
+            seconds and Brier score. If not, this is required for ``reference`` only; for the other
+            baselines the estimates must be over 0 and none may surely be below 0.
         min_decisions: More than this many matured decisions are needed.
-        min_active_hours: Below this many hours with a decision nothing is bounded.
-        min_blocks: Below this many agent-hour blocks nothing is bounded.
+        min_active_hours: With fewer hours that have a decision, there are no bounds.
+        min_blocks: With fewer agent-hour blocks, there are no bounds.
         accuracy: The share of tasks whose success must surely be on the predicted side.
         max_unresolved: Greatest share of predicted tasks that expired without an end.
-        min_answered: Least share of the predictions in which the model gave a duration, among
-            those where a baseline did.
-        window_decisions: The training window is the first so many decisions of each baseline.
+        min_answered: Least share of tasks for which the model predicted a duration, among those for
+            which a baseline did.
+        window_decisions: Number of first decisions of each baseline that form the training window.
         clip_quantile: The quantile of a baseline's absolute errors in the training window at which
             seconds are clipped, for it and for the model compared with it.
-        clip_s: These clips by baseline in place of the window's, in seconds.
+        clip_s: Clips by baseline, in seconds, that replace those of the window.
         mature_quantile: The quantile of the durations in the training window at which a task
             is mature.
-        mature_after_s: This age in place of the window's, in seconds; 0 counts every ended task.
+        mature_after_s: Age in seconds that replaces that of the window; 0 counts every ended task.
         drills: Names of the drills that must have passed.
         drill_days: For how many days a passed drill counts.
         registered_at_ms: Predictions made before this do not count (epoch milliseconds).
@@ -65,7 +66,7 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     registered_at_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        """Refuse what the bounds of single fields cannot say.
+        """Check what the limits of single fields cannot express.
 
         Raises:
             ValueError: ``reference`` or a key of ``clip_s`` is no baseline.
@@ -75,21 +76,21 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
                 raise ValueError(f"{name!r} is no baseline: expected {', '.join(BASELINES)}")
 
     def canonical(self) -> bytes:
-        """The settings as JSON with sorted keys and without spaces: equal settings, equal bytes."""
-        # Decoded once, 30 and 30.0 are the same number and are written in the same way.
+        """Encode the settings as JSON with sorted keys and no spaces: equal settings give equal bytes."""
+        # Decoding makes 30 and 30.0 the same number, so that both are written in the same way.
         read = msgspec.json.decode(msgspec.json.encode(self), type=VerdictSettings)
         return msgspec.json.encode(read, order="sorted")
 
     def sha256(self) -> str:
-        """SHA-256 of ``canonical()``, 64 hexadecimal digits."""
+        """Return the SHA-256 of ``canonical()``, 64 hexadecimal digits."""
         return sha256(self.canonical()).hexdigest()
 
 
 def read_settings(data: bytes) -> VerdictSettings:
-    """Settings from JSON; a field that is not there has its default.
+    """Decode settings from JSON; a missing field has its default.
 
     Raises:
-        ValueError: It is no JSON object, or a field is unknown or out of bounds.
+        ValueError: ``data`` is no JSON object, or a field is unknown or out of bounds.
     """
     try:
         return msgspec.json.decode(data, type=VerdictSettings)

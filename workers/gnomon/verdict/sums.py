@@ -1,7 +1,7 @@
-"""Sums of paired losses over agent-hours, hours and agents: whole numbers, exact in any order.
+"""Sums paired losses over agent-hours, hours and agents: whole numbers, exact in any order.
 
-Records may come in any order and be split in any way: states that have read the same records are
-equal, to the byte once encoded. A block, the tasks of one agent predicted in one hour, is open
+Records may arrive in any order and be split in any way: states that have read the same records are
+equal, byte for byte when encoded. A block, the tasks of one agent predicted in one hour, is open
 until ``close_blocks`` adds its squares. An hour's total over all partitions is needed for the
 correlation from hour to hour, so hours wait until ``close_hours``, after the partitions are merged.
 """
@@ -13,14 +13,14 @@ import msgspec
 T, B, C, BB, BC, CC = range(6)
 """Number of units, sums of the losses of baseline and model, and sums of their products."""
 NEVER: Final = 1 << 62
-"""After every hour."""
+"""An hour that is later than every real one."""
 
 
 class Hours(msgspec.Struct):
     """Closed hours in the order of time.
 
     Attributes:
-        row: As a row of blocks, over the hours' totals.
+        row: The sums over the hours' totals, in the form of a row of blocks.
         lag: Sums over consecutive active hours: baseline with baseline, baseline with model and
             model with baseline together, model with model.
         first: The first hour's totals; ``last`` likewise.
@@ -45,11 +45,11 @@ class Hours(msgspec.Struct):
 
 
 class Sums(msgspec.Struct):
-    """Paired losses of one model and one baseline, of one kind.
+    """The sums of one kind of paired loss of one model and one baseline.
 
     Attributes:
-        open: By hour and agent, the sums of baseline and model of blocks that may still grow.
-        blocks: Row of the closed blocks.
+        open: By hour and agent, the baseline's and the model's sums of blocks that may still grow.
+        blocks: The row of the closed blocks.
         agents: By agent, the row of its closed blocks.
         waiting: By hour, the totals of its closed blocks, until the hour is closed.
         hours: The closed hours.
@@ -62,13 +62,13 @@ class Sums(msgspec.Struct):
     hours: Hours = msgspec.field(default_factory=Hours)
 
     def add(self, agent: str, hour: int, baseline: int, model: int) -> None:
-        """Count one task, or a number of tasks of one block at once; the block must be open."""
+        """Add one task, or the sums of several tasks of one block; the block must be open."""
         block = self.open.setdefault(hour, {}).setdefault(agent, [0, 0])
         block[0] += baseline
         block[1] += model
 
     def close_blocks(self, before_hour: int = NEVER) -> None:
-        """No task of an hour before ``before_hour`` will come any more."""
+        """Close the blocks of all hours before ``before_hour``: no task of these may follow."""
         for hour in [hour for hour in self.open if hour < before_hour]:
             total = self.waiting.setdefault(hour, [0, 0])
             for agent, (b, c) in self.open.pop(hour).items():
@@ -77,17 +77,17 @@ class Sums(msgspec.Struct):
                 total[1] += c
 
     def close_hours(self, before_hour: int = NEVER) -> None:
-        """No block of an hour before ``before_hour`` will come any more, of any partition."""
+        """Close the hours before ``before_hour``: no block of these may follow from any partition."""
         self.close_blocks(before_hour)
         for hour in sorted(hour for hour in self.waiting if hour < before_hour):
             b, c = self.waiting.pop(hour)
             self.hours.append(b, c)
 
     def merge(self, other: "Sums") -> None:
-        """Add what another partition has read; ``other`` stays as it is.
+        """Add the sums of another partition; ``other`` is not changed.
 
         Raises:
-            ValueError: One has closed hours.
+            ValueError: One of the two has closed hours.
         """
         if self.hours.row[T] or other.hours.row[T]:
             raise ValueError("hours are closed: merge partitions before their hours are closed")

@@ -1,4 +1,4 @@
-"""What is measured in the training window: where seconds are clipped, and when a task is mature."""
+"""Measures constants in the training window: where seconds are clipped, and when a task is mature."""
 
 import math
 from bisect import insort
@@ -11,17 +11,17 @@ from gnomon.verdict.decided import Decided
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 
 LEAST_CLIP_US: Final = 1_000
-"""Below a millisecond a baseline has no error to speak of."""
+"""Smallest clip, one millisecond, for a baseline with hardly any error."""
 MOST_CLIP_US: Final = 10**12
-"""11.6 days: what seconds are clipped at while the window is empty."""
+"""11.6 days: the clip while the training window is empty."""
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
-    """Constants that a training window gives.
+    """The constants that are measured in a training window.
 
     Attributes:
-        clip_us: Of each baseline, the absolute error at which seconds are clipped, in microseconds.
-        mature_after_ms: Age from which a task counts.
+        clip_us: For each baseline, the absolute error at which seconds are clipped, in microseconds.
+        mature_after_ms: Age in milliseconds from which a task counts.
     """
 
     clip_us: dict[str, int]
@@ -29,7 +29,7 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WindowBuilder:
-    """Finds the first decisions in the order of their prediction, whatever order they come in.
+    """Finds the decisions with the earliest predictions, in whatever order they are added.
 
     It holds at most ``settings.window_decisions`` numbers for each baseline. A decision must be
     added once.
@@ -43,20 +43,20 @@ class WindowBuilder:
         self._durations = _Earliest(settings.window_decisions)
 
     def add(self, decided: Decided) -> Self:
-        """Take a decision into account; those without a duration tell nothing."""
+        """Add a decision; one without a duration is ignored."""
         actual_s = decided.duration_s
         if decided.status != "matched" or actual_s is None:
             return self
         if decided.started_at_ms < self._settings.registered_at_ms:
             return self
         self._durations.add(decided, actual_s)
-        for said in decided.predictions:
-            if said.model in self._errors and said.duration_s is not None:
-                self._errors[said.model].add(decided, abs(said.duration_s - actual_s))
+        for prediction in decided.predictions:
+            if prediction.model in self._errors and prediction.duration_s is not None:
+                self._errors[prediction.model].add(decided, abs(prediction.duration_s - actual_s))
         return self
 
     def build(self) -> Window:
-        """The window's constants; those that the settings fix are taken from there."""
+        """Return the constants; those that the settings fix are taken from the settings."""
         fixed = self._settings
         clips_s = {
             name: found.quantile(fixed.clip_quantile) for name, found in self._errors.items()
@@ -74,7 +74,7 @@ class WindowBuilder:
 
 
 class _Earliest:
-    """Values of the earliest decisions, at most ``most`` of them."""
+    """Keeps the values of the earliest decisions, at most ``most`` of them."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -89,7 +89,7 @@ class _Earliest:
         insort(self._entries, entry)
 
     def quantile(self, share: float) -> float | None:
-        """The smallest value that ``share`` of them do not exceed; ``None`` of none."""
+        """Return the smallest value that ``share`` of them do not exceed; ``None`` if there are none."""
         return _quantile([value for *_, value in self._entries], share)
 
 

@@ -1,1 +1,1 @@
-"""Ways to learn, and the parts they share; ``catalog`` has them by name."""
+"""Contains the learners and their shared parts; ``catalog`` lists the learners by name."""

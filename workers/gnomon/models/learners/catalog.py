@@ -1,4 +1,4 @@
-"""Every way to learn, by name."""
+"""Lists every learner by name."""
 
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -20,4 +20,4 @@ LEARNERS: Final[Mapping[str, Callable[[], Learner]]] = {
     "linear": Linear,
     "xgboost": XGBoost,
 }
-"""By the name that is noted beside a version."""
+"""The learners by the name that is stored with a version."""

@@ -1,8 +1,8 @@
-"""Random forests called on small batches, without what scikit-learn spends around each tree.
+"""Calls random forests on small batches, without scikit-learn's overhead for each tree.
 
 A forest's own ``predict`` sets up a parallel run, a configuration and filters of warnings for every
-tree, which for a batch of a live stage takes ten times as long as the trees. The figures here
-are the same to the last bit: the same trees, added up in the same order.
+tree. For a batch of a live stage, this takes ten times as long as the trees themselves. The results
+here are the same to the last bit: the same trees, added up in the same order.
 """
 
 from typing import Any
@@ -13,26 +13,26 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 
 def regression(model: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What ``model.predict(rows)`` gives: one figure a row, shape ``(n,)``."""
+    """Return what ``model.predict(rows)`` returns: one value for each row, shape ``(n,)``."""
     if isinstance(model, RandomForestRegressor) and _suits(model, rows):
         return _mean(model, rows)[:, 0]
     return np.asarray(model.predict(rows), np.float64)
 
 
 def probability(model: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The second column of ``model.predict_proba(rows)``: shape ``(n,)``, in [0, 1]."""
+    """Return the second column of ``model.predict_proba(rows)``: shape ``(n,)``, in [0, 1]."""
     if isinstance(model, RandomForestClassifier) and _suits(model, rows):
         return _mean(model, rows)[:, 1]
     return np.asarray(model.predict_proba(rows)[:, 1], np.float64)
 
 
 def _suits(forest: Any, rows: NDArray[np.float64]) -> bool:
-    """Whether the trees can take ``rows`` as they are: a tree reads columns without looking."""
+    """Return whether the trees can take ``rows`` as they are: a tree does not check its input."""
     return bool(forest.n_outputs_ == 1 and rows.shape == (len(rows), forest.n_features_in_))
 
 
 def _mean(forest: Any, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of all trees: shape ``(n, 1)`` for a regressor, ``(n, classes)`` for a classifier."""
+    """Return the mean of all trees: shape ``(n, 1)`` for a regressor, ``(n, classes)`` for a classifier."""
     compact = np.ascontiguousarray(rows, dtype=np.float32)
     total = np.zeros(1)
     for tree in forest.estimators_:

@@ -1,4 +1,4 @@
-"""A linear model whose coefficients can be read."""
+"""Defines a linear model whose coefficients can be read."""
 
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from gnomon.models.estimator import TaskModel
 
 _STEEPEST: Final = 5.0
-"""Standardised inputs count as at most this: one figure far off must not decide alone."""
+"""Largest absolute value of a standardised input: one extreme value must not decide alone."""
 
 
 class Linear:
@@ -24,7 +24,7 @@ class Linear:
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> TaskModel:
-        """About 30 ms for 2,700 rows; a call costs 1 ms."""
+        """Fit the model. This takes about 30 ms for 2,700 rows; a prediction call takes 1 ms."""
         return TaskModel(
             _standardised(Ridge(alpha=1.0)),
             _standardised(LogisticRegression(C=1.0, max_iter=1_000)),
@@ -43,13 +43,13 @@ def _standardised(model: Any) -> Pipeline:
 
 
 def coefficients(model: TaskModel) -> pd.DataFrame:
-    """What one standard deviation of each input changes.
+    """Return the effect of one standard deviation of each input.
 
     Args:
-        model: Made by ``Linear``.
+        model: A model that ``Linear`` made.
 
     Returns:
-        One row an input, by its name, and ``intercept``; columns ``log_duration`` (an addition to
+        One row for each input, by its name, and ``intercept``; columns ``log_duration`` (an addition to
         ``log1p`` of seconds) and ``log_odds`` of success, which is 0 where all runs ended alike.
         A category has two inputs: the mean log duration and the success rate of its runs.
     """

@@ -1,7 +1,7 @@
-"""The mix: a pool and trees, weighted by how often the agent has done work of this type before.
+"""Implements the mix: a pool and trees, weighted by how often the agent has done this task type.
 
-The weights are fitted on what the parts of earlier versions predicted in the shadow of production,
-never on what they would say of runs that they have learnt from.
+The weights are fitted on recorded predictions that the parts of earlier versions made in the shadow of
+production, never on predictions for runs of a part's own training data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,24 +22,24 @@ POOL: Final = "pool"
 BOOSTED: Final = "boosted"
 
 BUCKETS: Final = 3
-"""Weights of their own have tasks whose agent has done 0, 1, and 2 or more runs of the type."""
+"""Number of cases with weights of their own: the agent has done 0, 1, or more runs of the type."""
 PRIOR_WEIGHT: Final = 0.6
-"""Of the pool, while no predictions are recorded."""
+"""Weight of the pool while no predictions are recorded."""
 PRIOR_RUNS: Final = 50.0
-"""Weights fitted on ``n`` recorded runs count ``n``, and the weights they begin with this much."""
+"""Count of the initial weights when they are averaged with weights fitted on ``n`` runs, which count ``n``."""
 MAX_RECORDED: Final = 2_000
-"""The last recorded runs that weights are fitted on."""
+"""Most recorded runs on which weights are fitted: the last ones."""
 
 _GRID: Final = np.linspace(0.0, 1.0, 51)
 
 
 class Mix(Columnwise):
-    """A convex combination of a pool and trees, of durations and of probabilities.
+    """A convex combination of the durations and probabilities of a pool and of trees.
 
     Args:
-        pool: Fitted.
-        boosted: Fitted.
-        weights: Of the pool, shape ``(BUCKETS, 2)``: for the duration and the probability.
+        pool: The fitted pool.
+        boosted: The fitted trees.
+        weights: Weights of the pool, shape ``(BUCKETS, 2)``: for the duration and the probability.
     """
 
     def __init__(self, pool: Pool, boosted: TaskModel, weights: NDArray[np.float64]) -> None:
@@ -49,13 +49,13 @@ class Mix(Columnwise):
         self.doubles_ = sorted({*pool.doubles_, *boosted.doubles_})
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """Seconds and probability of success, shape ``(count, 2)``."""
+        """Return seconds and probability of success, shape ``(count, 2)``."""
         return self.predict_parts(columns, count)[0]
 
     def predict_parts(
         self, columns: Columns, count: int
     ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
-        """The same, and what the pool and the trees predict. Where one has no number, the other counts."""
+        """Return the mix and its parts' predictions. If one part has no number, the other counts alone."""
         pool = self.pool_.predict_columns(columns, count)
         boosted = self.boosted_.predict_columns(columns, count)
         weights = self.weights_[bucket_of(columns["same_type_runs"])]
@@ -71,9 +71,9 @@ class Mix(Columnwise):
         *,
         durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
-        """The pool's quantiles of the duration in seconds, scaled as the mix's figure is to its own.
+        """Return the pool's quantiles of the duration in seconds, scaled to the mix's duration.
 
-        Shape ``(count, len(levels))``; without ``durations`` the trees predict once more.
+        The shape is ``(count, len(levels))``. Without ``durations``, the parts predict again.
         """
         if durations is None:
             durations = self.predict_columns(columns, count)[:, 0]
@@ -85,13 +85,13 @@ class Mix(Columnwise):
 
 
 class Recorded(NamedTuple):
-    """What the parts of earlier versions predicted, and what came.
+    """Recorded predictions of the parts of earlier versions, with the outcomes.
 
     Attributes:
         pool: Seconds and probability of success, shape ``(n, 2)``.
-        boosted: The same of the trees.
-        truth: Seconds, and 1 or 0, shape ``(n, 2)``.
-        bucket: Which weights a run counts for, shape ``(n,)``.
+        boosted: The same for the trees.
+        truth: Actual seconds, and 1 for success or 0, shape ``(n, 2)``.
+        bucket: The row of weights to which a run belongs, shape ``(n,)``.
     """
 
     pool: NDArray[np.float64]
@@ -101,22 +101,22 @@ class Recorded(NamedTuple):
 
 
 def bucket_of(same_type_runs: NDArray[np.float64]) -> NDArray[np.intp]:
-    """0, 1, or 2 for two or more runs."""
+    """Return 0, 1, or 2 for two or more runs."""
     return np.minimum(np.nan_to_num(same_type_runs), BUCKETS - 1).astype(np.intp)
 
 
 def recorded(runs: Sequence[Comparison]) -> Recorded:
-    """What is recorded of the last ``MAX_RECORDED`` of ``runs`` that a mix has predicted.
+    """Return the recorded predictions for the last ``MAX_RECORDED`` runs that a mix has predicted.
 
-    Of a run that several versions predicted the last in the record counts.
+    If several versions predicted a run, the last of them in the record counts.
     """
     rows = []
     for run in runs:
-        said = _newest(run.predictions)
+        prediction = _newest(run.predictions)
         outcome = run.outcome
-        if said is None or outcome.duration_s is None or outcome.succeeded is None:
+        if prediction is None or outcome.duration_s is None or outcome.succeeded is None:
             continue
-        pool, boosted = said.parts[POOL], said.parts[BOOSTED]
+        pool, boosted = prediction.parts[POOL], prediction.parts[BOOSTED]
         if None not in pool and None not in boosted:
             truth = (outcome.duration_s, outcome.succeeded)
             rows.append((*pool, *boosted, *truth, run.features.same_type_runs))
@@ -125,15 +125,15 @@ def recorded(runs: Sequence[Comparison]) -> Recorded:
 
 
 def _newest(predictions: Sequence[ModelPrediction]) -> ModelPrediction | None:
-    mixed = [said for said in predictions if {POOL, BOOSTED} <= said.parts.keys()]
+    mixed = [prediction for prediction in predictions if {POOL, BOOSTED} <= prediction.parts.keys()]
     return mixed[-1] if mixed else None
 
 
 def fitted_weights(seen: Recorded) -> NDArray[np.float64]:
-    """The pool's weights, shape ``(BUCKETS, 2)``, for durations and probabilities.
+    """Fit the pool's weights, shape ``(BUCKETS, 2)``, for durations and probabilities.
 
-    First all runs draw them away from ``PRIOR_WEIGHT``, then the runs of each bucket draw its own
-    away from those: a bucket with few runs does as the others do.
+    All runs together move the weights away from ``PRIOR_WEIGHT``. Then the runs of each bucket move
+    its weights away from these, so a bucket with few runs has nearly the common weights.
     """
     everyone = np.ones(len(seen.bucket), np.bool_)
     overall = _drawn(seen, everyone, np.full(2, PRIOR_WEIGHT))
@@ -143,7 +143,7 @@ def fitted_weights(seen: Recorded) -> NDArray[np.float64]:
 def _drawn(
     seen: Recorded, of: NDArray[np.bool_], begin: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """``begin``, shape ``(2,)``, drawn to the best weights of the runs ``of`` the more the more there are."""
+    """Move ``begin``, shape ``(2,)``, towards the best weights of the runs ``of``; more runs move it further."""
     count = np.count_nonzero(of)
     if not count:
         return begin
@@ -161,9 +161,9 @@ def _drawn(
 def _least_log_error(
     one: NDArray[np.float64], other: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> float:
-    """The weight of ``one``, in steps of a fiftieth, whose mixture is off by the smallest factors.
+    """Return the weight of ``one``, in steps of a fiftieth, with the smallest log error of the mixture.
 
-    Logarithms, so that a few long runs do not decide for all. ``nan`` if no weight is better.
+    Logarithms prevent a few long runs from dominating. ``nan`` if all weights are equally good.
     """
     mixtures = other + _GRID[:, None] * (one - other)
     losses = np.abs(np.log1p(mixtures) - np.log1p(truth)).sum(axis=1)
@@ -173,18 +173,18 @@ def _least_log_error(
 def _least_square(
     one: NDArray[np.float64], other: NDArray[np.float64], truth: NDArray[np.float64]
 ) -> float:
-    """The weight of ``one`` in [0, 1] whose mixture has the least squared error; ``nan`` if all do."""
+    """Return the weight of ``one`` in [0, 1] with the least squared error; ``nan`` if all are equal."""
     apart = one - other
     square = float(apart @ apart)
     return min(1.0, max(0.0, float((truth - other) @ apart) / square)) if square > 0.0 else np.nan
 
 
 class MixLearner:
-    """A pool and boosted trees together.
+    """Makes a mix of a pool and boosted trees.
 
     Args:
-        seed: Of the trees.
-        weights: Of the pool; those for nothing recorded if not given.
+        seed: Seed of the trees.
+        weights: Weights of the pool; by default those that are used without recorded predictions.
     """
 
     name: Final = "mix"
@@ -194,13 +194,13 @@ class MixLearner:
         self._weights = np.full((BUCKETS, 2), PRIOR_WEIGHT) if weights is None else weights
 
     def with_record(self, runs: Sequence[Comparison]) -> Self:
-        """The same learner with weights fitted on the recorded predictions of ``runs``, by time."""
+        """Return the learner with weights fitted on the recorded predictions of ``runs``, by time."""
         return type(self)(seed=self._seed, weights=fitted_weights(recorded(runs)))
 
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> Mix:
-        """As long as its parts take together."""
+        """Fit both parts, which takes as long as the two together."""
         pool = Pool().fit(frame, durations, successes)
         boosted = Boosted(seed=self._seed).fit(frame, durations, successes)
         return Mix(pool, boosted, self._weights)

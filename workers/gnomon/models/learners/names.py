@@ -1,4 +1,4 @@
-"""Strings as row numbers of a table that is stored without pickle."""
+"""Maps strings to row numbers of a table that is stored without pickle."""
 
 from collections.abc import Iterable
 from typing import Any, Self
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 
 class Names:
-    """The strings that have a row of their own.
+    """Maps each of some strings to a row of its own.
 
     Attributes:
-        names_: Shape ``(n,)``; every other string, and ``None``, has the row ``n``.
+        names_: The strings, shape ``(n,)``; every other string, and ``None``, has the row ``n``.
     """
 
     names_: NDArray[np.str_]
@@ -25,7 +25,7 @@ class Names:
         return len(self.names_)
 
     def rows(self, strings: Iterable[object]) -> NDArray[np.intp]:
-        """The row of each of ``strings``, shape ``(len(strings),)``."""
+        """Return the row of each of ``strings``, shape ``(len(strings),)``."""
         lookup: dict[object, int] | None = self.__dict__.get("_lookup")
         if lookup is None:
             lookup = {name: index for index, name in enumerate(self.names_.tolist())}
@@ -34,5 +34,5 @@ class Names:
         return np.array([lookup.get(s, other) for s in strings], dtype=np.intp)
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is stored: not the dictionary, which follows from ``names_``."""
+        """Return the stored state, without the dictionary, which follows from ``names_``."""
         return {"names_": self.names_}

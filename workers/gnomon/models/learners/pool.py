@@ -1,9 +1,9 @@
-"""The pool: a prediction is a weighted median of earlier runs, and a weighted rate of success.
+"""Implements the pool: it predicts a weighted median of earlier runs, and a weighted success rate.
 
 Three kinds of runs are pooled for a task: the agent's own last runs of its type, other agents' last
 runs of the type scaled by how much faster or slower this agent is, and the agent's last runs of any
-type. The agent's own come with the task, in its feature vector; the others' are frozen into the
-model. Where work nearly repeats, this beats trees, which blur it.
+type. The agent's own runs are part of the task's feature vector; the others' are stored in the model.
+For work that nearly repeats, this is better than trees, which average over different work.
 """
 
 from collections.abc import Sequence
@@ -21,31 +21,31 @@ from gnomon.models.learners.weighted import weighted_quantiles
 from gnomon.models.protocols import Columns
 
 OWN_WEIGHT: Final = 1.0
-"""Of each of the agent's own last runs of the type, which count as so many runs of their mean."""
+"""Weight of each of the agent's own last runs of the type; each counts with the mean of all of them."""
 OTHERS_WEIGHT: Final = 0.04
-"""Of each run of another agent."""
+"""Weight of each run of another agent."""
 AGENT_WEIGHT: Final = 0.1
-"""Of the agent's last runs of any type together."""
+"""Weight of the agent's last runs of any type together."""
 OVERALL_WEIGHT: Final = 1e-6
-"""Of what all runs came to: it decides where nothing else is known."""
+"""Weight of the median of all runs, which decides only if nothing else is known."""
 
 SPEED_RUNS: Final = 200
-"""An agent's speed is measured on its last runs, at most so many."""
+"""Most last runs of an agent from which its speed is measured."""
 SPEED_SHRINKAGE: Final = 20.0
-"""An agent's speed counts its own runs and so many of an average agent."""
+"""Number of runs of an average agent that are added to an agent's own when its speed is measured."""
 
 _MEAN_ALONE: Final = np.zeros(1)
 
 
 class _Pooled(NamedTuple):
-    """What is known of each task of a batch; durations are ``log1p`` of seconds.
+    """The data on each task of a batch; durations are ``log1p`` of seconds.
 
     Attributes:
         type_row: Row of its type in the pool's tables.
         own: Weight and mean of the agent's own runs of the type.
         others: Weights and durations of other agents' runs, shape ``(n, w)`` each.
         agent: Weight and mean of the agent's runs of any type.
-        overall: Duration of all runs, at this agent's speed.
+        overall: Duration of all runs, scaled to this agent's speed.
     """
 
     type_row: NDArray[np.intp]
@@ -56,7 +56,7 @@ class _Pooled(NamedTuple):
 
 
 class Pool(Columnwise):
-    """Earlier runs of every task type, and how fast each agent is.
+    """Keeps earlier runs of every task type, and how fast each agent is.
 
     Durations are kept as ``log1p`` of seconds; ``w`` is the largest number of runs of one type.
 
@@ -69,13 +69,13 @@ class Pool(Columnwise):
         successes_: 1 or 0 for each of ``runs_``.
         overall_: Median of the durations less speeds, and success rate, of all runs.
         spread_: How far a run is from the mean of its agent's other runs of the type.
-        type_table_: For the baseline ``type``.
+        type_table_: The table from which the baseline ``type`` predicts.
     """
 
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> Self:
-        """Keep the last runs of each type from one row a run, by time; durations in seconds."""
+        """Keep the last runs of each type, from one row for each run, by time; durations in seconds."""
         self.strings_ = ["agent_id", "task_type"]
         self.doubles_ = [
             "same_type_runs",
@@ -100,7 +100,7 @@ class Pool(Columnwise):
         return self
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
-        """Seconds and probability of success, shape ``(count, 2)``."""
+        """Return seconds and probability of success, shape ``(count, 2)``."""
         pooled = self._pooled(columns, count)
         predicted = np.empty((count, 2))
         predicted[:, :1] = _quantiles(pooled, _MEAN_ALONE, (0.5,))
@@ -115,10 +115,10 @@ class Pool(Columnwise):
         *,
         durations: NDArray[np.float64] | None = None,
     ) -> NDArray[np.float64]:
-        """Quantiles of the duration in seconds, shape ``(count, len(levels))``.
+        """Return quantiles of the duration in seconds, shape ``(count, len(levels))``.
 
-        The agent's own runs of the type, of which only the mean is known, are taken to lie around
-        it as far as repeated runs do.
+        Only the mean of the agent's own runs of the type is known. They are assumed to spread around
+        it as repeated runs do in general.
         """
         return _quantiles(self._pooled(columns, count), self.spread_, levels)
 
@@ -171,12 +171,12 @@ class Pool(Columnwise):
 def _speeds(
     relative: NDArray[np.float64], owner: NDArray[np.intp], agents: int
 ) -> NDArray[np.float64]:
-    """How much longer than other agents each needs, as a logarithm; the last is of all others.
+    """Return how much longer each agent takes than others, as a logarithm; the last is for unknown agents.
 
     Args:
         relative: ``log1p`` of each run's duration less the mean of its type, by time.
-        owner: The agent of each run.
-        agents: How many there are.
+        owner: Row of the agent of each run.
+        agents: Number of agents.
     """
     speeds = np.zeros(agents + 1)
     order = np.argsort(owner, kind="stable")
@@ -188,7 +188,7 @@ def _speeds(
 
 
 def _known(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """1 where there is a figure and 0 elsewhere, and the figures with 0 where there is none."""
+    """Return 1 for each finite value and 0 for the others, and the values with 0 for the others."""
     known = ~np.isnan(column)
     return known.astype(np.float64), np.where(known, column, 0.0)
 
@@ -196,7 +196,7 @@ def _known(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 def _quantiles(
     pooled: _Pooled, spread: NDArray[np.float64], levels: Sequence[float]
 ) -> NDArray[np.float64]:
-    """Seconds, shape ``(n, len(levels))``; the agent's own runs lie around their mean as ``spread``."""
+    """Return seconds, shape ``(n, len(levels))``; own runs spread around their mean by ``spread``."""
     (own, own_mean), (others, durations), (any_type, any_mean) = (
         pooled.own, pooled.others, pooled.agent,
     )  # fmt: skip
@@ -211,12 +211,12 @@ def _quantiles(
 
 
 class PoolLearner:
-    """The pool alone."""
+    """Makes a pool alone."""
 
     name: Final = "pool"
 
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
     ) -> Pool:
-        """About 10 ms for 2,700 rows; a call costs 0.1 ms and 4 µs a row."""
+        """Fit a pool. This takes about 10 ms for 2,700 rows; a prediction call 0.1 ms and 4 µs a row."""
         return Pool().fit(frame, durations, successes)

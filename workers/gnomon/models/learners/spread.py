@@ -1,4 +1,4 @@
-"""How far repeated work differs: runs of one agent and type beside each other."""
+"""Measures how far repeated runs of one agent and type differ from each other."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 LAST_REPEATS: Final = 20
-"""Of one agent and type: as many as the feature vector's means are of."""
+"""Most last runs of one agent and type, as in the means of the feature vector."""
 POINTS: Final = 21
 
 
 def repeat_spread(
     durations: NDArray[np.float64], agents: Sequence[object], types: Sequence[object]
 ) -> NDArray[np.float64]:
-    """Quantiles of ``log1p`` of a run less that of the mean of its agent's other runs of the type.
+    """Return quantiles of ``log1p`` of a run minus that of the mean of its agent's other runs of the type.
 
     Args:
         durations: In seconds, by time; shape ``(n,)``.
-        agents: Of the runs.
-        types: Of the runs.
+        agents: Agent of each run.
+        types: Type of each run.
 
     Returns:
-        ``POINTS`` figures, ascending, each for an equal share of the runs; one 0 where nothing
+        ``POINTS`` values, ascending, each for an equal share of the runs; a single 0 if no run
         was repeated.
     """
     cells: defaultdict[tuple[object, object], list[float]] = defaultdict(list)

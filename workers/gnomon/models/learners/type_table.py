@@ -1,4 +1,4 @@
-"""What all agents' runs of each task type came to, frozen into a model version at training.
+"""Keeps the median duration and success rate of each task type, stored in a version at training.
 
 The baseline ``type`` is read from it. All state is in arrays, for skops.
 """
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from gnomon.models.baselines import NOTHING, Predicted
 
 LAST_RUNS: Final = 100
-"""Of each type, over all agents."""
+"""Most last runs of each type, over all agents."""
 MAX_TYPES: Final = 10_000
-"""The types seen last: names that never repeat must not fill the registry."""
+"""Most types that are kept, the latest ones: names that never repeat must not fill the registry."""
 
 
 def last_runs(types: Sequence[str | None]) -> dict[str, list[int]]:
-    """Rows of the last ``LAST_RUNS`` runs of each type, by type; ``types`` is by time."""
+    """Return the rows of the last ``LAST_RUNS`` runs of each type, by type; ``types`` is by time."""
     rows: defaultdict[str, list[int]] = defaultdict(list)
     for row in range(len(types) - 1, -1, -1):
         name = types[row]
@@ -57,7 +57,7 @@ class TypeTable:
         return self
 
     def predict(self, types: Sequence[str]) -> list[Predicted]:
-        """What is known of each of ``types``, in their order."""
+        """Return the prediction for each of ``types``, in their order."""
         lookup: dict[str, Predicted] | None = self.__dict__.get("_lookup")
         if lookup is None:
             figures = zip(self.durations_.tolist(), self.rates_.tolist(), strict=True)
@@ -66,5 +66,5 @@ class TypeTable:
         return [lookup.get(name, NOTHING) for name in types]
 
     def __getstate__(self) -> dict[str, Any]:
-        """What is stored: not the dictionary, which follows from the arrays."""
+        """Return the stored state, without the dictionary, which follows from the arrays."""
         return {"names_": self.names_, "durations_": self.durations_, "rates_": self.rates_}

@@ -1,4 +1,4 @@
-"""Weighted quantiles of many small samples at once."""
+"""Computes weighted quantiles of many small samples in one call."""
 
 from collections.abc import Sequence
 
@@ -12,12 +12,12 @@ _SLACK = 1e-9
 def weighted_quantiles(
     values: NDArray[np.float64], weights: NDArray[np.float64], levels: Sequence[float]
 ) -> NDArray[np.float64]:
-    """The smallest value of each row at or below which a share ``level`` of its weight lies.
+    """Return, for each row, the smallest value at or below which a share ``level`` of its weight lies.
 
     Args:
-        values: Shape ``(n, m)``; ``nan`` only where the weight is 0. Rows that are nearly sorted
-            take the least time.
-        weights: Shape ``(n, m)``, not negative, of each row not all 0.
+        values: Values, shape ``(n, m)``; ``nan`` only where the weight is 0. Rows that are nearly
+            sorted take the least time.
+        weights: Weights, shape ``(n, m)``, not negative, in each row not all 0.
         levels: Each in (0, 1).
 
     Returns:

@@ -1,4 +1,4 @@
-"""The model registry in MLflow; the only package that imports mlflow."""
+"""Keeps the model registry in MLflow; this is the only package that imports mlflow."""
 
 from gnomon.models.registry.registry import LiveVersion, Registry, VersionInfo
 

@@ -1,4 +1,4 @@
-"""Calls to MLflow, with its failures told apart: missing, there already, unavailable."""
+"""Calls MLflow and distinguishes its failures: missing, already there, unavailable."""
 
 import time
 import warnings
@@ -12,7 +12,7 @@ from mlflow.exceptions import MlflowException
 from gnomon.errors import RegistryUnavailableError
 
 _LOCKED_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-"""On top of the 20 s that MLflow lets SQLite wait; MLflow reports some conflicts at once."""
+"""Waits in addition to the 20 s that SQLite waits; MLflow reports some conflicts without waiting."""
 
 _T = TypeVar("_T")
 
@@ -33,8 +33,8 @@ def answer(ask: Callable[[], _T]) -> _T:
     """Return what ``ask`` returns; ask again while SQLite is locked.
 
     Raises:
-        MissingError: What was asked for does not exist.
-        ExistsError: What should be made exists already.
+        MissingError: The requested object does not exist.
+        ExistsError: The object to create exists already.
         RegistryUnavailableError: The registry, its files or the disk cannot be used for now.
     """
     for wait_s in _LOCKED_WAITS_S:

@@ -1,4 +1,4 @@
-"""What is stored with a version: the model's files, and a run with its evaluation."""
+"""Stores a version: the model's files, and a run with its evaluation."""
 
 import hashlib
 import time

@@ -1,8 +1,8 @@
-"""Model versions in MLflow: register, find what is live, load with care.
+"""Registers model versions in MLflow, lists the live ones, and loads them with checks.
 
-The client has its own URIs and uses none of MLflow's global state. Aliases say what a version is
-for: ``champion``, ``challenger`` and ``challenger-<anything>`` are live; ``previous`` is what a
-rollback returns to. The intents on the control topic are the truth; these aliases follow them.
+The client has its own URIs and uses none of MLflow's global state. Versions with the aliases
+``champion``, ``challenger`` and ``challenger-<anything>`` are live; a rollback returns to the version
+with the alias ``previous``. The intents on the control topic define the aliases; these follow them.
 """
 
 import contextlib
@@ -33,7 +33,7 @@ AUTHOR_TAG: Final = "gnomon.author"
 
 for _noisy in ("mlflow", "alembic"):
     logging.getLogger(_noisy).setLevel(logging.WARNING)
-# Logs a traceback for each error it also raises.
+# This logger writes a traceback for each error that is also raised.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 
@@ -47,7 +47,7 @@ class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version, with the metrics noted when it was trained."""
+    """A registered version, with the metrics stored when it was trained."""
 
     name: str
     version: str
@@ -64,9 +64,9 @@ class Registry:
     Every method raises ``RegistryUnavailableError`` when the registry does not answer.
 
     Args:
-        uri: ``sqlite:///path`` or ``http://…`` of an MLflow server. Beside an SQLite file, in
-            ``mlartifacts``, are the files of its models.
-        model_name: Of the registered model.
+        uri: ``sqlite:///path``, or ``http://…`` of an MLflow server. The folder ``mlartifacts`` beside
+            an SQLite file contains the files of its models.
+        model_name: Name of the registered model.
 
     Raises:
         ConfigurationError: The URI or the name is of another form.
@@ -86,7 +86,7 @@ class Registry:
         """Store ``trained`` as a new version, with its evaluation, and point ``alias`` at it.
 
         Returns:
-            The version, as the registry numbers it.
+            The number of the version in the registry.
         """
         client = self._client()
         experiment = self._experiment(client)
@@ -112,7 +112,7 @@ class Registry:
         return version
 
     def live(self) -> list[LiveVersion]:
-        """Versions that should predict: the champion first, then challengers by alias."""
+        """Return versions that should predict: the champion first, then challengers by alias."""
         client = self._reader()
         if client is None:
             return []
@@ -133,7 +133,7 @@ class Registry:
         return found
 
     def versions(self) -> list[VersionInfo]:
-        """Every version, newest first."""
+        """Return every version, newest first."""
         client = self._reader()
         if client is None:
             return []
@@ -152,7 +152,7 @@ class Registry:
         ]
 
     def aliases(self) -> Mapping[str, str]:
-        """Which version each alias points at."""
+        """Return the version at which each alias points."""
         client = self._reader()
         if client is None:
             return {}
@@ -166,13 +166,13 @@ class Registry:
         """Check one version and load it into memory.
 
         Args:
-            version: Its number.
-            sha256: The model file that is wanted. Where the version has another one, the version
-                that has this one is loaded: a registry that was made again counts anew.
+            version: Number of the version.
+            sha256: SHA-256 of the wanted model file. If the version has another file, the version with
+                this file is loaded: a registry that was created again numbers versions anew.
 
         Raises:
-            ModelRefusedError: It may not be used; ``unknown_version``, ``files_missing``, or a
-                reason of ``artefact.open_model``.
+            ModelRefusedError: The version may not be used: ``unknown_version``, ``files_missing``, or
+                a reason of ``artefact.open_model``.
         """
         client = self._reader()
         if client is None:
@@ -195,8 +195,8 @@ class Registry:
         """Return the number of the version whose model file has ``sha256``.
 
         Args:
-            version: The number it had when it was registered; looked at first.
-            sha256: ``None``: the number alone counts.
+            version: Number of the version at its registration; it is tried first.
+            sha256: SHA-256 of the model file; with ``None`` the number alone counts.
 
         Raises:
             ModelRefusedError: ``unknown_version``: the registry has no such version.
@@ -217,18 +217,18 @@ class Registry:
         )
 
     def point(self, alias: str, version: str) -> None:
-        """Point ``alias`` at ``version``, unchecked: ``ModelSwitch`` checks and tells first."""
+        """Point ``alias`` at ``version`` without a check: ``ModelSwitch`` checks, and writes the intent first."""
         client = self._client()
         answer(lambda: client.set_registered_model_alias(self.name, alias, version))
 
     def remove_alias(self, alias: str) -> None:
-        """Take ``alias`` away, if it is there."""
+        """Remove ``alias``, if it exists."""
         client = self._client()
         with contextlib.suppress(MissingError):
             answer(lambda: client.delete_registered_model_alias(self.name, alias))
 
     def _reader(self) -> MlflowClient | None:
-        """A client, unless the SQLite file is not there yet: reading alone makes none."""
+        """Return a client, or ``None`` if there is no SQLite file yet: reading does not create one."""
         if self._file is not None and not self._file.exists():
             return None
         return self._client()

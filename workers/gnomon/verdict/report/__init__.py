@@ -1,1 +1,1 @@
-"""A verdict for people: as text for a terminal, and as one page with pictures."""
+"""Shows a verdict to people: as text for a terminal, and as one page with charts."""

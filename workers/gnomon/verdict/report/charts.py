@@ -1,4 +1,4 @@
-"""The pictures of the report, each as a figure of a page."""
+"""Draws the charts of the report, each as an HTML figure."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -11,7 +11,7 @@ from gnomon.verdict.result import ModelVerdict
 
 
 def evidence(drawn: Pictures, delta: float) -> str:
-    """Improvement over time against zero and the threshold. Empty where there is nothing to draw."""
+    """Draw the improvement over time with zero and the threshold; empty if there are no data."""
     looks = [look for look in drawn.looks if look.found.estimate is not None]
     if not looks:
         return ""
@@ -40,7 +40,7 @@ def evidence(drawn: Pictures, delta: float) -> str:
 
 
 def forest(model: ModelVerdict) -> str:
-    """Improvement against each baseline. Empty where there is nothing to draw."""
+    """Draw the improvement over each baseline; empty if there are no data."""
     rows = [
         (f"{baseline}, {loss}", found)
         for baseline, by_loss in model.against.items()
@@ -70,14 +70,14 @@ def forest(model: ModelVerdict) -> str:
 
 
 def durations(drawn: Pictures) -> str:
-    """Predicted beside actual durations. Empty where there is nothing to draw."""
+    """Draw predicted against actual durations; empty if there are no data."""
     most = max(drawn.durations.values(), default=0)
     if not most:
         return ""
     marks = range(0, CELLS + 1, 4)
     axis = svg.numbered(0, CELLS, marks, "actual, seconds", lambda cell: f"{edge_s(cell):g}")
-    said = svg.numbered(0, CELLS, marks, "predicted, s", lambda cell: f"{edge_s(cell):g}")
-    picture = svg.Picture(axis, said, "Predicted beside actual durations", height=380)
+    upward = svg.numbered(0, CELLS, marks, "predicted, s", lambda cell: f"{edge_s(cell):g}")
+    picture = svg.Picture(axis, upward, "Predicted beside actual durations", height=380)
     for (actual, predicted), count in sorted(drawn.durations.items()):
         place = (actual, predicted, actual + 1, predicted + 1)
         picture.box(place, svg.BLUE, opacity=0.15 + 0.85 * count / most)
@@ -86,7 +86,7 @@ def durations(drawn: Pictures) -> str:
 
 
 def residuals(drawn: Pictures, reference: str) -> str:
-    """Residuals of the model and of the reference. Empty where there is nothing to draw."""
+    """Draw the residuals of the model and of the reference; empty if there are no data."""
     ours, theirs = ([n / max(1, sum(each)) for n in each] for each in drawn.residuals)
     top = max(*ours, *theirs)
     if not top:
@@ -106,7 +106,7 @@ def residuals(drawn: Pictures, reference: str) -> str:
 
 
 def reliability(drawn: Pictures) -> str:
-    """Predicted probability of success and what came. Empty where there is nothing to draw."""
+    """Draw predicted probabilities of success against actual rates; empty if there are no data."""
     tenths = [(n, total / n, hits / n) for n, total, hits in drawn.reliability if n]
     if not tenths:
         return ""
@@ -117,8 +117,8 @@ def reliability(drawn: Pictures) -> str:
         "Reliability of the probability of success",
     )
     picture.line([(0, 0), (1, 1)], svg.GREY)
-    for n, said, came in tenths:
-        picture.dot(said, came, svg.BLUE, 2 + 7 * (n / most) ** 0.5)
+    for n, predicted, came in tenths:
+        picture.dot(predicted, came, svg.BLUE, 2 + 7 * (n / most) ** 0.5)
     return _drawn(
         picture, "Predicted probability and what came, by tenths; areas are numbers of decisions."
     )
@@ -133,5 +133,5 @@ def _hour(hour: float) -> str:
 
 
 def moment(at_ms: int) -> str:
-    """A time as text."""
+    """Format a time as text."""
     return f"{datetime.fromtimestamp(at_ms / 1000, tz=UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""The report as one self-contained page: no script, nothing to load, readable on paper."""
+"""Writes the report as one self-contained page: no script, no external files, printable."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
@@ -24,11 +24,11 @@ pre { white-space: pre-wrap; background: #f5f6f8; padding: .7rem }
 
 
 def page(verdicts: Verdicts, album: Mapping[str, Pictures]) -> str:
-    """The report.
+    """Return the report as HTML.
 
     Args:
-        verdicts: All that was judged.
-        album: Pictures by SHA-256, or by name and version where there is none.
+        verdicts: The verdicts on all models.
+        album: The data of the charts by SHA-256, or by name and version if there is none.
     """
     models = [
         _model(model, album.get(model.sha256 or f"{model.name}@{model.version}"), verdicts)
@@ -161,7 +161,7 @@ def _word(model: ModelVerdict) -> str:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of cells that are HTML already."""
+    """Return a table whose cells are already HTML."""
     top = "".join(f"<th>{escape(each)}</th>" for each in head)
     body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
     return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,4 +1,4 @@
-"""What the report draws of each model: a bounded number of figures, whatever the log's length."""
+"""Collects the data of each model's charts: a bounded amount, whatever the log's length."""
 
 import math
 from dataclasses import dataclass, field
@@ -14,16 +14,16 @@ from gnomon.verdict.series import Series
 from gnomon.verdict.sums import T
 
 CELLS: Final = 28
-"""Of the axes of the picture of durations: from 0.1 s on, four to a factor of ten."""
+"""Number of cells on each axis of the chart of durations: from 0.1 s on, four to a factor of ten."""
 RESIDUALS: Final = 41
-"""Bins of ln((predicted + 1) / (actual + 1)), each an eighth wide, the outer ones open."""
+"""Number of bins of ln((predicted + 1) / (actual + 1)), each 1/8 wide, the outer ones open."""
 SHARES: Final = 10
 _MOST_LOOKS: Final = 240
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The improvement over the reference as it was known after an hour (counted from 1970)."""
+    """The improvement over the reference, as known after an hour (counted from 1970)."""
 
     hour: int
     found: Bounded
@@ -31,14 +31,14 @@ class Look:
 
 @dataclass(slots=True)
 class Pictures:
-    """Figures of one model.
+    """The data of one model's charts.
 
     Attributes:
-        looks: In the order of time, thinned out where there are many.
-        durations: Decisions by cell of the actual and cell of the predicted duration.
-        residuals: Decisions by bin, of the model and of the reference baseline.
-        reliability: By tenth of the predicted probability: decisions, sum of probabilities,
-            successes.
+        looks: The looks in the order of time; if there are many, only some are kept.
+        durations: Number of decisions by cell of the actual and cell of the predicted duration.
+        residuals: Number of decisions by bin, for the model and for the reference baseline.
+        reliability: By tenth of the predicted probability: number of decisions, sum of
+            probabilities, number of successes.
     """
 
     looks: list[Look] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Pictures:
 
 
 class Album:
-    """Pictures of all models of one experiment; decisions must come in the order of their hours."""
+    """Collects the charts of all models; decisions must be added in the order of their hours."""
 
     def __init__(self, evidence: Evidence) -> None:
         self.pictures: dict[str, Pictures] = {}
@@ -60,29 +60,29 @@ class Album:
         self._hours, self._every = 0, 1
 
     def add(self, decided: Decided) -> None:
-        """Draw one decision, if it has matched."""
+        """Add one decision, if it has matched."""
         actual_s = decided.duration_s
         if decided.started_at_ms < self._evidence.settings.registered_at_ms:
             return
         baselines, models = by_key(decided.predictions)
         reference = baselines.get(self._evidence.settings.reference)
-        for key, said in models.items():
+        for key, prediction in models.items():
             drawn = self.pictures.setdefault(key, Pictures())
-            if actual_s is not None and said.duration_s is not None:
-                cell = _cell(actual_s), _cell(said.duration_s)
+            if actual_s is not None and prediction.duration_s is not None:
+                cell = _cell(actual_s), _cell(prediction.duration_s)
                 drawn.durations[cell] = drawn.durations.get(cell, 0) + 1
-                drawn.residuals[0][_residual(said.duration_s, actual_s)] += 1
+                drawn.residuals[0][_residual(prediction.duration_s, actual_s)] += 1
                 if reference is not None and reference.duration_s is not None:
                     drawn.residuals[1][_residual(reference.duration_s, actual_s)] += 1
-            if decided.succeeded is not None and said.success_probability is not None:
-                q = said.success_probability
+            if decided.succeeded is not None and prediction.success_probability is not None:
+                q = prediction.success_probability
                 tenth = drawn.reliability[min(SHARES - 1, int(q * SHARES))]
                 tenth[0] += 1
                 tenth[1] += q
                 tenth[2] += decided.succeeded
 
     def look(self, hour: int) -> None:
-        """Draw what is known now that the hours before ``hour`` are closed."""
+        """Add the improvement that is known after the hours before ``hour`` were closed."""
         self._hours += 1
         if self._hours % self._every:
             return
@@ -108,7 +108,7 @@ class Album:
 
 
 def edge_s(cell: float) -> float:
-    """Where a cell of durations begins, in seconds."""
+    """Return the lower edge of a cell of durations, in seconds."""
     return float(10 ** (cell / 4 - 1))
 
 

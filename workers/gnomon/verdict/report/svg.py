@@ -1,4 +1,4 @@
-"""Small pictures as inline SVG: a frame with axes, and marks in the units of the data."""
+"""Draws small charts as inline SVG: a frame with axes, and marks in the units of the data."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ BLUE, GREY, RED, GREEN = "#1f5f99", "#8a8f98", "#b3261e", "#1e7b34"
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """One axis, from ``low`` to ``high``, with marks at ``ticks`` (place and text)."""
+    """One axis from ``low`` to ``high``, with ticks (position and text)."""
 
     low: float
     high: float
@@ -23,7 +23,7 @@ class Axis:
 
 @dataclass(slots=True)
 class Picture:
-    """A frame that marks are drawn into; what lies outside it is cut off at its edge."""
+    """A frame for marks; marks outside it are cut off at its edge."""
 
     x: Axis
     y: Axis
@@ -33,17 +33,17 @@ class Picture:
     _marks: list[str] = field(default_factory=list)
 
     def across(self, value: float) -> float:
-        """Data to pixels from the left."""
+        """Convert data to pixels from the left."""
         return _scaled(value, self.x, self.left, WIDTH - _RIGHT)
 
     def up(self, value: float) -> float:
-        """Data to pixels from the top."""
+        """Convert data to pixels from the top."""
         return _scaled(value, self.y, self.height - _BOTTOM, _TOP)
 
     def line(
         self, points: Iterable[tuple[float, float]], colour: str, *, dashed: bool = False
     ) -> None:
-        """Connect points."""
+        """Draw a line through points."""
         path = " ".join(f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in points)
         dash = ' stroke-dasharray="5 4"' if dashed else ""
         self._marks.append(
@@ -51,13 +51,13 @@ class Picture:
         )
 
     def band(self, points: Sequence[tuple[float, float, float]], colour: str) -> None:
-        """Fill between two values at each place."""
+        """Fill the area between two values at each position."""
         outline = [(x, low) for x, low, _ in points] + [(x, high) for x, _, high in points[::-1]]
         path = " ".join(f"{self.across(x):.1f},{self.up(y):.1f}" for x, y in outline)
         self._marks.append(f'<polygon points="{path}" fill="{colour}" fill-opacity="0.18"/>')
 
     def dot(self, x: float, y: float, colour: str, radius: float = 3.5) -> None:
-        """Mark a point."""
+        """Draw a point."""
         self._marks.append(
             f'<circle cx="{self.across(x):.1f}" cy="{self.up(y):.1f}" r="{radius:.1f}" fill="{colour}"/>'
         )
@@ -65,7 +65,7 @@ class Picture:
     def box(
         self, place: tuple[float, float, float, float], colour: str, *, opacity: float = 1.0
     ) -> None:
-        """Fill from (x, y) to (x, y)."""
+        """Fill a rectangle between two corners (x, y)."""
         left, right = sorted((self.across(place[0]), self.across(place[2])))
         top, bottom = sorted((self.up(place[1]), self.up(place[3])))
         self._marks.append(
@@ -74,7 +74,7 @@ class Picture:
         )
 
     def svg(self) -> str:
-        """The picture as an element of a page."""
+        """Return the chart as an SVG element."""
         right, bottom = WIDTH - _RIGHT, self.height - _BOTTOM
         parts = [
             f'<svg xmlns="http://www.w3.org/2000/svg" role="img" viewBox="0 0 {WIDTH} {self.height}">',
@@ -92,7 +92,7 @@ class Picture:
 
 
 def percents(low: float, high: float, title: str) -> Axis:
-    """An axis of shares, written as per cent, with about six marks."""
+    """Return an axis of shares in per cent, with about six ticks."""
     step = next(s for s in (0.05, 0.1, 0.2, 0.5, 1.0, 5.0) if (high - low) / s <= 8 or s == 5.0)  # noqa: PLR2004
     first = -int(-low // step)
     marks = [step * k for k in range(first, int(high // step) + 1)]
@@ -102,7 +102,7 @@ def percents(low: float, high: float, title: str) -> Axis:
 def numbered(
     low: float, high: float, at: Iterable[float], title: str, shown: Callable[[float], str]
 ) -> Axis:
-    """An axis with marks at given places."""
+    """Return an axis with ticks at given positions."""
     return Axis(low, high, [(each, shown(each)) for each in at], title)
 
 

@@ -1,4 +1,4 @@
-"""Verdicts as text for a terminal."""
+"""Formats verdicts as text for a terminal."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ _LEFT = frozenset({0, 1, 2, 7, 8, 9})
 
 
 def summary(models: Sequence[ModelVerdict], *, reference: str) -> str:
-    """A line for each model and baseline: how much better its log loss is, with bounds."""
+    """Return a line for each model and baseline: the improvement of the log loss, with bounds."""
     rows: list[tuple[str, ...]] = [_HEAD]
     for model in models:
         known = sorted(model.against, key=lambda name: (name != reference, name))
@@ -27,7 +27,7 @@ def summary(models: Sequence[ModelVerdict], *, reference: str) -> str:
 
 
 def details(model: ModelVerdict) -> str:
-    """The criteria of one model, and what else is known of it."""
+    """Return the criteria of one model, and its other metrics."""
     rows: list[tuple[str, ...]] = [("criterion", "found", "bounds", "needed", "holds", "against")]
     for name, each in model.criteria.items():
         rows.append((name, *_criterion(name, each)))
@@ -59,7 +59,7 @@ def details(model: ModelVerdict) -> str:
 
 
 def plain(text: str) -> str:
-    """As it is shown: a terminal obeys control characters, and others may write there."""
+    """Return ``text`` without control characters: a terminal obeys them, and names come from outside."""
     return "".join(c if c.isprintable() else "?" for c in text)
 
 
@@ -109,5 +109,5 @@ def _bounds(low: float | None, high: float | None) -> str:
 
 
 def percent(value: float | None) -> str:
-    """A share as per cent; ``-`` where there is none."""
+    """Format a share as per cent; ``-`` for ``None``."""
     return "-" if value is None else f"{100 * value:.1f} %"
