@@ -86,9 +86,9 @@ def test_a_correction_is_that_of_numpy_in_any_order(
 
 
 def by_numpy(scores: NDArray[np.float64], aim: float) -> tuple[float, float]:
-    """Adaptive conformal inference with a step of 0.02 after two scores of 0."""
+    """Adaptive conformal inference with a step of 0.02 after one score of 0."""
     share = aim
-    seen = np.zeros(2)
+    seen = np.zeros(1)
     for score in scores:
         share += 0.02 * (aim - float(score > quantile(seen, share)))
         seen = np.append(seen, score)
@@ -99,6 +99,22 @@ def quantile(scores: NDArray[np.float64], share: float) -> float:
     """Of a level that falls exactly on a score, and is off by rounding, it is that score."""
     level = np.clip(1 - share - 1e-9 / len(scores), 0, 1)
     return float(np.quantile(scores, level, method="inverted_cdf"))
+
+
+def test_only_the_last_two_hundred_count_in_whatever_order_they_come() -> None:
+    rng = np.random.default_rng(2)
+    durations = rng.lognormal(1, 2, 300)
+    calibration = Calibration()
+    for number in rng.permutation(300).tolist():
+        add(calibration, number, a_task(number, duration_s=float(durations[number])))
+
+    ((_, record),) = calibration.close(0)
+
+    logs = np.log1p(durations[100:])
+    expected, _ = by_numpy(np.maximum(np.log1p(1.0) - logs, logs - np.log1p(9.0)), 0.2)
+    assert record is not None
+    assert record.n == 200
+    assert record.correction == pytest.approx(expected, abs=1e-5)
 
 
 def test_without_tasks_the_model_is_believed() -> None:

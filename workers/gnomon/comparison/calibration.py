@@ -30,8 +30,8 @@ BUCKETS: Final = 4
 """Tasks whose agent has done 0, 1, 2, and 3 or more runs of the type are corrected separately."""
 WINDOW: Final = 200
 """Tasks that a correction is computed from: the last of one version, bucket, level, partition."""
-PRIOR_TASKS: Final = 2
-"""Counted in addition to them, as tasks that would need no correction."""
+PRIOR_TASKS: Final = 1
+"""Tasks that count in addition to them and would need no correction."""
 STEP: Final = 0.02
 """How much more, or less, is covered after a miss: gamma of adaptive conformal inference."""
 MAX_VERSIONS: Final = 16
@@ -149,7 +149,7 @@ def correction(scores: Sequence[float], aim: float) -> tuple[float, float]:
     """Return the correction for the next task, and the share of misses that it allows.
 
     It is the smallest score that leaves at most that share of the tasks outside. ``PRIOR_TASKS``
-    tasks with a score of 0 count in addition, so that the first correction is 0.
+    more count with a score of 0, so that the first correction is 0.
 
     Args:
         scores: How far each task lay outside the model's own interval, by finish time.
