@@ -16,6 +16,7 @@ from tests.contract.contract_files import SCHEMAS, TAGS, read
 from gnomon.cli import topics as topics_command
 from gnomon.operations import topics_admin
 from gnomon.settings import Settings
+from gnomon.stages import STAGES
 
 DAY_MS = 86_400_000
 
@@ -169,7 +170,7 @@ def test_every_topic_has_somebody_who_writes_it(document: dict[str, Any]) -> Non
     assert written == TOPICS.keys()
 
 
-@pytest.mark.parametrize("stage", ["features", "shadow", "comparison", "vault"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_reads_what_the_document_says(stage: str, document: dict[str, Any]) -> None:
     module = importlib.import_module(f"gnomon.stages.{stage}")
     inputs = getattr(module, f"{stage.capitalize()}Stage").inputs

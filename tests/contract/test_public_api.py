@@ -100,6 +100,12 @@ def test_a_command_explains_itself(command: str, capsys: pytest.CaptureFixture[s
     assert re.search(rf"examples?:\s+(\S.*)?gnomon {command}\b", shown), shown
 
 
+@pytest.mark.parametrize("command", COMMAND_NAMES)
+def test_a_readme_names_every_command(command: str) -> None:
+    text = (ROOT / "README.md").read_text() + (ROOT / "schemas" / "README.md").read_text()
+    assert re.search(rf"\b(gnomon|make) {command}\b", text)
+
+
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["--help"])

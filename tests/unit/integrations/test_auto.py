@@ -4,6 +4,7 @@ import importlib
 import logging
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -12,6 +13,7 @@ import pytest
 
 from gnomon.integrations import auto
 
+ROOT = Path(__file__).parents[3]
 EVERY = {"langchain", "openai-agents", "crewai"}
 Write = Callable[..., None]
 
@@ -38,6 +40,16 @@ def test_an_unknown_framework_is_named_in_the_log(caplog: pytest.LogCaptureFixtu
     with caplog.at_level(logging.WARNING, logger="gnomon"):
         assert auto.wanted({"GNOMON_TRACE": "crewai,langchian"}) == {"crewai"}
     assert "langchian" in caplog.text
+
+
+@pytest.mark.parametrize("framework", EVERY)
+def test_a_framework_has_an_extra_pinned_requirements_and_documentation(framework: str) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = ROOT / "tests" / "integration" / "integrations" / f"{framework}.txt"
+    documented = (ROOT / "docs" / "integrations.md").read_text()
+    assert framework in project["optional-dependencies"]
+    assert pins.exists()
+    assert f"from gnomon.integrations.{framework.replace('-', '_')} import" in documented
 
 
 @pytest.fixture

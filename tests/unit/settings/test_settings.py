@@ -1,11 +1,14 @@
 """Tests of settings: read from variables, refused by name, and passed on to a child unchanged."""
 
 import dataclasses
+import re
 
 import pytest
 
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
+
+SECRET = re.compile(r"(key|token|password|secret)$")
 
 
 def test_variables_become_settings_and_others_are_ignored() -> None:
@@ -56,8 +59,15 @@ def test_a_child_gets_the_same_settings() -> None:
     assert Settings.from_env(settings.as_environ()) == settings
 
 
-def test_the_key_is_in_no_repr() -> None:
-    assert "a secret" not in repr(Settings(key="a secret"))
+def test_no_secret_is_in_a_repr() -> None:
+    """A secret is a setting whose name says so; the path of a file with a secret is none."""
+    names = [f.name for f in dataclasses.fields(Settings) if SECRET.search(f.name)]
+    assert "key" in names
+
+    settings = Settings.from_env({f"GNOMON_{name.upper()}": "a secret" for name in names})
+
+    assert [getattr(settings, name) for name in names] == ["a secret"] * len(names)
+    assert "a secret" not in repr(settings)
 
 
 def test_files_are_in_the_data_folder_unless_said_otherwise() -> None:

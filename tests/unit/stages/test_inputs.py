@@ -1,18 +1,57 @@
-"""What a stage reads is said in one more place, for those who ask the broker alone."""
+"""Each stage is known wherever stages are listed by name."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
 
 from gnomon.operations.lag import INPUTS, OPTIONAL_INPUTS
+from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.partition.ports import Stage
+from gnomon.settings import Settings
 from gnomon.stages import OPTIONAL_STAGES, STAGES
-from gnomon.stages.collector import CollectorStage
-from gnomon.stages.comparison import ComparisonStage
-from gnomon.stages.features import FeaturesStage
-from gnomon.stages.shadow import ShadowStage
-from gnomon.stages.vault import VaultStage
+from gnomon.stages.build import build_stage
+
+ROOT = Path(__file__).parents[3]
 
 
-def test_the_overview_knows_what_every_stage_reads() -> None:
-    stages = (FeaturesStage, ShadowStage, ComparisonStage, VaultStage)
+def built(name: str, data_dir: Path) -> Stage[Any]:
+    return build_stage(name, Settings(data_dir=str(data_dir)), Metrics())
 
-    assert {stage.name: stage.inputs for stage in stages} == INPUTS
-    assert tuple(stage.name for stage in stages) == STAGES
-    assert {CollectorStage.name: CollectorStage.inputs} == OPTIONAL_INPUTS
-    assert (CollectorStage.name,) == OPTIONAL_STAGES
+
+@pytest.mark.parametrize("name", [*STAGES, *OPTIONAL_STAGES])
+def test_a_stage_is_built_by_its_name(name: str, tmp_path: Path) -> None:
+    assert built(name, tmp_path).name == name
+
+
+def test_the_overview_knows_what_every_stage_reads(tmp_path: Path) -> None:
+    assert {name: built(name, tmp_path).inputs for name in STAGES} == INPUTS
+    assert {name: built(name, tmp_path).inputs for name in OPTIONAL_STAGES} == OPTIONAL_INPUTS
+
+
+def test_no_stage_may_import_another() -> None:
+    """``lint-imports`` holds apart only the stages that ``pyproject.toml`` lists."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    (listed,) = [
+        contract["modules"]
+        for contract in project["tool"]["importlinter"]["contracts"]
+        if contract["type"] == "independence"
+    ]
+    assert set(listed) == {f"gnomon.stages.{name}" for name in (*STAGES, *OPTIONAL_STAGES)}
+
+
+def test_the_documentation_gives_the_linger_of_every_stage(tmp_path: Path) -> None:
+    text = " ".join((ROOT / "docs" / "architecture.md").read_text().split())
+    found = re.search(
+        r"records wait at the broker for one another: (.+?), for each partition", text
+    )
+    assert found is not None
+    stated = {
+        name: int(linger)
+        for linger, names in re.findall(r"(\d+)(?: ms)? for (\D+)", found[1])
+        for name in re.findall(r"[a-z]+", names)
+        if name != "and"
+    }
+    assert stated == {name: built(name, tmp_path).linger_ms for name in STAGES}
