@@ -5,7 +5,6 @@ import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import median
 
 import pytest
 
@@ -74,18 +73,22 @@ def test_the_client_works_without_extras(bare: Path, tmp_path: Path) -> None:
 
 
 def test_importing_it_costs_little_more_than_asyncio(bare: Path, tmp_path: Path) -> None:
+    """At most 60 ms more on a machine that imports asyncio in 45 ms; in proportion on another."""
+
     def import_ms(name: str) -> float:
-        """Median of nine fresh interpreters; the machine is shared."""
         lines = [
             "import time; began = time.perf_counter()",
             f"import {name}",
             "print((time.perf_counter() - began) * 1000)",
         ]
-        return median(float(script(bare, lines, tmp_path)) for _ in range(9))
+        return float(script(bare, lines, tmp_path))
 
     import_ms("gnomon")  # compiles it
+    # By turns, and the fastest of nine: other work on the machine only ever adds.
+    turns = [(import_ms("asyncio"), import_ms("gnomon")) for _ in range(9)]
+    asyncio_ms, gnomon_ms = (min(turn) for turn in zip(*turns, strict=True))
 
-    assert import_ms("gnomon") - import_ms("asyncio") < 60
+    assert gnomon_ms < asyncio_ms * (45 + 60) / 45
 
 
 def test_importing_it_loads_nothing_heavy(bare: Path, tmp_path: Path) -> None:

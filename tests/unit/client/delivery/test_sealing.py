@@ -144,7 +144,7 @@ def test_without_cryptography_payloads_are_dropped(
         ("/nowhere/seal.pub", "No such file or directory"),
         ("\0", "no path"),
         (LINE[:-8], "expected an X25519 public key"),
-        (KEY.pem().decode(), "got a private one"),
+        (KEY.pem().decode(), "got a private key"),
         ("".join(KEY.pem().decode().splitlines()[1:2]), "neither a public key"),
     ],
     ids=["empty", "missing", "nul", "cut", "private", "private line"],

@@ -86,12 +86,14 @@ def test_records_and_a_list_are_a_list() -> None:
     rows: list[Part] = [(b"k", b"v", ()), (None, None, (("h", None),))]
     records, alone = packed(rows), packed(rows)
     expected = facts(records) + facts(alone)
+    expected_of_alone = facts(alone) * 2
 
     records += list(alone)
     behind: list[Any] = list(alone)
     behind += alone
 
-    assert facts(records) == facts(behind) == expected
+    assert facts(records) == expected
+    assert facts(behind) == expected_of_alone
 
 
 def _folded(records: Any) -> object:

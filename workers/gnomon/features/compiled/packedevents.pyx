@@ -116,7 +116,7 @@ cdef Event* acquire(Py_ssize_t n, Py_ssize_t* room) noexcept:
     """Memory for ``n`` events; NULL if there is none."""
     global _spare, _spare_room
     cdef Event* found = _spare
-    if n <= _spare_room:
+    if found != NULL and n <= _spare_room:
         room[0] = _spare_room
         _spare, _spare_room = NULL, 0
         return found
