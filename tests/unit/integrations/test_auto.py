@@ -42,7 +42,7 @@ def test_an_unknown_framework_is_named_in_the_log(caplog: pytest.LogCaptureFixtu
     assert "langchian" in caplog.text
 
 
-@pytest.mark.parametrize("framework", EVERY)
+@pytest.mark.parametrize("framework", sorted(EVERY))
 def test_a_framework_has_an_extra_pinned_requirements_and_documentation(framework: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     pins = ROOT / "tests" / "integration" / "integrations" / f"{framework}.txt"
