@@ -44,13 +44,11 @@ def test_no_stage_may_import_another() -> None:
 
 def test_the_documentation_gives_the_linger_of_every_stage(tmp_path: Path) -> None:
     text = " ".join((ROOT / "docs" / "architecture.md").read_text().split())
-    found = re.search(
-        r"records wait at the broker for one another: (.+?), for each partition", text
-    )
+    found = re.search(r"\(`linger_ms`\): for (.+?), times the number of partitions", text)
     assert found is not None
     stated = {
         name: int(linger)
-        for linger, names in re.findall(r"(\d+)(?: ms)? for (\D+)", found[1])
+        for linger, names in re.findall(r"(\d+) ms \(([^)]*)\)", found[1])
         for name in re.findall(r"[a-z]+", names)
         if name != "and"
     }
