@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon import codec
-from gnomon.comparison.calibration import QUANTILES, Calibration, bucket_of
-from gnomon.comparison.corrections import Corrections
+from gnomon.comparison.intervals.calibration import QUANTILES, Calibration, bucket_of
+from gnomon.comparison.intervals.corrections import Corrections
 from gnomon.events import (
     Comparison,
     Intervals,

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gnomon import codec
-from gnomon.comparison.calibration import Calibration, bucket_of, correction
-from gnomon.comparison.corrections import Corrections
+from gnomon.comparison.intervals.calibration import Calibration, bucket_of, correction
+from gnomon.comparison.intervals.corrections import Corrections
 from gnomon.events import Interval, IntervalCorrection, Intervals
 
 seconds = st.floats(0.0, 1e6)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.unit.comparison.build import config, features, finished, predicted, run, started
 
 from gnomon.comparison import merge_metrics
-from gnomon.comparison.coverage import coverage_by_level
+from gnomon.comparison.intervals.coverage import coverage_by_level
 from gnomon.events import Interval, Intervals, ModelMetrics
 
 ends = st.tuples(st.floats(0, 1e5), st.floats(0, 1e5)).map(sorted)

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gnomon import codec
-from gnomon.comparison.calibration import Calibration
-from gnomon.comparison.corrections import Corrections
+from gnomon.comparison.intervals.calibration import Calibration
+from gnomon.comparison.intervals.corrections import Corrections
 from gnomon.events import Intervals
 from gnomon.models.intervals import intervals_of
 

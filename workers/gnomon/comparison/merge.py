@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gnomon.comparison import sums
-from gnomon.comparison.reliability import Bins, empty_bins, plus
+from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
 from gnomon.comparison.sources import CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 

@@ -14,7 +14,7 @@ import msgspec
 
 from gnomon.comparison import sums
 from gnomon.comparison.decisions import Decision
-from gnomon.comparison.reliability import Bins, empty_bins, plus
+from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
 from gnomon.comparison.sources import Sources
 from gnomon.comparison.sums import Histogram, Row
 from gnomon.events import ModelMetrics, Outcome

@@ -5,9 +5,9 @@ from typing import Final
 
 import msgspec
 
-from gnomon.comparison.calibration import CountedTask, GroupKey
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
+from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
 from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from gnomon import codec, topics
-from gnomon.comparison.calibration import Calibration
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Decision, Decisions, Predicted
 from gnomon.comparison.encoding import comparison_json
+from gnomon.comparison.intervals.calibration import Calibration
 from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
 from gnomon.errors import EventError

@@ -7,7 +7,7 @@ A row has one integer for each of ``FIELDS``: counts, microseconds, and parts pe
 import math
 from typing import Final, Literal, Protocol
 
-from gnomon.comparison.reliability import BINS, Bins, add_probability
+from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability
 from gnomon.events import Intervals, ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12

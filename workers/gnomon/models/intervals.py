@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from gnomon.comparison.calibration import LEVELS, RULE, CorrectionTable
+from gnomon.comparison.intervals.calibration import LEVELS, RULE, CorrectionTable
 from gnomon.events import Interval, Intervals
 
 MAX_S: Final = 1e12

@@ -6,8 +6,8 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from gnomon.comparison.calibration import CorrectionTable
-from gnomon.comparison.corrections import Corrections
+from gnomon.comparison.intervals.calibration import CorrectionTable
+from gnomon.comparison.intervals.corrections import Corrections
 from gnomon.errors import ConfigurationError, TransientError
 from gnomon.records import SourceRecord
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
-from gnomon.comparison.calibration import QUANTILES, CorrectionTable, bucket_of
+from gnomon.comparison.intervals.calibration import QUANTILES, CorrectionTable, bucket_of
 from gnomon.events import Intervals, TaskFeatures
 from gnomon.models import baselines
 from gnomon.models.baselines import Predicted

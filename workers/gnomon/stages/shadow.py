@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 
 from gnomon import codec
-from gnomon.comparison.calibration import CorrectionTable
+from gnomon.comparison.intervals.calibration import CorrectionTable
 from gnomon.events import (
     ModelSwitched,
     Parts,

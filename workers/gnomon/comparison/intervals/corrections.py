@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from gnomon import codec
-from gnomon.comparison.calibration import (
+from gnomon.comparison.intervals.calibration import (
     BUCKETS,
     LEVELS,
     RULE,

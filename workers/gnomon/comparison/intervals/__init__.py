@@ -1,0 +1,1 @@
+"""How honest predictions are: corrections of intervals, their coverage, and reliability of success."""
