@@ -239,12 +239,12 @@ served = 0
 until = time.monotonic() + 30
 while served < 50 and time.monotonic() < until:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
             served += answer.read() == b"ok"
     except OSError:
         time.sleep(0.1)
 server.send_signal(signal.SIGTERM)
-print(served, server.wait(20))
+print(served, server.wait(60))
 """
     done = run_file(tmp_path, body, (broker.brokers, workers))
 
