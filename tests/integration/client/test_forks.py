@@ -228,8 +228,9 @@ def app(environ, start_response):
 """
     )
     body = """
-import os, signal, socket, subprocess, time, urllib.request
-probe = socket.socket(); probe.bind(("127.0.0.1", 0)); port = probe.getsockname()[1]; probe.close()
+import os, signal, subprocess, time, urllib.request
+from gnomon.broker.probe import free_port
+port = free_port()
 server = subprocess.Popen(
     [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}",
      "--worker-class", sys.argv[2], "--log-level", "error", "--no-control-socket",

@@ -14,7 +14,7 @@ from tests.conftest import Kafka
 from tests.support.commands import GNOMON, environ, gnomon, processes_of
 from tests.support.polling import eventually_sync
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SECONDS = 60
 LEAST_DECISIONS = 200
@@ -47,7 +47,7 @@ def test_it_ends_with_decisions_a_trained_version_and_a_ledger_that_adds_up(
     """The fixture ``kafka`` is used only to skip this test where Kafka cannot run."""
     assert kafka.brokers
     with demonstrating(tmp_path, seconds=SECONDS) as process:
-        status = process.wait(150)
+        status = process.wait(270)
     printed, said = (tmp_path / "stdout").read_text(), (tmp_path / "stderr").read_text()
 
     assert status == 0, said
