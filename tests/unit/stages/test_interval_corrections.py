@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.support.polling import eventually
-from tests.unit.stages.test_predicting import Live, Minute, a_task, loaded
+from tests.unit.stages.test_predicting import UNLIMITED, Live, Minute, a_task, loaded
 from tests.unit.stages.test_shedding import Record
 
 from gnomon import codec
@@ -79,7 +79,9 @@ class Topic:
 async def following(topic: Topic) -> AsyncIterator[tuple[ShadowStage, LiveCorrections]]:
     corrections = LiveCorrections(topic.read, retry_s=0.01)
     models: Any = Live(loaded(Spread(), "3"), loaded(Minute(), "4"))
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections)
+    stage = ShadowStage(
+        models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections, limits=UNLIMITED
+    )
     await corrections.start()
     try:
         yield stage, corrections

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from gnomon import codec
-from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import LagAware
 from gnomon.stages.shadow import ShadowStage
@@ -33,6 +33,9 @@ class NoModels:
 
     def status(self) -> dict[str, object]:
         return {}
+
+    def absent(self) -> list[AbsentModel]:
+        return []
 
 
 def features(number: int) -> bytes:
