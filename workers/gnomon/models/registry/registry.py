@@ -23,7 +23,13 @@ from gnomon.models.artefact import open_model
 from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.registry.answers import ExistsError, MissingError, answer, without_warnings
-from gnomon.models.registry.recording import every_version, metrics_of_run, note, save
+from gnomon.models.registry.recording import (
+    every_version,
+    metrics_of_run,
+    note,
+    save,
+    trained_until_ms,
+)
 from gnomon.models.registry.sqlite_file import SqliteFile
 from gnomon.models.train import Trained
 
@@ -190,6 +196,15 @@ class Registry:
             except MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
             return open_model(Path(files), name=self.name, version=number, sha256=expected)
+
+    def trained_until_ms(self, version: str) -> int | None:
+        """Return when the last run of a version's training data ended, epoch milliseconds, if known.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+        """
+        client = self._client()
+        return trained_until_ms(client, self._version(client, version))
 
     def version_of(self, version: str, sha256: str | None) -> str:
         """Return the number of the version whose model file has ``sha256``.
