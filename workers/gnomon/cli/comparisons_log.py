@@ -11,6 +11,7 @@ import msgspec
 from gnomon import codec
 from gnomon.cli.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
+from gnomon.replay.replayed import is_replayed
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
 from gnomon.verdict.decided import HOUR_MS
 from gnomon.verdict.report.pictures import Album
@@ -55,7 +56,8 @@ def gather(
 ) -> Gathered:
     """Read the file once; data that do not fit into memory are sorted in temporary files.
 
-    If lines with one ``decision_id`` differ, one of them counts, independently of their order.
+    If lines with one ``decision_id`` differ, one of them counts, independently of their order. Lines
+    that ``gnomon replay --model`` wrote do not count.
 
     Args:
         path: File with one ``comparison.v1`` a line; empty lines are ignored.
@@ -68,9 +70,12 @@ def gather(
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.
     """
-    window, watermark_ms, records, lines = WindowBuilder(settings), 0, 0, 0
+    window, watermark_ms, records, lines, replayed = WindowBuilder(settings), 0, 0, 0, 0
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_hour:
         for decided in _read(path, say):
+            if decided is None:
+                replayed += 1
+                continue
             by_id.add(decided.decision_id.encode(), _encode(decided))
             lines += 1
         last = None
@@ -98,10 +103,13 @@ def gather(
         evidence.close_hours()
         if album is not None:
             album.look(watermark_ms // HOUR_MS + 1)
+    if replayed:
+        say(f"{replayed:,} lines of a replay are left out: they are no live evidence")
     return Gathered(evidence, watermark_ms, records, lines - records, album)
 
 
-def _read(path: Path, say: Say) -> Iterator[Decided]:
+def _read(path: Path, say: Say) -> Iterator[Decided | None]:
+    """Yield each line; ``None`` for a line that ``gnomon replay --model`` wrote."""
     try:
         size, read_bytes = path.stat().st_size, 0
         told_s = time.monotonic()
@@ -117,8 +125,10 @@ def _read(path: Path, say: Say) -> Iterator[Decided]:
         raise BadComparisonsError(f"{path}: {error.strerror or error}") from error
 
 
-def _decided(line: bytes, path: Path, number: int) -> Decided:
+def _decided(line: bytes, path: Path, number: int) -> Decided | None:
     try:
         return Decided.of(codec.decode_comparison(line))
     except codec.UNDECODABLE as error:
+        if is_replayed(line):
+            return None
         raise BadComparisonsError(f"{path}, line {number}: no comparison.v1: {error}") from error
