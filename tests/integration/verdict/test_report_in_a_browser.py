@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.unit.verdict.detailed import T0, detailed
 from tests.unit.verdict.page_reader import write_comparisons
 
 from gnomon.cli import main
 from gnomon.drill.report import compare, round_of
+from gnomon.events import Comparison, ModelPrediction
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
@@ -70,13 +72,22 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GNOMON_DATA_DIR", str(folder / "data"))
-        for name, rows in (("full", detailed().rows), ("empty", [])):
+        for name, rows in (("full", _with_a_second_model(detailed().rows)), ("empty", [])):
             path = write_comparisons(folder / f"{name}.jsonl", rows)
             out = folder / f"{name}.html"
             held = ["--drills", str(_drills(folder))] if rows else []
             main(["verdict", "--comparisons", str(path), "--html", str(out), *held])
             made[name] = out
     return made
+
+
+def _with_a_second_model(rows: list[Comparison]) -> list[Comparison]:
+    """Let another model predict the last tasks, too few to decide."""
+    young = ModelPrediction(model="second model with a long name", version="1", duration_s=50.0)
+    late = [
+        msgspec.structs.replace(row, predictions=[*row.predictions, young]) for row in rows[-90:]
+    ]
+    return [*rows[:-90], *late]
 
 
 def _drills(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """The page with pictures: well-formed, alone, and with the figures that were judged."""
 
+import hashlib
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -137,3 +138,40 @@ def test_marks_are_in_the_units_of_the_data() -> None:
     assert (picture.up(0), picture.up(1), picture.up(0.5)) == (112, 12, 62)
     assert picture.across(99) == 444
     assert percents(-0.5, 1, "").ticks[0][1] == "-40 %"
+
+
+def test_the_file_and_its_offsets_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    places = [(0, 7), (0, 5), (1, 40), (0, 9), (1, 44)]
+    rows = [decided(n, control(1.0), model(2.0)) for n in range(len(places))]
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
+    lines = [
+        b'{"partition":%d,"offset":%d,%b' % (*place, line[1:])
+        for place, line in zip(places, path.read_bytes().splitlines(keepends=True), strict=True)
+    ]
+    path.write_bytes(b"".join(lines))
+    root = page_reader.page_of(path)
+    shown = page_reader.table_after(root, "Offsets")
+    assert [tuple(row.values()) for row in shown] == [("0", "5", "9"), ("1", "40", "44")]
+    text = "".join(root.itertext())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+    assert f"{path.stat().st_size} bytes" in text
+
+
+def test_without_offsets_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = page_of(tmp_path, [decided(1, control(1.0), model(2.0))], monkeypatch)
+    text = "".join(root.itertext())
+    assert "gnomon tail comparisons --no-follow --json --offsets" in text
+    for hint in ("gnomon drill isolation", "gnomon drill record", "gnomon train --learner mix"):
+        assert hint in text
+
+
+def test_an_empty_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(page_of(tmp_path, [], monkeypatch).itertext())
+    assert "No model has predicted any of the decisions" in text
+    assert "gnomon train" in text
+    assert "1970" not in text

@@ -102,9 +102,11 @@ class Monitor:
         Args:
             is_harmful: Whether a verdict found that the model is surely worse than a baseline.
         """
-        rows = np.array(self._rows, dtype=np.float64).reshape(len(self._rows), -1)
+        rows = np.array(self._rows, dtype=np.float64).reshape(
+            len(self._rows), len(self._references)
+        )
         shifts = {
-            name: shift(reference, rows[:, place]) if rows.size else None
+            name: shift(reference, rows[:, place])
             for place, (name, reference) in enumerate(self._references.items())
         }
         latest = self._changes[-1] if self._changes else None

@@ -68,7 +68,7 @@ def forest(names: Sequence[str], label: str) -> svg.Picture:
         svg.listed(names),
         label,
         height=64 + 22 * len(names),
-        left=136,
+        left=152,
     )
     picture.line([(0, -place) for place in (-0.5, len(names) - 0.5)], "faint")
     return picture

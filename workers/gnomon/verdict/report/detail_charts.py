@@ -130,7 +130,7 @@ def impact(drill: Drill) -> str:
         svg.listed([name for name, _ in rows]),
         "Latency of a service without and with the client",
         height=64 + 34 * len(rows),
-        left=136,
+        left=152,
     )  # fmt: skip
     for place, (_, latency) in enumerate(rows):
         picture.box((0, 0.05 - place, latency.without_ms or 0.0, 0.35 - place), "faint")

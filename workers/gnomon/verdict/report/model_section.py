@@ -154,8 +154,10 @@ def _slices(found: Sequence[Slice], kind: str, settings: VerdictSettings) -> str
     more = f" The first {len(shown)} of {len(found)} are shown." if len(found) > len(shown) else ""
     head = (kind, "decisions", "agent-hours", "better by", "bounds", "e-value of harm", "harmed")
     return (
-        f"<p>Improvement of log loss over {settings.reference}. Harm is found by e-BH at level"
-        f" {settings.alpha:g} among those with at least {settings.min_blocks} hours.{more}</p>"
+        f"<p>Improvement of log loss over {settings.reference}. Bounds need at least"
+        f" {settings.min_blocks} agent-hours and {settings.min_active_hours} active hours. Harm is"
+        f" found by e-BH at level {settings.alpha:g} among those with at least {settings.min_blocks}"
+        f" active hours.{more}</p>"
         + figures([detail_charts.slices(found, kind)])
         + table(head, rows)
     )

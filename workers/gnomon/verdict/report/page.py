@@ -30,7 +30,7 @@ _NO_DRILL: Final = (
 )
 _NO_OFFSETS: Final = (
     "The lines have no partition and offset, so the range of offsets is not known. gnomon tail"
-    " comparisons --no-follow --offsets writes lines that have them."
+    " comparisons --no-follow --json --offsets writes lines that have them."
 )
 
 

@@ -19,7 +19,7 @@ th, td { padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top; 
 th { color: var(--soft); font-weight: 600 } td { font-variant-numeric: tabular-nums }
 .word { background: var(--soft); padding: .1rem .6rem; border-radius: .3rem; font-weight: 600 }
 .word.good { background: var(--good) } .word.bad { background: var(--bad) }
-.word, .word.good, .word.bad { color: var(--paper) }
+.word.good, .word.bad, .word.faint { color: var(--paper) }
 .good { color: var(--good) } .bad { color: var(--bad) } .faint { color: var(--faint) }
 td .faint { color: var(--soft) }
 .model { color: var(--model) } .second { color: var(--second) } .frame { color: var(--rule) }
@@ -35,5 +35,5 @@ pre { white-space: pre-wrap; background: var(--box); padding: .7rem; font-size: 
   td:first-child::before { content: "" } }
 @media print { body { margin: 0; padding: 0; max-width: none; font-size: 11px } table { font-size: 10px }
   h2, h3 { break-after: avoid } section.model-section { break-before: page } tr, pre { break-inside: avoid }
-  .figures { grid-template-columns: 1fr 1fr } .word, .word.good, .word.bad { border: 1px solid; background: none; color: var(--ink) } }
+  .figures { grid-template-columns: 1fr 1fr } .word.good, .word.bad, .word.faint { border: 1px solid; background: none; color: var(--ink) } }
 """

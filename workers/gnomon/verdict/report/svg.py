@@ -115,7 +115,7 @@ def numbered(
     return Axis(low, high, [(each, shown(each)) for each in at], title)
 
 
-def listed(names: Sequence[str], longest: int = 18) -> Axis:
+def listed(names: Sequence[str], longest: int = 20) -> Axis:
     """Return a vertical axis with one name at each whole number, the first at the top."""
     ticks = [
         (-place, name if len(name) <= longest else f"{name[: longest - 1]}…")

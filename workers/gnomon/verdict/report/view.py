@@ -1,6 +1,7 @@
 """Formats verdicts as text for a terminal."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from gnomon.drift import Drift
 from gnomon.text_table import aligned
@@ -12,6 +13,7 @@ _HEAD = (
     "these agents", "agents like these",
 )  # fmt: skip
 _COUNTS = frozenset({"decisions", "blocks", "active_hours", "drills"})
+MOST_FEATURES: Final = 4
 _LEFT = frozenset({0, 1, 2, 7, 8, 9})
 
 
@@ -83,7 +85,9 @@ def _drift(drift: Drift) -> str:
         if each.word != "steady"
     ]
     if drift.features:
-        lines.append(f"  features that moved: {', '.join(moved) or 'none'}")
+        more = len(moved) - MOST_FEATURES
+        shown = [*moved[:MOST_FEATURES], *([f"{more} more"] if more > 0 else [])]
+        lines.append(f"  features that moved: {', '.join(shown) or 'none'}")
     else:
         lines.append("  features: too few decisions before or after the first prediction")
     return "\n".join(lines)
