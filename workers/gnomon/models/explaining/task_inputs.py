@@ -10,7 +10,11 @@ from gnomon.events.field_types import Average
 from gnomon.models.table import Task
 
 _UNITS: Final[tuple[tuple[Any, str], ...]] = (
-    (Seconds, "s"), (Share, "share"), (Count, "count"), (Average, "mean count"))
+    (Seconds, "s"),
+    (Share, "share"),
+    (Count, "count"),
+    (Average, "mean count"),
+)
 
 
 class KnownFeature(msgspec.Struct, frozen=True, kw_only=True):
