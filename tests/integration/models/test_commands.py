@@ -132,6 +132,9 @@ def test_a_version_is_trained_from_the_vault(
     assert told["spread"]["mae_s"] > 0
     assert registry.aliases() == {"challenger-b": told["version"]}
     assert registry.load(told["version"]).predict(runs(1))[0][0] is not None
+    stored = {path.name for path in (tmp_path / "mlartifacts").rglob("*.*")}
+    assert {"model_card.md", "evaluation.json", "importance.csv", "importance.png"} <= stored
+    assert {"residuals.png", "reliability.png", "shap_mean_absolute.csv"} <= stored
 
 
 @pytest.mark.kafka

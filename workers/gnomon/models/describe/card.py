@@ -38,7 +38,7 @@ _LIMITS: Final = """\
 - It has learnt only from tasks that ended. A task that still runs, or that expired, is in no row, so very
   long tasks are under-represented.
 - For an agent or a task type without runs in the data, it falls back to what others did.
-- It is exact about the past only: if work, agents or their models change, train again.
+- It knows only the past: if the work, the agents or the models behind them change, train again.
 - The spread is the standard deviation between origins. It is no confidence interval: origins share runs, and
   runs of one hour share causes. `gnomon verdict` judges with these taken into account.
 - It loads only with the minor version of scikit-learn that is named above."""

@@ -7,6 +7,7 @@ import msgspec
 import pandas as pd
 
 from gnomon.models.describe.card import Circumstances, model_card
+from gnomon.models.threads import one_thread
 from gnomon.models.train import Trained
 
 CARD: Final = "model_card.md"
@@ -34,7 +35,8 @@ def described(trained: Trained, *, seed: int = 0) -> Files:
         trained: The model. If it was not evaluated, only the contributions are known.
         seed: Seed of the shuffles for the importance.
     """
-    return {**_evaluation(trained, seed), **_inner(trained)}
+    with one_thread():
+        return {**_evaluation(trained, seed), **_inner(trained)}
 
 
 def _evaluation(trained: Trained, seed: int) -> dict[str, bytes]:

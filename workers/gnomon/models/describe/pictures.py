@@ -86,7 +86,7 @@ def residuals_picture(held_out: Sequence[HeldOut]) -> bytes:
     right.hist(log_ratio[np.isfinite(log_ratio)], bins=40)
     right.axvline(0.0, color="0.6", linestyle=":")
     right.set(
-        xlabel="log10 of predicted / actual: above 0, the run was shorter than predicted",
+        xlabel="log10 of predicted / actual (+ 1 s each)",
         ylabel="runs",
         title="Residuals",
     )
