@@ -74,7 +74,7 @@ def postgres() -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGINT)  # SIGTERM waits for clients that a failed test left
-        server.wait(20)
+        server.wait(60)
         shutil.rmtree(home)
 
 

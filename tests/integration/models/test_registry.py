@@ -62,6 +62,7 @@ def test_what_is_stored_beside_a_version(registry: Registry, trained: Trained, u
     found = client.get_model_version("gnomon", version)
     assert found.description == "# A card"
     assert (found.tags["gnomon.reason"], found.tags["gnomon.author"]) == ("why", "ada")
+    assert found.run_id is not None
     stored = [each.path for each in client.list_artifacts(found.run_id)]
     assert stored == ["importance.csv", "model", "model_card.md"]
     assert client.get_run(found.run_id).info.status == "FINISHED"
@@ -289,7 +290,7 @@ def test_another_process_that_writes_holds_nobody_up_for_good(
         assert promoting.is_alive()  # it waits for the other, and so does the champion
         assert [v.aliases for v in live] == [("challenger",)]
         other.execute("COMMIT")
-    promoting.join(20)
+    promoting.join(60)
     assert promoted == [None]
     assert registry.aliases()["champion"] == version
 

@@ -8,46 +8,16 @@ import pytest
 import xgboost
 from numpy.typing import NDArray
 from tests.unit.models.runs import runs
+from tests.unit.models.xgboost_trees import of_xgboost
 
 from gnomon.models.describe.contributions import contributions, trees_of
-from gnomon.models.describe.shapley import Tree, shapley_values
+from gnomon.models.describe.shapley import shapley_values
+from gnomon.models.explaining.trees import LEAF, Tree
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.runs import outcomes_of
 from gnomon.models.table import COLUMNS, columns_of, to_frame
 
 Floats = NDArray[np.float64]
-
-
-def xgboost_trees(booster: xgboost.Booster) -> list[Tree]:
-    """The trees of a booster, as XGBoost prints them."""
-    made = []
-    for _, nodes in booster.trees_to_dataframe().groupby("Tree"):
-        at = {name: row for row, name in enumerate(nodes["ID"])}
-        is_leaf = (nodes["Feature"] == "Leaf").to_numpy()
-        children = {
-            side: np.array([at.get(name, -1) for name in nodes[side]])
-            for side in ("Yes", "No", "Missing")
-        }
-        threshold = nodes["Split"].fillna(0.0).to_numpy()
-        made.append(
-            Tree(
-                left=children["Yes"],
-                right=children["No"],
-                feature=np.array(
-                    [
-                        0 if leaf else int(f[1:])
-                        for leaf, f in zip(is_leaf, nodes["Feature"], strict=True)
-                    ]
-                ),
-                threshold=np.nextafter(threshold.astype(np.float32), np.float32(-np.inf)).astype(
-                    np.float64
-                ),  # XGBoost's is x < t
-                missing_left=children["Missing"] == children["Yes"],
-                cover=nodes["Cover"].to_numpy(),
-                value=np.where(is_leaf, nodes["Gain"], 0.0),
-            )
-        )
-    return made
 
 
 def some_rows(count: int, *, seed: int = 1) -> Floats:
@@ -67,7 +37,8 @@ def test_the_values_are_xgboosts() -> None:
         num_boost_round=12,
     )
 
-    found, mean = shapley_values(xgboost_trees(booster), rows)
+    trees = [of_xgboost(part) for _, part in booster.trees_to_dataframe().groupby("Tree")]
+    found, mean = shapley_values(trees, rows)
 
     expected = booster.predict(xgboost.DMatrix(rows, nthread=1), pred_contribs=True)
     assert found == pytest.approx(expected[:, :-1], abs=1e-4)
@@ -79,7 +50,7 @@ def test_the_values_are_those_of_the_definition() -> None:
     tree = Tree(
         left=np.array([1, 3, -1, 5, -1, -1, -1]),
         right=np.array([2, 4, -1, 6, -1, -1, -1]),
-        feature=np.array([0, 1, 0, 0, 0, 0, 0]),
+        feature=np.array([0, 1, LEAF, 0, LEAF, LEAF, LEAF]),
         threshold=np.array([0.0, 0.5, 0.0, -1.0, 0.0, 0.0, 0.0]),
         missing_left=np.array([True, False, False, True, False, False, False]),
         cover=np.array([100.0, 60.0, 40.0, 45.0, 15.0, 9.0, 36.0]),

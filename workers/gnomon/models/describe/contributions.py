@@ -1,20 +1,19 @@
 """Measures how much each input adds to the predictions of tree models."""
 
-from collections.abc import Iterator
 from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
     RandomForestClassifier,
     RandomForestRegressor,
 )
 
-from gnomon.models.describe.shapley import Tree, shapley_values
+from gnomon.models.describe.shapley import shapley_values
 from gnomon.models.estimator import TaskModel
+from gnomon.models.explaining.trees import boosted_trees, forest_trees
 from gnomon.models.learners.mix import Mix
 from gnomon.models.learners.xgboosted import Booster
 from gnomon.models.protocols import Columns, Estimator
@@ -72,7 +71,7 @@ def contributions(model: TaskModel, columns: Columns, count: int) -> Contributio
         columns: The tasks, as ``table.columns_of`` returns them.
         count: Number of tasks.
     """
-    rows = model.inputs_of(columns, count)
+    rows = model.rows_of(columns, count)
     duration, duration_mean = _values(model.duration_, rows)
     success, success_mean = None, 0.0
     if model.success_ is not None:
@@ -94,41 +93,12 @@ _KINDS: Final = (Booster, HistGradientBoostingRegressor, RandomForestRegressor)
 
 def _values(model: Any, rows: Floats) -> tuple[Floats, float]:
     if isinstance(model, Booster):
-        return model.contributions(rows)
+        found = model.contributions(rows)
+        return found[:, :-1], float(found[0, -1]) if len(found) else 0.0
     if isinstance(model, (RandomForestRegressor, RandomForestClassifier)):
         as_trees = rows.astype(np.float32).astype(np.float64)  # forests compare 32-bit floats
-        values, mean = shapley_values(_forest(model), as_trees)
+        values, mean = shapley_values(forest_trees(model), as_trees)
         return values / len(model.estimators_), mean / len(model.estimators_)
-    values, mean = shapley_values(_boosted(model), rows)
-    return values, mean + float(np.ravel(model._baseline_prediction)[0])  # noqa: SLF001  no public name
-
-
-def _forest(model: Any) -> Iterator[Tree]:
-    for estimator in model.estimators_:
-        tree = estimator.tree_
-        yield Tree(
-            left=tree.children_left,
-            right=tree.children_right,
-            feature=tree.feature,
-            threshold=tree.threshold,
-            missing_left=tree.missing_go_to_left.astype(np.bool_),
-            cover=tree.weighted_n_node_samples,
-            value=tree.value[:, 0, -1],  # a regressor's only value, or the share of the last class
-        )
-
-
-def _boosted(
-    model: HistGradientBoostingRegressor | HistGradientBoostingClassifier,
-) -> Iterator[Tree]:
-    for (predictor,) in model._predictors:  # noqa: SLF001  no public name
-        nodes = predictor.nodes
-        is_leaf = nodes["is_leaf"].astype(np.bool_)
-        yield Tree(
-            left=np.where(is_leaf, -1, nodes["left"].astype(np.int64)),
-            right=nodes["right"].astype(np.int64),
-            feature=nodes["feature_idx"].astype(np.int64),
-            threshold=nodes["num_threshold"],
-            missing_left=nodes["missing_go_to_left"].astype(np.bool_),
-            cover=nodes["count"].astype(np.float64),
-            value=nodes["value"],
-        )
+    trees, baseline = boosted_trees(model)
+    values, mean = shapley_values(trees, rows)
+    return values, mean + baseline

@@ -20,33 +20,12 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from gnomon.models.explaining.trees import LEAF, Tree
+
 Floats = NDArray[np.float64]
 
-_LEAF: Final = -1
 _MOST_CELLS: Final = 4_000_000
 """Most numbers of one intermediate array: 32 MB."""
-
-
-class Tree(NamedTuple):
-    """A binary tree; all arrays have one value for each node, and node 0 is the root.
-
-    Attributes:
-        left: The child for rows whose value is at most the threshold; -1 for a leaf.
-        right: The other child.
-        feature: Index of the input that is compared.
-        threshold: The threshold of the comparison.
-        missing_left: Whether a row without a value goes left.
-        cover: Number of training rows that reached the node.
-        value: Value that a leaf adds to the prediction.
-    """
-
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
-    feature: NDArray[np.int64]
-    threshold: Floats
-    missing_left: NDArray[np.bool_]
-    cover: Floats
-    value: Floats
 
 
 class _Condition(NamedTuple):
@@ -127,7 +106,7 @@ def _leaves(tree: Tree) -> _Leaves:
     waiting: list[tuple[int, dict[int, _Condition]]] = [(0, {})]
     while waiting:
         node, path = waiting.pop()
-        if tree.left[node] == _LEAF:
+        if tree.feature[node] == LEAF:
             ends.append((float(tree.value[node]), path))
             continue
         feature = int(tree.feature[node])

@@ -55,19 +55,13 @@ class Booster:
         """Return one value for each row."""
         return np.asarray(self._loaded().inplace_predict(rows), np.float64)
 
-    def predict_proba(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return probabilities of failure and of success, shape ``(n, 2)``."""
-        success = self.predict(rows)
-        return np.column_stack([1.0 - success, success])
+    def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the SHAP values of each input and, last, their base: shape ``(n, columns + 1)``.
 
-    def contributions(self, rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-        """Return XGBoost's own Shapley values, shape ``(n, columns)``, and the mean to which they are added.
-
-        The unit is that of the trees: the target, or log odds.
+        They add up to the prediction before the logistic function, as sums of 32-bit floats.
         """
         matrix = _xgboost().DMatrix(rows, nthread=1)
-        found = np.asarray(self._loaded().predict(matrix, pred_contribs=True), np.float64)
-        return found[:, :-1], float(found[0, -1]) if len(found) else 0.0
+        return np.asarray(self._loaded().predict(matrix, pred_contribs=True), np.float64)
 
     def _loaded(self) -> Any:
         booster = self.__dict__.get("_booster")
@@ -76,6 +70,11 @@ class Booster:
             booster.set_param({"nthread": 1})
             self.__dict__["_booster"] = booster
         return booster
+
+    def predict_proba(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return probabilities of failure and of success, shape ``(n, 2)``."""
+        success = self.predict(rows)
+        return np.column_stack([1.0 - success, success])
 
     def __getstate__(self) -> dict[str, Any]:
         """Return the stored state, without the booster in memory, which follows from ``ubjson_``."""

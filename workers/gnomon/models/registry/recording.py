@@ -16,11 +16,13 @@ from mlflow.tracking import MlflowClient
 from gnomon.errors import RegistryUnavailableError
 from gnomon.models.describe import CARD
 from gnomon.models.registry.answers import ExistsError, MissingError, answer
+from gnomon.models.registry.connection import Connection
 from gnomon.models.registry.model_files import save
 from gnomon.models.registry.versions import SHA256_TAG
 from gnomon.models.train import Trained
 
-EXPERIMENT: Final = "gnomon"
+UNTIL_MS: Final = "until_ms"
+"""Parameter of a run: when the last run of the training data ended, epoch milliseconds."""
 _LONGEST_DESCRIPTION: Final = 5_000
 """Most characters of a description that MLflow's database stores."""
 
@@ -41,27 +43,22 @@ class Entry:
     tags: Mapping[str, str]
 
 
-def prepare(client: MlflowClient, name: str, *, artifacts: str | None) -> None:
+def prepare(connection: Connection, name: str) -> None:
     """Create the experiment and the registered model ``name``, if they do not exist."""
-    _experiment(client, artifacts)
-    _ensure_model(client, name)
+    connection.experiment()
+    _ensure_model(connection.client(), name)
 
 
-def record(client: MlflowClient, entry: Entry, *, artifacts: str | None) -> str:
+def record(connection: Connection, entry: Entry) -> str:
     """Store a version and return its number.
-
-    Args:
-        client: The client of the registry.
-        entry: The version.
-        artifacts: URI of the folder for model files; ``None`` if the server decides.
 
     Raises:
         RegistryUnavailableError: The registry, the storage of its files or the disk cannot be used for
             now. A run without a version may remain; it is marked as failed.
     """
+    client, experiment = connection.client(), connection.experiment()
     with tempfile.TemporaryDirectory() as folder:
         sha256 = answer(lambda: _written(entry, Path(folder)))
-        experiment = _experiment(client, artifacts)
         run = answer(lambda: client.create_run(experiment, tags=dict(entry.tags)))
         try:
             answer(lambda: client.log_artifacts(run.info.run_id, folder))
@@ -92,16 +89,6 @@ def _written(entry: Entry, folder: Path) -> str:
     return save(entry.trained, folder / "model")
 
 
-def _experiment(client: MlflowClient, artifacts: str | None) -> str:
-    found = answer(lambda: client.get_experiment_by_name(EXPERIMENT))
-    if found is not None:
-        return str(found.experiment_id)
-    try:
-        return str(answer(lambda: client.create_experiment(EXPERIMENT, artifacts)))
-    except ExistsError:  # another process was faster
-        return _experiment(client, artifacts)
-
-
 def _ensure_model(client: MlflowClient, name: str) -> None:
     try:
         answer(lambda: client.get_registered_model(name))
@@ -117,7 +104,7 @@ def note(client: MlflowClient, run: Run, trained: Trained) -> None:
     params = [
         Param("learner", trained.learner),
         Param("decisions", str(trained.decisions)),
-        Param("until_ms", str(trained.until_ms)),
+        Param(UNTIL_MS, str(trained.until_ms)),
     ]
     tags = [RunTag("mlflow.runName", f"{trained.learner} on {trained.decisions} decisions")]
     answer(lambda: client.log_batch(run.info.run_id, metrics=metrics, params=params, tags=tags))
@@ -141,6 +128,18 @@ def metrics_of_run(client: MlflowClient, version: ModelVersion) -> dict[str, flo
         return dict(answer(lambda: client.get_run(run_id)).data.metrics)
     except MissingError:
         return {}
+
+
+def trained_until_ms(client: MlflowClient, version: ModelVersion) -> int | None:
+    """Return when the last run of the training data ended; ``None`` if that is not recorded."""
+    run_id = version.run_id
+    if not run_id:
+        return None
+    try:
+        noted = answer(lambda: client.get_run(run_id)).data.params.get(UNTIL_MS, "")
+    except MissingError:
+        return None
+    return int(noted) if noted.isdecimal() else None
 
 
 def every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
