@@ -142,7 +142,7 @@ def of_xgboost(table: pd.DataFrame) -> Tree:
         if node["Feature"] == "Leaf":
             return float(node["Gain"])
         parts = [(table.loc[node[side], "Cover"], value(node[side])) for side in ("Yes", "No")]
-        return sum(w * v for w, v in parts) / sum(w for w, _ in parts)
+        return float(sum(w * v for w, v in parts) / sum(w for w, _ in parts))
 
     is_leaf = (table["Feature"] == "Leaf").to_numpy()
     splits = table["Split"].to_numpy(np.float32)
@@ -199,6 +199,7 @@ def test_a_pool_names_the_runs_and_their_weights() -> None:
 def test_the_groups_of_a_pool_make_the_prediction(task: TaskFeatures) -> None:
     found = pooled(task)
     ((duration_s, probability),) = fitted("pool").predict([task])
+    assert duration_s is not None
 
     assert sum(g.weight for g in found.groups) == pytest.approx(1.0)
     assert sum(g.success_weight for g in found.groups) == pytest.approx(1.0)

@@ -9,7 +9,12 @@ from gnomon.events import Count, FeatureVector, Seconds, Share
 from gnomon.events.field_types import Average
 from gnomon.models.table import Task
 
-_UNITS: Final = ((Seconds, "s"), (Share, "share"), (Count, "count"), (Average, "mean count"))
+_UNITS: Final[tuple[tuple[Any, str], ...]] = (
+    (Seconds, "s"),
+    (Share, "share"),
+    (Count, "count"),
+    (Average, "mean count"),
+)
 
 
 class KnownFeature(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +47,7 @@ def _unit(hint: Any) -> str:
         hint,
     )
     for known, unit in _UNITS:
-        if (own.__origin__, own.__metadata__[0]) == (known.__origin__, known.__metadata__[0]):  # type: ignore[attr-defined]
+        if (own.__origin__, own.__metadata__[0]) == (known.__origin__, known.__metadata__[0]):
             return unit
     raise TypeError(f"a feature has the type {hint!r}, which has no unit")
 
