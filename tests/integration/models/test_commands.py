@@ -150,7 +150,7 @@ async def test_the_control_topic_is_told_first(
         f"{topics}control", bootstrap_servers=kafka.brokers, auto_offset_reset="earliest"
     )
     async with consumer:
-        record = await asyncio.wait_for(consumer.getone(), 20)
+        record = await asyncio.wait_for(consumer.getone(), 60)
     intent = codec.decode_model_intent(record.value)
     assert isinstance(intent, ModelIntent)
     assert record.key == b"gnomon/champion"
