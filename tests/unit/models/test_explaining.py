@@ -9,6 +9,7 @@ import pytest
 import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
 
@@ -19,7 +20,7 @@ from gnomon.models.explaining.explanations import (
     MixExplained,
     PoolExplained,
 )
-from gnomon.models.explaining.trees import LEAF, Tree, path_contributions
+from gnomon.models.explaining.trees import LEAF, Tree, of_boosting, path_contributions
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS, columns_of, context_columns, to_frame
@@ -106,6 +107,26 @@ def test_a_forest_is_explained_by_the_nodes_that_scikit_learn_names() -> None:
     found = sums("forest", task).duration.contributions
     by_name = pd.Series(expected).groupby(model.row_names).sum()
     assert found == pytest.approx(by_name.to_dict(), abs=1e-12)
+
+
+def test_the_base_of_boosted_trees_is_the_mean_over_the_training_rows() -> None:
+    """Leaves are adjusted to the median after a tree has grown; the means above them follow."""
+    chance = np.random.default_rng(7)
+    rows = chance.normal(size=(300, 4))
+    rows[chance.random(rows.shape) < 0.2] = np.nan
+    targets = np.nan_to_num(rows[:, 0]) * 3 + chance.standard_cauchy(300)
+    shape = {"max_iter": 20, "max_leaf_nodes": 6, "early_stopping": False, "random_state": 1}
+    with one_thread():
+        duration = HistGradientBoostingRegressor(loss="absolute_error", **shape).fit(rows, targets)
+        success = HistGradientBoostingClassifier(**shape).fit(rows, targets > 0)
+        sums_of = {"duration": duration.predict(rows), "success": success.decision_function(rows)}
+
+    for name, model in (("duration", duration), ("success", success)):
+        found = [of_boosting(model, row) for row in rows[:40]]
+        (base,) = {base for base, _ in found}
+        assert base == pytest.approx(sums_of[name].mean())
+        totals = [base + terms.sum() for base, terms in found]
+        assert totals == pytest.approx(sums_of[name][:40].tolist())
 
 
 @settings(max_examples=20)
