@@ -11,7 +11,15 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.verdict.build import comparison, control, decided, gathered, model, simulated
+from tests.unit.verdict.build import (
+    comparison,
+    control,
+    decided,
+    gathered,
+    model,
+    simulated,
+    with_rule,
+)
 
 from gnomon import codec
 from gnomon.cli import comparisons_log, main
@@ -51,21 +59,46 @@ def judged(path: Path, *further: str, status: int = 3) -> dict[str, Any]:
     return read
 
 
+CRITERIA = (
+    "improvement", "simple_rules", "seconds", "brier", "accuracy", "decisions", "blocks",
+    "active_hours", "unresolved", "answered", "drills",
+)  # fmt: skip
+BOUNDED = {"passed", "estimate", "low", "high", "needed"}
+
+
 def test_the_form_is_that_of_the_contract(folder: Path) -> None:
-    rows = simulated(ratio=0.6)
+    """Every field that readers of the JSON rely on."""
+    rows = with_rule(simulated(ratio=0.6), "same-type", like="control", noise=0.5)
     drills = held(folder / "drills.jsonl", rows[0].started_at_ms)
     out = judged(written(folder / "c.jsonl", rows), "--drills", str(drills), status=0)
+    assert set(out) == {
+        "models", "settings_sha256", "settings", "window", "newest", "now_ms", "watermark_ms",
+        "records", "repeats", "drills",
+    }  # fmt: skip
+    assert out["settings_sha256"] == VerdictSettings().sha256()
     (found,) = out["models"]
+    assert {
+        "name", "version", "sha256", "word", "decisions", "blocks", "active_hours", "blocked_by",
+        "criteria", "against", "strongest", "correlation", "agents", "immature", "expired",
+        "cancelled", "within_25", "decides_in_hours", "harm", "first_ms", "last_ms", "checklist",
+        "drift",
+    } == set(found)  # fmt: skip
     assert (found["name"], found["version"], found["sha256"]) == ("m", "1", "ab" * 32)
     assert (found["word"], found["blocked_by"]) == ("GO", [])
     assert 1000 < found["decisions"] <= 1500
-    assert {"improvement", "accuracy", "brier", "decisions", "unresolved", "drills"} <= set(
-        found["criteria"]
-    )
-    assert {"passed", "estimate", "low", "high", "needed"} <= set(found["criteria"]["improvement"])
-    for loss in ("log_loss", "seconds"):
-        assert {"estimate", "low", "high"} <= set(found["against"]["control"][loss])
-    assert out["settings_sha256"] == VerdictSettings().sha256()
+    assert tuple(found["criteria"]) == CRITERIA
+    assert all(set(each) >= BOUNDED for each in found["criteria"].values())
+    assert found["criteria"]["drills"]["missing"] == []
+    assert set(found["against"]) == {"control", "same-type"}
+    for by_loss in found["against"].values():
+        assert set(by_loss) == {"log_loss", "seconds", "brier"}
+        for each in by_loss.values():
+            assert {"estimate", "low", "high", "agents_like_these", "worst", "best"} <= set(each)
+            assert set(each["agents_like_these"]) == {"estimate", "low", "high"}
+    assert [set(item) for item in found["checklist"]] == [
+        {"name", "status", "figure", "needed", "unit", "todo"}
+    ] * 9
+    assert set(found["drift"]) == {"word", "training_rows", "rows", "features", "changes"}
 
 
 @pytest.mark.parametrize(
