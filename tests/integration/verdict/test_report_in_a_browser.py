@@ -1,6 +1,7 @@
 """The report in a real Chromium: on a wide and a narrow screen, in light and in dark, and on paper.
 
-With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there.
+With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there; ``report.png`` is the one
+in the documentation.
 """
 
 import json
@@ -154,9 +155,20 @@ def test_everything_can_be_read(
     sections = page.locator("h2").all_text_contents()
     wanted = ["Impact on production", "Drills", "How it was judged"]
     assert sections[-3:] == wanted
+    if (content, screen, scheme) == ("full", "wide", "light"):
+        keep("report.png", page.screenshot(full_page=True, clip=_part(page)))
     background = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (background == "rgb(255, 255, 255)") == (scheme == "light")
     context.close()
+
+
+def _part(page: Any) -> dict[str, float]:
+    """The charts between two headings."""
+    ends = [
+        page.get_by_role("heading", name=name, exact=True).first.bounding_box()["y"]
+        for name in ("Against each baseline", "By agent")
+    ]
+    return {"x": 120, "y": ends[0] - 10, "width": 1040, "height": ends[1] - ends[0]}
 
 
 def test_it_is_printed_in_dark_ink_on_white_paper(browser: Any, pages: dict[str, Path]) -> None:
