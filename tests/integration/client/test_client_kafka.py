@@ -43,7 +43,7 @@ async def read_all(brokers: str, prefix: str) -> list[Read]:
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions)
         found: list[Read] = []
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while len(found) < sum(ends.values()):
                 for records in (await consumer.getmany(timeout_ms=200)).values():
                     found += [

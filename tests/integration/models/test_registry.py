@@ -234,7 +234,7 @@ def test_another_process_that_writes_holds_nobody_up_for_good(
         assert promoting.is_alive()  # it waits for the other, and so does the champion
         assert [v.aliases for v in live] == [("challenger",)]
         other.execute("COMMIT")
-    promoting.join(20)
+    promoting.join(60)
     assert promoted == [None]
     assert registry.aliases()["champion"] == version
 

@@ -70,7 +70,7 @@ def test_promtool_finds_nothing_to_say(pipeline: Pipeline, stage: str) -> None:
         input=body,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=60,
         check=False,
     )
 
@@ -214,10 +214,8 @@ def test_workers_end_with_their_supervisor(
 
         supervisor.send_signal(ends_by)
 
-        assert supervisor.wait(25) == status
-        eventually_sync(
-            lambda: not processes_of(tmp_path / "data"), timeout_s=25, what="all have ended"
-        )
+        assert supervisor.wait(60) == status
+        eventually_sync(lambda: not processes_of(tmp_path / "data"), what="all have ended")
         assert "Traceback" not in log.read_text()
     finally:
         supervisor.kill()

@@ -79,7 +79,7 @@ async def test_a_process_commits_on_a_signal_and_ends_with_status_0(
 
     process.send_signal(signal.SIGTERM)
 
-    assert await asyncio.wait_for(process.wait(), 20) == 0
+    assert await asyncio.wait_for(process.wait(), 60) == 0
     assert time.monotonic() - began_s < 8
     await bench.start()
     await bench.expect(10)
@@ -101,7 +101,7 @@ async def test_a_supervised_process_waits_for_its_broker_and_ends_with_its_super
             await asyncio.wait_for(process.wait(), 12)
         assert process.stdin is not None
         process.stdin.close()
-        assert await asyncio.wait_for(process.wait(), 10) == 0
+        assert await asyncio.wait_for(process.wait(), 60) == 0
     finally:
         if process.returncode is None:
             process.kill()

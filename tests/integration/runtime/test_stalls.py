@@ -18,7 +18,7 @@ from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.consumer import BatchConsumer, LoopConsumer
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.process.stage_worker import StageWorker
 

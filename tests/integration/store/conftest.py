@@ -5,7 +5,6 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import psycopg
 import pytest
 from tests.support.polling import eventually_sync
 
+from gnomon.broker.probe import free_port
 from gnomon.store import DecisionStore
 
 PASSWORD = "unguessed-3f9c"  # noqa: S105  of a server that lives for one test run
@@ -41,19 +41,13 @@ def _as_whom() -> dict[str, Any]:
     pytest.skip("PostgreSQL does not run as root, and there is no other user")
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server without the database's name."""
     binaries = _binaries()
     if binaries is None:
         pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    home, port, whom = Path(tempfile.mkdtemp(prefix="gnomon-pg-")), _free_port(), _as_whom()
+    home, port, whom = Path(tempfile.mkdtemp(prefix="gnomon-pg-")), free_port(), _as_whom()
     (home / "password").write_text(PASSWORD)
     if whom:
         os.chown(home, whom["user"], whom["group"])
@@ -80,7 +74,7 @@ def postgres_server() -> Iterator[str]:
         yield url
     finally:
         server.send_signal(signal.SIGINT)  # SIGTERM waits for clients that a failed test left
-        server.wait(20)
+        server.wait(60)
         shutil.rmtree(home)
 
 

@@ -24,6 +24,7 @@ from tests.unit.verdict.build import (
 from gnomon import codec
 from gnomon.cli import comparisons_log, main
 from gnomon.cli.comparisons_log import gather
+from gnomon.replay.replayed import ReplayedDecision, ReplayedPrediction
 from gnomon.verdict import Decided, VerdictSettings, with_newest_only
 
 Captured = pytest.CaptureFixture[str]
@@ -133,6 +134,46 @@ def test_lines_of_one_decision_that_differ_count_once_in_any_order(folder: Path)
     ]
     assert len({each.evidence.encode() for each in found}) == 1
     assert [each.records for each in found] == [1, 1, 1]
+
+
+def test_predictions_of_a_replay_are_no_evidence(folder: Path, capsys: Captured) -> None:
+    """They are perfect here, and of the same decisions."""
+    rows = simulated(ratio=0.9)[:300]
+    live = written(folder / "live.jsonl", rows)
+    expected = judged(live)
+    perfect = [
+        ReplayedDecision(
+            decision_id=row.decision_id,
+            agent_id=row.agent_id,
+            task_id="t",
+            task_type="review",
+            started_at_ms=row.started_at_ms,
+            predictions=[
+                ReplayedPrediction(
+                    model="m",
+                    version="1",
+                    sha256="ab" * 32,
+                    unseen=True,
+                    duration_s=row.duration_s,
+                    success_probability=1.0,
+                    parts={},
+                    intervals=None,
+                )
+            ],
+            outcome=comparison(row).outcome,
+        )
+        for row in rows
+    ]
+    mixed = folder / "mixed.jsonl"
+    lines = [codec.encode(each) for each in perfect] + live.read_bytes().splitlines()
+    mixed.write_bytes(b"\n".join(lines) + b"\n")
+    capsys.readouterr()
+
+    assert judged(mixed) == expected
+    assert "300 lines of a replay are left out" in capsys.readouterr().err
+    only = folder / "only.jsonl"
+    only.write_bytes(b"\n".join(lines[:300]) + b"\n")
+    assert judged(only)["models"] == []
 
 
 def test_what_does_not_fit_into_memory_is_sorted_on_disk(folder: Path) -> None:

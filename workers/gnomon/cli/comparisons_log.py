@@ -11,6 +11,7 @@ import msgspec
 from gnomon import codec
 from gnomon.cli.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
+from gnomon.replay.replayed import is_replayed
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
 from gnomon.verdict.decided import HOUR_MS
 from gnomon.verdict.drifting import DriftLog
@@ -61,7 +62,8 @@ def gather(
 ) -> Gathered:
     """Read the file once; data that do not fit into memory are sorted in temporary files.
 
-    If lines with one ``decision_id`` differ, one of them counts, independently of their order.
+    If lines with one ``decision_id`` differ, one of them counts, independently of their order. Lines
+    that ``gnomon replay --model`` wrote do not count.
 
     Args:
         path: File with one ``comparison.v1`` a line; empty lines are ignored.
@@ -74,10 +76,13 @@ def gather(
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.
     """
-    window, watermark_ms, records = WindowBuilder(settings), 0, 0
+    window, watermark_ms, records, replayed = WindowBuilder(settings), 0, 0, 0
     drift, source = DriftLog(registered_at_ms=settings.registered_at_ms), Source(path.name)
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
         for decided in _read(path, source, say):
+            if decided is None:
+                replayed += 1
+                continue
             by_id.add(decided.decision_id.encode(), _encode(decided))
         last = None
         for key, row in by_id:
@@ -105,11 +110,14 @@ def gather(
         evidence.close_hours()
         if album is not None:
             album.look(watermark_ms // HOUR_MS + 1)
-    repeats = source.lines - records
+    if replayed:
+        say(f"{replayed:,} lines of a replay are left out: they are no live evidence")
+    repeats = source.lines - records - replayed
     return Gathered(evidence, watermark_ms, records, repeats, drift, source, album)
 
 
-def _read(path: Path, source: Source, say: Say) -> Iterator[Decided]:
+def _read(path: Path, source: Source, say: Say) -> Iterator[Decided | None]:
+    """Yield each line; ``None`` for a line that ``gnomon replay --model`` wrote."""
     try:
         size, told_s = path.stat().st_size, time.monotonic()
         with path.open("rb") as file:
@@ -124,8 +132,10 @@ def _read(path: Path, source: Source, say: Say) -> Iterator[Decided]:
         raise BadComparisonsError(f"{path}: {error.strerror or error}") from error
 
 
-def _decided(line: bytes, path: Path, number: int) -> Decided:
+def _decided(line: bytes, path: Path, number: int) -> Decided | None:
     try:
         return Decided.with_report(codec.decode_comparison(line))
     except codec.UNDECODABLE as error:
+        if is_replayed(line):
+            return None
         raise BadComparisonsError(f"{path}, line {number}: no comparison.v1: {error}") from error

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=90.0,
         metavar="N",
-        help="duration, including the start (90)",
+        help="duration, including the start (90); longer until a trained version has predicted",
     )
     parser.add_argument(
         "--seed", type=int, default=1, metavar="S", help="seed of the agents' work (1)"
