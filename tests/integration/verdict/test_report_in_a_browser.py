@@ -6,6 +6,7 @@ in the documentation.
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,9 +127,17 @@ def keep(name: str, picture: bytes) -> None:
         (Path(folder) / name).write_bytes(picture)
 
 
-@pytest.mark.parametrize("content", ["full", "empty"])
-@pytest.mark.parametrize("screen", SCREENS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(
+    ("content", "screen", "scheme"),
+    [
+        ("full", "wide", "light"),
+        ("full", "wide", "dark"),
+        ("full", "narrow", "light"),
+        ("full", "narrow", "dark"),
+        ("empty", "wide", "light"),
+        ("empty", "narrow", "dark"),
+    ],
+)
 def test_everything_can_be_read(
     browser: Any, pages: dict[str, Path], content: str, screen: str, scheme: str
 ) -> None:
@@ -182,8 +191,6 @@ def test_it_is_printed_in_dark_ink_on_white_paper(browser: Any, pages: dict[str,
     printed = page.pdf(format="A4")
     keep("full.pdf", printed)
     assert printed.startswith(b"%PDF-")
-    assert (
-        printed.count(b"/Type /Page\n") + printed.count(b"/Type /Page/") > 2
-        or len(printed) > 50_000
-    )
+    # The overview, a page or more for each of two models, then what is shared.
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) >= 4
     context.close()
