@@ -121,7 +121,9 @@ def test_partitions_add_up(one: list[dict[str, Any]], other: list[dict[str, Any]
 def test_hours_that_leave_the_window_take_their_intervals_along() -> None:
     row = {"agent": "ada", "y": 2.0, "ok": True, "p": 0.95, "ends": ([1.0, 3.0], [0.0, 4.0])}
     later = started("later", 30 * 3_600_000)
-    metrics = run(records_of([row]), [later], settings=config(expire_after_ms=10**9)).metrics
+    settled = config(expire_after_ms=10**9)
+    metrics = run(records_of([row]), [later], settings=settled).metrics
+    assert run([*records_of([row]), later], settings=settled).metrics == metrics
     total, window = (metrics[f"m|7|all|{name}|p3".encode()] for name in ("all", "24h"))
     assert (total.n_80, total.success_bins[9], total.mean_width_90_s) == (1, 1, 4.0)
     assert (window.n_80, window.width_90_us_sum, window.coverage_80) == (0, 0, None)
