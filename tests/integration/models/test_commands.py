@@ -126,10 +126,15 @@ def test_a_version_is_trained_from_the_vault(
     assert main(["train", "--min-decisions", "60", "--alias", "challenger-b", "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "mix")
-    assert told["evaluation"]["n_eval"] == 12
+    assert (told["decisions"], told["read"], told["unreadable"]) == (60, 60, 1)
+    assert (told["learner"], told["current"], told["origins"]) == ("mix", None, 5)
+    assert told["evaluation"]["n_eval"] == 30
+    assert told["spread"]["mae_s"] > 0
     assert registry.aliases() == {"challenger-b": told["version"]}
     assert registry.load(told["version"]).predict(runs(1))[0][0] is not None
+    stored = {path.name for path in (tmp_path / "mlartifacts").rglob("*.*")}
+    assert {"model_card.md", "evaluation.json", "importance.csv", "importance.png"} <= stored
+    assert {"residuals.png", "reliability.png", "shap_mean_absolute.csv"} <= stored
 
 
 @pytest.mark.kafka

@@ -105,8 +105,7 @@ def _print_models(
     for model in models:
         print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
     for state in states:
-        said = _plain(state.sentence(partitions), width=200)
-        print(f"            {state.model} version {state.version} {said}")
+        print(f"            {state.model} version {state.version} {state.sentence(partitions)}")
 
 
 def _print_clients(
@@ -130,10 +129,10 @@ def _row(figures: "Mapping[str, int | None]") -> str:
     return "".join(f"{'-' if figure is None else figure:>10}" for figure in found)
 
 
-def _plain(text: str, *, width: int = ID_WIDTH) -> str:
-    """Return the text in printable form: a terminal executes control characters in foreign texts."""
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= width else f"{printable[: width - 1]}…"
+def _plain(producer_id: str) -> str:
+    """Return the id in printable form: a terminal executes control characters in foreign ids."""
+    printable = "".join(c if c.isprintable() else "?" for c in producer_id)
+    return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:
