@@ -46,6 +46,7 @@ class Settings:
             progress for this long; after three times as long the process exits to be restarted.
         shed_lag_records: If a partition of the shadow stage is behind by more records than this,
             its oldest tasks are skipped without a prediction; 0 means never.
+        verdict_settings: JSON file with the registered settings of the live verdict.
     """
 
     brokers: str = DEFAULT_BROKERS
@@ -68,6 +69,7 @@ class Settings:
     snapshot_every_s: Positive = 10.0
     stall_after_s: Positive = 60.0
     shed_lag_records: Annotated[int, msgspec.Meta(ge=0)] = 50_000
+    verdict_settings: str = ""
 
     def __post_init__(self) -> None:
         """Derive from ``data_dir`` the paths that were not given."""

@@ -68,7 +68,8 @@ def gather(
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.
     """
-    window, watermark_ms, records, lines = WindowBuilder(settings), 0, 0, 0
+    window, records, lines = WindowBuilder(settings), 0, 0
+    latest_ms: dict[str, int] = {}
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_hour:
         for decided in _read(path, say):
             by_id.add(decided.decision_id.encode(), _encode(decided))
@@ -80,7 +81,8 @@ def gather(
             last = key
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
             records += 1
-            watermark_ms = max(watermark_ms, decided.newest_ms)
+            agent = decided.agent_id
+            latest_ms[agent] = max(latest_ms.get(agent, 0), decided.newest_ms)
             window.add(decided)
             by_hour.add(decided.hour.to_bytes(8, "big"), row)
         evidence = Evidence(settings=settings, window=window.build())
@@ -92,10 +94,11 @@ def gather(
                 if album is not None:
                     album.look(hour)
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
-            evidence.add(decided, watermark_ms=watermark_ms)
+            evidence.add(decided, watermark_ms=latest_ms[decided.agent_id])
             if album is not None:
                 album.add(decided)
         evidence.close_hours()
+        watermark_ms = max(latest_ms.values(), default=0)
         if album is not None:
             album.look(watermark_ms // HOUR_MS + 1)
     return Gathered(evidence, watermark_ms, records, lines - records, album)

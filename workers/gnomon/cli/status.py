@@ -1,4 +1,4 @@
-"""``gnomon status``: show workers, lag, live models, the ledger, and the clients."""
+"""``gnomon status``: show workers, lag, live models, the verdict, the ledger, and the clients."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gnomon.errors import RegistryUnavailableError
 from gnomon.settings import Settings
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
+    from gnomon.verdict import Evidence
 
 COLUMNS = (
     "accepted", "delivered", "spooled", "waiting", "dropped", "received", "repeated", "missing",
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
+    from gnomon.operations.verdicts import read_evidence  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -55,12 +57,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
     models = _models(settings)
+    evidence = asyncio.run(read_evidence(brokers=brokers, prefix=prefix))
+    verdicts = _verdicts(evidence, settings)
     if options.json:
         print(
             json.dumps(
                 {
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
+                    "verdicts": verdicts,
                     "ledger": counts,
                     "clients": [client.as_dict() for client in shown],
                     "clients_known": len(found),
@@ -77,6 +82,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
     if not models:
         print("models      none is live: control predicts alone")
+    for verdict in verdicts:
+        print(_verdict_line(verdict))
     print()
     print("ledger      " + "  ".join(f"{name} {n}" for name, n in counts.items()))
     if found:
@@ -116,6 +123,31 @@ def _plain(producer_id: str) -> str:
     """Return the id in printable form: a terminal executes control characters in foreign ids."""
     printable = "".join(c if c.isprintable() else "?" for c in producer_id)
     return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
+
+
+def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[str, Any]]":
+    """Judge the newest experiment; return what is shown of each model."""
+    from gnomon.operations.verdicts import live_verdicts, read_drills, summary_of  # noqa: PLC0415
+
+    if not evidence:
+        return []
+    drills = read_drills((), settings.data_dir)
+    judged = live_verdicts(evidence[0], drills=drills, now_ms=time.time_ns() // 1_000_000)
+    return [
+        summary_of(model) | {"settings_sha256": judged.settings_sha256} for model in judged.models
+    ]
+
+
+def _verdict_line(verdict: "Mapping[str, Any]") -> str:
+    over, blocked = verdict["improvement_over_strongest"], ", ".join(verdict["blocked_by"])
+    parts = [f"{verdict['decisions']} decisions"]
+    if over is not None:
+        parts.append(f"log loss {100 * over:+.1f} % below {verdict['strongest']}")
+    if verdict["harmed_agents"]:
+        parts.append(f"harms {len(verdict['harmed_agents'])} agents")
+    if blocked:
+        parts.append(f"blocked by {blocked}")
+    return f"verdict     {verdict['name']} version {verdict['version']}  {verdict['word']}: {'; '.join(parts)}"
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:

@@ -35,9 +35,19 @@ exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = ABOUT
-    parser.add_argument(
-        "--comparisons", type=Path, required=True, metavar="FILE.jsonl",
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--comparisons", type=Path, metavar="FILE.jsonl",
         help="comparison.v1 records, one a line, in any order; repeats count once",
+    )  # fmt: skip
+    source.add_argument(
+        "--live", action="store_true",
+        help="judge the evidence that the comparison workers collect, with their settings",
+    )  # fmt: skip
+    parser.add_argument("--brokers", metavar="B", help="with --live: host:port,… (GNOMON_BROKERS)")
+    parser.add_argument(
+        "--register", type=Path, metavar="OUT",
+        help="write settings with the constants of this window fixed, for GNOMON_VERDICT_SETTINGS",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
     parser.add_argument(
@@ -53,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--now", type=_time, metavar="T",
-        help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl)",
+        help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl; with --live the present)",
     )  # fmt: skip
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="show this one, and let it decide the exit status"
@@ -73,16 +83,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write a verdict; or verify a written one."""
-    if options.verify is not None:
+    album: dict[str, Pictures] = {}
+    if options.live:
+        verdicts = _live(options, settings)
+    elif options.verify is not None:
         return _verify(options)
-    verdicts, album = _judge(
-        options.comparisons,
-        _settings(options.settings),
-        drills=_drills(options.drills, settings),
-        now_ms=options.now,
-        newest=options.newest,
-        draw=options.html is not None,
-    )
+    else:
+        verdicts, album = _judge(
+            options.comparisons,
+            _settings(options.settings),
+            drills=_drills(options, settings),
+            now_ms=options.now,
+            newest=options.newest,
+            draw=options.html is not None,
+        )
+    if options.register is not None:
+        _register(options.register, verdicts)
     if options.json is not None:
         _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
     if options.html is not None:
@@ -123,6 +139,42 @@ def _judge(
     return verdicts, found.album.pictures if found.album is not None else {}
 
 
+def _live(options: argparse.Namespace, settings: Settings) -> "Verdicts":
+    import asyncio  # noqa: PLC0415
+    import time  # noqa: PLC0415
+
+    from gnomon.operations.verdicts import live_verdicts, read_evidence  # noqa: PLC0415
+    from gnomon.verdict import LiveEvidence  # noqa: PLC0415
+
+    for name in ("settings", "newest", "verify", "register"):
+        if getattr(options, name):
+            raise ConfigurationError(f"--{name} needs --comparisons: expected no --live")
+    brokers = options.brokers or settings.brokers
+    found = asyncio.run(read_evidence(brokers=brokers, prefix=settings.topic_prefix))
+    now_ms = time.time_ns() // 1_000_000 if options.now is None else options.now
+    evidence = found[0] if found else LiveEvidence().evidence
+    return live_verdicts(evidence, drills=_drills(options, settings), now_ms=now_ms)
+
+
+def _register(path: Path, verdicts: "Verdicts") -> None:
+    """Write the settings of ``verdicts`` with its training window's constants; later predictions count."""
+    window = verdicts.window
+    fixed = msgspec.structs.replace(
+        verdicts.settings,
+        clip_s={name: us / 1e6 for name, us in window.clip_us.items()},
+        mature_after_s=window.mature_after_ms / 1000,
+        registered_at_ms=verdicts.watermark_ms + 1,
+    )
+    _write(path, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
+    print(f"{path}: settings {fixed.sha256()}")
+
+
+def _drills(options: argparse.Namespace, settings: Settings) -> "list[Drill]":
+    from gnomon.operations.verdicts import read_drills  # noqa: PLC0415
+
+    return read_drills(options.drills, settings.data_dir)
+
+
 def _settings(path: Path | None) -> "VerdictSettings":
     from gnomon.verdict import VerdictSettings, read_settings  # noqa: PLC0415
 
@@ -132,34 +184,6 @@ def _settings(path: Path | None) -> "VerdictSettings":
         return read_settings(_bytes(path))
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
-
-
-def _drills(paths: "list[Path]", settings: Settings) -> "list[Drill]":
-    from gnomon.verdict import Drill  # noqa: PLC0415
-
-    found: list[Drill] = []
-    for path in paths or sorted(Path(settings.data_dir).glob("drills/*/report.json")):
-        data = _bytes(path).strip()
-        try:
-            if data.startswith(b"["):
-                found += msgspec.json.decode(data, type=list[Drill])
-            else:
-                found += _one_or_lines(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: no report of a drill: {error}") from error
-    return sorted(found, key=lambda drill: (drill.at_ms, drill.drill, drill.passed))
-
-
-def _one_or_lines(data: bytes) -> "list[Drill]":
-    from gnomon.verdict import Drill  # noqa: PLC0415
-
-    try:
-        return [msgspec.json.decode(data, type=Drill)]
-    except msgspec.DecodeError:
-        lines = data.splitlines()
-        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):  # noqa: PLR2004
-            raise
-        return msgspec.json.Decoder(Drill).decode_lines(data)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -205,7 +229,8 @@ def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
     from gnomon.verdict.report.view import details, summary  # noqa: PLC0415
 
     print(f"settings {verdicts.settings_sha256}")
-    print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
+    if verdicts.records:
+        print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
     if not shown:
         print("CONTINUE: no model has predicted any of them")
         return

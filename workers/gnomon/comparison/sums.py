@@ -7,7 +7,7 @@ A row has one integer for each of ``FIELDS``: counts, microseconds, and parts pe
 import math
 from typing import Final, Literal, Protocol
 
-from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability
+from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability, empty_bins
 from gnomon.events import Intervals, ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
@@ -172,6 +172,8 @@ def metrics(
     window: Literal["all", "24h"],
 ) -> ModelMetrics:
     """Return the sums as an event; a metric over no task is ``None``."""
+    if of_slice == "all":
+        bins = bins or empty_bins()  # also of a window that never had a task
     mae_s = _ratio(row[ERROR], row[N] * 1_000_000)
     improvement = None
     if row[CONTROL_ERROR]:

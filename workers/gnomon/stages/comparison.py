@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gnomon.comparison import (
     ComparisonConfig,
@@ -11,10 +12,13 @@ from gnomon.comparison import (
     restore,
     snapshot,
 )
+from gnomon.comparison.state import write_evidence
+from gnomon.errors import ConfigurationError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
+from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
 LEDGER_STATES = (
     "predictions",
@@ -39,7 +43,11 @@ class PartitionState:
 
 
 class ComparisonStage:
-    """Runs the fold of ``gnomon.comparison`` as a stage."""
+    """Runs the fold of ``gnomon.comparison`` as a stage.
+
+    Raises:
+        ConfigurationError: The settings of the verdict cannot be used.
+    """
 
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
@@ -51,6 +59,7 @@ class ComparisonStage:
         self._settings, self._metrics = settings, metrics
         self._states: dict[int, PartitionState] = {}
         self._corrections = 0
+        self._verdict = _verdict_settings(settings.verdict_settings)
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -60,7 +69,8 @@ class ComparisonStage:
 
     def new_state(self, partition: int) -> PartitionState:
         """Return a state with no open task."""
-        return self._register(self._config(partition), ComparisonState())
+        config = self._config(partition)
+        return self._register(config, ComparisonState(config.verdict))
 
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
@@ -73,8 +83,11 @@ class ComparisonStage:
                 self._metrics.set("gnomon_ledger", getattr(ledger, name), partition, name)
         return outputs
 
-    def tick(self, state: PartitionState, idle_ms: int) -> None:
-        """Do nothing: tasks expire by event time alone."""
+    def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:
+        """Publish the evidence of a verdict whose settings changed; tasks expire by event time alone."""
+        outputs = Outputs()
+        write_evidence(outputs, state.state.evidence.announce(state.config.partition))
+        return outputs if outputs.by_topic else None
 
     def snapshot(self, state: PartitionState) -> bytes:
         """Serialise open tasks, metrics and the ledger."""
@@ -96,8 +109,22 @@ class ComparisonStage:
             topic_prefix=self._settings.topic_prefix,
             expire_after_ms=round(self._settings.expire_after_s * 1000),
             max_clock_ahead_ms=round(self._settings.max_clock_ahead_s * 1000),
+            verdict=self._verdict,
         )
 
     def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
         registered = self._states[config.partition] = PartitionState(config, state)
         return registered
+
+
+def _verdict_settings(path: str) -> VerdictSettings:
+    if not path:
+        return LIVE_SETTINGS
+    try:
+        settings = read_settings(Path(path).read_bytes())
+        LiveEvidence(settings)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return settings

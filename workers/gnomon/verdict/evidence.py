@@ -1,6 +1,6 @@
 """Collects the evidence on all models: a state that can be added up over partitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -27,11 +27,25 @@ class Evidence(msgspec.Struct, kw_only=True):
     closed_before_hour: int = 0
 
     def add(self, decided: Decided, *, watermark_ms: int) -> None:
-        """Count one decision, which must not have been added before.
+        """Count one decision, and score it if it is mature. It must not have been added before.
 
         Args:
             decided: The decision with its outcome.
-            watermark_ms: The time up to which decisions are known (epoch milliseconds).
+            watermark_ms: The latest time in the decisions of its agent (epoch milliseconds).
+
+        Raises:
+            ValueError: Its hour is closed.
+        """
+        self.count(decided)
+        if self.is_mature(decided, watermark_ms):
+            self.score(decided)
+
+    def is_mature(self, decided: Decided, watermark_ms: int) -> bool:
+        """Return whether tasks that began with this one but took longer have ended by now."""
+        return decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
+
+    def count(self, decided: Decided) -> None:
+        """Count one decision as immature, and score it if it expired.
 
         Raises:
             ValueError: Its hour is closed.
@@ -43,7 +57,6 @@ class Evidence(msgspec.Struct, kw_only=True):
                 f"hour {decided.hour} is closed: expected {self.closed_before_hour} or later"
             )
         baselines, models = by_key(decided.predictions)
-        mature = decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
@@ -55,10 +68,19 @@ class Evidence(msgspec.Struct, kw_only=True):
                 found.censored(
                     decided, prediction, baselines, window=self.window, delta=self.settings.delta
                 )
-            elif mature:
-                found.matured(decided, prediction, baselines, self.window)
             else:
                 found.counts.immature += 1
+
+    def score(self, decided: Decided) -> None:
+        """Score a decision that was counted and is mature now."""
+        if decided.started_at_ms < self.settings.registered_at_ms or decided.status != "matched":
+            return
+        baselines, models = by_key(decided.predictions)
+        for key, prediction in models.items():
+            found = self.challengers.get(key)
+            if found is not None:
+                found.counts.immature -= 1
+                found.matured(decided, prediction, baselines, self.window)
 
     def close_blocks(self, before_hour: int) -> None:
         """Close the blocks of all hours before ``before_hour``: no decision of these may follow."""
@@ -116,6 +138,11 @@ class Evidence(msgspec.Struct, kw_only=True):
                 f" not {settings.sha256()}: begin a new experiment"
             )
         return read
+
+    def forget(self, before_hour: int, kept: Collection[tuple[int, str]]) -> None:
+        """Forget the blocks and totals of the hours before ``before_hour``; see ``Sums.forget``."""
+        for sums in self._all_sums():
+            sums.forget(before_hour, kept)
 
     def _all_sums(self) -> Iterator[Sums]:
         for challenger in self.challengers.values():
