@@ -106,9 +106,10 @@ def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
         print(_line(version, words.get(version.version)))
     for number, verdict in words.items():
         if verdict["blocked_by"]:
-            print(
-                f"version {number}: {verdict['word']}, blocked by {', '.join(verdict['blocked_by'])}"
-            )
+            over, strongest = verdict["improvement_over_strongest"], verdict["strongest"]
+            beside = "" if over is None else f", log loss {100 * over:+.1f} % below {strongest}"
+            blocked = ", ".join(verdict["blocked_by"])
+            print(f"version {number}: {verdict['word']}{beside}, blocked by {blocked}")
     return 0
 
 

@@ -8,12 +8,16 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from gnomon.errors import RegistryUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gnomon.comparison.version_figures import VersionFigures
+    from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
     from gnomon.verdict import Evidence
@@ -39,8 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
+    from gnomon.comparison import BASELINES  # noqa: PLC0415
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
-    from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
+    from gnomon.operations.figures import read_figures  # noqa: PLC0415
+    from gnomon.operations.lag import overview  # noqa: PLC0415
     from gnomon.operations.verdicts import read_evidence  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
@@ -48,7 +54,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     brokers = options.brokers or settings.brokers
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
-    counts = asyncio.run(read_ledger(brokers=brokers, prefix=prefix))
+    figures = asyncio.run(read_figures(brokers=brokers, prefix=prefix))
+    counts = _counts(figures.ledger)
     reported = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
     found = clients(
         reported,
@@ -65,6 +72,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 {
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
+                    "figures": msgspec.to_builtins(figures.versions),
                     "verdicts": verdicts,
                     "ledger": counts,
                     "clients": [client.as_dict() for client in shown],
@@ -82,6 +90,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
     if not models:
         print("models      none is live: control predicts alone")
+    for version in figures.versions:
+        if version.model not in BASELINES:
+            print(_figures_line(version))
     for verdict in verdicts:
         print(_verdict_line(verdict))
     print()
@@ -123,6 +134,33 @@ def _plain(producer_id: str) -> str:
     """Return the id in printable form: a terminal executes control characters in foreign ids."""
     printable = "".join(c if c.isprintable() else "?" for c in producer_id)
     return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
+
+
+def _counts(ledger: "Ledger") -> dict[str, int]:
+    counts: dict[str, int] = msgspec.structs.asdict(ledger)
+    del counts["partition"]
+    return counts
+
+
+def _figures_line(found: "VersionFigures") -> str:
+    """Return the error of a version beside the strongest baseline's, and how its intervals hold."""
+    against = found.against.get(found.strongest or "")
+    parts = [f"{found.n} tasks"]
+    if found.mae_s is not None:
+        parts.append(f"error {found.mae_s:.3g} s")
+    if against is not None and against.improvement is not None:
+        parts.append(
+            f"{100 * against.improvement:+.1f} % better than {found.strongest}"
+            f" ({against.baseline_mae_s:.3g} s on {against.n})"
+        )
+    for level, covered, worst, width_s in (
+        (80, found.coverage_80, found.worst_agent_80, found.mean_width_80_s),
+        (90, found.coverage_90, found.worst_agent_90, found.mean_width_90_s),
+    ):
+        if covered is not None:
+            agent = "" if worst is None else f", worst agent {100 * worst:.0f} %"
+            parts.append(f"{100 * covered:.1f} % in {level} %{agent}, {width_s:.3g} s wide")
+    return f"predicts    {found.model} version {found.version}  {'; '.join(parts)}"
 
 
 def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[str, Any]]":
