@@ -26,7 +26,8 @@ NO-GO      surely not as good as required
 STOP-HARM  surely worse than the reference baseline
 CONTINUE   not decided yet, or a criterion does not hold, which is named
 
-exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best of these;
+exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best of these,
+             for several variants of an experiment STOP-HARM if there is one, else the best;
              with --verify 0 if it is the same, 1 if it differs;
              2 for wrong use and files that cannot be read
 """
@@ -48,6 +49,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--register", type=Path, metavar="OUT",
         help="write settings with the constants of this window fixed, for GNOMON_VERDICT_SETTINGS",
+    )  # fmt: skip
+    parser.add_argument(
+        "--experiment", metavar="NAME", help="judge the variants of this experiment, not models"
+    )
+    parser.add_argument(
+        "--variants", type=Path, metavar="FILE", help="the settings file of the experiment's router"
+    )
+    parser.add_argument(
+        "--apply", type=Path, metavar="FILE",
+        help="the same file, into which a STOP-HARM is written: every unit then gets control",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exposures", type=Path, metavar="FILE.jsonl",
+        help="exposure.v1 records, one a line: the units whose ratio is checked"
+        " (the units that have tasks)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
     parser.add_argument(
@@ -83,6 +99,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write a verdict; or verify a written one."""
+    if options.experiment is not None:
+        return _experiment(options, settings)
     album: dict[str, Pictures] = {}
     if options.live:
         verdicts = _live(options, settings)
@@ -137,6 +155,20 @@ def _judge(
         drills=drills,
     )
     return verdicts, found.album.pictures if found.album is not None else {}
+
+
+def _experiment(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.cli.experiment_verdict import judge_and_show  # noqa: PLC0415
+
+    for name in ("html", "newest", "verify", "register", "model"):
+        if getattr(options, name):
+            raise ConfigurationError(f"--{name} is about models: expected no --experiment")
+    found = judge_and_show(options, settings)
+    if options.json is not None:
+        _write(options.json, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if found.is_harm:
+        return STATUS["STOP-HARM"]
+    return min((STATUS[each.word] for each in found.variants), default=STATUS["CONTINUE"])
 
 
 def _live(options: argparse.Namespace, settings: Settings) -> "Verdicts":
