@@ -168,7 +168,7 @@ def test_the_tasks_of_a_unit_are_one_observation() -> None:
 
 def test_what_counts_of_a_task() -> None:
     context = {"experiment.prompts": "short", "experiment.prompts.unit": "repo"}
-    rules = ExperimentRules(mature_after_s=60.0, registered_at_ms=T0)
+    rules = ExperimentRules(mature_after_s=61.0, registered_at_ms=T0)
     outcomes = Outcomes("prompts", rules)
     for number, changes in enumerate(
         (
@@ -176,7 +176,7 @@ def test_what_counts_of_a_task() -> None:
             {"at_ms": T0, "status": "expired"},
             {"at_ms": T0, "status": "cancelled"},
             {"at_ms": T0 - 1},
-            {"at_ms": T0 + 30_000},
+            {"at_ms": T0 + 29_001},
             {"at_ms": T0 + 30_001},
             {"at_ms": T0 + 30_001, "agent": "bob", "context": {}},
         )
