@@ -56,17 +56,18 @@ class Evidence(msgspec.Struct, kw_only=True):
             raise ValueError(
                 f"hour {decided.hour} is closed: expected {self.closed_before_hour} or later"
             )
-        baselines, models = by_key(decided.predictions)
+        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
                 found = self.challengers[key] = Challenger(prediction.sha256)
-            found.count(decided, prediction, baselines)
+            others = _without(baselines, prediction.model)
+            found.count(decided, prediction, others)
             if decided.status == "cancelled":
                 found.counts.cancelled += 1
             elif decided.status == "expired":
                 found.censored(
-                    decided, prediction, baselines, window=self.window, delta=self.settings.delta
+                    decided, prediction, others, window=self.window, delta=self.settings.delta
                 )
             else:
                 found.counts.immature += 1
@@ -75,12 +76,13 @@ class Evidence(msgspec.Struct, kw_only=True):
         """Score a decision that was counted and is mature now."""
         if decided.started_at_ms < self.settings.registered_at_ms or decided.status != "matched":
             return
-        baselines, models = by_key(decided.predictions)
+        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is not None:
                 found.counts.immature -= 1
-                found.matured(decided, prediction, baselines, self.window)
+                others = _without(baselines, prediction.model)
+                found.matured(decided, prediction, others, self.window)
 
     def close_blocks(self, before_hour: int) -> None:
         """Close the blocks of all hours before ``before_hour``: no decision of these may follow."""
@@ -150,9 +152,14 @@ class Evidence(msgspec.Struct, kw_only=True):
 
 
 def by_key(
-    predictions: Sequence[JudgedPrediction],
+    predictions: Sequence[JudgedPrediction], judged_baselines: Collection[str] = ()
 ) -> tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]:
-    """Return baselines by name and models by their key; of several with one key, the least as text."""
+    """Return baselines by name and models by their key; of several with one key, the least as text.
+
+    Args:
+        predictions: Predictions of one task.
+        judged_baselines: Baselines that are models too.
+    """
     baselines: dict[str, JudgedPrediction] = {}
     models: dict[str, JudgedPrediction] = {}
     for prediction in predictions:
@@ -161,4 +168,13 @@ def by_key(
             of, key = baselines, prediction.model
         if key not in of or repr(prediction) < repr(of[key]):
             of[key] = prediction
+    for name in judged_baselines:
+        if name in baselines:
+            prediction = baselines[name]
+            models[prediction.sha256 or f"{name}@{prediction.version}"] = prediction
     return baselines, models
+
+
+def _without(baselines: dict[str, JudgedPrediction], model: str) -> dict[str, JudgedPrediction]:
+    """Return the baselines that ``model`` is compared with: all but itself."""
+    return {n: b for n, b in baselines.items() if n != model} if model in baselines else baselines

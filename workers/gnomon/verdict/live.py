@@ -99,7 +99,7 @@ class LiveEvidence:
         evidence, clock = self.evidence, self.clocks.get(decided.agent_id)
         if clock is None:
             clock = self.clocks[decided.agent_id] = AgentClock()
-        keys = by_key(decided.predictions)[1]
+        keys = self._models(decided)
         registered = decided.started_at_ms >= evidence.settings.registered_at_ms
         if keys and registered and decided.hour >= self.open_from_hour:
             evidence.count(decided)
@@ -112,7 +112,7 @@ class LiveEvidence:
             if not evidence.is_mature(waiting, clock.newest_ms):
                 break
             evidence.score(waiting)
-            self._note(waiting, by_key(waiting.predictions)[1])
+            self._note(waiting, self._models(waiting))
             mature += 1
         del clock.waiting[:mature]
 
@@ -169,6 +169,9 @@ class LiveEvidence:
         live.evidence, live.clocks = saved.evidence, saved.clocks
         live.open_from_hour, live.looked_hour = saved.open_from_hour, saved.looked_hour
         return live
+
+    def _models(self, decided: Decided) -> Iterable[str]:
+        return by_key(decided.predictions, self.evidence.settings.judged_baselines)[1]
 
     def _note(self, decided: Decided, keys: Iterable[str]) -> None:
         for key in keys:
