@@ -209,3 +209,48 @@ def test_a_partition_whose_settings_are_not_known_yet_does_not_count() -> None:
     live.add(decided(1, control(2.0), model(1.0)))
     events: list[EvidenceEvent] = [event for _, event in live.close(0) if event is not None]
     assert merge_evidence(events[1:]) == []
+
+
+@pytest.mark.parametrize("equal_to", ["control", "same-type"])
+def test_a_model_equal_to_a_baseline_never_gets_go(equal_to: str) -> None:
+    """Looked at after every hour; against a same-type that surely beats control by 40 %."""
+    rules = msgspec.structs.replace(RULES, drills=(), min_decisions=100)
+    for seed in range(5):
+        live = LiveEvidence(rules)
+        topic: Topic = {}
+        improved, looked = False, T0 // HOUR
+        for row in simulated(ratio=0.6, hours=40, agents=5, tasks=3, seed=seed):
+            theirs, better = row.predictions
+            same_type = msgspec.structs.replace(better, model="same-type", version="0", sha256=None)
+            source = theirs if equal_to == "control" else better
+            same = msgspec.structs.replace(source, model="m", version="1", sha256=SHA)
+            if row.hour > looked:
+                publish(topic, live, 0)
+                (found,) = judge(merged(topic)[0])
+                assert found.word != "GO"
+                improved |= found.criteria["improvement"].passed
+                looked = row.hour
+            live.add(msgspec.structs.replace(row, predictions=(theirs, same_type, same)))
+        assert improved == (equal_to == "same-type")
+        if equal_to == "same-type":
+            assert found.against["same-type"]["log_loss"].estimate == 0.0
+            assert "simple_rules" in found.blocked_by
+
+
+def test_a_baseline_may_be_judged_as_a_model(tmp_path: Path) -> None:
+    """It is compared with the other baselines, and not with itself."""
+    rules = msgspec.structs.replace(RULES, judged_baselines=("type",), drills=())
+    found = [
+        msgspec.structs.replace(
+            row,
+            predictions=(
+                row.predictions[0],
+                msgspec.structs.replace(row.predictions[1], model="type", sha256=None),
+            ),
+        )
+        for row in simulated(ratio=0.6, hours=40)
+    ]
+    (live,) = judge(live_of(found, rules))
+    assert (live.name, live.word, set(live.against)) == ("type", "GO", {"control"})
+    assert live == judge(offline(found, tmp_path / "c.jsonl", rules))[0]
+    assert live_of(found[:50], msgspec.structs.replace(rules, judged_baselines=("control",)))
