@@ -117,10 +117,10 @@ def _words(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the live verdict on each version; nothing if no broker answers at once."""
     from gnomon.operations.verdicts import (  # noqa: PLC0415
         live_verdicts,
-        read_drills,
         read_evidence,
         summary_of,
     )
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
 
     try:
         found = asyncio.run(

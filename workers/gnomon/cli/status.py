@@ -165,7 +165,8 @@ def _figures_line(found: "VersionFigures") -> str:
 
 def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[str, Any]]":
     """Judge the newest experiment; return what is shown of each model."""
-    from gnomon.operations.verdicts import live_verdicts, read_drills, summary_of  # noqa: PLC0415
+    from gnomon.operations.verdicts import live_verdicts, summary_of  # noqa: PLC0415
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
 
     if not evidence:
         return []

@@ -202,7 +202,7 @@ def _register(path: Path, verdicts: "Verdicts") -> None:
 
 
 def _drills(options: argparse.Namespace, settings: Settings) -> "list[Drill]":
-    from gnomon.operations.verdicts import read_drills  # noqa: PLC0415
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
 
     return read_drills(options.drills, settings.data_dir)
 

@@ -1,6 +1,8 @@
 """State of the comparison of one partition, and the fold that updates it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from gnomon import codec, topics
 from gnomon.comparison.config import ComparisonConfig
@@ -10,11 +12,14 @@ from gnomon.comparison.intervals.calibration import Calibration
 from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
 from gnomon.errors import EventError
-from gnomon.events import Ledger, Outcome, PredictionShed, TaskEvent
+from gnomon.events import Ledger, ModelMetrics, Outcome, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
-from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings
+from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, Word
 from gnomon.verdict.decided import HOUR_MS
 from gnomon.verdict.live import KeyedEvidence
+
+Words = Mapping[tuple[str, str], tuple[Word, Sequence[str]]]
+"""Verdict and criteria that do not hold, by model and version."""
 
 
 class ComparisonState:
@@ -27,6 +32,8 @@ class ComparisonState:
         calibration: Tasks by which the models' intervals are corrected.
         evidence: Evidence of the live verdict.
         ledger: The ledger as it was last written.
+        words: The latest verdict on each model and version, and what blocks it. The owner sets it;
+            it is not part of snapshots.
 
     Args:
         verdict: Settings of the live verdict.
@@ -39,6 +46,7 @@ class ComparisonState:
         "ledger",
         "metrics",
         "tasks",
+        "words",
     )
 
     def __init__(self, verdict: VerdictSettings = LIVE_SETTINGS) -> None:
@@ -48,6 +56,7 @@ class ComparisonState:
         self.calibration = Calibration()
         self.evidence = LiveEvidence(verdict)
         self.ledger: Ledger | None = None
+        self.words: Words = {}
 
     @property
     def waiting(self) -> int:
@@ -211,7 +220,7 @@ def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonC
     """Write the metrics and the ledger that changed."""
     watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
     written = [
-        (key.encode(), codec.encode(record))
+        (key.encode(), codec.encode(_with_word(record, state.words)))
         for key, record in state.metrics.close(watermark_ms, sources, config.partition)
     ]
     ledger = _ledger(state, config.partition)
@@ -220,6 +229,14 @@ def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonC
         written.append((f"ledger|p{config.partition}".encode(), codec.encode(ledger)))
     if written:
         outputs.topic(topics.COMPARISON_METRICS.name).extend(written)
+
+
+def _with_word(record: ModelMetrics, words: Words) -> ModelMetrics:
+    found = words.get((record.model, record.version))
+    if found is None or record.slice != "all" or record.window != "all":
+        return record
+    word, blocked_by = found
+    return msgspec.structs.replace(record, verdict=word, blocked_by=list(blocked_by))
 
 
 def _ledger(state: ComparisonState, partition: int) -> Ledger:

@@ -60,6 +60,10 @@ class ModelMetrics(
     in parts per million. ``strongest`` is the baseline with the smallest error on the tasks that the
     model and all baselines predicted that know at least half of the model's tasks, and
     ``improvement_over`` is ``1 - MAE / baseline's MAE`` by baseline.
+
+    ``verdict`` is the live verdict on the version over all partitions, as the worker knew it when it
+    wrote the record, and ``blocked_by`` has the criteria that do not hold. They exist for the slice
+    ``all`` and the window ``all`` only, once the evidence was judged.
     """
 
     model: str
@@ -103,6 +107,8 @@ class ModelMetrics(
     paired_success: dict[str, list[Count]] = {}
     strongest: str | None = None
     improvement_over: dict[str, float] = {}
+    verdict: Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"] | None = None
+    blocked_by: list[str] = []
 
 
 MetricsEvent = Ledger | ModelMetrics

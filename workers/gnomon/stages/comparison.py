@@ -17,6 +17,7 @@ from gnomon.errors import ConfigurationError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
+from gnomon.stages.live_verdicts import LiveVerdicts
 from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
@@ -45,6 +46,11 @@ class PartitionState:
 class ComparisonStage:
     """Runs the fold of ``gnomon.comparison`` as a stage.
 
+    Args:
+        settings: Settings of the worker.
+        metrics: Where to count.
+        verdicts: The verdicts over all partitions, which are written with the metrics.
+
     Raises:
         ConfigurationError: The settings of the verdict cannot be used.
     """
@@ -55,17 +61,24 @@ class ComparisonStage:
     linger_ms = 250  # no user waits for a metric
     nice = 5
 
-    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, *, metrics: Metrics, verdicts: LiveVerdicts | None = None
+    ) -> None:
         self._settings, self._metrics = settings, metrics
         self._states: dict[int, PartitionState] = {}
         self._corrections = 0
+        self._verdicts = verdicts
         self._verdict = _verdict_settings(settings.verdict_settings)
 
     async def start(self) -> None:
-        """Nothing to acquire."""
+        """Begin to follow the evidence of all partitions."""
+        if self._verdicts is not None:
+            await self._verdicts.start()
 
     async def stop(self) -> None:
-        """Nothing to release."""
+        """Stop following it."""
+        if self._verdicts is not None:
+            await self._verdicts.stop()
 
     def new_state(self, partition: int) -> PartitionState:
         """Return a state with no open task."""
@@ -74,6 +87,8 @@ class ComparisonStage:
 
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
+        if self._verdicts is not None:
+            state.state.words = self._verdicts.words
         outputs = fold(state.state, records, config=state.config)
         self._corrections += len(outputs.by_topic.get(INTERVAL_CORRECTIONS.name, ()))
         ledger = state.state.ledger
@@ -99,9 +114,14 @@ class ComparisonStage:
         return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """Return the ledger of the partitions here, and how many corrections were given out."""
+        """Return the ledger of the partitions here, the verdicts, and how many corrections were given out."""
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
-        return {"ledger": merge_ledgers(ledgers), "corrections_written": self._corrections}
+        words = {} if self._verdicts is None else self._verdicts.words
+        return {
+            "ledger": merge_ledgers(ledgers),
+            "corrections_written": self._corrections,
+            "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
+        }
 
     def _config(self, partition: int) -> ComparisonConfig:
         return ComparisonConfig(
