@@ -25,11 +25,13 @@ MODULES = (
     "gnomon.features.compiled.jsontext",
     "gnomon.features.compiled.vector",
     "gnomon.features.compiled.history",
+    "gnomon.features.compiled.memory",
     "gnomon.features.compiled.native",
     "gnomon.features.compiled.eventjson",
     "gnomon.features.compiled.packedevents",
     "gnomon.features.compiled.batch",
-    "gnomon.runtime.kafka.recordbatch",
+    "gnomon.runtime.kafka.compiled.batch_reader",
+    "gnomon.runtime.kafka.compiled.batch_writer",
 )
 
 # Contracted to one rounding, a product and a sum would differ from Python's.

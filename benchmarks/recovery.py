@@ -14,7 +14,6 @@ import itertools
 import json
 import random
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from benchmarks.stream import Keyed, by_partition, encoded, events, fill
 from benchmarks.watching import end, end_in_order_at_sigterm, start
 
 from gnomon.broker import EmbeddedBroker
+from gnomon.broker.probe import free_port
 from gnomon.operations.lag import overview
 from gnomon.operations.topics_admin import create_topics
 from gnomon.settings import Settings
@@ -145,12 +145,6 @@ class Pair:
         process.kill()
         process.wait()
         return killed_s
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def partitions_of(http: aiohttp.ClientSession, port: int) -> Sequence[int]:

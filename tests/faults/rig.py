@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from tests.faults.live_verdict import write_settings
 from tests.faults.stream import EXPIRE_MS, LATENESS_MS
 
 from gnomon.broker import EmbeddedBroker
+from gnomon.broker.probe import free_port
 from gnomon.errors import GnomonError
 from gnomon.operations.clients import clients, read_clients
 from gnomon.operations.lag import overview
@@ -213,7 +213,7 @@ class Rig:
         self._watching = asyncio.create_task(self.commits.watch())
 
     def _supervise(self, name: str, stage: str) -> None:
-        port = self._ports[name] = _free_port()
+        port = self._ports[name] = free_port()
         argv = ["-m", "gnomon", "worker", stage, "--supervised", "--port", str(port)]
         supervisor = self._supervisors[name] = Supervisor(
             {name: argv},
@@ -225,10 +225,3 @@ class Rig:
     def _note(self, name: str, line: str) -> None:
         if self._log is not None:
             print(f"{time.monotonic():.3f} {name:<14} | {line}", file=self._log, flush=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port

@@ -10,10 +10,10 @@ from tests.fuzz.targets import CORPUS, TARGETS
 
 from gnomon.features import SnapshotError, implementation, restore
 from gnomon.features.agent import Agent
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader
 
 pytestmark = pytest.mark.skipif(
-    not (implementation.COMPILED and recordbatch),
+    not (implementation.COMPILED and batch_reader),
     reason="gnomon was not compiled here: pip install says why",
 )
 MUTATIONS = 60

@@ -22,7 +22,7 @@ def gnomon(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str
         env=environ(settings),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
 

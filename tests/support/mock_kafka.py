@@ -19,7 +19,7 @@ _SERVE = """
 import sys, time
 from confluent_kafka.admin import AdminClient
 admin = AdminClient({"test.mock.num.brokers": 1, "log_level": 0})
-(broker,) = admin.list_topics(timeout=10).brokers.values()
+(broker,) = admin.list_topics(timeout=30).brokers.values()
 print(f"{broker.host}:{broker.port}", flush=True)
 sys.stdin.read()
 """
@@ -82,7 +82,7 @@ def stored(brokers: str, topic: str = "task-events", *, timeout_s: float = 20.0)
         for number in range(PARTITIONS):
             place = TopicPartition(topic, number, 0)
             try:
-                _, end = consumer.get_watermark_offsets(place, timeout=10)
+                _, end = consumer.get_watermark_offsets(place, timeout=30)
             except KafkaException:  # the partition does not exist: nothing was written to it
                 continue
             places.append((place, end))

@@ -87,7 +87,7 @@ class Pipeline:
             raise RuntimeError("it was not started")
         self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(30)
+            return self.process.wait(60)
         finally:
             self.process.kill()
 
@@ -102,7 +102,7 @@ class Pipeline:
     def get(self, stage: str, path: str) -> Answer:
         """Ask a worker; status 0 if nobody answers."""
         port = self.first_port + STAGES.index(stage)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 @overload
 async def eventually(
-    check: Callable[[], Awaitable[T]], *, timeout_s: float = 20.0, what: str
+    check: Callable[[], Awaitable[T]], *, timeout_s: float = 60.0, what: str
 ) -> T: ...
 @overload
-async def eventually(check: Callable[[], T], *, timeout_s: float = 20.0, what: str) -> T: ...
-async def eventually(check: Callable[[], object], *, timeout_s: float = 20.0, what: str) -> object:
+async def eventually(check: Callable[[], T], *, timeout_s: float = 60.0, what: str) -> T: ...
+async def eventually(check: Callable[[], object], *, timeout_s: float = 60.0, what: str) -> object:
     """Call ``check``, plain or async, until it returns something true; return that."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -29,7 +29,7 @@ async def eventually(check: Callable[[], object], *, timeout_s: float = 20.0, wh
         await asyncio.sleep(_EVERY_S)
 
 
-def eventually_sync(check: Callable[[], T], *, timeout_s: float = 20.0, what: str) -> T:
+def eventually_sync(check: Callable[[], T], *, timeout_s: float = 60.0, what: str) -> T:
     """``eventually`` for tests that are not coroutines."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -16,7 +16,7 @@ from gnomon import codec
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot, tick
 from gnomon.features.agent import Agent
 from gnomon.features.agent_memory import AgentMemory
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader
 
 WORDS = (*events.WORDS, b"\n", b"\n\n", b"@9223372036854775807 ", b"@-1 ", b"@0 ", b"null\n")
 LINE = re.compile(rb"@(-?\d{1,19}) (.*)", re.DOTALL)
@@ -60,7 +60,7 @@ def _packed(batch: Sequence[Record]) -> Any:
     builder = DefaultRecordBatchBuilder(2, 0, 0, -1, -1, 0, 1 << 30)
     for offset, record in enumerate(batch):
         builder.append(offset, record.timestamp, None, record.value, [])
-    return recordbatch.Reader(bytes(builder.build()), "task-events", 0, 0).take(len(batch))
+    return batch_reader.Reader(bytes(builder.build()), "task-events", 0, 0).take(len(batch))
 
 
 def _folded(form: type[AgentMemory], batches: Sequence[Any]) -> object:

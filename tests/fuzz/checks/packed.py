@@ -7,7 +7,7 @@ from tests.unit.features.support import T0, started
 
 from gnomon import codec
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader, batch_writer
 
 WORDS = (b"\x00", b"\x01", b"\x7f", b"\x80", b"\xff")
 
@@ -54,14 +54,14 @@ def _facts(record: Any) -> tuple[object, ...]:
 
 
 def _fetched(stream: ByteStream, base: int) -> Any:
-    batch = recordbatch.RecordBatch(1_000_000)
+    batch = batch_writer.RecordBatch(1_000_000)
     for i in range(stream.number() % 64):
         key = stream.block() if i % 5 == 0 else None
         event = started(f"t{base + i}", T0 + i, agent=f"a{i % 7}")
         batch.take(key, codec.encode(event) if i % 4 else None, [("h", key)] if i % 9 == 0 else [])
     frame = bytearray(batch.build(1, 0, 0))
     frame[:8] = base.to_bytes(8, "big")
-    return recordbatch.Reader(bytes(frame), "t", 3, base).take(batch.count)
+    return batch_reader.Reader(bytes(frame), "t", 3, base).take(batch.count)
 
 
 def _rows(records: Any) -> Any:

@@ -15,7 +15,7 @@ from aiokafka.record.util import calc_crc32c
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime.kafka import compiled, fetched_records
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader
 
 TP = TopicPartition("t", 3)
 T0 = 1_750_000_000_000
@@ -92,11 +92,11 @@ def check(data: bytes) -> None:
     how = data[0] if data else 0
     log = data[1:] if how & KEEP_CHECKSUMS else with_checksums(data[1:])
     isolation, start = int(not how & READ_UNCOMMITTED), how & 0x1F
-    with patch.object(compiled, "recordbatch", None):
+    with patch.object(compiled, "batch_reader", None):
         expected = [*_read(log, start, isolation)]
     got = [*_read(log, start, isolation)]
     assert got == expected, (got, expected)
-    recordbatch.intact(log)
+    batch_reader.intact(log)
 
 
 def _read(log: bytes, start: int, isolation: int) -> Iterator[object]:

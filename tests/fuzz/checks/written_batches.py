@@ -6,7 +6,7 @@ from unittest.mock import patch
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from tests.fuzz.checks.bytestream import ByteStream
 
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader, batch_writer
 
 Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]], int]
 """Key, value, headers and timestamp in ms."""
@@ -29,11 +29,11 @@ def check(data: bytes) -> None:
     stream = ByteStream(data)
     limit_bytes = stream.number(2) + 61
     rows = _rows(stream)
-    compiled = recordbatch.RecordBatch(limit_bytes)
+    compiled = batch_writer.RecordBatch(limit_bytes)
     expected = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, 0, limit_bytes)
     count = 0
     for key, value, headers, at_ms in rows:
-        with patch.object(recordbatch, "time", lambda at_ms=at_ms: at_ms / 1000):
+        with patch.object(batch_writer, "time", lambda at_ms=at_ms: at_ms / 1000):
             taken = compiled.take(key, value, headers)
         assert taken == (expected.append(count, at_ms, key, value, list(headers)) is not None)
         count += taken
@@ -43,7 +43,7 @@ def check(data: bytes) -> None:
     # aiokafka takes the batch's greatest time for that of its last record: KIP-32 says it is the
     # greatest, as we write it.
     assert _without_times(built) == _without_times(expected.build())
-    assert recordbatch.intact(built)
+    assert batch_reader.intact(built)
     filled = _filled(rows, limit_bytes)
     assert filled == _added(rows, limit_bytes)
 
@@ -54,8 +54,8 @@ def _without_times(batch: bytearray) -> bytes:
 
 def _filled(rows: Sequence[Row], limit_bytes: int) -> tuple[int, bytes]:
     """Rows of one call: those that fit until the first that does not."""
-    batch = recordbatch.RecordBatch(limit_bytes)
-    with patch.object(recordbatch, "time", lambda: 1.5):
+    batch = batch_writer.RecordBatch(limit_bytes)
+    with patch.object(batch_writer, "time", lambda: 1.5):
         at = batch.fill([(key, value) for key, value, _, _ in rows], 0)
     return at, bytes(batch.build(1, 2, 3))
 

@@ -75,7 +75,7 @@ def test_celery_that_forks_its_workers(broker: MockKafka, tmp_path: Path) -> Non
         )
     finally:
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(30) == 0
+        assert worker.wait(60) == 0
 
     events = [codec.decode_task_event(m.value() or b"") for m in stored(broker.brokers)]
     assert len({(event.producer_id, event.seq) for event in events}) == len(events)

@@ -228,8 +228,9 @@ def app(environ, start_response):
 """
     )
     body = """
-import os, signal, socket, subprocess, time, urllib.request
-probe = socket.socket(); probe.bind(("127.0.0.1", 0)); port = probe.getsockname()[1]; probe.close()
+import os, signal, subprocess, time, urllib.request
+from gnomon.broker.probe import free_port
+port = free_port()
 server = subprocess.Popen(
     [sys.executable, "-m", "gunicorn", "--preload", "-w", "2", "-b", f"127.0.0.1:{port}",
      "--worker-class", sys.argv[2], "--log-level", "error", "--no-control-socket",
@@ -239,12 +240,12 @@ served = 0
 until = time.monotonic() + 30
 while served < 50 and time.monotonic() < until:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
             served += answer.read() == b"ok"
     except OSError:
         time.sleep(0.1)
 server.send_signal(signal.SIGTERM)
-print(served, server.wait(20))
+print(served, server.wait(60))
 """
     done = run_file(tmp_path, body, (broker.brokers, workers))
 

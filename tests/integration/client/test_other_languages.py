@@ -159,7 +159,7 @@ def features(kafka: Kafka, topics: str, tmp_path: Path) -> Iterator[None]:
     try:
         yield
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(30) == 0
+        assert worker.wait(60) == 0
     finally:
         worker.kill()
         worker.wait()

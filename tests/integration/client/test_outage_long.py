@@ -81,9 +81,7 @@ def test_a_full_buffer_is_in_the_spool_when_the_process_has_ended(key: str, tmp_
 
     with MockKafka() as broker, Client(broker.brokers, spool_dir=spool) as client:
         client.start("another", agent_id="b")
-        eventually_sync(
-            lambda: client.stats().replayed >= 10_000, timeout_s=30, what="the spool is sent"
-        )
+        eventually_sync(lambda: client.stats().replayed >= 10_000, what="the spool is sent")
         assert client.flush(10) == 0
         found = [codec.decode_task_event(m.value() or b"") for m in stored(broker.brokers)]
     ends = {e.seq: e for e in found if isinstance(e, TaskFinished)}

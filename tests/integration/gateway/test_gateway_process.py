@@ -50,7 +50,7 @@ class Gateway:
         """Return the status of the response."""
         request = urllib.request.Request(self.url + path, data=body)  # noqa: S310  http, loopback
         try:
-            with urllib.request.urlopen(request, timeout=20) as response:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as response:  # noqa: S310
                 return int(response.status)
         except urllib.error.HTTPError as error:
             return error.code
@@ -58,7 +58,7 @@ class Gateway:
     def end(self) -> int:
         """Send SIGTERM; return the exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(30)
+        return self.process.wait(60)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def gateway(folder: Path, *arguments: str, settings: Mapping[str, str]) -> Itera
         yield Gateway(process, log)
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def some_events(count: int) -> bytes:

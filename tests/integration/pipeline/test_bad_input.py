@@ -119,9 +119,7 @@ def aftermath(pipeline: Pipeline) -> Aftermath:
     sent = pipeline.publish(records)
     for number, case in enumerate(BAD):
         places[case] = sent[3 * number + 1]
-    eventually_sync(
-        lambda: set(BAD) <= set(pipeline.decided()), timeout_s=30, what="the neighbours' decisions"
-    )
+    eventually_sync(lambda: set(BAD) <= set(pipeline.decided()), what="the neighbours' decisions")
     letters = {
         (int(about(letter)["partition"]), int(about(letter)["offset"])): letter
         for letter in pipeline.read("dead-letters")

@@ -57,7 +57,7 @@ class Bench:
 
     async def ended(self, worker: StageWorker[Counted]) -> BaseException | None:
         """Wait a bounded time until a worker ends by itself; returns its error."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             return await self.until_ended(worker)
 
     async def until_ended(self, worker: StageWorker[Counted]) -> BaseException | None:
@@ -107,7 +107,7 @@ class Bench:
             for partition, outputs in (await self.outputs()).items()
         }
 
-    async def expect(self, each: int, *, timeout_s: float = 20.0) -> None:
+    async def expect(self, each: int, *, timeout_s: float = 60.0) -> None:
         """Wait for ``each`` outputs in every partition; they must be 1, 2, 3 … without a repeat."""
 
         async def enough() -> bool:

@@ -56,7 +56,7 @@ async def test_work_goes_on_after_an_outage(
     supervising = asyncio.create_task(supervised())
     try:
         await asyncio.to_thread(broker.kill)
-        await eventually(lambda: bool(ended) or not worker.ready, what="it is told", timeout_s=30)
+        await eventually(lambda: bool(ended) or not worker.ready, what="it is told")
         await asyncio.sleep(OUTAGE_S)
         await asyncio.to_thread(broker.start)
         await bench.send([b"v"] * 400)

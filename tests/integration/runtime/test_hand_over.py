@@ -16,7 +16,7 @@ from tests.support.polling import eventually
 from gnomon.errors import FencedError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka

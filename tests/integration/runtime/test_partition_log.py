@@ -12,7 +12,7 @@ from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import OutputWriter, PartitionRef
 

@@ -25,7 +25,7 @@ async def settled(bench: Bench, *, outputs: int, letters: int) -> list[dict[str,
         written = sum(map(len, (await bench.outputs()).values()))
         return written >= outputs and len(await bench.dead_letters()) >= letters
 
-    await eventually(enough, what=f"{outputs} outputs and {letters} dead letters", timeout_s=30)
+    await eventually(enough, what=f"{outputs} outputs and {letters} dead letters")
     return await bench.dead_letters()
 
 

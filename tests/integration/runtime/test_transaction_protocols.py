@@ -8,10 +8,10 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, Prod
 from aiokafka.structs import TopicPartition
 from tests.conftest import Kafka
 
-from gnomon.runtime.kafka import transaction
-from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
-from gnomon.runtime.kafka.transaction import TransactionalProducer
-from gnomon.runtime.kafka.txn_versions import TransactionV1, TransactionV2
+from gnomon.runtime.kafka.transactions import producer as producer_module
+from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
+from gnomon.runtime.kafka.transactions.versions import TransactionV1, TransactionV2
 
 pytestmark = pytest.mark.kafka
 
@@ -22,7 +22,7 @@ async def producers(
 ) -> AsyncIterator["Producers"]:
     """Producers of one transactional id, with one protocol; all are stopped after the test."""
     if request.param is TransactionV1:
-        monkeypatch.setattr(transaction, "TRANSACTIONS_V2", 99)
+        monkeypatch.setattr(producer_module, "TRANSACTIONS_V2", 99)
     found = Producers(kafka.brokers, f"{prefix}stage-0")
     if not isinstance((await found.start())._protocol, request.param):
         pytest.skip("this cluster has not agreed on transaction.version 2")

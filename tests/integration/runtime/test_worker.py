@@ -15,7 +15,7 @@ from tests.support.polling import eventually
 from gnomon.errors import FencedError
 from gnomon.operations.lag import overview
 from gnomon.records import Outputs
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka

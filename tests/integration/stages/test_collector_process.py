@@ -58,7 +58,7 @@ def test_it_runs_where_its_topic_is_and_status_knows_it(
                 what="the worker joined",
             )
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(30) == 0
+            assert worker.wait(60) == 0
         finally:
             worker.kill()
 

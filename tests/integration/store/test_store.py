@@ -236,7 +236,7 @@ def test_a_forked_child_can_write(store: DecisionStore) -> None:
     store.upsert([sealed(1)])
     child = multiprocessing.get_context("fork").Process(target=store.upsert, args=([sealed(2)],))
     child.start()
-    child.join(20)
+    child.join(60)
     assert child.exitcode == 0
     store.upsert([sealed(3)])
     assert [row.decision_id for row in store.iter_sealed()] == ["d-00001", "d-00002", "d-00003"]

@@ -160,7 +160,7 @@ time.sleep(60)
 
         process.send_signal(dies_by)
 
-    eventually_sync(lambda: not is_running(program), timeout_s=5, what="the program ends")
+    eventually_sync(lambda: not is_running(program), what="the program ends")
 
 
 def test_the_program_ends_with_its_guard() -> None:
@@ -174,7 +174,7 @@ def test_the_program_ends_with_its_guard() -> None:
 
         process.kill()
 
-    eventually_sync(lambda: not is_running(program), timeout_s=5, what="the program ends")
+    eventually_sync(lambda: not is_running(program), what="the program ends")
 
 
 def test_the_guard_ends_with_its_program_and_passes_its_status_on() -> None:
@@ -183,7 +183,7 @@ def test_the_guard_ends_with_its_program_and_passes_its_status_on() -> None:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
-        assert process.wait(10) == 7
+        assert process.wait(60) == 7
 
 
 def test_the_node_listens_on_this_machine_only(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.client.task_events import end
 
 from gnomon.client import Client, MemoryClient
-from gnomon.events import ContextValue, TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import ContextValue, TaskEvent, TaskStarted
 
 
 @pytest.fixture
@@ -111,19 +112,6 @@ def test_a_sent_event_has_the_given_values(
         sent = published()[-1]
         assert isinstance(sent, TaskStarted)
         assert (sent.agent_id, sent.context) == (agent, context)
-
-
-def end(**changes: Any) -> TaskFinished:
-    fields: dict[str, Any] = {
-        "agent_id": "a",
-        "task_id": "t",
-        "task_type": "x",
-        "started_at_ms": 1_000,
-        "finished_at_ms": 2_000,
-        "duration_s": 1.0,
-        "succeeded": True,
-    }
-    return TaskFinished(**fields | changes)
 
 
 def start(context: dict[str, ContextValue] | None = None, **changes: Any) -> TaskStarted:

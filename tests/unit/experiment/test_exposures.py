@@ -128,7 +128,7 @@ def test_a_spool_of_exposures_is_a_folder_of_its_own(
         expose(later, ["one-more"])
         eventually_sync(
             lambda: len(set(values(opened, "exposures"))) == len(UNITS) + 1,
-            timeout_s=20,
+            timeout_s=60,
             what="what was spooled",
         )
         later.exposures().close()

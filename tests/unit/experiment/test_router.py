@@ -274,11 +274,9 @@ def test_a_forked_child_goes_on_reading(tmp_path: Path) -> None:
         child = os.fork()
         if child == 0:
             os.write(os.open(told, os.O_CREAT | os.O_WRONLY), "".join(variants(router)).encode())
-            eventually_sync(
-                lambda: router.stats().state == "stopped", timeout_s=20, what="the state"
-            )
+            eventually_sync(lambda: router.stats().state == "stopped", what="the state")
             os._exit(0)
-        eventually_sync(told.exists, timeout_s=20, what="the child's first calls")
+        eventually_sync(told.exists, what="the child's first calls")
         path.write_bytes(msgspec.json.encode({**SETTINGS, "state": "stopped"}))
         _, status = os.waitpid(child, 0)
 

@@ -3,7 +3,11 @@
 import math
 import random
 
+import msgspec
+import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gnomon.events import Comparison, Completeness, FeatureVector, Outcome, TaskFeatures
 
@@ -56,6 +60,30 @@ def runs(count: int, *, seed: int = 1, gap_ms: int = 3_000_000) -> list[Comparis
             )
         )
     return made
+
+
+class Noting:
+    """A learner that says one minute of every run, and remembers what it was shown."""
+
+    name = "noting"
+
+    def __init__(self) -> None:
+        self.shown: list[list[float]] = []
+
+    def fit(
+        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
+    ) -> "Noting":
+        assert len(frame) == len(durations) == len(successes)
+        self.shown.append(durations.tolist())
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"duration_s": np.full(len(frame), 60.0), "success_probability": 0.75})
+
+
+def with_outcome(decision: Comparison, **changes: object) -> Comparison:
+    outcome = msgspec.structs.replace(decision.outcome, **changes)
+    return msgspec.structs.replace(decision, outcome=outcome)
 
 
 _share = st.none() | st.floats(0, 1)

@@ -1,6 +1,5 @@
 """The shadow stage's intervals, and how what comparison learns of them gets back to it."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,12 +9,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests.support.polling import eventually
-from tests.unit.stages.test_predicting import Live, Minute, a_task, loaded
-from tests.unit.stages.test_shedding import Record
+from tests.support.topic_in_memory import Record, TopicInMemory
+from tests.unit.stages.test_predicting import UNLIMITED, Live, Minute, a_task, loaded
 
 from gnomon import codec
 from gnomon.comparison import ComparisonConfig, ComparisonState, fold
-from gnomon.errors import BrokerUnavailableError
 from gnomon.events import FeatureVector, IntervalCorrection, Prediction, TaskFinished, TaskStarted
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
@@ -41,18 +39,8 @@ class Spread:
         return np.tile(5.0 + 10.0 * np.array(levels), (count, 1))
 
 
-class Topic:
-    """interval-corrections in memory, followed by any number of readers."""
-
-    def __init__(self) -> None:
-        self.records: list[Any] = []
-        self.away = False
-        self._grown = asyncio.Event()
-
-    def write(self, key: bytes | None, value: bytes | None, partition: int = 0) -> None:
-        offset = len(self.records)
-        self.records.append(Record(offset, value, "interval-corrections", partition, key=key))
-        self._grown.set()
+class Topic(TopicInMemory):
+    """interval-corrections in memory."""
 
     def correct(self, value: float, *, level: int = 80, n: int = 30, partition: int = 0) -> None:
         record = IntervalCorrection(
@@ -61,25 +49,14 @@ class Topic:
         )  # fmt: skip
         self.write(f"sha-3|1|{level}|p{partition}".encode(), codec.encode(record), partition)
 
-    async def read(self, *, follow: bool) -> AsyncIterator[Any]:
-        if self.away:
-            raise BrokerUnavailableError("away")
-        at = 0
-        while True:
-            while at < len(self.records):
-                yield self.records[at]
-                at += 1
-            if not follow:
-                return
-            self._grown.clear()
-            await self._grown.wait()
-
 
 @asynccontextmanager
 async def following(topic: Topic) -> AsyncIterator[tuple[ShadowStage, LiveCorrections]]:
     corrections = LiveCorrections(topic.read, retry_s=0.01)
     models: Any = Live(loaded(Spread(), "3"), loaded(Minute(), "4"))
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections)
+    stage = ShadowStage(
+        models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections, limits=UNLIMITED
+    )
     await corrections.start()
     try:
         yield stage, corrections

@@ -1,15 +1,16 @@
 """Live versions follow the intents, else the registry; a failure of either stops no prediction."""
 
-import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import cast
 
+import msgspec
 from tests.support.polling import eventually
+from tests.support.topic_in_memory import Record, TopicInMemory
 
 from gnomon import codec
-from gnomon.errors import BrokerUnavailableError, ModelRefusedError, RegistryUnavailableError
+from gnomon.errors import ModelRefusedError, RegistryUnavailableError
 from gnomon.events import ModelIntent
 from gnomon.models.predictor import LoadedModel
 from gnomon.runtime.metrics import Metrics
@@ -54,23 +55,8 @@ class Registry:
         return cast("LoadedModel", Version(version, sha256 or f"sha-{version}"))
 
 
-@dataclass(frozen=True)
-class Record:
-    """A record of the control topic."""
-
-    offset: int
-    key: bytes
-    value: bytes | None
-    partition: int = 0
-
-
-class Control:
-    """A control topic in memory, followed by any number of readers."""
-
-    def __init__(self) -> None:
-        self.records: list[Record] = []
-        self.away = False
-        self._grown = asyncio.Event()
+class Control(TopicInMemory):
+    """A control topic in memory."""
 
     def put(self, alias: str, version: str | None, *, model: str = "m") -> None:
         value = None
@@ -85,21 +71,7 @@ class Control:
                 action="promote",
             )
             value = codec.encode(intent)
-        self.records.append(Record(len(self.records), f"{model}/{alias}".encode(), value))
-        self._grown.set()
-
-    async def read(self, *, follow: bool) -> AsyncIterator[Any]:
-        if self.away:
-            raise BrokerUnavailableError("away")
-        at = 0
-        while True:
-            while at < len(self.records):
-                yield self.records[at]
-                at += 1
-            if not follow:
-                return
-            self._grown.clear()
-            await self._grown.wait()
+        self.write(f"{model}/{alias}".encode(), value)
 
 
 @asynccontextmanager
@@ -168,7 +140,7 @@ async def test_a_tombstone_takes_an_alias_away() -> None:
 
 async def test_records_that_are_no_intents_are_passed_over() -> None:
     control = Control()
-    control.records = [Record(0, b"m/champion", b"no intent"), Record(1, b"", None)]
+    control.records = [Record(0, b"no intent", key=b"m/champion"), Record(1, None, key=b"")]
     control.put("challenger", "5")
     async with live_models(Registry({}), read_intents=control.read) as models:
         assert versions(models) == ["5"]
@@ -184,6 +156,15 @@ async def test_a_refused_version_is_named_and_the_others_predict() -> None:
         assert models.status()["refused"] == {"1": "pickle: not one of ours"}
         assert registry.loads == ["1", "2"]
         assert models.degraded() == ["version 1 is refused: pickle: not one of ours"]
+        assert [msgspec.to_builtins(each) for each in models.absent()] == [
+            {
+                "model": "m",
+                "version": "1",
+                "sha256": "sha-1",
+                "state": "refused",
+                "reason": "pickle: not one of ours",
+            }
+        ]
 
 
 async def test_a_passing_failure_is_tried_again_while_the_last_version_predicts() -> None:
@@ -195,6 +176,7 @@ async def test_a_passing_failure_is_tried_again_while_the_last_version_predicts(
 
         assert versions(models) == ["1"]
         assert models.status()["waiting"] == {"2": "files_missing: storage is away"}
+        assert [(each.version, each.state) for each in models.absent()] == [("2", "waiting")]
 
         registry.failures.clear()
         await eventually(lambda: versions(models) == ["2"], what="version 2 is live")
@@ -255,7 +237,7 @@ async def test_an_intent_without_sha256_means_the_number_and_is_loaded_once() ->
     intent = ModelIntent(
         model="m", alias="champion", version="3", at_ms=1, author="ada", action="promote"
     )
-    control.records = [Record(0, b"m/champion", codec.encode(intent))]
+    control.records = [Record(0, codec.encode(intent), key=b"m/champion")]
     registry = Registry({})
     async with live_models(registry, read_intents=control.read) as models:
         await models.refresh()

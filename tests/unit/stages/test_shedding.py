@@ -1,29 +1,17 @@
 """How many tasks are passed over at which lag, and what is published in their place."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
+from tests.support.topic_in_memory import Record
 
 from gnomon import codec
-from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import LagAware
 from gnomon.stages.shadow import ShadowStage
 from gnomon.stages.shedding import LagBudget
-
-
-@dataclass(frozen=True)
-class Record:
-    offset: int
-    value: bytes | None
-    topic: str = "task-features"
-    partition: int = 0
-    timestamp: int = 0
-    key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class NoModels:
@@ -33,6 +21,9 @@ class NoModels:
 
     def status(self) -> dict[str, object]:
         return {}
+
+    def absent(self) -> list[AbsentModel]:
+        return []
 
 
 def features(number: int) -> bytes:

@@ -7,7 +7,8 @@ import struct
 HOST = "127.0.0.1"
 _FREE_PORTS = range(20_000, 32_000)
 """Below the range of ports of outgoing connections. A client that tries to reach a stopped broker
-could otherwise be given the broker's own port as its local port, and occupy it."""
+could otherwise be given the broker's own port as its local port, and occupy it; and a port chosen
+for a process that is yet to start could be given away until it listens."""
 _METADATA = struct.pack(">hhihi", 3, 1, 1, -1, 0)  # api, version, correlation, client, topics
 
 
@@ -28,11 +29,24 @@ def free_port() -> int:
     Raises:
         OSError: No free port was found.
     """
-    for _ in range(200):
+    (port,) = free_ports(1)
+    return port
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ``count`` different ports on which no program listens.
+
+    Raises:
+        OSError: Not so many free ports were found.
+    """
+    found: set[int] = set()
+    for _ in range(200 * count):
         port = _FREE_PORTS[secrets.randbelow(len(_FREE_PORTS))]
         if port_is_free(port):
-            return port
-    raise OSError(f"no free port on {HOST} from {_FREE_PORTS.start} to {_FREE_PORTS.stop}")
+            found.add(port)
+        if len(found) == count:
+            return list(found)
+    raise OSError(f"no {count} free ports on {HOST} from {_FREE_PORTS.start} to {_FREE_PORTS.stop}")
 
 
 def answers_metadata(port: int, *, timeout_s: float = 2.0) -> bool:

@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import json
 import re
 import sys
 import time
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gnomon.models.registry import Registry, VersionInfo
+    from gnomon.operations.model_states import VersionState
     from gnomon.operations.switching import ModelSwitch, Moved
 
 
@@ -91,10 +91,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
     versions = registry.versions()
     words = _words(settings) if versions else {}
+    partitions, states = _states(settings) if versions else (0, [])
+    states = [state for state in states if state.model == registry.name]
     if as_json:
         for version in versions:
-            fields = msgspec.to_builtins(version)
-            print(json.dumps(fields | {"verdict": words.get(version.version)}))
+            known = {
+                "states": [state for state in states if state.version == version.version],
+                "verdict": words.get(version.version),
+            }
+            print(msgspec.json.encode(msgspec.to_builtins(version) | known).decode())
         return 0
     if not versions:
         print(f"gnomon: {registry.name} has no versions; gnomon train makes one", file=sys.stderr)
@@ -104,6 +109,8 @@ def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
     )
     for version in versions:
         print(_line(version, words.get(version.version)))
+    for state in states:
+        print(f"version {state.version} {state.sentence(partitions)}")
     for number, verdict in words.items():
         if verdict["blocked_by"]:
             over, strongest = verdict["improvement_over_strongest"], verdict["strongest"]
@@ -137,6 +144,23 @@ def _words(settings: Settings) -> dict[str, dict[str, Any]]:
         for model in judged.models
         if model.name == settings.model_name
     }
+
+
+def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
+    """Return the number of partitions with a shadow worker, and what each version does in them."""
+    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
+
+    try:
+        switches = asyncio.run(
+            read_switches(brokers=settings.brokers, prefix=settings.topic_prefix)
+        )
+    except BrokerUnavailableError:
+        print(
+            f"gnomon: {settings.brokers} does not answer, so it is not known which versions predict",
+            file=sys.stderr,
+        )
+        return 0, []
+    return len(switches), states_of(switches)
 
 
 def _line(version: "VersionInfo", verdict: "Mapping[str, Any] | None") -> str:

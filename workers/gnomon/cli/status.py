@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
+    from gnomon.operations.model_states import VersionState
     from gnomon.verdict import Evidence
 
 COLUMNS = (
@@ -47,6 +48,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.figures import read_figures  # noqa: PLC0415
     from gnomon.operations.lag import overview  # noqa: PLC0415
+    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
     from gnomon.operations.verdicts import read_evidence  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
@@ -63,6 +65,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
+    switches = asyncio.run(read_switches(brokers=brokers, prefix=prefix))
+    states = states_of(switches)
     models = _models(settings)
     evidence = asyncio.run(read_evidence(brokers=brokers, prefix=prefix))
     verdicts = _verdicts(evidence, settings)
@@ -72,6 +76,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 {
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
+                    "model_states": [msgspec.to_builtins(state) for state in states],
                     "figures": msgspec.to_builtins(figures.versions),
                     "verdicts": verdicts,
                     "ledger": counts,
@@ -84,12 +89,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     _print_stages(stages)
     print()
-    if isinstance(models, str):
-        print(f"models      {models}")
-    for model in [] if isinstance(models, str) else models:
-        print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
-    if not models:
-        print("models      none is live: control predicts alone")
+    _print_models(models, states, partitions=len(switches))
     for version in figures.versions:
         if version.model not in BASELINES:
             print(_figures_line(version))
@@ -107,6 +107,21 @@ def _print_stages(stages: "Sequence[StageOverview]") -> None:
     print(f"{'stage':<12}{'workers':>8}{'lag':>12}")
     for stage in stages:
         print(f"{stage.name:<12}{stage.workers:>8}{stage.lag:>12}")
+
+
+def _print_models(
+    models: "list[dict[str, str]] | str", states: "Sequence[VersionState]", *, partitions: int
+) -> None:
+    """Print each live version with its aliases and what it does, and then those that should be live."""
+    if isinstance(models, str):
+        print(f"models      {models}")
+        models = []
+    elif not models:
+        print("models      none is live: control predicts alone")
+    for model in models:
+        print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
+    for state in states:
+        print(f"            {state.model} version {state.version} {state.sentence(partitions)}")
 
 
 def _print_clients(

@@ -14,8 +14,8 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnomon.cli.comparisons_log import Gathered
     from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
-    from gnomon.verdict.report.pictures import Pictures
 
 STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
 DIFFERS: Final = 1
@@ -101,28 +101,29 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write a verdict; or verify a written one."""
     if options.experiment is not None:
         return _experiment(options, settings)
-    album: dict[str, Pictures] = {}
     if options.live:
-        verdicts = _live(options, settings)
-    elif options.verify is not None:
+        return _concluded(_live(options, settings), options)
+    if options.verify is not None:
         return _verify(options)
-    else:
-        verdicts, album = _judge(
-            options.comparisons,
-            _settings(options.settings),
-            drills=_drills(options, settings),
-            now_ms=options.now,
-            newest=options.newest,
-            draw=options.html is not None,
-        )
+    verdicts, found = _judge(
+        options.comparisons,
+        _settings(options.settings),
+        drills=_drills(options, settings),
+        now_ms=options.now,
+        newest=options.newest,
+        draw=options.html is not None,
+    )
     if options.register is not None:
         _register(options.register, verdicts)
+    if options.html is not None:
+        _write(options.html, _page(verdicts, found).encode())
+    return _concluded(verdicts, options)
+
+
+def _concluded(verdicts: "Verdicts", options: argparse.Namespace) -> int:
+    """Write and show a verdict, and return the exit status."""
     if options.json is not None:
         _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
-    if options.html is not None:
-        from gnomon.verdict.report.page import page  # noqa: PLC0415
-
-        _write(options.html, page(verdicts, album).encode())
     shown = _chosen(verdicts.models, options.model)
     _show(verdicts, shown)
     return min((STATUS[model.word] for model in shown), default=STATUS["CONTINUE"])
@@ -136,14 +137,15 @@ def _judge(
     now_ms: int | None,
     newest: bool,
     draw: bool = False,
-) -> "tuple[Verdicts, dict[str, Pictures]]":
+) -> "tuple[Verdicts, Gathered]":
     from gnomon.cli.comparisons_log import gather  # noqa: PLC0415
     from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
+    from gnomon.verdict.drifting import with_drift  # noqa: PLC0415
 
     found = gather(path, rules, newest=newest, draw=draw, say=_say)
     at_ms = found.watermark_ms if now_ms is None else now_ms
     verdicts = Verdicts(
-        models=judge(found.evidence, drills=drills, now_ms=at_ms),
+        models=with_drift(judge(found.evidence, drills=drills, now_ms=at_ms), found.drift),
         settings_sha256=rules.sha256(),
         settings=rules,
         window=found.evidence.window,
@@ -154,7 +156,14 @@ def _judge(
         repeats=found.repeats,
         drills=drills,
     )
-    return verdicts, found.album.pictures if found.album is not None else {}
+    return verdicts, found
+
+
+def _page(verdicts: "Verdicts", found: "Gathered") -> str:
+    from gnomon.verdict.report.page import page  # noqa: PLC0415
+    from gnomon.verdict.report.pictures import Album  # noqa: PLC0415
+
+    return page(verdicts, found.album or Album(found.evidence), found.source)
 
 
 def _experiment(options: argparse.Namespace, settings: Settings) -> int:
@@ -178,7 +187,7 @@ def _live(options: argparse.Namespace, settings: Settings) -> "Verdicts":
     from gnomon.operations.verdicts import live_verdicts, read_evidence  # noqa: PLC0415
     from gnomon.verdict import LiveEvidence  # noqa: PLC0415
 
-    for name in ("settings", "newest", "verify", "register"):
+    for name in ("settings", "newest", "verify", "register", "html"):
         if getattr(options, name):
             raise ConfigurationError(f"--{name} needs --comparisons: expected no --live")
     brokers = options.brokers or settings.brokers

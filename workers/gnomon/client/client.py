@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import Final, Self, TypedDict, Unpack
+from typing import Final, Self, Unpack
 
 from gnomon.client.capture.intake import Intake
 from gnomon.client.capture.leniency import (
@@ -17,20 +17,13 @@ from gnomon.client.capture.leniency import (
 from gnomon.client.config import ClientConfig, addresses, arguments_from_env, text
 from gnomon.client.exposures import Exposures
 from gnomon.client.lifecycle import Lifecycle
-from gnomon.client.open_tasks import OpenTasks
+from gnomon.client.open_tasks import CancelKeywords, OpenTasks
 from gnomon.client.task import Task
 from gnomon.client.tracing import Traceable
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, EXPOSURES, TASK_EVENTS
 
 _RESERVED: Final = ("self", "task")
-
-
-class CancelKeywords(TypedDict, total=False):
-    """The arguments of ``Client.cancel`` given by name."""
-
-    task: Task | str
-    reason: str
 
 
 class Client(Lifecycle, Traceable):
@@ -106,7 +99,7 @@ class Client(Lifecycle, Traceable):
         self._intake, self._agent_id = intake, agent_id
         if type(self).emit is Client.emit:
             self.emit = intake.emit  # type: ignore[method-assign]  # saves the agent a call
-        self._open = OpenTasks()
+        self._open = OpenTasks(intake.refuse)
         self._exposures: Exposures | None = None
 
     @classmethod
@@ -205,7 +198,7 @@ class Client(Lifecycle, Traceable):
         if outcome and not outcome.keys().isdisjoint(_RESERVED):
             task = take_argument(task, "", "task", outcome)
             self._ignore({name: outcome.pop(name) for name in _RESERVED if name in outcome})
-        begun = self._remove_open(task)
+        begun = self._open.remove(task)
         if begun is None:
             return
         if begun.over:
@@ -230,7 +223,7 @@ class Client(Lifecycle, Traceable):
         task = take_argument(task, "", "task", unknown)
         reason = take_argument(reason, "", "reason", unknown)
         self._ignore(unknown)
-        begun = self._remove_open(task)
+        begun = self._open.remove(task)
         if begun is not None:
             begun.cancel(reason)
 
@@ -248,10 +241,3 @@ class Client(Lifecycle, Traceable):
         if self._exposures is None:
             self._exposures = Exposures(self._intake.beside())
         return self._exposures
-
-    def _remove_open(self, task: Task | str) -> Task | None:
-        """Return the open task that is meant, and forget it; count one that is not open."""
-        begun = self._open.remove(task)
-        if begun is None:
-            self._intake.refuse("no such task was started")
-        return begun

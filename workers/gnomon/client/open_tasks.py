@@ -1,7 +1,8 @@
 """Tasks that were begun and will be ended by another call, by their id."""
 
 from collections import OrderedDict
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypedDict
 
 from gnomon.client.task import Task
 from gnomon.client.values import is_a
@@ -10,12 +11,24 @@ MOST: Final = 10_000
 """Most tasks that are remembered; one more, and the oldest is forgotten."""
 
 
+class CancelKeywords(TypedDict, total=False):
+    """The arguments of ``Client.cancel`` given by name."""
+
+    task: Task | str
+    reason: str
+
+
 class OpenTasks:
-    """Remembers tasks between ``Client.start`` and ``finish`` or ``cancel``, without a lock."""
+    """Remembers tasks between ``Client.start`` and ``finish`` or ``cancel``, without a lock.
 
-    __slots__ = ("_tasks",)
+    Args:
+        refuse: Counts a task that cannot be ended, with the reason.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_refuse", "_tasks")
+
+    def __init__(self, refuse: Callable[[str], object]) -> None:
+        self._refuse = refuse
         self._tasks: OrderedDict[str, Task] = OrderedDict()
 
     def __len__(self) -> int:
@@ -32,9 +45,12 @@ class OpenTasks:
                 return
 
     def remove(self, task: object) -> Task | None:
-        """Return a task, given as it is or by its id, and forget it."""
+        """Return a task, given as it is or by its id, and forget it; count one that is not open."""
         if is_a(task, Task):
             if type(task.task_id) is str:
                 self._tasks.pop(task.task_id, None)
             return task
-        return self._tasks.pop(task, None) if type(task) is str else None
+        begun = self._tasks.pop(task, None) if type(task) is str else None
+        if begun is None:
+            self._refuse("no such task was started")
+        return begun

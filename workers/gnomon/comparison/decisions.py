@@ -149,9 +149,7 @@ class Decisions:
         """One of ``predictors`` predictions came. A second one of a model version is ignored."""
         progress = self.predictions
         progress.read += 1
-        decision = self.started.get(key)
-        if decision is None:
-            decision = self._unstarted(key)
+        decision = self.started.get(key) or self._unstarted(key)
         if decision.predictors == NOT_PREDICTED:
             decision.predictors, decision.predictions_seq = predictors, progress.read
             decision.predictions = [predicted]
@@ -171,9 +169,7 @@ class Decisions:
         """The task will not be predicted. Ignored where its predictions are all here already."""
         progress = self.predictions
         progress.read += 1
-        decision = self.started.get(key)
-        if decision is None:
-            decision = self._unstarted(key)
+        decision = self.started.get(key) or self._unstarted(key)
         if decision.predictors == NOT_PREDICTED:
             decision.predictions_seq = progress.read
             if decision.ordinal:

@@ -10,9 +10,12 @@ from typing import Protocol
 from gnomon.demo.watch import PipelineState, PipelineWatcher
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
+from gnomon.verdict.settings import BASELINES
 
 FIRST_TRAINING = 100
 """Number of decisions at the first training. Each later training needs twice as many."""
+FIRST_VERSION_S = 90.0
+"""How much longer the demo runs if no trained version has predicted yet: a slow machine trains slowly."""
 SETTLE_S = 15.0
 POLL_S = 0.25
 FLEET_STOP_S = 15.0
@@ -46,16 +49,22 @@ class Demo:
         self._step = "the fleet is starting"
 
     async def run(self, *, seconds: float) -> PipelineState:
-        """Run the fleet for ``seconds``; return the state of the pipeline at the end."""
+        """Run the fleet for ``seconds``; return the state of the pipeline at the end.
+
+        The run is prolonged, by at most ``FIRST_VERSION_S``, until a trained version has predicted.
+        """
         loop = asyncio.get_running_loop()
         deadline_s = loop.time() + seconds
         async with PipelineWatcher(self._stack) as watch:
-            fleet = await self._start_fleet(seconds)
+            fleet = await self._start_fleet(seconds + FIRST_VERSION_S)
             training = asyncio.create_task(self._train_as_decisions_come())
             try:
-                while loop.time() < deadline_s and fleet.returncode is None:
+                while fleet.returncode is None:
                     self._stack.check()
-                    self._show(watch.state(), max(0.0, deadline_s - loop.time()), self._step)
+                    state, left_s = watch.state(), deadline_s - loop.time()
+                    if left_s <= 0 and (_a_version_predicted(state) or left_s < -FIRST_VERSION_S):
+                        break
+                    self._show(state, max(0.0, left_s), self._step)
                     await asyncio.sleep(POLL_S)
             finally:
                 training.cancel()
@@ -114,6 +123,10 @@ class Demo:
     async def _live(self, version: str) -> bool:
         status = await self._stack.status("shadow")
         return status is not None and any(m["version"] == version for m in status["models"])
+
+
+def _a_version_predicted(state: PipelineState) -> bool:
+    return any(model.name not in BASELINES for model in state.models)
 
 
 async def _end(fleet: asyncio.subprocess.Process) -> None:

@@ -61,6 +61,7 @@ from gnomon.events.metrics import (
     ModelMetrics,
 )
 from gnomon.events.models import (
+    AbsentModel,
     ModelIntent,
     ModelSwitched,
     SwitchedModel,
@@ -98,6 +99,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
 
 __all__ = [
     "EVENTS",
+    "AbsentModel",
     "AgentFeatures",
     "ClientEvent",
     "ClientSeen",

@@ -1,4 +1,4 @@
-"""One agent's memory in Python: the definition that ``compiled/native.pyx`` follows in C.
+"""One agent's memory in Python: the definition that ``compiled/memory.pyx`` follows in C.
 
 Whether a finish counts is decided by its event time and the agent's newest event time, never by
 whether it happens to be in memory still: single finishes count as forgotten at or before
@@ -6,7 +6,6 @@ whether it happens to be in memory still: single finishes count as forgotten at 
 changes a feature.
 """
 
-import sys
 from array import array
 from bisect import bisect_right, insort
 from typing import Self
@@ -14,7 +13,6 @@ from typing import Self
 from gnomon.events import FeatureVector, TaskCancelled, TaskFinished, TaskStarted
 from gnomon.features import columns as stored
 from gnomon.features.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
-from gnomon.features.columns import to_bytes
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
 from gnomon.features.history import NO_RUNS, History, RunsSummary, summary
 from gnomon.features.tasks import EndedTasks, TasksInFlight, task_key
@@ -39,18 +37,9 @@ class Agent:
     """
 
     __slots__ = (
-        "appended_ms",
-        "due_minute",
-        "ended",
-        "forgotten_finish_ms",
-        "history",
-        "in_flight",
-        "late_times",
-        "newest_ms",
-        "prune_at",
-        "published_count",
-        "window",
-    )
+        "appended_ms", "due_minute", "ended", "forgotten_finish_ms", "history", "in_flight",
+        "late_times", "newest_ms", "prune_at", "published_count", "window",
+    )  # fmt: skip
 
     def __init__(self, newest_ms: int, appended_ms: int) -> None:
         self.newest_ms = newest_ms
@@ -147,8 +136,10 @@ class Agent:
 
     def columns(self) -> AgentColumns:
         """Export the memory for a snapshot."""
-        window, history = self.window, self.history
-        in_flight = sorted(self.in_flight.started.items())
+        times, durations, flags = self.window.columns()
+        ended_keys, ended_codes = self.ended.columns()
+        flight_keys, flight_times = self.in_flight.columns()
+        overall, by_type = self.history.columns()
         return AgentColumns(
             self.newest_ms,
             self.appended_ms,
@@ -156,49 +147,29 @@ class Agent:
             self.published_count,
             self.due_minute,
             self.prune_at,
-            times=to_bytes(window.times),
-            durations=to_bytes(window.durations),
-            flags=to_bytes(window.flags),
-            late_times=to_bytes(self.late_times) if self.late_times else b"",
-            ended_keys=to_bytes(self.ended.keys),
-            ended_codes=to_bytes(self.ended.codes),
-            flight_keys=to_bytes(array("q", [key for key, _ in in_flight])),
-            flight_times=to_bytes(array("q", [started_ms for _, started_ms in in_flight])),
-            overall=to_bytes(history.overall),
-            by_type=[(task_type, to_bytes(runs)) for task_type, runs in history.by_type.items()],
+            times=times,
+            durations=durations,
+            flags=flags,
+            late_times=stored.to_bytes(self.late_times) if self.late_times else b"",
+            ended_keys=ended_keys,
+            ended_codes=ended_codes,
+            flight_keys=flight_keys,
+            flight_times=flight_times,
+            overall=overall,
+            by_type=by_type,
         )
 
     @classmethod
     def restored(cls, columns: AgentColumns) -> Self:
-        """Build the memory that ``columns`` exported; ``ValueError`` if their lengths differ."""
+        """Build the memory that ``columns`` exported; ``ValueError`` if it cannot have."""
         agent = cls(columns.newest_ms, columns.appended_ms)
         agent.forgotten_finish_ms, agent.prune_at = columns.forgotten_finish_ms, columns.prune_at
         agent.published_count, agent.due_minute = columns.published_count, columns.due_minute
-        window, ended = agent.window, agent.ended
-        window.times = stored.times(columns.times)
-        window.durations = stored.to_array("q", columns.durations)
-        window.flags = stored.to_array("i", columns.flags)
-        stored.check_within(window.durations, stored.DURATIONS_END_NS)
-        stored.check_within(window.flags, 1 << 31)
+        agent.window = Window.restored(columns.times, columns.durations, columns.flags)
         agent.late_times = stored.times(columns.late_times) if columns.late_times else None
-        ended.keys = stored.to_array("q", columns.ended_keys)
-        ended.codes = stored.to_array("q", columns.ended_codes)
-        stored.check_ascending(ended.keys, strictly=True)
-        stored.check_within(ended.codes, 2 * stored.TIMES_END_MS)
-        if not len(window.times) == len(window.durations) == len(window.flags):
-            raise ValueError("columns of a window of different lengths")
-        if len(ended.keys) != len(ended.codes):
-            raise ValueError("columns of ended tasks of different lengths")
-        flight_keys = stored.to_array("q", columns.flight_keys)
-        flight_times = stored.to_array("q", columns.flight_times)
-        stored.check_ascending(flight_keys, strictly=True)
-        stored.check_within(flight_times, stored.TIMES_END_MS)
-        agent.in_flight.started = dict(zip(flight_keys, flight_times, strict=True))
-        agent.in_flight.times = array("q", sorted(flight_times))
-        agent.history.overall = stored.runs(columns.overall)
-        agent.history.by_type = {
-            sys.intern(task_type): stored.runs(data) for task_type, data in columns.by_type
-        }
+        agent.ended = EndedTasks.restored(columns.ended_keys, columns.ended_codes)
+        agent.in_flight = TasksInFlight.restored(columns.flight_keys, columns.flight_times)
+        agent.history = History.restored(columns.overall, columns.by_type)
         return agent
 
     def _features(
@@ -243,37 +214,33 @@ class Agent:
         if self.late_times is not None:
             newest = max(newest, _newest(self.late_times, until_ms))
         if newest <= retained_from_ms:
-            newest = max(self.forgotten_finish_ms, _newest(self.window.times, retained_from_ms))
-            if self.late_times is not None:
-                newest = max(newest, _newest(self.late_times, retained_from_ms))
+            times, late = self.window.times, self.late_times
+            newest = max(_newest(times, retained_from_ms), _newest(late, retained_from_ms))
+            newest = max(newest, self.forgotten_finish_ms)
         return newest if 0 <= newest <= until_ms else None
 
     def _late_between(self, after_ms: int, until_ms: int) -> int:
         """Count the late finishes in ``(after_ms, until_ms]``."""
-        late = self.late_times
-        if late is None:
+        if (late := self.late_times) is None:
             return 0
         return max(0, bisect_right(late, until_ms) - bisect_right(late, after_ms))
 
     def _forget(self, retained_from_ms: int) -> None:
         """Drop what is at or before ``retained_from_ms``; prune again at half as many ends more."""
         newest = self.window.forget(retained_from_ms)
-        if self.late_times is not None:
-            newest = max(newest, _newest(self.late_times, retained_from_ms))
-            self.late_times = (
-                self.late_times[bisect_right(self.late_times, retained_from_ms) :] or None
-            )
+        if (late := self.late_times) is not None:
+            newest = max(newest, _newest(late, retained_from_ms))
+            self.late_times = late[bisect_right(late, retained_from_ms) :] or None
         self.forgotten_finish_ms = max(self.forgotten_finish_ms, newest)
         self.ended.forget(retained_from_ms)
         self.prune_at = max(_PRUNE_AT, len(self.ended.keys) * 3 // 2)
 
 
-def _newest(times: "array[int]", until_ms: int) -> int:
+def _newest(times: "array[int] | None", until_ms: int) -> int:
     """The last of the ascending ``times`` that is at most ``until_ms``, else -1."""
     if not times:
         return -1
-    last = times[-1]
-    if last <= until_ms:
-        return last
+    if times[-1] <= until_ms:
+        return times[-1]
     at = bisect_right(times, until_ms)
     return times[at - 1] if at else -1

@@ -8,8 +8,6 @@ import sys
 from array import array
 from typing import Final, Literal
 
-from gnomon.features.history import RUNS
-
 TIMES_END_MS: Final = 253_402_300_800_000
 """The year 10000; event times are below it."""
 DURATIONS_END_NS: Final = 1 << 53
@@ -43,17 +41,6 @@ def times(data: bytes) -> "array[int]":
     column = to_array("q", data)
     check_within(column, TIMES_END_MS)
     check_ascending(column)
-    return column
-
-
-def runs(data: bytes) -> "array[int]":
-    """A column of the last runs behind their sum (``history``)."""
-    column = to_array("q", data)
-    if not 1 <= len(column) <= RUNS + 1:
-        raise ValueError(f"{len(column) - 1} runs are not between 0 and {RUNS}")
-    check_within(column[1:], RUNS_END)
-    if sum(column[1:]) != column[0]:
-        raise ValueError("the sum of the runs is not the sum beside them")
     return column
 
 

@@ -6,10 +6,12 @@ arrival. A run is ``duration_ns << 5 | succeeded``, so one sum adds up both.
 
 import sys
 from array import array
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, Self
 
 import msgspec
 
+from gnomon.features import columns as stored
 from gnomon.features.window import NS
 
 RUNS: Final = 20
@@ -72,6 +74,19 @@ class History:
                 runs[0] += run
             runs.append(run)
 
+    def columns(self) -> tuple[bytes, list[tuple[str, bytes]]]:
+        """Export ``overall`` and ``by_type`` for a snapshot."""
+        by_type = [(name, stored.to_bytes(runs)) for name, runs in self.by_type.items()]
+        return stored.to_bytes(self.overall), by_type
+
+    @classmethod
+    def restored(cls, overall: bytes, by_type: Sequence[tuple[str, bytes]]) -> Self:
+        """Build the history that ``columns`` exported; ``ValueError`` if it cannot have."""
+        history = cls()
+        history.overall = _runs_of(overall)
+        history.by_type = {sys.intern(name): _runs_of(runs) for name, runs in by_type}
+        return history
+
     def _move_to_end(self, task_type: str) -> "array[int]":
         by_type = self.by_type
         runs = by_type.pop(task_type, None)
@@ -82,3 +97,13 @@ class History:
         # Interned, because many agents do tasks of the same few types.
         by_type[sys.intern(task_type)] = runs
         return runs
+
+
+def _runs_of(data: bytes) -> "array[int]":
+    column = stored.to_array("q", data)
+    if not 1 <= len(column) <= RUNS + 1:
+        raise ValueError(f"{len(column) - 1} runs are not between 0 and {RUNS}")
+    stored.check_within(column[1:], stored.RUNS_END)
+    if sum(column[1:]) != column[0]:
+        raise ValueError("the sum of the runs is not the sum beside them")
+    return column

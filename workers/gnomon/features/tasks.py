@@ -5,7 +5,9 @@ Task ids are kept as 63-bit residues, which take a quarter of the memory of stri
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from typing import Final
+from typing import Final, Self
+
+from gnomon.features import columns as stored
 
 _PRIME: Final = (1 << 63) - 25
 _PRUNE_AT = 16
@@ -34,6 +36,24 @@ class TasksInFlight:
     def __init__(self) -> None:
         self.started: dict[int, int] = {}
         self.times = array("q")
+
+    def columns(self) -> tuple[bytes, bytes]:
+        """Export the keys, ascending, and their start times for a snapshot."""
+        in_order = sorted(self.started.items())
+        keys = array("q", [key for key, _ in in_order])
+        times = array("q", [started_ms for _, started_ms in in_order])
+        return stored.to_bytes(keys), stored.to_bytes(times)
+
+    @classmethod
+    def restored(cls, keys: bytes, times: bytes) -> Self:
+        """Build what ``columns`` exported; ``ValueError`` if it cannot have."""
+        in_flight = cls()
+        keys_column, times_column = stored.to_array("q", keys), stored.to_array("q", times)
+        stored.check_ascending(keys_column, strictly=True)
+        stored.check_within(times_column, stored.TIMES_END_MS)
+        in_flight.started = dict(zip(keys_column, times_column, strict=True))
+        in_flight.times = array("q", sorted(times_column))
+        return in_flight
 
     def contains(self, key: int, after_ms: int) -> bool:
         """Whether the task is in flight and started after ``after_ms``."""
@@ -79,6 +99,21 @@ class EndedTasks:
     def __init__(self) -> None:
         self.keys = array("q")
         self.codes = array("q")
+
+    def columns(self) -> tuple[bytes, bytes]:
+        """Export ``keys`` and ``codes`` for a snapshot."""
+        return stored.to_bytes(self.keys), stored.to_bytes(self.codes)
+
+    @classmethod
+    def restored(cls, keys: bytes, codes: bytes) -> Self:
+        """Build what ``columns`` exported; ``ValueError`` if it cannot have."""
+        ended = cls()
+        ended.keys, ended.codes = stored.to_array("q", keys), stored.to_array("q", codes)
+        stored.check_ascending(ended.keys, strictly=True)
+        stored.check_within(ended.codes, 2 * stored.TIMES_END_MS)
+        if len(ended.keys) != len(ended.codes):
+            raise ValueError("columns of ended tasks of different lengths")
+        return ended
 
     def contains(self, key: int, after_ms: int) -> bool:
         """Whether the task is known to have ended after ``after_ms``."""

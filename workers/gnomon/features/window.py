@@ -7,7 +7,9 @@ other order only more steps. Sums are of whole nanoseconds and counts: they cann
 
 from array import array
 from bisect import bisect_left, bisect_right, insort
-from typing import Final
+from typing import Final, Self
+
+from gnomon.features import columns as stored
 
 NS: Final = 1_000_000_000
 _RANK_ABOVE = 24
@@ -82,6 +84,24 @@ class Window:
         self.first = self.stop = 0
         self._total_ns = self._counts = self._reviews = 0
         self._ranked: array[int] | None = None
+
+    def columns(self) -> tuple[bytes, bytes, bytes]:
+        """Export ``times``, ``durations`` and ``flags`` for a snapshot."""
+        to_bytes = stored.to_bytes
+        return to_bytes(self.times), to_bytes(self.durations), to_bytes(self.flags)
+
+    @classmethod
+    def restored(cls, times: bytes, durations: bytes, flags: bytes) -> Self:
+        """Build the window that ``columns`` exported; ``ValueError`` if it cannot have."""
+        window = cls()
+        window.times = stored.times(times)
+        window.durations = stored.to_array("q", durations)
+        window.flags = stored.to_array("i", flags)
+        stored.check_within(window.durations, stored.DURATIONS_END_NS)
+        stored.check_within(window.flags, 1 << 31)
+        if not len(window.times) == len(window.durations) == len(window.flags):
+            raise ValueError("columns of a window of different lengths")
+        return window
 
     def add(self, time_ms: int, duration_ns: int, flags: int) -> None:
         """Insert one finish by its time, after finishes of the same time."""

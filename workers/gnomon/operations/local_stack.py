@@ -8,7 +8,6 @@ when its standard input is closed.
 import asyncio
 import os
 import signal
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -17,13 +16,13 @@ from typing import Any, Self, TextIO
 import aiohttp
 
 from gnomon.broker import EmbeddedBroker
+from gnomon.broker.probe import HOST, free_ports
 from gnomon.errors import GnomonError
 from gnomon.operations.topics_admin import create_topics
 from gnomon.runtime.process.supervisor import Supervisor
 from gnomon.settings import Settings
 from gnomon.vault import create_key_file
 
-HOST = "127.0.0.1"
 POLL_S = 0.1
 
 
@@ -67,7 +66,7 @@ class LocalStack:
             if own_broker
             else None
         )
-        self._ports = dict(zip(self._workers, _free_ports(len(self._workers)), strict=True))
+        self._ports = dict(zip(self._workers, free_ports(len(self._workers)), strict=True))
         self._supervisor: Supervisor | None = None
         self._supervising: asyncio.Task[int] | None = None
         self._http: aiohttp.ClientSession | None = None
@@ -199,15 +198,3 @@ def _open_log(folder: Path) -> TextIO:
 
 def _with_brokers(settings: Settings, brokers: str) -> Settings:
     return Settings.from_env({**settings.as_environ(), "GNOMON_BROKERS": brokers})
-
-
-def _free_ports(count: int) -> list[int]:
-    """Return different ports that are free now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind((HOST, 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()

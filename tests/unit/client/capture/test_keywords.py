@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.unit.client.task_events import end
 
 from gnomon.client import Client, MemoryClient
 from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
@@ -17,19 +18,6 @@ def client(any_client: Client) -> Client:
 
 Published = Callable[[], list[TaskEvent]]
 """Returns the events that a client has published."""
-
-
-def end(**changes: Any) -> TaskFinished:
-    fields: dict[str, Any] = {
-        "agent_id": "a",
-        "task_id": "t",
-        "task_type": "x",
-        "started_at_ms": 1_000,
-        "finished_at_ms": 2_000,
-        "duration_s": 1.0,
-        "succeeded": True,
-    }
-    return TaskFinished(**fields | changes)
 
 
 COLLISIONS = ["self", "cls", "this is no name", "task", "task_type", "event", "timeout_s", "kind"]

@@ -69,7 +69,7 @@ def test_the_next_process_reads_the_records_of_a_killed_one(
         said = lines(process)
         taken = sum(int(line[1]) for line in islice(said, lines_seen) if line[0] == "taken")
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
 
     spool = FileSpool(tmp_path, max_bytes=MIB)
     numbers = [int(record.value) for record in drain(spool)]
@@ -87,7 +87,7 @@ def test_a_living_process_keeps_its_files_from_others(tmp_path: Path) -> None:
         assert (list(spool.read(5)), spool.pending()) == ([], 0)
         spool.close()
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
     spool = FileSpool(tmp_path, max_bytes=MIB)
     assert len(drain(spool)) == 150
@@ -144,7 +144,7 @@ def test_many_processes_share_a_folder_and_each_record_is_read_once(tmp_path: Pa
     finally:
         for worker in workers:
             worker.kill()
-            worker.join(10)
+            worker.join(60)
     spool = FileSpool(tmp_path, max_bytes=MIB)
     rest = [(record.key, int(record.value)) for record in drain(spool)]
     spool.close()
@@ -224,7 +224,7 @@ sys.stdin.read()
         child = int(parent.stdout.readline())
         try:
             parent.kill()
-            parent.wait(10)
+            parent.wait(60)
             os.kill(child, 0)  # raises if the child is not alive
             spool = FileSpool(tmp_path, max_bytes=MIB)
             assert [record.key for record in drain(spool)] == [b"parent"]

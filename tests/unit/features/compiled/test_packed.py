@@ -13,12 +13,12 @@ from gnomon import codec
 from gnomon.events import TaskEvent, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot
 from gnomon.records import Keyed
-from gnomon.runtime.kafka.compiled import recordbatch
-from gnomon.runtime.kafka.produce_requests import MAX_BATCH_BYTES
+from gnomon.runtime.kafka.compiled import batch_reader, batch_writer
+from gnomon.runtime.kafka.transactions.produce_requests import MAX_BATCH_BYTES
 from gnomon.topics import MAX_EVENT_BYTES
 
 pytestmark = pytest.mark.skipif(
-    not (implementation.COMPILED and recordbatch),
+    not (implementation.COMPILED and batch_reader),
     reason="gnomon was not compiled here: pip install says why",
 )
 FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value", "headers")
@@ -30,12 +30,12 @@ Part = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]
 
 def packed(rows: Sequence[Part], base: int = 0, *, topic: str = "t", partition: int = 3) -> Any:
     """The rows as they are when one batch of them was fetched."""
-    batch = recordbatch.RecordBatch(MAX_BATCH_BYTES)
+    batch = batch_writer.RecordBatch(MAX_BATCH_BYTES)
     for row in rows:
         assert batch.take(*row)
     frame = bytearray(batch.build(1, 0, 0))
     frame[:8] = base.to_bytes(8, "big")
-    return recordbatch.Reader(bytes(frame), topic, partition, base).take(len(rows))
+    return batch_reader.Reader(bytes(frame), topic, partition, base).take(len(rows))
 
 
 def facts(records: Any) -> list[list[object]]:
@@ -159,8 +159,8 @@ def test_rows_are_written_as_a_list_of_them(most: int, start: int) -> None:
 
     def written(given_rows: Any) -> tuple[int, int, bytes]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(recordbatch, "time", lambda: 1.0)
-            batch = recordbatch.RecordBatch(most)
+            patch.setattr(batch_writer, "time", lambda: 1.0)
+            batch = batch_writer.RecordBatch(most)
             done = batch.fill(given_rows, start)
             return done, batch.count, bytes(batch.build(1, 2, 3))
 

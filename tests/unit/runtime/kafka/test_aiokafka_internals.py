@@ -144,7 +144,15 @@ def foreign_private_names(path: Path) -> set[str]:
     return {name for name in used - defined if not name.startswith("__")}
 
 
-@pytest.mark.parametrize("module", ["fetched_records", "transaction", "produce_requests", "writer"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "fetched_records",
+        "transactions/producer",
+        "transactions/produce_requests",
+        "transactions/writer",
+    ],
+)
 def test_the_table_names_every_private_name_in_use(module: str) -> None:
     path = Path(kafka.__path__[0]) / f"{module}.py"
     missing = {n for n in foreign_private_names(path) if f"``{n}``" not in (kafka.__doc__ or "")}

@@ -17,7 +17,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gnomon.runtime.kafka import compiled, fetched_records
-from gnomon.runtime.kafka.compiled import recordbatch
+from gnomon.runtime.kafka.compiled import batch_reader
 
 FIELDS = ("topic", "partition", "offset", "timestamp", "key", "value")
 OWN = fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords
@@ -29,11 +29,13 @@ T0 = 1_750_000_000_000
 
 @pytest.fixture(scope="module", autouse=True, params=["compiled", "python"])
 def _form(request: pytest.FixtureRequest) -> Iterator[None]:
-    if request.param == "compiled" and not recordbatch:
-        pytest.skip("gnomon.runtime.kafka.recordbatch was not compiled here: pip install says why")
+    if request.param == "compiled" and not batch_reader:
+        pytest.skip(
+            "gnomon.runtime.kafka.compiled.batch_reader was not compiled here: pip install says why"
+        )
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "python":
-            patch.setattr(compiled, "recordbatch", None)
+            patch.setattr(compiled, "batch_reader", None)
         yield
     fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords = OWN
 
@@ -251,14 +253,14 @@ def test_records_have_few_fields() -> None:
     records = reader([Part("plain")]).run(3)
 
     assert len(records) == 3
-    if compiled.recordbatch is None:
+    if compiled.batch_reader is None:
         assert [type(record) for record in records] == [fetched_records.FetchedRecord] * 3
     else:
         assert type(records).__name__ == "PackedRecords"
 
 
 @pytest.mark.skipif(
-    not recordbatch, reason="gnomon.runtime.kafka.recordbatch was not compiled here"
+    not batch_reader, reason="gnomon.runtime.kafka.compiled.batch_reader was not compiled here"
 )
 @given(st.integers(0, 10**6), st.binary(min_size=1, max_size=12), st.integers(0, 6))
 @example(57, b"\x00\x00\x00\x00", 1)
@@ -280,9 +282,9 @@ def test_bytes_that_are_no_records_are_refused_as_aiokafka_refuses_them(
 
     fetched_records.install()
     forms = []
-    for form in (None, recordbatch):
+    for form in (None, batch_reader):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(compiled, "recordbatch", form)
+            patch.setattr(compiled, "batch_reader", form)
             arguments: tuple[Any, ...] = (
                 TP,
                 fetcher.MemoryRecords(bytes(data)),

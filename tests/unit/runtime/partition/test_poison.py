@@ -2,28 +2,17 @@
 
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.topic_in_memory import Record
 
 from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.poison import describe, fold_without_poison
-
-
-@dataclass(frozen=True)
-class Record:
-    offset: int
-    value: bytes | None
-    topic: str = "in"
-    partition: int = 0
-    timestamp: int = 0
-    key: bytes | None = None
-    headers: Sequence[tuple[str, bytes]] = ()
 
 
 class Listing:

@@ -1,121 +1,16 @@
-"""The worker of a partition: exactly once whatever fails, hand-over, fencing, and back-pressure."""
+"""The worker of a partition: exactly once whatever fails, back-pressure, ticks and status."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
-from tests.support.memory_partition import (
-    TOPIC,
-    CrashError,
-    MemoryPartition,
-    NumberingStage,
-    batch,
-    numbered,
-    records,
-)
+from tests.support.memory_partition import TOPIC, CrashError, NumberingStage, batch, numbered
 from tests.support.polling import eventually
+from tests.support.worker_rig import BATCH, Rig
 
-from gnomon.errors import FencedError, LostRecordsError
+from gnomon.errors import LostRecordsError
 from gnomon.records import Outputs
-from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition import worker as module
-from gnomon.runtime.partition.ports import PartitionRef
-from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
-from gnomon.runtime.partition.worker import PartitionWorker
-
-REF = PartitionRef(brokers="none:1", group="g", prefix="p.", partition=0)
-BATCH = 2
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-class CrashingStore(SnapshotStore):
-    """A crash may come before a snapshot is written or after it."""
-
-    def __init__(self, folder: Path, kafka: MemoryPartition) -> None:
-        super().__init__(folder)
-        self._kafka = kafka
-
-    def save(self, partition: int, snapshot: Snapshot) -> Path:
-        self._kafka.call("save")
-        path = super().save(partition, snapshot)
-        self._kafka.call("saved")
-        return path
-
-
-class Rig:
-    """Workers of one partition in memory, one after another or at once."""
-
-    def __init__(self, folder: Path, *values: bytes, stage: NumberingStage | None = None) -> None:
-        self.log = records(*values)
-        self.kafka = MemoryPartition({TOPIC: self.log})
-        self.stage = stage or NumberingStage()
-        self.store = CrashingStore(folder, self.kafka)
-        self.clock = Clock()
-        self.failures: list[Exception] = []
-        self.pauses: list[bool] = []
-        self.workers: list[PartitionWorker[list[int]]] = []
-
-    def start(self) -> PartitionWorker[list[int]]:
-        worker = PartitionWorker(
-            self.stage,
-            REF,
-            log=self.kafka,
-            open_writer=self.kafka.open_writer,
-            snapshots=self.store,
-            snapshot_every_s=60.0,
-            metrics=Metrics(),
-            clock_s=self.clock,
-            set_paused=self.pauses.append,
-            on_failure=lambda _, error: self.failures.append(error),
-        )
-        self.workers.append(worker)
-        worker.start()
-        return worker
-
-    async def feed(self, worker: PartitionWorker[list[int]], start: int, end: int) -> None:
-        """Batches of the log, as a consumer that begins at ``start`` fetches them."""
-        for at in range(start, end, BATCH):
-            await worker.put(batch(self.log[at : min(end, at + BATCH)], start=at))
-
-    async def committed(self, offset: int) -> None:
-        await eventually(
-            lambda: self.kafka.committed.get(TOPIC, 0) >= offset, what=f"committed {offset}"
-        )
-
-    def settled(self, offset: int, failures: int) -> bool:
-        """Whether ``offset`` is committed, or there are more failures than there were."""
-        return self.kafka.committed.get(TOPIC) == offset or len(self.failures) > failures
-
-    async def failed(self) -> Exception:
-        await eventually(lambda: self.failures, what="a failure")
-        return self.failures[-1]
-
-
-@pytest.fixture(autouse=True)
-def _poll_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.support.polling._EVERY_S", 0.002)
-
-
-@pytest.fixture
-async def rig(tmp_path: Path) -> AsyncIterator[Callable[..., Rig]]:
-    made: list[Rig] = []
-
-    def make(*values: bytes, stage: NumberingStage | None = None) -> Rig:
-        made.append(Rig(tmp_path / str(len(made)), *values, stage=stage))
-        return made[-1]
-
-    yield make
-    for each in made:
-        for worker in each.workers:
-            await worker.stop(within_s=5.0)
 
 
 async def test_batches_are_processed_in_order_and_once(rig: Callable[..., Rig]) -> None:
@@ -127,17 +22,6 @@ async def test_batches_are_processed_in_order_and_once(rig: Callable[..., Rig]) 
 
     assert here.kafka.written["out"] == numbered(*range(7))
     assert here.failures == []
-
-
-async def test_the_last_worker_is_fenced_before_its_offsets_are_read(
-    rig: Callable[..., Rig],
-) -> None:
-    here = rig(b"v")
-    worker = here.start()
-    assert not worker.ready
-    await eventually(lambda: worker.ready, what="it is ready")
-
-    assert here.kafka.calls == ["open_writer", "resume_offsets", "read"]
 
 
 async def run_to_the_end(here: Rig) -> None:
@@ -205,111 +89,6 @@ async def test_a_failure_ends_the_worker_and_is_reported_once(rig: Callable[...,
     assert len(here.failures) == 1
 
 
-async def test_a_fenced_worker_aborts(rig: Callable[..., Rig]) -> None:
-    here = rig(*[b"v"] * 6)
-    zombie = here.start()
-    await here.feed(zombie, 0, 2)
-    await here.committed(2)
-
-    successor = here.start()
-    await eventually(lambda: successor.ready, what="the successor is ready")
-    await here.feed(zombie, 2, 6)
-    assert isinstance(await here.failed(), FencedError)
-    assert here.kafka.written["out"] == numbered(0, 1)
-    await here.feed(successor, 2, 6)
-    await here.committed(6)
-
-    assert here.kafka.written["out"] == numbered(*range(6))
-    assert (zombie.ended, zombie.progress.step) == (True, "fenced")
-    assert not successor.ended
-
-
-async def test_a_stopped_worker_finishes_its_batch_and_hands_its_state_over(
-    rig: Callable[..., Rig],
-) -> None:
-    here = rig(*[b"v"] * 6)
-    gate = asyncio.Event()
-    here.kafka.gate = gate.wait
-    first = here.start()
-    await here.feed(first, 0, 2)
-    await eventually(lambda: "write" in here.kafka.calls, what="it writes")
-    await here.feed(first, 2, 4)
-
-    stopping = asyncio.create_task(first.stop(within_s=20.0))
-    gate.set()
-    await stopping
-    assert here.kafka.written["out"] == numbered(
-        0, 1
-    )  # the queued batches are left to the next worker
-    del here.kafka.calls[:]
-    second = here.start()
-    await here.feed(second, 2, 6)
-    await here.committed(6)
-
-    assert here.kafka.written["out"] == numbered(*range(6))
-    assert here.stage.restored == [b"2"]
-    assert "read_chunk" not in here.kafka.calls
-    assert here.failures == []
-
-
-async def test_a_worker_that_hangs_is_cancelled(rig: Callable[..., Rig]) -> None:
-    here = rig(b"v")
-    gate = asyncio.Event()
-    here.kafka.gate = gate.wait
-    worker = here.start()
-    await here.feed(worker, 0, 1)
-    await eventually(lambda: "write" in here.kafka.calls, what="it writes")
-
-    async with asyncio.timeout(5):
-        await worker.stop(within_s=0.05)
-    gate.set()
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-    assert here.kafka.written["out"] == []
-    assert here.failures == []
-
-
-async def test_drain_waits_for_the_current_batch_only(rig: Callable[..., Rig]) -> None:
-    here = rig(*[b"v"] * 4)
-    worker = here.start()
-    await worker.drain()
-    gate = asyncio.Event()
-    here.kafka.gate = gate.wait
-    await here.feed(worker, 0, 2)
-    await eventually(lambda: "write" in here.kafka.calls, what="it writes")
-    draining = asyncio.create_task(worker.drain())
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert not draining.done()
-
-    worker.clear_queue()
-    gate.set()
-    async with asyncio.timeout(5):
-        await draining
-
-    assert here.kafka.committed == {TOPIC: 2}
-
-
-async def test_batches_that_a_rebalance_dropped_are_processed_when_they_come_again(
-    rig: Callable[..., Rig],
-) -> None:
-    here = rig(*[b"v"] * 6)
-    gate = asyncio.Event()
-    here.kafka.gate = gate.wait
-    worker = here.start()
-    await here.feed(worker, 0, 2)
-    await eventually(lambda: "write" in here.kafka.calls, what="it writes")
-    await here.feed(worker, 2, 4)
-    worker.clear_queue()
-    gate.set()
-
-    await here.feed(worker, 0, 6)  # the consumer starts at the group's committed offset
-    await here.committed(6)
-
-    assert here.kafka.written["out"] == numbered(*range(6))
-
-
 async def test_a_gap_in_what_is_fetched_ends_the_worker(rig: Callable[..., Rig]) -> None:
     here = rig(*[b"v"] * 6)
     worker = here.start()
@@ -328,11 +107,7 @@ async def test_a_full_queue_blocks_the_consumer_and_then_pauses_the_partition(
     monkeypatch.setattr(module, "MAX_QUEUED", 4)
     monkeypatch.setattr("gnomon.runtime.partition.queue.PAUSE_AFTER_S", 0.05)
     here = rig(*[b"v"] * 12)
-    gate = asyncio.Event()
-    here.kafka.gate = gate.wait
-    worker = here.start()
-    await here.feed(worker, 0, 2)
-    await eventually(lambda: "write" in here.kafka.calls, what="it writes")
+    worker, gate = await here.start_writing()
     await here.feed(worker, 2, 6)
     assert here.pauses == []
 
@@ -420,23 +195,3 @@ async def test_the_status_has_step_lag_and_offsets(rig: Callable[..., Rig]) -> N
         "still_for_s": 4.0,
         "offsets": {TOPIC: 3},
     }
-
-
-async def test_a_worker_that_was_never_started_stops(rig: Callable[..., Rig]) -> None:
-    here = rig(b"v")
-    worker = PartitionWorker(
-        here.stage,
-        REF,
-        log=here.kafka,
-        open_writer=here.kafka.open_writer,
-        snapshots=here.store,
-        snapshot_every_s=60.0,
-        metrics=Metrics(),
-        clock_s=here.clock,
-        set_paused=here.pauses.append,
-        on_failure=lambda _, error: here.failures.append(error),
-    )
-
-    await worker.stop(within_s=1.0)
-
-    assert here.kafka.calls == []

@@ -8,7 +8,7 @@ from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.identity import Identity
 from gnomon.client.delivery.in_flight import InFlight, Seal
 from gnomon.client.delivery.overflow import Overflow
-from gnomon.client.delivery.pacing import TICK_S, UNREACHABLE_S, Backoff, Pace, Silence
+from gnomon.client.delivery.pacing import TICK_S, Backoff, Pace, Silence
 from gnomon.client.delivery.ports import Connect, Outcomes, Producer, UnavailableError
 from gnomon.client.delivery.reporter import Reporter
 
@@ -17,10 +17,6 @@ YIELD_S: Final = 0.000_2
 otherwise wait for the interpreter's switch interval, 5 ms."""
 STEP_S: Final = 0.05
 """After so long in one step the rest waits for the next: other clients have their turn between."""
-HALF_FULL_S: Final = 0.1
-"""While the buffer is half full, events in flight go to the spool after so long without an answer."""
-SILENT_S: Final = 5.0
-"""Without an answer for this long, a line is logged."""
 PURGE_S: Final = 0.1
 
 
@@ -65,8 +61,7 @@ class Drain:
         self._yield, self._overflow, self._clock_s = yield_interpreter, overflow, clock_s
         self._in_flight = InFlight(buffer, identity=identity, overflow=overflow, seal=seal)
         self._is_spooling = self._is_purging = False
-        self._backoff, self._pace = Backoff(), Pace(buffer)
-        self._silence = Silence(clock_s)
+        self._backoff, self._pace, self._silence = Backoff(), Pace(buffer), Silence(clock_s)
         self._step_until_s = 0.0
 
     @property
@@ -168,22 +163,20 @@ class Drain:
         """Check whether the broker answers, and decide whether events go to it or to the spool."""
         if self._is_idle:
             self._silence.nothing_is_due()
-        silent_s = self._silence.duration_s
-        if silent_s >= SILENT_S:
+        if self._silence.is_long:
             self._reporter.warn("no answer")
         if self._overflow is None:
             self._recall_unsent()
             return
         half_full = self._buffer.is_half_full
-        if self._in_flight.records and silent_s >= (HALF_FULL_S if half_full else UNREACHABLE_S):
+        if self._in_flight.records and self._silence.endangers_events(is_half_full=half_full):
             # Events with the producer would die with the process, and are older than those waiting.
             self._purge()
-        if silent_s >= UNREACHABLE_S or half_full:
+        if self.is_unreachable or half_full:
             self._is_spooling = True
         elif self._overflow.spool.pending() <= self._overflow.in_flight:
-            self._is_spooling = (
-                False  # the waiting events are younger than all that are on their way
-            )
+            # The waiting events are younger than all that are on their way.
+            self._is_spooling = False
 
     def _recall_unsent(self) -> None:
         """Leave only those events with a silent broker that have been sent to it.

@@ -21,6 +21,10 @@ FULL_S: Final = 0.05
 """The same while the producer has no room and has not answered for this long."""
 UNREACHABLE_S: Final = 1.0
 """Without an answer for this long, the broker counts as unreachable."""
+HALF_FULL_S: Final = 0.1
+"""While the buffer is half full, events in flight go to the spool after so long without an answer."""
+SILENT_S: Final = 5.0
+"""Without an answer for this long, a line is logged."""
 
 
 class Backoff:
@@ -70,6 +74,15 @@ class Silence:
     def is_unreachable(self) -> bool:
         """Whether the broker has been sent something and has not answered for a while."""
         return self.duration_s >= UNREACHABLE_S
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a line should be logged."""
+        return self.duration_s >= SILENT_S
+
+    def endangers_events(self, *, is_half_full: bool) -> bool:
+        """Return whether events in flight should go to the spool; sooner with a half full buffer."""
+        return self.duration_s >= (HALF_FULL_S if is_half_full else UNREACHABLE_S)
 
     @property
     def may_recall(self) -> bool:

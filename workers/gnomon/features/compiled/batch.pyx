@@ -10,7 +10,8 @@ from libc.stdint cimport int64_t
 from gnomon.features.compiled.arrays cimport int128
 from gnomon.features.compiled.jsontext cimport SPARE, put, put_any, put_double, put_string, put_whole
 from gnomon.features.compiled.names cimport Slice, name_of
-from gnomon.features.compiled.native cimport Agent, CurrentFeatures, StartFeatures
+from gnomon.features.compiled.memory cimport CurrentFeatures, StartFeatures
+from gnomon.features.compiled.native cimport Agent
 from gnomon.features.compiled.packedevents cimport FINISHED, STARTED, Event, Events, events_of
 from gnomon.features.compiled.rows cimport PackedRows, Text, reserve
 from gnomon.features.compiled.tasks cimport task_key

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """``tasks.py`` in C: one agent's tasks that are in flight or have ended.
 
-The functions are inlined into ``native``. Each does what its namesake in ``tasks.py`` does.
+The functions are inlined into ``memory``. Each does what its namesake in ``tasks.py`` does.
 """
 
 from libc.stdint cimport int64_t, uint64_t

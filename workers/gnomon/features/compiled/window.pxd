@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """``window.Window`` in C: one agent's finishes by finish time, and sums over a range of them.
 
-The functions are inlined into ``native``. Each does what its namesake in ``window.py`` does.
+The functions are inlined into ``memory``. Each does what its namesake in ``window.py`` does.
 """
 
 from libc.math cimport NAN

@@ -1,19 +1,17 @@
 """Registers model versions in MLflow, lists the live ones, and loads them with checks.
 
-The client has its own URIs and uses none of MLflow's global state. Versions with the aliases
-``champion``, ``challenger`` and ``challenger-<anything>`` are live; a rollback returns to the version
-with the alias ``previous``. The intents on the control topic define the aliases; these follow them.
+Versions with the aliases ``champion``, ``challenger`` and ``challenger-<anything>`` are live; a rollback
+returns to the version with the alias ``previous``. The intents on the control topic define the aliases;
+these follow them.
 """
 
 import contextlib
-import logging
 import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
@@ -22,40 +20,21 @@ from gnomon.errors import ConfigurationError, ModelRefusedError
 from gnomon.models.artefact import open_model
 from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
-from gnomon.models.registry.answers import ExistsError, MissingError, answer, without_warnings
-from gnomon.models.registry.recording import every_version, metrics_of_run, note, save
-from gnomon.models.registry.sqlite_file import SqliteFile
+from gnomon.models.registry.answers import MissingError, answer
+from gnomon.models.registry.connection import Connection
+from gnomon.models.registry.recording import (
+    Entry,
+    every_version,
+    metrics_of_run,
+    prepare,
+    record,
+    trained_until_ms,
+)
+from gnomon.models.registry.versions import AUTHOR_TAG, SHA256_TAG, LiveVersion, VersionInfo
 from gnomon.models.train import Trained
 
-EXPERIMENT: Final = "gnomon"
-SHA256_TAG: Final = "gnomon.sha256"
-AUTHOR_TAG: Final = "gnomon.author"
-
-for _noisy in ("mlflow", "alembic"):
-    logging.getLogger(_noisy).setLevel(logging.WARNING)
-# This logger writes a traceback for each error that is also raised.
-logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-
-
-class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that should predict."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-    sha256: str | None
-
-
-class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version, with the metrics stored when it was trained."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-    sha256: str | None
-    author: str | None
-    created_at_ms: int
-    metrics: dict[str, float]
+BASELINES: Final = frozenset({"control", "same-type", "type"})
+"""Names that predictions of baselines carry, so no registered model may have one of them."""
 
 
 class Registry:
@@ -75,45 +54,54 @@ class Registry:
     def __init__(self, *, uri: str, model_name: str) -> None:
         if not re.fullmatch(r"[\w.-]{1,200}", model_name):
             raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r}: letters, digits, _ . -")
-        if not uri.startswith(("sqlite:///", "http://", "https://")):
-            raise ConfigurationError("GNOMON_MLFLOW_URI is neither sqlite:///… nor http(s)://…")
+        if model_name in BASELINES:
+            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r} is the name of a baseline")
         self.name = model_name
-        self._file = SqliteFile.of(uri) if uri.startswith("sqlite:") else None
-        self._uri = uri if self._file is None else self._file.uri
-        self._connected: MlflowClient | None = None
+        self._connection = Connection(uri)
 
-    def register(self, trained: Trained, *, alias: str | None = CHALLENGER, author: str) -> str:
+    def prepare(self) -> None:
+        """Create what the first registration needs: tables and an experiment, which takes seconds."""
+        prepare(self._connection, self.name)
+
+    def register(
+        self,
+        trained: Trained,
+        *,
+        alias: str | None = CHALLENGER,
+        author: str,
+        files: Mapping[str, bytes] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """Store ``trained`` as a new version, with its evaluation, and point ``alias`` at it.
+
+        A repeat after an error is safe: it makes a version of its own.
+
+        Args:
+            trained: The model.
+            alias: The alias to move without a check; ``None`` for no alias.
+            author: Name of the user who registers it.
+            files: Contents of files to store beside the model, by name.
+            tags: Further tags of the version.
 
         Returns:
             The number of the version in the registry.
         """
-        client = self._client()
-        experiment = self._experiment(client)
-        run = answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
-        with tempfile.TemporaryDirectory() as folder:
-            sha256 = save(trained, Path(folder) / "model")
-            answer(
-                lambda: client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
-            )
-        note(client, run, trained)
-        self._ensure_model(client)
-        made = answer(
-            lambda: client.create_model_version(
-                self.name,
-                source=f"{run.info.artifact_uri}/model",
-                run_id=run.info.run_id,
-                tags={SHA256_TAG: sha256, AUTHOR_TAG: author},
-            )
+        version = record(
+            self._connection,
+            Entry(
+                model_name=self.name,
+                trained=trained,
+                files=files or {},
+                tags={AUTHOR_TAG: author, **(tags or {})},
+            ),
         )
-        version = str(made.version)
         if alias is not None:
             self.point(alias, version)
         return version
 
     def live(self) -> list[LiveVersion]:
         """Return versions that should predict: the champion first, then challengers by alias."""
-        client = self._reader()
+        client = self._connection.reader()
         if client is None:
             return []
         by_version: dict[str, list[str]] = {}
@@ -134,7 +122,7 @@ class Registry:
 
     def versions(self) -> list[VersionInfo]:
         """Return every version, newest first."""
-        client = self._reader()
+        client = self._connection.reader()
         if client is None:
             return []
         aliases = self.aliases()
@@ -153,7 +141,7 @@ class Registry:
 
     def aliases(self) -> Mapping[str, str]:
         """Return the version at which each alias points."""
-        client = self._reader()
+        client = self._connection.reader()
         if client is None:
             return {}
         try:
@@ -174,7 +162,7 @@ class Registry:
             ModelRefusedError: The version may not be used: ``unknown_version``, ``files_missing``, or
                 a reason of ``artefact.open_model``.
         """
-        client = self._reader()
+        client = self._connection.reader()
         if client is None:
             raise ModelRefusedError("unknown_version", f"{self.name} has no version {version!r}")
         number = self.version_of(version, sha256)
@@ -184,12 +172,21 @@ class Registry:
                 source = answer(lambda: client.get_model_version_download_uri(self.name, number))
                 files = answer(
                     lambda: download_artifacts(
-                        artifact_uri=source, dst_path=folder, tracking_uri=self._uri
+                        artifact_uri=source, dst_path=folder, tracking_uri=self._connection.uri
                     )
                 )
             except MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
             return open_model(Path(files), name=self.name, version=number, sha256=expected)
+
+    def trained_until_ms(self, version: str) -> int | None:
+        """Return when the last run of a version's training data ended, epoch milliseconds, if known.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+        """
+        client = self._connection.client()
+        return trained_until_ms(client, self._version(client, version))
 
     def version_of(self, version: str, sha256: str | None) -> str:
         """Return the number of the version whose model file has ``sha256``.
@@ -201,7 +198,7 @@ class Registry:
         Raises:
             ModelRefusedError: ``unknown_version``: the registry has no such version.
         """
-        client = self._client()
+        client = self._connection.client()
         if sha256 is None:
             return version
         try:
@@ -218,54 +215,14 @@ class Registry:
 
     def point(self, alias: str, version: str) -> None:
         """Point ``alias`` at ``version`` without a check: ``ModelSwitch`` checks, and writes the intent first."""
-        client = self._client()
+        client = self._connection.client()
         answer(lambda: client.set_registered_model_alias(self.name, alias, version))
 
     def remove_alias(self, alias: str) -> None:
         """Remove ``alias``, if it exists."""
-        client = self._client()
+        client = self._connection.client()
         with contextlib.suppress(MissingError):
             answer(lambda: client.delete_registered_model_alias(self.name, alias))
-
-    def _reader(self) -> MlflowClient | None:
-        """Return a client, or ``None`` if there is no SQLite file yet: reading does not create one."""
-        if self._file is not None and not self._file.exists():
-            return None
-        return self._client()
-
-    def _client(self) -> MlflowClient:
-        if self._connected is None:
-            if self._file is None:
-                self._connected = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
-            else:
-                with self._file.prepared():  # two processes must not make the tables at once
-                    self._connected = answer(self._connect)
-        return self._connected
-
-    def _connect(self) -> MlflowClient:
-        with without_warnings():
-            client = MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
-            client.search_registered_models(max_results=1)
-        return client
-
-    def _experiment(self, client: MlflowClient) -> str:
-        found = answer(lambda: client.get_experiment_by_name(EXPERIMENT))
-        if found is not None:
-            return str(found.experiment_id)
-        place = None if self._file is None else self._file.artifacts
-        try:
-            return str(answer(lambda: client.create_experiment(EXPERIMENT, place)))
-        except ExistsError:  # another process was faster
-            return self._experiment(client)
-
-    def _ensure_model(self, client: MlflowClient) -> None:
-        try:
-            answer(lambda: client.get_registered_model(self.name))
-        except MissingError:
-            try:
-                answer(lambda: client.create_registered_model(self.name))
-            except ExistsError:
-                return
 
     def _version(self, client: MlflowClient, version: str) -> ModelVersion:
         try:

@@ -16,14 +16,14 @@ aiokafka                       names                                            
                                ``_update_position``, ``check_assignment``
 ``AIOKafkaConsumer``           ``_fetcher``                                               consumer
 ``Fetcher``                    ``_records``, ``_fetch_min_bytes``, ``_fetch_max_wait_ms``  consumer
-``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transaction
+``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions
                                ``get_random_node``, ``force_metadata_update``,
                                ``add_topic``, ``cluster``
-``record.default_records``     ``DefaultRecordBatchBuilder``                              produce_requests
-``protocol.api``               ``Request``, ``RequestStruct``, ``Response``               txn_requests
+``record.default_records``     ``DefaultRecordBatchBuilder``                              transactions
+``protocol.api``               ``Request``, ``RequestStruct``, ``Response``               transactions
 =============================  =========================================================  ================
 
 Two further assumptions have no name: the connection sends ``size + (header + request)``, so that
-``produce_requests.EncodedRequest`` can join its parts once; and a fetcher reads its attributes anew
-for each fetch.
+``EncodedRequest`` of ``transactions.produce_requests`` can join its parts once; and a fetcher reads its
+attributes anew for each fetch.
 """

@@ -2,7 +2,7 @@
 
 aiokafka makes a dataclass of eleven fields of each record and passes it through two iterators. Here
 one comprehension makes Structs of seven fields, which the garbage collector does not track, in two
-thirds of the time. ``recordbatch`` does the same in C for the batches it can read. Which records are
+thirds of the time. ``batch_reader`` does the same in C for the batches it can read. Which records are
 skipped (aborted, control, before the position) and how the position moves is as in aiokafka.
 
 The classes replace aiokafka's own by name: ``gnomon.runtime.kafka`` lists the names they rely on.
@@ -99,9 +99,9 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # unty
         found: Run = []
         while batches.has_next():
             batch = batches.next_batch()
-            in_c = compiled.recordbatch is not None and _is_plain(batch)
+            in_c = compiled.batch_reader is not None and _is_plain(batch)
             if self._check_crcs and not (
-                compiled.recordbatch.intact(batches.frame) if in_c else batch.validate_crc()
+                compiled.batch_reader.intact(batches.frame) if in_c else batch.validate_crc()
             ):
                 raise CorruptRecordException(f"Invalid CRC - {self._tp}")
             if self._has_records(batch):
@@ -123,7 +123,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # unty
             yield found
 
     def _compiled_reader(self, frame: memoryview) -> TakeRecords:
-        reader = compiled.recordbatch.Reader(frame, *self._tp, self.next_fetch_offset)
+        reader = compiled.batch_reader.Reader(frame, *self._tp, self.next_fetch_offset)
         take: TakeRecords = reader.take
         return take
 
@@ -157,7 +157,7 @@ class _PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # unty
 
 
 def _is_plain(batch: Any) -> bool:
-    """Whether ``recordbatch`` can read a batch: format 2, which has producer ids, uncompressed."""
+    """Whether ``batch_reader`` can read a batch: format 2, which has producer ids, uncompressed."""
     return batch.producer_id is not None and not batch.compression_type
 
 

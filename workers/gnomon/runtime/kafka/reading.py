@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
 from gnomon.topics import BY_NAME, DEAD_LETTERS
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 RETRY_S = 3.0
@@ -137,6 +139,23 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
             how = "gnomon topics create" if own else "it is not gnomon's own, so make it first"
             raise ConfigurationError(f"there is no topic {missing[0]!r}: {how}")
         await asyncio.sleep(0.5)
+
+
+async def await_topics(brokers: str, topics: Sequence[str], *, wait_for_broker_s: float) -> None:
+    """Check that ``topics`` exist, as ``require_topics`` does.
+
+    Args:
+        brokers: ``host:port``, comma-separated.
+        topics: Full names.
+        wait_for_broker_s: How much longer to wait, with a line in the log, if no broker answers.
+    """
+    try:
+        await require_topics(brokers, topics, within_s=RETRY_S)
+    except BrokerUnavailableError as error:
+        if not wait_for_broker_s:
+            raise
+        logger.warning("broker.awaited", extra={"reason": str(error)})
+        await require_topics(brokers, topics, within_s=wait_for_broker_s)
 
 
 def broker_unavailable(brokers: str, error: KafkaError) -> BrokerUnavailableError:

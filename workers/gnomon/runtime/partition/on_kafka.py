@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import PartitionRef, Stage

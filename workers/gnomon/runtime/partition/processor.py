@@ -11,13 +11,7 @@ from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.poison import NOT_POISON, fold_without_poison
-from gnomon.runtime.partition.ports import (
-    LagAware,
-    OutputWriter,
-    PartitionLog,
-    PartitionRef,
-    Stage,
-)
+from gnomon.runtime.partition.ports import LagAware, OutputWriter, PartitionLog, PartitionRef, Stage
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.recovery import Recovery
 from gnomon.runtime.partition.snapshots import SnapshotStore

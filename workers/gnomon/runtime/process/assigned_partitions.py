@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from gnomon.errors import FencedError
 from gnomon.runtime.kafka.batch import Batch
+from gnomon.runtime.partition.progress import Stall
 from gnomon.runtime.partition.worker import PartitionWorker
 
 logger = logging.getLogger(__name__)
@@ -95,6 +96,14 @@ class AssignedPartitions(Generic[State]):
         for number, worker in self._workers.items():
             if number in ends:
                 worker.observe_end_offsets(ends[number])
+
+    def stalls(self, limit_s: float) -> list[Stall]:
+        """Return the partitions that have made no progress for more than ``limit_s``."""
+        return [
+            worker.progress.stall(self._stage, number)
+            for number, worker in self
+            if worker.progress.since_advance_s > limit_s
+        ]
 
     async def close(self, *, within_s: float) -> None:
         """Stop all workers and wait for them."""

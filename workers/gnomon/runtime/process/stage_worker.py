@@ -14,18 +14,14 @@ from faust.types import TP
 
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, StalledError
 from gnomon.runtime.kafka import engine
-from gnomon.runtime.kafka.reading import RETRY_S, require_topics
+from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
 from gnomon.runtime.partition.ports import CanBeDegraded, PartitionRef, Stage
 from gnomon.runtime.partition.progress import Stall
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
-from gnomon.runtime.process.assigned_partitions import (
-    HAND_OVER_S,
-    AssignedPartitions,
-    OnFailure,
-)
+from gnomon.runtime.process.assigned_partitions import HAND_OVER_S, AssignedPartitions, OnFailure
 from gnomon.runtime.process.health import HealthServer
 from gnomon.runtime.process.memory import tune_gc
 from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS, StallMonitor
@@ -124,11 +120,7 @@ class StageWorker(Generic[State]):
     def stalls(self) -> Sequence[Stall]:
         """Return what has made no progress for too long; a mere stalled fetch comes last."""
         limit_s, name = self._settings.stall_after_s, self.stage.name
-        stalls = [
-            worker.progress.stall(name, number)
-            for number, worker in self._partitions
-            if worker.progress.since_advance_s > limit_s
-        ]
+        stalls = self._partitions.stalls(limit_s)
         if self._joining_since_s is not None:
             joining_s = self._clock_s() - self._joining_since_s
             if joining_s > limit_s:
@@ -161,7 +153,10 @@ class StageWorker(Generic[State]):
 
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
-        if not await self._run_until_ended(self._require_topics(topics), within_s=None):
+        topics_known = await_topics(
+            self._settings.brokers, topics, wait_for_broker_s=self._wait_for_broker_s
+        )
+        if not await self._run_until_ended(topics_known, within_s=None):
             return
         app = self._app = engine.create_app(
             group=self.group,
@@ -196,15 +191,6 @@ class StageWorker(Generic[State]):
             )
             if late:
                 logger.warning("group.not_left", extra={"stage": self.stage.name})
-
-    async def _require_topics(self, topics: Sequence[str]) -> None:
-        try:
-            await require_topics(self._settings.brokers, topics, within_s=RETRY_S)
-        except BrokerUnavailableError as error:
-            if not self._wait_for_broker_s:
-                raise
-            logger.warning("broker.awaited", extra={"reason": str(error)})
-            await require_topics(self._settings.brokers, topics, within_s=self._wait_for_broker_s)
 
     async def _start_engine(self, app: faust.App) -> None:
         """Start the engine, which waits for its first partitions, for ever if Kafka is gone by then.

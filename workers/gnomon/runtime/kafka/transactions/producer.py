@@ -3,7 +3,7 @@
 KIP-98 gives the order of requests:
 
 1. AddPartitionsToTxn and AddOffsetsToTxn, at once, to the transaction coordinator; not sent where
-   the cluster uses the second transaction protocol (``txn_versions``);
+   the cluster uses the second transaction protocol (``versions``);
 2. Produce, to the leaders of the partitions;
 3. TxnOffsetCommit, to the group coordinator. It is not sent together with 2: a broker that verifies
    that a partition belongs to the transaction (KIP-890) refuses one of two concurrent requests;
@@ -24,16 +24,16 @@ from aiokafka.errors import KafkaError
 from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka.produce_requests import SEQUENCES, RecordBatch
-from gnomon.runtime.kafka.retries import (
+from gnomon.runtime.kafka.transactions.produce_requests import SEQUENCES, RecordBatch
+from gnomon.runtime.kafka.transactions.requests import ApiVersionsRequestV3
+from gnomon.runtime.kafka.transactions.retries import (
     ErrorCodes,
     SendRequest,
     error_codes,
     retry_until_done,
     run_all,
 )
-from gnomon.runtime.kafka.txn_requests import ApiVersionsRequestV3
-from gnomon.runtime.kafka.txn_versions import (
+from gnomon.runtime.kafka.transactions.versions import (
     FEATURE,
     REQUEST_TIMEOUT_MS,
     TRANSACTIONS_V2,

@@ -16,8 +16,8 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.structs import TopicPartition
 
 from gnomon.records import Headers, Keyed
-from gnomon.runtime.kafka.compiled import recordbatch
-from gnomon.runtime.kafka.txn_requests import TEXT, ProduceResponse
+from gnomon.runtime.kafka.compiled import batch_writer
+from gnomon.runtime.kafka.transactions.requests import TEXT, ProduceResponse
 
 MAX_BATCH_BYTES: Final = 1_000_000
 """Just under Kafka's default ``max.message.bytes``, which is per batch."""
@@ -56,7 +56,7 @@ class RecordBatch(Protocol):
 
 
 class AiokafkaRecordBatch:
-    """A ``RecordBatch`` in Python: defines what the compiled ``recordbatch`` must do."""
+    """A ``RecordBatch`` in Python: defines what the compiled ``batch_writer`` must do."""
 
     __slots__ = ("_builder", "count")
 
@@ -98,7 +98,7 @@ class AiokafkaRecordBatch:
 
 def new_batch() -> RecordBatch:
     """Create an empty batch of up to ``MAX_BATCH_BYTES``."""
-    form: type[RecordBatch] = recordbatch.RecordBatch if recordbatch else AiokafkaRecordBatch
+    form: type[RecordBatch] = batch_writer.RecordBatch if batch_writer else AiokafkaRecordBatch
     return form(MAX_BATCH_BYTES)  # type: ignore[call-arg]  # a protocol has no constructor
 
 

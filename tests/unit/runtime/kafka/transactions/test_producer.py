@@ -15,9 +15,10 @@ from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka import retries, transaction
-from gnomon.runtime.kafka.produce_requests import RecordBatch, new_batch
-from gnomon.runtime.kafka.transaction import TransactionalProducer
+from gnomon.runtime.kafka.transactions import producer as producer_module
+from gnomon.runtime.kafka.transactions import retries
+from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 
 IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
 ADD, AFTER = {24: "add partitions", 25: "add group"}, {26: "end", 28: "commit"}
@@ -106,7 +107,7 @@ def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> K
 
 
 def install(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    monkeypatch.setattr(transaction, AIOKafkaClient.__name__, lambda **_: made)
+    monkeypatch.setattr(producer_module, AIOKafkaClient.__name__, lambda **_: made)
     monkeypatch.setattr(retries, "BACKOFF_S", 0.001)
     return made
 

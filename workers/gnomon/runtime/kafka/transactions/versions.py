@@ -16,8 +16,8 @@ from aiokafka.protocol.transaction import (
 )
 from aiokafka.structs import TopicPartition
 
-from gnomon.runtime.kafka.produce_requests import ProduceRequestV7, ProduceRequestV12
-from gnomon.runtime.kafka.txn_requests import EndTxnRequestV5, TxnOffsetCommitRequestV5
+from gnomon.runtime.kafka.transactions.produce_requests import ProduceRequestV7, ProduceRequestV12
+from gnomon.runtime.kafka.transactions.requests import EndTxnRequestV5, TxnOffsetCommitRequestV5
 
 REQUEST_TIMEOUT_MS: Final = 20_000
 FEATURE: Final = "transaction.version"

@@ -10,8 +10,8 @@ from tests.support.memory_partition import Record
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
-from gnomon.runtime.kafka.produce_requests import RecordBatch
-from gnomon.runtime.kafka.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch
+from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
 
 Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 

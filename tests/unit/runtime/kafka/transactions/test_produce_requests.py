@@ -21,8 +21,8 @@ from aiokafka.structs import TopicPartition
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from gnomon.runtime.kafka.compiled import recordbatch
-from gnomon.runtime.kafka.produce_requests import (
+from gnomon.runtime.kafka.compiled import batch_writer
+from gnomon.runtime.kafka.transactions.produce_requests import (
     MAX_BATCH_BYTES,
     AiokafkaRecordBatch,
     ProduceRequestV7,
@@ -31,8 +31,8 @@ from gnomon.runtime.kafka.produce_requests import (
 )
 
 FORMS: list[type[RecordBatch]] = [AiokafkaRecordBatch]
-if recordbatch:
-    FORMS.append(recordbatch.RecordBatch)
+if batch_writer:
+    FORMS.append(batch_writer.RecordBatch)
 form = pytest.mark.parametrize("form", FORMS)
 VERSIONS = {0: (3, 12)}
 PARTITIONS = CompactArray(("partition", Int32), ("records", CompactBytes), ("tags", TaggedFields))
@@ -158,7 +158,7 @@ headers = st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=70)), max_s
 
 
 @pytest.mark.skipif(
-    not recordbatch, reason="gnomon.runtime.kafka.recordbatch was not compiled here"
+    not batch_writer, reason="gnomon.runtime.kafka.compiled.batch_writer was not compiled here"
 )
 @given(
     st.integers(61, 4_000),
@@ -166,10 +166,10 @@ headers = st.lists(st.tuples(st.text(max_size=9), st.binary(max_size=70)), max_s
 )
 def test_the_compiled_batch_is_aiokafkas_to_the_byte(most: int, calls: list[Any]) -> None:
     theirs = DefaultRecordBatchBuilder(2, 0, 1, -1, -1, 0, most)
-    ours = recordbatch.RecordBatch(most)
+    ours = batch_writer.RecordBatch(most)
     with pytest.MonkeyPatch.context() as patch:
         for at_s, given_rows in calls:
-            patch.setattr(recordbatch, "time", lambda at_s=at_s: float(at_s))
+            patch.setattr(batch_writer, "time", lambda at_s=at_s: float(at_s))
             if isinstance(given_rows, list):
                 done = ours.fill(given_rows, 0)
                 taken: list[Any] = [(key, value, []) for key, value in given_rows[: done + 1]]
@@ -189,11 +189,11 @@ def test_the_compiled_batch_is_aiokafkas_to_the_byte(most: int, calls: list[Any]
 
 
 @pytest.mark.skipif(
-    not recordbatch, reason="gnomon.runtime.kafka.recordbatch was not compiled here"
+    not batch_writer, reason="gnomon.runtime.kafka.compiled.batch_writer was not compiled here"
 )
 @pytest.mark.parametrize("row", [("k", b"v"), (b"k", "v"), (b"k", bytearray(b"v"))])
 def test_the_compiled_batch_takes_bytes_only(row: Any) -> None:
-    batch = recordbatch.RecordBatch(MAX_BATCH_BYTES)
+    batch = batch_writer.RecordBatch(MAX_BATCH_BYTES)
 
     with pytest.raises(TypeError, match="expected bytes"):
         batch.fill([row], 0)

@@ -23,8 +23,12 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
-from gnomon.runtime.kafka.produce_requests import MAX_BATCH_BYTES, RecordBatch, new_batch
-from gnomon.runtime.kafka.transaction import TransactionalProducer
+from gnomon.runtime.kafka.transactions.produce_requests import (
+    MAX_BATCH_BYTES,
+    RecordBatch,
+    new_batch,
+)
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.topics import DEAD_LETTERS, MAX_EVENT_BYTES
 
 MAX_DEAD_LETTER_BYTES = 8_000_000

@@ -1,0 +1,1 @@
+"""One Kafka transaction for a batch: the outputs of a stage, and the offsets of its input."""
