@@ -102,7 +102,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.experiment is not None:
         return _experiment(options, settings)
     if options.live:
-        return _concluded(_live(options, settings), options)
+        from gnomon.cli.live_verdict import live  # noqa: PLC0415
+
+        verdicts = live(options, settings, drills=_drills(options, settings))
+        return _concluded(verdicts, options)
     if options.verify is not None:
         return _verify(options)
     verdicts, found = _judge(
@@ -114,7 +117,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         draw=options.html is not None,
     )
     if options.register is not None:
-        _register(options.register, verdicts)
+        from gnomon.cli.live_verdict import registered  # noqa: PLC0415
+
+        fixed = registered(verdicts)
+        _write(options.register, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
+        print(f"{options.register}: settings {fixed.sha256()}")
     if options.html is not None:
         _write(options.html, _page(verdicts, found).encode())
     return _concluded(verdicts, options)
@@ -178,36 +185,6 @@ def _experiment(options: argparse.Namespace, settings: Settings) -> int:
     if found.is_harm:
         return STATUS["STOP-HARM"]
     return min((STATUS[each.word] for each in found.variants), default=STATUS["CONTINUE"])
-
-
-def _live(options: argparse.Namespace, settings: Settings) -> "Verdicts":
-    import asyncio  # noqa: PLC0415
-    import time  # noqa: PLC0415
-
-    from gnomon.operations.verdicts import live_verdicts, read_evidence  # noqa: PLC0415
-    from gnomon.verdict import LiveEvidence  # noqa: PLC0415
-
-    for name in ("settings", "newest", "verify", "register", "html"):
-        if getattr(options, name):
-            raise ConfigurationError(f"--{name} needs --comparisons: expected no --live")
-    brokers = options.brokers or settings.brokers
-    found = asyncio.run(read_evidence(brokers=brokers, prefix=settings.topic_prefix))
-    now_ms = time.time_ns() // 1_000_000 if options.now is None else options.now
-    evidence = found[0] if found else LiveEvidence().evidence
-    return live_verdicts(evidence, drills=_drills(options, settings), now_ms=now_ms)
-
-
-def _register(path: Path, verdicts: "Verdicts") -> None:
-    """Write the settings of ``verdicts`` with its training window's constants; later predictions count."""
-    window = verdicts.window
-    fixed = msgspec.structs.replace(
-        verdicts.settings,
-        clip_s={name: us / 1e6 for name, us in window.clip_us.items()},
-        mature_after_s=window.mature_after_ms / 1000,
-        registered_at_ms=verdicts.watermark_ms + 1,
-    )
-    _write(path, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
-    print(f"{path}: settings {fixed.sha256()}")
 
 
 def _drills(options: argparse.Namespace, settings: Settings) -> "list[Drill]":

@@ -16,7 +16,7 @@ from gnomon.events import Ledger, ModelMetrics, Outcome, PredictionShed, TaskEve
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, Word
 from gnomon.verdict.decided import HOUR_MS
-from gnomon.verdict.live import KeyedEvidence
+from gnomon.verdict.evidence_records import KeyedEvidence
 
 Words = Mapping[tuple[str, str], tuple[Word, Sequence[str]]]
 """Verdict and criteria that do not hold, by model and version."""

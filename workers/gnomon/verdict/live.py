@@ -15,35 +15,27 @@ from typing import Final
 
 import msgspec
 
-from gnomon.events import (
-    EvidenceEvent,
-    HourEvidence,
-    LossEvidence,
-    ModelEvidence,
-    VerdictExperiment,
-)
-from gnomon.verdict.challenger import LOG_LOSS, Challenger, Versus
 from gnomon.verdict.decided import HOUR_MS, Decided
 from gnomon.verdict.evidence import Evidence, by_key
-from gnomon.verdict.harm import e_value
-from gnomon.verdict.judge import label_of
-from gnomon.verdict.sequence import Plan
+from gnomon.verdict.evidence_records import (
+    KeyedEvidence,
+    deletions,
+    experiment_record,
+    hour_records,
+    hours_of,
+    model_record,
+)
 from gnomon.verdict.settings import BASELINES, VerdictSettings
-from gnomon.verdict.sums import Sums, T
+from gnomon.verdict.suspects import Suspects
 from gnomon.verdict.window import WindowBuilder
 
 MAX_VERSIONS: Final = 16
 """Model versions with evidence in one partition. Beyond it the version without a new prediction for
 the longest time is forgotten. Only that can depend on how the topics interleave."""
-MAX_SUSPECTS: Final = 50
-"""Agents of one partition that are published as possibly harmed, those with the greatest e-values."""
 LIVE_SETTINGS: Final = VerdictSettings(
     mature_after_s=3600.0, clip_s=dict.fromkeys(BASELINES, 3600.0)
 )
 """Settings of the live verdict if none are registered."""
-
-KeyedEvidence = tuple[str, EvidenceEvent | None]
-"""Key and record of the topic verdict-evidence; ``None`` deletes the key's record."""
 
 
 class AgentClock(msgspec.Struct, array_like=True):
@@ -67,6 +59,7 @@ class LiveEvidence:
 
     Attributes:
         evidence: The sums.
+        settings_sha256: Hash of their settings.
         clocks: By agent, what is not mature.
         open_from_hour: No decision that is added later was predicted before this hour.
         looked_hour: Hour at which the owner last determined which hours are over.
@@ -86,13 +79,13 @@ class LiveEvidence:
                 f" {', '.join(missing) or 'mature_after_s'} is missing"
             )
         self.evidence = Evidence(settings=settings, window=WindowBuilder(settings).build())
+        self.settings_sha256 = settings.sha256()
         self.clocks: dict[str, AgentClock] = {}
         self.open_from_hour = self.looked_hour = 0
         self._retired: dict[str, tuple[int, int]] = {}
         self._unannounced = False
         self._changed: dict[str, set[int]] = {}
-        self._touched: dict[str, set[str]] = {}
-        self._suspects: dict[str, dict[str, float]] = {}
+        self._suspects = Suspects(settings)
 
     def add(self, decided: Decided) -> None:
         """Add a decision, and score those of its agent that have become mature."""
@@ -120,11 +113,10 @@ class LiveEvidence:
         """End the batch, and yield the records that changed."""
         yield from self._forget_versions(partition)
         if self._changed:
-            yield self._experiment(partition)
+            yield experiment_record(self.evidence.settings, partition)
         for key in sorted(self._changed):
             yield from self._records(key, partition, self._changed[key])
         self._changed.clear()
-        self._touched.clear()
 
     def announce(self, partition: int) -> Iterator[KeyedEvidence]:
         """Yield all records of an experiment that began with a restart, once, and delete the old ones."""
@@ -132,11 +124,11 @@ class LiveEvidence:
             return
         self._unannounced = False
         for key, hours in self._retired.items():
-            yield from _deleted(key, range(*hours), partition)
+            yield from deletions(key, range(*hours), partition)
         self._retired = {}
-        yield self._experiment(partition)
+        yield experiment_record(self.evidence.settings, partition)
         for key, challenger in self.evidence.challengers.items():
-            yield from self._records(key, partition, _hours(challenger))
+            yield from self._records(key, partition, hours_of(challenger))
 
     def encode(self) -> bytes:
         """Encode the state between two batches as JSON."""
@@ -162,7 +154,7 @@ class LiveEvidence:
         live._unannounced, live._retired = saved.unannounced, saved.retired
         if saved.evidence.settings != settings:
             for key, challenger in saved.evidence.challengers.items():
-                hours = _hours(challenger)
+                hours = hours_of(challenger)
                 live._retired[key] = hours.start, hours.stop
             live._unannounced = True
             return live
@@ -176,16 +168,16 @@ class LiveEvidence:
     def _note(self, decided: Decided, keys: Iterable[str]) -> None:
         for key in keys:
             self._changed.setdefault(key, set()).add(decided.hour)
-            self._touched.setdefault(key, set()).add(decided.agent_id)
+            self._suspects.touch(key, decided.agent_id)
 
     def _forget_versions(self, partition: int) -> Iterator[KeyedEvidence]:
         challengers = self.evidence.challengers
         oldest = sorted(challengers, key=lambda key: (challengers[key].last_ms or 0, key))
         for key in oldest[: max(0, len(oldest) - MAX_VERSIONS)]:
             challenger = challengers.pop(key)
-            for kept in (self._changed, self._touched, self._suspects):
-                kept.pop(key, None)
-            yield from _deleted(key, _hours(challenger), partition)
+            self._changed.pop(key, None)
+            self._suspects.forget(key)
+            yield from deletions(key, hours_of(challenger), partition)
 
     def forget_hours(self, before_hour: int) -> None:
         """Forget what was only kept for decisions that were predicted before ``before_hour``: none follow."""
@@ -207,96 +199,13 @@ class LiveEvidence:
         for agent in idle:
             del self.clocks[agent]
 
-    def _experiment(self, partition: int) -> KeyedEvidence:
-        settings = self.evidence.settings
-        return f"settings|p{partition}", VerdictExperiment(
-            partition=partition,
-            settings_sha256=settings.sha256(),
-            settings=settings.canonical().decode(),
-        )
-
     def _records(self, key: str, partition: int, hours: Iterable[int]) -> Iterator[KeyedEvidence]:
-        challenger, settings_sha256 = (
-            self.evidence.challengers[key],
-            self.evidence.settings.sha256(),
+        challenger, settings_sha256 = self.evidence.challengers[key], self.settings_sha256
+        suspects, judged = self._suspects.test(key, challenger)
+        yield model_record(
+            key, challenger, settings_sha256, partition, suspects=suspects, judged_agents=judged
         )
-        model, version = label_of(challenger)
-        suspects = self._suspected(key, challenger)
-        counts = msgspec.structs.asdict(challenger.counts)
-        yield (
-            _key(key, "all", partition),
-            ModelEvidence(
-                model=model,
-                version=version,
-                sha256=challenger.sha256,
-                partition=partition,
-                settings_sha256=settings_sha256,
-                labels=sorted(map(list, challenger.labels.values())),
-                first_ms=challenger.first_ms,
-                last_ms=challenger.last_ms,
-                against={name: _losses(each) for name, each in sorted(challenger.against.items())},
-                accuracy=LossEvidence(blocks=challenger.hits.blocks, agents=challenger.hits.totals),
-                suspects={agent: suspects.agents[agent] for agent in self._worst(key)}
-                if suspects
-                else {},
-                judged_agents=sum(
-                    row[T] >= self.evidence.settings.min_blocks for row in suspects.agents.values()
-                )
-                if suspects
-                else 0,
-                **counts,
-            ),
-        )
-        for hour in sorted(hours):
-            totals = {
-                name: {
-                    loss: sums.waiting[hour]
-                    for loss, sums in each.sums.items()
-                    if hour in sums.waiting
-                }
-                for name, each in sorted(challenger.against.items())
-            }
-            accuracy = challenger.hits.waiting.get(hour, [])
-            if accuracy or any(totals.values()):
-                yield (
-                    _key(key, str(hour), partition),
-                    HourEvidence(
-                        model=model,
-                        version=version,
-                        sha256=challenger.sha256,
-                        partition=partition,
-                        settings_sha256=settings_sha256,
-                        hour=hour,
-                        against=totals,
-                        accuracy=accuracy,
-                    ),
-                )
-
-    def _suspected(self, key: str, challenger: Challenger) -> Sums | None:
-        """Test the agents with new tasks for harm; return the sums that tell of it."""
-        settings = self.evidence.settings
-        versus = challenger.against.get(settings.reference)
-        sums = versus.sums.get(LOG_LOSS) if versus is not None else None
-        if sums is None:
-            return None
-        plan = Plan.of(settings)
-        found = self._suspects.get(key)
-        agents = sums.agents if found is None else self._touched.get(key, set())
-        found = self._suspects.setdefault(key, {})
-        for agent in agents:
-            row = sums.agents.get(agent)
-            if row is None or row[T] < settings.min_blocks:
-                continue
-            e = e_value(row, plan)
-            if e * settings.alpha >= 1:
-                found[agent] = e
-            else:
-                found.pop(agent, None)
-        return sums
-
-    def _worst(self, key: str) -> list[str]:
-        found = self._suspects.get(key, {})
-        return sorted(found, key=lambda agent: (-found[agent], agent))[:MAX_SUSPECTS]
+        yield from hour_records(key, challenger, settings_sha256, partition, hours=hours)
 
 
 _decode = msgspec.json.Decoder(_Saved).decode
@@ -304,32 +213,3 @@ _decode = msgspec.json.Decoder(_Saved).decode
 
 def _start(decided: Decided) -> tuple[int, str]:
     return decided.started_at_ms, decided.decision_id
-
-
-def _hours(challenger: Challenger) -> range:
-    if challenger.first_ms is None or challenger.last_ms is None:
-        return range(0)
-    return range(challenger.first_ms // HOUR_MS, challenger.last_ms // HOUR_MS + 1)
-
-
-def _deleted(key: str, hours: range, partition: int) -> Iterator[KeyedEvidence]:
-    yield _key(key, "all", partition), None
-    for hour in hours:
-        yield _key(key, str(hour), partition), None
-
-
-def _losses(versus: Versus) -> dict[str, LossEvidence]:
-    return {
-        loss: LossEvidence(
-            blocks=sums.blocks,
-            agents=sums.totals,
-            worst=versus.worst.get(loss, []),
-            best=versus.best.get(loss, []),
-        )
-        for loss, sums in sorted(versus.sums.items())
-    }
-
-
-def _key(model: str, of: str, partition: int) -> str:
-    """Return ``<SHA-256, or name@version>|<all, or hour>|p<partition>``; ``|`` in a name becomes ``%7C``."""
-    return f"{model.replace('%', '%25').replace('|', '%7C')}|{of}|p{partition}"
