@@ -1,5 +1,7 @@
 """The comparison with every baseline, of the topic's records, against pandas."""
 
+from typing import Any
+
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ tasks = st.fixed_dictionaries(
         "silent": st.sampled_from([None, *BASELINES]),
     }
 )
-Row = dict[str, object]
+Row = dict[str, Any]
 
 
 def records_of(rows: list[Row]) -> list[Record]:
@@ -33,7 +35,7 @@ def records_of(rows: list[Row]) -> list[Record]:
         names = [name for name in [*BASELINES, "m"] if name != row["silent"]]
         made += [started(task, agent=agent), features(task, agent=agent)]
         for name in names:
-            duration_s, probability = row[name]  # type: ignore[misc]
+            duration_s, probability = row[name]
             made.append(
                 predicted(
                     task,
@@ -44,7 +46,7 @@ def records_of(rows: list[Row]) -> list[Record]:
                     probability=probability,
                 )
             )
-        made.append(finished(task, 1, agent=agent, duration_s=row["y"], succeeded=row["ok"]))  # type: ignore[arg-type]
+        made.append(finished(task, 1, agent=agent, duration_s=row["y"], succeeded=row["ok"]))
     return made
 
 

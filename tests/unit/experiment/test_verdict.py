@@ -57,7 +57,7 @@ def world(
     """Tasks and exposures of units that differ; those of ``short`` take ``faster`` times as long."""
     rng, client = np.random.default_rng(seed), MemoryClient()
     router = Router("prompts", SETTINGS["variants"], client=client)
-    tasks = []
+    tasks: list[Comparison] = []
     for unit in range(units):
         variant, level = router.exposed(f"repo-{unit}"), rng.normal(3.0, 0.4)
         for _ in range(rng.integers(2, 9)):
@@ -170,26 +170,24 @@ def test_what_counts_of_a_task() -> None:
     context = {"experiment.prompts": "short", "experiment.prompts.unit": "repo"}
     rules = ExperimentRules(mature_after_s=61.0, registered_at_ms=T0)
     outcomes = Outcomes("prompts", rules)
-    for number, changes in enumerate(
-        (
-            {"at_ms": T0},
-            {"at_ms": T0, "status": "expired"},
-            {"at_ms": T0, "status": "cancelled"},
-            {"at_ms": T0 - 1},
-            {"at_ms": T0 + 29_001},
-            {"at_ms": T0 + 30_001},
-            {"at_ms": T0 + 30_001, "agent": "bob", "context": {}},
-        )
-    ):
-        task = comparison(number, **({"context": context} | changes))  # type: ignore[arg-type]
+    changed: tuple[dict[str, Any], ...] = (
+        {"at_ms": T0},
+        {"at_ms": T0, "status": "expired"},
+        {"at_ms": T0, "status": "cancelled"},
+        {"at_ms": T0 - 1},
+        {"at_ms": T0 + 29_001},
+        {"at_ms": T0 + 30_001},
+        {"at_ms": T0 + 30_001, "agent": "bob", "context": {}},
+    )
+    for number, changes in enumerate(changed):
+        given: dict[str, Any] = {"context": context} | changes
+        task = comparison(number, **given)
         outcomes.add(task)
         outcomes.add(task)
     counted = outcomes.mature()
-    assert [task.losses for task in counted] == [
-        (pytest.approx(np.log(11)), 0.0),
-        (pytest.approx(np.log(61)), 1.0),  # it expired a minute after its start
-        (pytest.approx(np.log(11)), 0.0),
-    ]
+    assert [task.losses[1] for task in counted] == [0.0, 1.0, 0.0]
+    # The second task expired a minute after its start.
+    assert [task.losses[0] for task in counted] == pytest.approx(np.log([11, 61, 11]))
     assert (outcomes.immature, outcomes.unassigned) == (1, 1)
 
 

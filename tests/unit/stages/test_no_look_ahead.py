@@ -52,7 +52,8 @@ class SumOfRow:
 
 def events(seed: int, *, poisoned: bool) -> list[TaskEvent]:
     """Tasks of four agents over two hours; with poison, those of the second hour are absurd."""
-    chance, made = random.Random(seed), []  # noqa: S311
+    chance = random.Random(seed)  # noqa: S311  a stream, not a secret
+    made: list[TaskEvent] = []
     for number in range(300):
         agent, at_ms = f"agent-{number % 4}", T0 + chance.randrange(7_200_000)
         duration_s, succeeded = chance.lognormvariate(3, 1), chance.random() < 0.7

@@ -13,7 +13,7 @@ import msgspec
 from gnomon.experiment.analysis import Difference, difference
 from gnomon.experiment.outcomes import Outcomes, UnitTask, sums_of, variants_of_units
 from gnomon.experiment.ratio import RatioCheck, Roster, check_ratio
-from gnomon.experiment.rules import LOSSES, ExperimentRules, Loss
+from gnomon.experiment.rules import LOSSES, ExperimentRules
 from gnomon.experiment.settings import HARM, Experiment
 
 ExperimentWord = Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"]
@@ -119,7 +119,7 @@ def _variant(
     comparable: bool,
 ) -> VariantVerdict:
     means: dict[str, float | None] = {}
-    found: dict[Loss, Difference | None] = {}
+    found: dict[str, Difference | None] = {}
     for loss in LOSSES:
         theirs, own = sums_of(of_variant[control], loss), sums_of(of_variant[name], loss)
         means[loss] = own.mean if own.tasks else None
@@ -144,12 +144,12 @@ def _variant(
         units=len({task.unit for task in of_variant[name]}),
         tasks=len(of_variant[name]),
         means=means,
-        differences=dict(found),
+        differences=found,
     )
 
 
 def _word(
-    found: Mapping[Loss, Difference | None],
+    found: Mapping[str, Difference | None],
     rules: ExperimentRules,
     blocked_by: Sequence[str],
     *,
@@ -164,7 +164,7 @@ def _word(
     return "CONTINUE" if blocked_by else "GO"
 
 
-def _limit(loss: Loss, rules: ExperimentRules) -> float:
+def _limit(loss: str, rules: ExperimentRules) -> float:
     """Return what the difference must surely be below."""
     if loss == rules.primary:
         return math.log1p(-rules.needed) if loss == "duration" else -rules.needed
