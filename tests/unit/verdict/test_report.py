@@ -214,3 +214,16 @@ def test_a_judged_baseline_has_its_own_section(
     assert page_reader.numbers(row["better by"]) == [pytest.approx(expected, abs=0.000_51)]
     assert page_reader.table_after(control_section, "Ledger")[0]["predicted"] == "40"
     assert "No task has been scored yet" in "".join(control_section.itertext())
+
+
+def test_one_of_many_models_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    both = model(2.0), model(3.0, name="other", sha256="0" * 64)
+    rows = [decided(n, control(1.0), *both) for n in range(3)]
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
+    root = page_reader.page_of(path, "--model", "other@1")
+    headings = ["".join(each.itertext()) for each in root.iter(f"{HTML}h2")]
+    assert headings[0] == "other version 1 CONTINUE"
+    assert len(headings) == 4
+    overview = page_reader.table_after(root, "May a model steer agents?")
+    assert [row["model"] for row in overview] == ["m 1", "other 1"]
