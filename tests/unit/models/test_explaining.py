@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
+from tests.unit.models.xgboost_trees import of_xgboost
 
 from gnomon.events import FeatureVector, TaskFeatures
 from gnomon.models.explaining import explain
@@ -20,12 +21,12 @@ from gnomon.models.explaining.explanations import (
     MixExplained,
     PoolExplained,
 )
-from gnomon.models.explaining.trees import LEAF, Tree, of_boosting, path_contributions
+from gnomon.models.explaining.trees import of_boosting, path_contributions
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
+from gnomon.models.runs import outcomes_of
 from gnomon.models.table import COLUMNS, columns_of, context_columns, to_frame
 from gnomon.models.threads import one_thread
-from gnomon.models.train import outcomes_of
 
 HISTORY = runs(120)
 SUMS = ("boosted", "forest", "linear", "xgboost")
@@ -151,35 +152,6 @@ def test_paths_are_explained_as_xgboost_does_it(seed: int, missing: float) -> No
         found = [path_contributions(tree, row) for tree in trees]
         assert sum(base for base, _ in found) == pytest.approx(terms[-1], abs=1e-4)
         assert np.sum([of for _, of in found], axis=0) == pytest.approx(terms[:-1], abs=1e-4)
-
-
-def of_xgboost(table: pd.DataFrame) -> Tree:
-    """XGBoost's own table of a tree; its values less than the threshold go to the left."""
-    table = table.set_index("ID")
-    number = {name: at for at, name in enumerate(table.index)}
-
-    def value(name: str) -> float:
-        node = table.loc[name]
-        if node["Feature"] == "Leaf":
-            return float(node["Gain"])
-        parts = [(table.loc[node[side], "Cover"], value(node[side])) for side in ("Yes", "No")]
-        return float(sum(w * v for w, v in parts) / sum(w for w, _ in parts))
-
-    is_leaf = (table["Feature"] == "Leaf").to_numpy()
-    splits = table["Split"].to_numpy(np.float32)
-    return Tree(
-        feature=np.array(
-            [
-                LEAF if leaf else int(name[1:])
-                for name, leaf in zip(table["Feature"], is_leaf, strict=True)
-            ]
-        ),
-        threshold=np.nextafter(splits, np.float32(-np.inf)).astype(np.float64),
-        left=np.array([number.get(name, LEAF) for name in table["Yes"]]),
-        right=np.array([number.get(name, LEAF) for name in table["No"]]),
-        missing_left=(table["Missing"] == table["Yes"]).to_numpy(),
-        value=np.array([value(name) for name in table.index]),
-    )
 
 
 def pooled(task: TaskFeatures) -> PoolExplained:
