@@ -101,7 +101,7 @@ def test_versions_are_listed(
     assert main(["models", "list", "--json"]) == 0
 
     head, line, as_json = capsys.readouterr().out.splitlines()
-    assert head.split() == ["VERSION", "TRAINED", "ERROR", "CONTROL", "RIGHT", "ALIASES"]
+    assert head.split() == ["VERSION", "TRAINED", "ERROR", "CONTROL", "RIGHT", "VERDICT", "ALIASES"]
     assert line.split()[0] == version
     assert line.endswith("challenger")
     assert json.loads(as_json)["version"] == version

@@ -9,6 +9,7 @@ import pytest
 import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
 from tests.unit.models.xgboost_trees import of_xgboost
@@ -20,7 +21,7 @@ from gnomon.models.explaining.explanations import (
     MixExplained,
     PoolExplained,
 )
-from gnomon.models.explaining.trees import path_contributions
+from gnomon.models.explaining.trees import of_boosting, path_contributions
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.runs import outcomes_of
@@ -109,6 +110,26 @@ def test_a_forest_is_explained_by_the_nodes_that_scikit_learn_names() -> None:
     assert found == pytest.approx(by_name.to_dict(), abs=1e-12)
 
 
+def test_the_base_of_boosted_trees_is_the_mean_over_the_training_rows() -> None:
+    """Leaves are adjusted to the median after a tree has grown; the means above them follow."""
+    chance = np.random.default_rng(7)
+    rows = chance.normal(size=(300, 4))
+    rows[chance.random(rows.shape) < 0.2] = np.nan
+    targets = np.nan_to_num(rows[:, 0]) * 3 + chance.standard_cauchy(300)
+    shape = {"max_iter": 20, "max_leaf_nodes": 6, "early_stopping": False, "random_state": 1}
+    with one_thread():
+        duration = HistGradientBoostingRegressor(loss="absolute_error", **shape).fit(rows, targets)
+        success = HistGradientBoostingClassifier(**shape).fit(rows, targets > 0)
+        sums_of = {"duration": duration.predict(rows), "success": success.decision_function(rows)}
+
+    for name, model in (("duration", duration), ("success", success)):
+        found = [of_boosting(model, row) for row in rows[:40]]
+        (base,) = {base for base, _ in found}
+        assert base == pytest.approx(sums_of[name].mean())
+        totals = [base + terms.sum() for base, terms in found]
+        assert totals == pytest.approx(sums_of[name][:40].tolist())
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -171,6 +192,7 @@ def test_a_pool_names_the_runs_and_their_weights() -> None:
 def test_the_groups_of_a_pool_make_the_prediction(task: TaskFeatures) -> None:
     found = pooled(task)
     ((duration_s, probability),) = fitted("pool").predict([task])
+    assert duration_s is not None
 
     assert sum(g.weight for g in found.groups) == pytest.approx(1.0)
     assert sum(g.success_weight for g in found.groups) == pytest.approx(1.0)

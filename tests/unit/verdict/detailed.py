@@ -48,7 +48,7 @@ def detailed() -> Detailed:
         {
             "agent": np.array(AGENTS)[agent],
             "type": np.array(TYPES)[rng.integers(0, 2, n)],
-            "start_ms": T0 + hour * HOUR + rng.permutation(n) * 150,
+            "start_ms": T0 + hour * HOUR + rng.permutation(n) * 1_900,
             "hour": hour,
             "status": rng.choice(["matched", "expired", "cancelled"], n, p=[0.96, 0.03, 0.01]),
             "y": y,
@@ -62,13 +62,17 @@ def detailed() -> Detailed:
             "estimate_s": rng.lognormal(3, 1, n),
         }
     )
-    frame.loc[frame.hour < BEFORE_HOURS, "status"] = "matched"
+    frame.loc[(frame.hour < BEFORE_HOURS) & (frame.status == "expired"), "status"] = "cancelled"
     frame["has_model"] = frame.hour >= BEFORE_HOURS
     frame.loc[frame.silent, "model"] = np.nan
     for level, factor in ((80, 1.2), (90, 1.6)):
         frame[f"low{level}"], frame[f"high{level}"] = frame.model / factor, frame.model * factor
     frame["age_s"] = np.where(frame.status == "expired", 900.0, frame.y)
     frame["end_ms"] = frame.start_ms + np.ceil(frame.age_s * 1000).astype(int)
+    # Each agent's last task expires at the same time, so what is known of every agent ends there.
+    last = frame.groupby("agent").start_ms.idxmax()
+    frame.loc[last, "status"] = "expired"
+    frame.loc[last, "end_ms"] = frame.end_ms.max() + 60_000
     frame["age_s"] = (frame.end_ms - frame.start_ms) / 1000
     frame = frame.sort_values("start_ms", ignore_index=True)
     return Detailed([_comparison(k, row) for k, row in enumerate(frame.itertuples())], frame)
