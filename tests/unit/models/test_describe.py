@@ -2,6 +2,8 @@
 
 import io
 import json
+import math
+from collections.abc import Callable
 from typing import cast
 
 import matplotlib.image
@@ -12,11 +14,12 @@ import pytest
 import sklearn
 from numpy.typing import NDArray
 from sklearn.calibration import calibration_curve
-from tests.unit.models.runs import Noting, runs, with_outcome
+from tests.unit.models.runs import BAD, Noting, runs, with_outcome
 
+from gnomon.events import Comparison
 from gnomon.models.describe import Circumstances, card_file, described, model_card
 from gnomon.models.describe.importance import importance
-from gnomon.models.describe.pictures import reliability
+from gnomon.models.describe.pictures import reliability, residuals_picture
 from gnomon.models.evaluation import Evaluation, Plan
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.train import Trained, train
@@ -117,6 +120,23 @@ def test_a_training_without_later_runs_has_a_card_without_figures() -> None:
     assert "None: too few runs had ended" in model_card(trained, Circumstances())
     assert json.loads(card_file(trained, Circumstances())["evaluation.json"]) == []
     assert described(trained) == {}
+
+
+@pytest.mark.parametrize("spoil", BAD, ids=lambda spoil: spoil.__name__)
+def test_runs_unlike_any_wish_have_finite_figures(
+    spoil: Callable[[Comparison], Comparison],
+) -> None:
+    decisions = [spoil(run) for run in runs(60)]
+
+    trained = train(decisions, learner=LEARNERS["pool"](), plan=Plan(origins=2, share=0.2))
+
+    assert trained.evaluation is not None
+    for figures in (trained.evaluation.mean(), trained.evaluation.spread()):
+        assert all(math.isfinite(figure) for figure in figures.values())
+    files = card_file(trained, Circumstances())
+    assert len(json.loads(files["evaluation.json"])) == 2
+    assert b"| **this version** | 24 |" in files["model_card.md"]
+    assert len(residuals_picture(trained.held_out)) > 1_000
 
 
 def test_tables_and_pictures() -> None:

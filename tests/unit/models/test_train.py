@@ -78,6 +78,12 @@ def test_only_decisions_with_an_outcome_count() -> None:
         train([*expired, *decisions[30:]], learner=learner, min_decisions=31)
 
 
+@pytest.mark.parametrize("count", [0, 1, 19])
+def test_too_few_runs_are_refused_whatever_was_asked(count: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"{count} of {count} .* needs 20"):
+        train(runs(count), min_decisions=1)
+
+
 def test_runs_that_all_overlap_are_not_evaluated() -> None:
     trained = train(runs(50, gap_ms=1), learner=Noting())
 

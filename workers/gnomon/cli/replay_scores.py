@@ -43,10 +43,12 @@ def run_scores(options: argparse.Namespace, settings: Settings, columns: "Column
         RegistryUnavailableError: The registry does not answer.
         ScoringError: A version cannot predict.
     """
+    from gnomon.replay.corrected import with_corrections  # noqa: PLC0415
     from gnomon.replay.scoring import report_of, scored  # noqa: PLC0415
 
     versions = _versions(options.model, settings)
-    replayed = list(scored(_decisions(options.file, columns, settings), versions))
+    decisions = _decisions(options.file, columns, settings)
+    replayed = with_corrections(list(scored(decisions, versions)))
     if not replayed:
         print("gnomon replay: there is no decision to predict", file=sys.stderr)
         return 2

@@ -177,14 +177,18 @@ def log_errors(predicted_s: Floats, actual_s: Floats) -> Floats:
 
 
 def _mean(losses: Floats) -> float | None:
-    return float(losses.mean()) if losses.size else None
+    """Return the mean; ``None`` without losses, or if it is too large for a number, by absurd estimates."""
+    with np.errstate(over="ignore"):
+        found = float(losses.mean()) if losses.size else math.inf
+    return found if math.isfinite(found) else None
 
 
 def _improvement(own: Floats, rival: Floats) -> float | None:
-    """Return 1 minus the ratio of the mean losses; ``None`` without losses, or if the rival's are 0."""
-    if not rival.size or not float(rival.mean()) > 0.0:
+    """Return 1 minus the ratio of the mean losses; ``None`` if a mean is missing or the rival's is 0."""
+    own_mean, rival_mean = _mean(own), _mean(rival)
+    if own_mean is None or not rival_mean:
         return None
-    return 1.0 - float(own.mean()) / float(rival.mean())
+    return 1.0 - own_mean / rival_mean
 
 
 def _accuracy(probability: Floats, succeeded: NDArray[np.bool_]) -> float:
