@@ -75,17 +75,19 @@ def matched() -> Any:
     return frame[(frame.status == "matched") & frame.model.notna()]
 
 
-def mature_before_ms() -> int:
+def is_mature(tasks: Any) -> Any:
+    """Whether an agent's newest decision is later than the task's start by the maturity."""
     frame = detailed().frame
     first = frame[frame.status == "matched"].head(200).y
     mature_ms = math.ceil(float(np.quantile(first, 0.99, method="inverted_cdf")) * 1000)
-    return int(frame.end_ms.max()) - mature_ms
+    newest_ms = frame[["start_ms", "end_ms"]].max(axis=1).groupby(frame.agent).max()
+    return tasks.start_ms + mature_ms <= tasks.agent.map(newest_ms)
 
 
 def scored() -> Any:
     """Tasks with both losses: mature ones that ended, and expired ones by their age."""
     frame = predicted()
-    mature = (frame.status == "matched") & (frame.start_ms <= mature_before_ms())
+    mature = (frame.status == "matched") & is_mature(frame)
     frame = frame[(mature | (frame.status == "expired")) & frame.model.notna()]
     actual = np.where(frame.status == "expired", frame.age_s, frame.y)
     losses = {
@@ -275,7 +277,7 @@ def test_the_ledger_is_that_of_pandas(root: ET.Element) -> None:
     assert {name: int(row[name]) for name in counts.index} == dict(counts)
     assert int(row["predicted"]) == len(frame) == sum(counts)
     ended = frame[frame.status == "matched"]
-    mature = ended[ended.start_ms <= mature_before_ms()]
+    mature = ended[is_mature(ended)]
     assert int(row["immature"]) == len(ended) - len(mature)
     assert int(row["of matched: scored"]) == mature.model.notna().sum()
     assert int(row["without a predicted duration"]) == mature.model.isna().sum()
@@ -321,7 +323,7 @@ def test_the_whole_picture_of_predictions_is_that_of_numpy(root: ET.Element) -> 
 
 def brier() -> Any:
     tasks = matched()
-    tasks = tasks[tasks.start_ms <= mature_before_ms()]
+    tasks = tasks[is_mature(tasks)]
     return tasks.assign(b=(0.6 - tasks.ok) ** 2, c=(tasks.q - tasks.ok) ** 2)
 
 
