@@ -16,7 +16,7 @@ from tests.support.polling import eventually
 from gnomon.errors import FencedError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
@@ -143,20 +143,18 @@ def _partitions(worker: StageWorker[Counted]) -> list[object]:
 async def test_a_worker_that_is_fenced_from_outside_its_group_ends_to_be_restarted(
     bench: Bench,
 ) -> None:
-    """No member of the group has taken the partition over, so no rebalance follows."""
-    worker = await bench.start(session_timeout_s=6.0)
+    """Another process has its instance id. No member of the group has taken over, so no rebalance follows."""
+    worker = await bench.start(session_timeout_s=6.0, instance_id="twice")
     await bench.send([b"v"] * 4)
     await bench.expect(1)
-    async with TransactionalWriter(
-        brokers=bench.settings.brokers,
-        group=worker.group,
-        stage="counting",
-        partition=0,
-        prefix=bench.settings.topic_prefix,
-    ):
+    other = TransactionalProducer(bench.settings.brokers, f"{worker.group}-twice")
+    await other.start()
+    try:
         await bench.send([b"v"] * 4)
         await eventually(lambda: not worker.ready, what="it notices")
         error = await bench.ended(worker)
+    finally:
+        await other.stop()
 
     assert isinstance(error, FencedError)
     await bench.start()

@@ -18,7 +18,7 @@ from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.consumer import BatchConsumer, LoopConsumer
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.process.stage_worker import StageWorker
 
@@ -71,7 +71,7 @@ async def test_a_transaction_that_hangs_is_named(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await bench.start(stall_after_s=STALL_AFTER_S)
-    monkeypatch.setattr(TransactionalWriter, "write", forever)
+    monkeypatch.setattr(WorkerWriter, "write", forever)
 
     await bench.send([b"v"], partitions=1)
 

@@ -1,10 +1,9 @@
 """The log of one partition in Kafka, as recovery reads it."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -17,15 +16,19 @@ from gnomon.runtime.partition.quarantine import read_quarantined
 logger = logging.getLogger(__name__)
 
 
+ReadOffsets = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+"""Returns the group's committed offsets, -1 without one, when no transaction can change them any more."""
+
+
 class KafkaPartitionLog:
     """A ``PartitionLog`` on a Kafka cluster."""
 
-    def __init__(self, ref: PartitionRef) -> None:
-        self._ref = ref
+    def __init__(self, ref: PartitionRef, read_offsets: ReadOffsets) -> None:
+        self._ref, self._read_offsets = ref, read_offsets
 
     async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """See ``PartitionLog``."""
-        return await resume_offsets(self._ref, topics)
+        return await resume_offsets(self._ref, topics, self._read_offsets)
 
     def read(
         self, *, start: Mapping[str, int], end: Mapping[str, int]
@@ -46,7 +49,9 @@ class KafkaPartitionLog:
         )
 
 
-async def resume_offsets(ref: PartitionRef, topics: Sequence[str]) -> dict[str, int]:
+async def resume_offsets(
+    ref: PartitionRef, topics: Sequence[str], read_offsets: ReadOffsets
+) -> dict[str, int]:
     """Ask Kafka for the next offset to read by topic.
 
     That is the group's committed offset, or the beginning of the log if that comes later.
@@ -55,21 +60,18 @@ async def resume_offsets(ref: PartitionRef, topics: Sequence[str]) -> dict[str, 
         BrokerUnavailableError: The brokers did not answer.
     """
     tps = [TopicPartition(topic, ref.partition) for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=ref.brokers)
+    group_offsets = await read_offsets(tps)
     consumer = AIOKafkaConsumer(bootstrap_servers=ref.brokers)
     try:
-        await admin.start()
         await consumer.start()
-        group_offsets = await admin.list_consumer_group_offsets(ref.group, partitions=tps)
         beginnings = await consumer.beginning_offsets(tps)
     except KafkaError as error:
         raise BrokerUnavailableError(f"offsets of {ref.group}: {error!r}") from error
     finally:
         await consumer.stop()
-        await admin.close()
     offsets = {}
     for tp in tps:
-        committed = group_offsets[tp].offset if tp in group_offsets else -1
+        committed = group_offsets.get(tp, -1)
         offsets[tp.topic] = max(committed, beginnings[tp])
         if 0 <= committed < beginnings[tp]:
             logger.error(

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import PartitionRef, Stage
@@ -17,6 +17,7 @@ def kafka_partition_worker(
     stage: Stage[State],
     ref: PartitionRef,
     *,
+    writer: WorkerWriter,
     snapshots: SnapshotStore,
     snapshot_every_s: float,
     metrics: Metrics,
@@ -24,18 +25,15 @@ def kafka_partition_worker(
     set_paused: Callable[[bool], None],
     on_failure: Callable[[PartitionWorker[State], Exception], None],
 ) -> PartitionWorker[State]:
-    """Create a worker that is not started; for the arguments see ``PartitionWorker``."""
+    """Create a worker that is not started and writes through ``writer``.
+
+    For the other arguments see ``PartitionWorker``.
+    """
     return PartitionWorker(
         stage,
         ref,
-        log=KafkaPartitionLog(ref),
-        open_writer=lambda: TransactionalWriter(
-            brokers=ref.brokers,
-            group=ref.group,
-            stage=stage.name,
-            partition=ref.partition,
-            prefix=ref.prefix,
-        ),
+        log=KafkaPartitionLog(ref, writer.offsets.read),
+        open_writer=lambda: writer.open(ref.partition),
         snapshots=snapshots,
         snapshot_every_s=snapshot_every_s,
         metrics=metrics,

@@ -2,9 +2,9 @@
 
 The order on assignment is part of the protocol:
 
-1. Start the transactional writer: the transaction that the last worker left open is aborted or
-   completed, and that worker is fenced.
-2. Read the committed offsets, which are final now.
+1. Open the transactional writer.
+2. Read the committed offsets. The transactions that earlier owners left open are ended before, so these
+   offsets are final.
 3. Rebuild the state up to exactly those offsets.
 4. Work: drop records before the offsets, fold the rest, write outputs and offsets together.
 """
@@ -40,7 +40,7 @@ class PartitionWorker(Generic[State]):
         stage: Folds the records.
         ref: Which partition.
         log: Read on recovery.
-        open_writer: Creates the transactional writer; entering it fences the last worker.
+        open_writer: Creates the transactional writer.
         snapshots: Where snapshots are read and written.
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
@@ -81,6 +81,7 @@ class PartitionWorker(Generic[State]):
         self._between_batches = asyncio.Event()
         self._between_batches.set()
         self._task: asyncio.Task[None] | None = None
+        self._writer: OutputWriter | None = None
 
     @property
     def ready(self) -> bool:
@@ -126,12 +127,14 @@ class PartitionWorker(Generic[State]):
         """Wait until the current batch is committed."""
         await self._between_batches.wait()
 
-    async def stop(self, *, within_s: float) -> None:
-        """Finish the current batch, write a snapshot, and stop.
+    def give_up(self) -> None:
+        """Write nothing more, because the partition no longer belongs to this process or this worker."""
+        self._queue.close()
+        if self._writer is not None:
+            self._writer.revoke()
 
-        After ``within_s`` seconds the work is cancelled; the next worker of the partition fences
-        what is left of it.
-        """
+    async def stop(self, *, within_s: float) -> None:
+        """Finish the current batch, write a snapshot, and stop; cancel it after ``within_s`` seconds."""
         self._queue.close()
         if self._task is None:
             return
@@ -151,9 +154,9 @@ class PartitionWorker(Generic[State]):
     async def _run(self) -> None:
         self.progress.enter("recovering")
         try:
-            async with self._open_writer() as writer:
+            async with self._open_writer() as self._writer:
                 await self._processor.recover()
-                await self._work(writer)
+                await self._work(self._writer)
         except Exception as error:  # the edge of a task: every error is reported
             self.progress.enter("fenced" if isinstance(error, FencedError) else "failed")
             if not (self._queue.closed and isinstance(error, TransientError | FencedError)):
