@@ -35,14 +35,14 @@ async def join(brokers: str, *, group: str, topic: str) -> GroupMember:
 
 @asynccontextmanager
 async def group_writer(
-    brokers: str, *, group: str, prefix: str, name: str = "a"
+    brokers: str, *, group: str, prefix: str, name: str = "a", stage: str = "counting"
 ) -> AsyncIterator[PartitionWriter]:
     """Open a writer for partition 0, whose member replaces those of earlier writers."""
     member = await join(brokers, group=group, topic=f"{prefix}task-events")
     worker = WorkerWriter(
         brokers=brokers,
         group=group,
-        stage="counting",
+        stage=stage,
         prefix=prefix,
         transactional_id=f"{group}-{name}",
         metrics=Metrics(),

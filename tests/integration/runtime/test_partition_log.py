@@ -37,7 +37,9 @@ class _OnKafka:
         self.log = KafkaPartitionLog(ref, offsets.read)
 
     def open_writer(self) -> AbstractAsyncContextManager[OutputWriter]:
-        return group_writer(self._brokers, group=self._group, prefix=self._prefix)
+        return group_writer(
+            self._brokers, group=self._group, prefix=self._prefix, stage="numbering"
+        )
 
     async def append(self, *values: bytes) -> None:
         async with AIOKafkaProducer(bootstrap_servers=self._brokers) as producer:

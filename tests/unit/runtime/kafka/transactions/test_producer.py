@@ -86,7 +86,7 @@ class Kafka:
         name, prepared = APIS[request.API_KEY], request.prepare(self.versions)
         if name == "features":
             features = b"\x02\x14transaction.version" + bytes([0, self.version, 0, 1, 0])
-            apis = [(api, 0, newest, {}) for api, (_, newest) in self.versions.items()]
+            apis: list[Any] = [(api, 0, newest, {}) for api, (_, newest) in self.versions.items()]
             return prepared.RESPONSE_TYPE(0, apis, 0, {2: features} if self.version else {})
         self.asked.append((name, node))
         self.requests.append(prepared)
@@ -98,7 +98,7 @@ class Kafka:
             raise answer
         if name == "offsets":
             offset, metadata, code = self.offsets.pop(0)
-            rows = [(IN.partition, offset, -1, metadata, code, {})]
+            rows: list[Any] = [(IN.partition, offset, -1, metadata, code, {})]
             return prepared.RESPONSE_TYPE(0, [(IN.topic, rows, {})], 0, {})
         if name == "end" and prepared.API_VERSION == 5 and answer == 0:
             self.epoch += 1
