@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -163,8 +164,8 @@ async def test_a_worker_that_is_fenced_from_outside_its_group_ends_to_be_restart
 
 async def test_a_worker_with_an_instance_id_goes_on_at_once_after_a_restart(bench: Bench) -> None:
     """It has not left the group, and the group does not wait for the session of the one before."""
-    named = {"instance_id": "pod-0", "session_timeout_s": 30.0}
-    first, second = await bench.start(**named), await bench.start(session_timeout_s=30.0)
+    start_named = partial(bench.start, instance_id="pod-0", session_timeout_s=30.0)
+    first, second = await start_named(), await bench.start(session_timeout_s=30.0)
     await eventually(lambda: len(owned(first)) == len(owned(second)) == 2, what="two each")
     await bench.send([b"v"] * 4)
     await bench.expect(1)
@@ -172,7 +173,7 @@ async def test_a_worker_with_an_instance_id_goes_on_at_once_after_a_restart(benc
     await bench.stop(first)
     began_s = time.monotonic()
 
-    again = await bench.start(**named)
+    again = await start_named()
 
     assert time.monotonic() - began_s < 10
     assert owned(again) == kept

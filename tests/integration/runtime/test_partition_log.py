@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.conftest import Kafka
 from tests.support.group_writer import group_writer
 from tests.support.partition_log_contract import OUT, PartitionLogContract
@@ -34,7 +34,10 @@ class _OnKafka:
         self.producer = TransactionalProducer(brokers, f"{self._group}-reader")
         offsets = StableOffsets(self.producer, stage="numbering", transactional_id="")
         offsets.joined(GroupMember(self._group), can_end=False)
-        self.log = KafkaPartitionLog(ref, offsets.read)
+        self.consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+        self.log = KafkaPartitionLog(
+            ref, read_offsets=offsets.read, read_beginnings=self.consumer.beginning_offsets
+        )
 
     def open_writer(self) -> AbstractAsyncContextManager[OutputWriter]:
         return group_writer(
@@ -62,6 +65,7 @@ class TestKafkaPartitionLog(PartitionLogContract):
         monkeypatch.setattr(worker_writer, "NEXT_GENERATION_S", 0.1)
         made = _OnKafka(kafka.brokers, topics)
         await made.producer.start()
+        await made.consumer.start()
 
         async def coordinated() -> bool:
             with contextlib.suppress(BrokerUnavailableError):
@@ -72,3 +76,4 @@ class TestKafkaPartitionLog(PartitionLogContract):
         await eventually(coordinated, what="the group has a coordinator")
         yield made
         await made.producer.stop()
+        await made.consumer.stop()

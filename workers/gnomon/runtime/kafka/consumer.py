@@ -8,7 +8,7 @@ transaction that writes the outputs.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import aiokafka
@@ -141,6 +141,18 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             cast("BatchTransport", self.transport).instance_id or None,
             self._keeping.members,
         )
+
+    async def beginning_offsets(
+        self, tps: Sequence[aiokafka.TopicPartition]
+    ) -> Mapping[aiokafka.TopicPartition, int]:
+        """Ask the brokers where the logs of ``tps`` begin.
+
+        Raises:
+            KafkaError: The brokers did not answer.
+        """
+        found: Mapping[aiokafka.TopicPartition, int]
+        found = await self._ensure_consumer().beginning_offsets(list(tps))
+        return found
 
     async def end_offsets(self) -> dict[TP, int]:
         """Ask the brokers for the offset after the last record, by assigned partition.

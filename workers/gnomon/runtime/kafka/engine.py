@@ -10,10 +10,11 @@ record, ``faust.Schema.compile`` passes it through undecoded, and a ``Transport`
 the consumer on the worker's own event loop.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from gnomon.runtime.kafka.batch import Batch, BatchScheduler, BatchSchema
@@ -39,6 +40,17 @@ async def end_offsets(app: faust.App) -> dict[TP, int]:
         KafkaError: The brokers did not answer.
     """
     return await _consumer(app).loop_consumer.end_offsets()
+
+
+async def beginning_offsets(
+    app: faust.App, tps: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    """Ask where the logs of ``tps`` begin.
+
+    Raises:
+        KafkaError: The brokers did not answer.
+    """
+    return await _consumer(app).loop_consumer.beginning_offsets(tps)
 
 
 def set_paused(app: faust.App, partition: int, paused: bool) -> None:  # noqa: FBT001  a callback's only argument

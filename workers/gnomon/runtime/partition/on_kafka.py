@@ -1,11 +1,12 @@
 """Creates the worker of a partition on a Kafka cluster."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.log import KafkaPartitionLog
+from gnomon.runtime.partition.log import KafkaPartitionLog, ReadBeginnings
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -18,6 +19,8 @@ def kafka_partition_worker(
     ref: PartitionRef,
     *,
     writer: WorkerWriter,
+    read_beginnings: ReadBeginnings,
+    recovery_slots: asyncio.Semaphore,
     snapshots: SnapshotStore,
     snapshot_every_s: float,
     metrics: Metrics,
@@ -32,8 +35,11 @@ def kafka_partition_worker(
     return PartitionWorker(
         stage,
         ref,
-        log=KafkaPartitionLog(ref, writer.offsets.read),
+        log=KafkaPartitionLog(
+            ref, read_offsets=writer.offsets.read, read_beginnings=read_beginnings
+        ),
         open_writer=lambda: writer.open(ref.partition),
+        recovery_slots=recovery_slots,
         snapshots=snapshots,
         snapshot_every_s=snapshot_every_s,
         metrics=metrics,

@@ -41,6 +41,7 @@ class PartitionWorker(Generic[State]):
         ref: Which partition.
         log: Read on recovery.
         open_writer: Creates the transactional writer.
+        recovery_slots: Bounds how many partitions of a process recover at once.
         snapshots: Where snapshots are read and written.
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
@@ -56,6 +57,7 @@ class PartitionWorker(Generic[State]):
         *,
         log: PartitionLog,
         open_writer: Callable[[], AbstractAsyncContextManager[OutputWriter]],
+        recovery_slots: asyncio.Semaphore,
         snapshots: SnapshotStore,
         snapshot_every_s: float,
         metrics: Metrics,
@@ -67,6 +69,7 @@ class PartitionWorker(Generic[State]):
         self.progress = Progress(clock_s)
         self._stage, self._clock_s, self._on_failure = stage, clock_s, on_failure
         self._open_writer, self._snapshot_every_s = open_writer, snapshot_every_s
+        self._recovery_slots = recovery_slots
         self._queue = PartitionQueue(max_records=MAX_QUEUED, set_paused=set_paused)
         self._processor = PartitionProcessor(
             stage,
@@ -155,7 +158,10 @@ class PartitionWorker(Generic[State]):
         self.progress.enter("recovering")
         try:
             async with self._open_writer() as self._writer:
-                await self._processor.recover()
+                self.progress.enter("new")
+                async with self._recovery_slots:
+                    self.progress.advanced()
+                    await self._processor.recover()
                 await self._work(self._writer)
         except Exception as error:  # the edge of a task: every error is reported
             self.progress.enter("fenced" if isinstance(error, FencedError) else "failed")

@@ -106,11 +106,14 @@ class AssignedPartitions(Generic[State]):
                 worker.observe_end_offsets(ends[number])
 
     def stalls(self, limit_s: float) -> list[Stall]:
-        """Return the partitions that have made no progress for more than ``limit_s``."""
+        """Return the partitions that have made no progress for more than ``limit_s``.
+
+        One that waits for its turn to recover is none of them.
+        """
         return [
             worker.progress.stall(self._stage, number)
             for number, worker in self
-            if worker.progress.since_advance_s > limit_s
+            if worker.progress.step != "new" and worker.progress.since_advance_s > limit_s
         ]
 
     async def close(self, *, within_s: float) -> None:

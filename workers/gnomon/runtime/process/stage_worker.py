@@ -34,6 +34,8 @@ from gnomon.topics import group_of
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
+RECOVERIES_AT_ONCE = 4
+"""Each may read the log with a consumer of its own, and has one state more in memory for a moment."""
 ABORT_S = 1.0
 """How long a failing worker waits for its current batches: the next worker repeats them."""
 LEAVE_GROUP_S = 5.0
@@ -86,6 +88,7 @@ class StageWorker(Generic[State]):
             transactional_id=f"{self.group}-{settings.instance_id or secrets.token_hex(8)}",
             metrics=metrics,
         )
+        self._recovery_slots = asyncio.Semaphore(RECOVERIES_AT_ONCE)
         self._app: faust.App
         self._assigned = False
 
@@ -251,6 +254,8 @@ class StageWorker(Generic[State]):
                 partition=number,
             ),
             writer=self._writer,
+            read_beginnings=partial(engine.beginning_offsets, self._app),
+            recovery_slots=self._recovery_slots,
             snapshots=self._snapshots,
             snapshot_every_s=self._settings.snapshot_every_s,
             metrics=self.metrics,
