@@ -12,7 +12,9 @@ NAMES = sorted(METRICS)
 # Sets whose size the installation fixes: stages, topics, partitions, states of the ledger,
 # constant words of ``errors``, models and their versions, paths and statuses of the gateway.
 # Never an agent, a task or a key.
-BOUNDED_LABELS = {"stage", "topic", "partition", "state", "reason", "model", "route", "status"}
+BOUNDED_LABELS = {
+    "stage", "topic", "partition", "state", "reason", "model", "version", "route", "status",
+}  # fmt: skip
 
 
 def test_every_name_of_the_type_has_a_meaning_and_the_reverse() -> None:

@@ -24,6 +24,7 @@ COMMAND_NAMES = (
     "verdict",
     "keys",
     "vault",
+    "explain",
     "replay",
     "demo",
     "drill",

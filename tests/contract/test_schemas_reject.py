@@ -164,6 +164,7 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "model_intent.v1": {("at_ms",): TIME, ("action",): ("delete", "")},
     "model_switched.v1": {
         ("partition",): NEGATIVE, ("offset",): NEGATIVE, ("at_ms",): TIME,
+        ("absent", 0, "state"): ("predicts", ""),
     },
     "client_stats.v1": {
         ("producer_id",): PRODUCER, ("at_ms",): TIME,

@@ -101,7 +101,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     for record in sent:
         logs.append("task-events", _partition(record), key=record.key, value=record.value)
     metrics = Metrics()
-    nothing_live = cast("LiveModels", SimpleNamespace(live=()))
+    nothing_live = cast("LiveModels", SimpleNamespace(live=(), absent=list))
     vault = VaultStage(settings, metrics=metrics)
     await vault.start()
     for stage in (

@@ -24,7 +24,11 @@ MetricName = Literal[
     "gnomon_partition_offset",
     "gnomon_models_live",
     "gnomon_models_refused_total",
+    "gnomon_models_skipped",
+    "gnomon_model_calls_total",
+    "gnomon_model_seconds",
     "gnomon_predictions_total",
+    "gnomon_predictions_missing_total",
     "gnomon_predictions_shed_total",
     "gnomon_ledger",
     "gnomon_vault_sealed_total",
@@ -63,7 +67,15 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "gnomon_models_live": Metric("gauge", "Model versions that predict.", ("stage",)),
     "gnomon_models_refused_total": Metric("counter", "Versions not loaded.", ("reason",)),
+    "gnomon_models_skipped": Metric("gauge", "Live versions that are not called.", ("stage",)),
+    "gnomon_model_calls_total": Metric(
+        "counter", "Calls of a version, by how they ended.", ("version", "status")
+    ),
+    "gnomon_model_seconds": Metric("histogram", "Time of a version's call.", ("version",)),
     "gnomon_predictions_total": Metric("counter", "Predictions made.", ("model",)),
+    "gnomon_predictions_missing_total": Metric(
+        "counter", "Predictions that a live version did not make.", ("version", "reason")
+    ),
     "gnomon_predictions_shed_total": Metric("counter", "Tasks skipped because of lag."),
     "gnomon_ledger": Metric("gauge", "Tasks by state of the ledger.", ("partition", "state")),
     "gnomon_vault_sealed_total": Metric("counter", "Decisions sealed and stored."),

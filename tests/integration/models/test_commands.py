@@ -5,14 +5,14 @@ import json
 from pathlib import Path
 
 import pytest
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.conftest import Kafka
 from tests.unit.models.runs import runs
 
 from gnomon import codec
 from gnomon.cli import train as cli_train
 from gnomon.cli.main import main
-from gnomon.events import ModelIntent, SealedDecision
+from gnomon.events import AbsentModel, ModelIntent, ModelSwitched, SealedDecision
 from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.train import Trained
@@ -157,6 +157,35 @@ async def test_the_control_topic_is_told_first(
     assert (intent.alias, intent.version, intent.action) == ("champion", version, "promote")
     assert intent.sha256 == registry.load(version).sha256
     assert registry.aliases() == {"champion": version}
+
+
+@pytest.mark.kafka
+async def test_what_each_version_does_is_shown_with_the_reason(
+    kafka: Kafka,
+    topics: str,
+    *,
+    settings: pytest.MonkeyPatch,
+    registry: Registry,
+    trained: Trained,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings.setenv("GNOMON_BROKERS", kafka.brokers)
+    settings.setenv("GNOMON_TOPIC_PREFIX", topics)
+    version = await asyncio.to_thread(registry.register, trained, author="me")
+    for reason in ("older", "5 calls in a row went wrong, the last with ValueError"):
+        absent = AbsentModel(model="gnomon", version=version, state="skipped", reason=reason)
+        told = ModelSwitched(partition=2, offset=7, at_ms=9, models=[], absent=[absent])
+        async with AIOKafkaProducer(bootstrap_servers=kafka.brokers) as producer:
+            await producer.send_and_wait(f"{topics}model-switches", codec.encode(told), partition=2)
+
+    said = f"version {version} skipped: 5 calls in a row went wrong, the last with ValueError"
+    assert await asyncio.to_thread(main, ["models", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    assert await asyncio.to_thread(main, ["models", "list", "--json"]) == 0
+    (state,) = json.loads(capsys.readouterr().out)["states"]
+    assert (state["state"], state["partitions"]) == ("skipped", [2])
+    assert await asyncio.to_thread(main, ["status"]) == 0
+    assert f"gnomon {said}" in capsys.readouterr().out
 
 
 @pytest.mark.kafka

@@ -100,15 +100,17 @@ def test_status_tells_of_workers_lag_and_the_ledger(pipeline: Pipeline) -> None:
 def test_tail_prints_decoded_records_to_the_end(pipeline: Pipeline) -> None:
     work(pipeline, "for the tail")
 
-    done = gnomon("tail", "task-features", "--no-follow", "--json", **pipeline.settings)
+    every = ("tail", "task-features", "--no-follow")
+    done = gnomon(*every, "--json", "--offsets", **pipeline.settings)
 
     assert (done.returncode, done.stderr) == (0, "")
     features = [json.loads(line) for line in done.stdout.splitlines()]
     (found,) = [record for record in features if record["task_id"] == "for the tail"]
     assert (found["kind"], found["agent_id"]) == ("task_features.v1", "busy")
     assert "tasks_completed_1h" in found["features"]
-    plain = gnomon("tail", "task-features", "--no-follow", **pipeline.settings)
-    assert "task_id=for the tail" in plain.stdout
+    plain = gnomon(*every, **pipeline.settings)
+    (line,) = [line for line in plain.stdout.splitlines() if "task_id=for the tail" in line]
+    assert line.split()[1] == f"{found['partition']}:{found['offset']}"
 
 
 def test_what_workers_say_is_one_json_object_a_line(pipeline: Pipeline) -> None:

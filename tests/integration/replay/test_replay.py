@@ -10,6 +10,8 @@ import pytest
 from tests.integration.replay.recorded import RUNS, TRAIN_EVERY, Replayed
 from tests.support.commands import gnomon, processes_of
 
+from gnomon.cli.main import main
+
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
 
 TOPICS = {
@@ -255,3 +257,51 @@ def test_the_vault_gives_each_decision_back_to_who_has_the_key(
 
 def test_nothing_runs_on_after_a_replay(replayed: Replayed) -> None:
     assert processes_of(replayed.data) == {}
+
+
+def test_a_registered_version_predicts_the_history_as_it_did_live(
+    replayed: Replayed,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """From the file and from the vault, and again with the same bytes."""
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(replayed.data))
+
+    def scores(name: str, versions: str, *arguments: str) -> bytes:
+        models = [part for version in versions for part in ("--model", f"gnomon@{version}")]
+        out, report = tmp_path / name, tmp_path / f"{name}.json"
+        assert (
+            main(["replay", *arguments, *models, "--out", str(out), "--report", str(report)]) == 0
+        )
+        assert capsys.readouterr().out.startswith("REPLAYED: ")
+        return (out / "replayed.jsonl").read_bytes() + report.read_bytes()
+
+    from_file = scores("file", "12", str(replayed.csv))
+    assert scores("again", "12", str(replayed.csv)) == from_file
+    assert scores("vault", "2").count(b"replayed_decision.v1") == RUNS
+
+    now = {name: predictions_of(tmp_path / name) for name in ("file", "vault")}
+    names = ("duration_s", "success_probability", "parts")
+    compared = {"file": 0, "vault": 0}
+    for decision in replayed.records("comparisons"):
+        for said in decision["predictions"]:
+            for source, found in now.items():
+                made = found.get((decision["decision_id"], said["model"], said["version"]))
+                if said["model"] == "gnomon" and made is not None:
+                    assert [made[name] for name in names] == [said[name] for name in names]
+                    assert made["sha256"] == said["sha256"]
+                    assert made["unseen"] is True
+                    compared[source] += 1
+    assert compared["file"] > 150
+    assert compared["vault"] > 50
+
+
+def predictions_of(folder: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
+    """Those that ``gnomon replay --model`` wrote, by decision, model and version."""
+    lines = (folder / "replayed.jsonl").read_text().splitlines()
+    return {
+        (decision["decision_id"], made["model"], made["version"]): made
+        for decision in map(json.loads, lines)
+        for made in decision["predictions"]
+    }

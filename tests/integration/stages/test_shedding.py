@@ -11,7 +11,7 @@ from tests.conftest import Kafka
 from tests.support.polling import eventually
 
 from gnomon import codec
-from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.process.stage_worker import StageWorker
@@ -27,6 +27,9 @@ class NoModels:
     """Nothing is live: the baselines alone predict."""
 
     live: tuple[()] = ()
+
+    def absent(self) -> list[AbsentModel]:
+        return []
 
     async def start(self) -> None:
         """Nothing to load."""

@@ -11,11 +11,20 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.verdict.build import comparison, control, decided, gathered, model, simulated
+from tests.unit.verdict.build import (
+    comparison,
+    control,
+    decided,
+    gathered,
+    model,
+    simulated,
+    with_rule,
+)
 
 from gnomon import codec
 from gnomon.cli import comparisons_log, main
 from gnomon.cli.comparisons_log import gather
+from gnomon.replay.replayed import ReplayedDecision, ReplayedPrediction
 from gnomon.verdict import Decided, VerdictSettings, with_newest_only
 
 Captured = pytest.CaptureFixture[str]
@@ -50,21 +59,46 @@ def judged(path: Path, *further: str, status: int = 3) -> dict[str, Any]:
     return read
 
 
+CRITERIA = (
+    "improvement", "simple_rules", "seconds", "brier", "accuracy", "decisions", "blocks",
+    "active_hours", "unresolved", "answered", "drills",
+)  # fmt: skip
+BOUNDED = {"passed", "estimate", "low", "high", "needed"}
+
+
 def test_the_form_is_that_of_the_contract(folder: Path) -> None:
-    rows = simulated(ratio=0.6)
+    """Every field that readers of the JSON rely on."""
+    rows = with_rule(simulated(ratio=0.6), "same-type", like="control", noise=0.5)
     drills = held(folder / "drills.jsonl", rows[0].started_at_ms)
     out = judged(written(folder / "c.jsonl", rows), "--drills", str(drills), status=0)
+    assert set(out) == {
+        "models", "settings_sha256", "settings", "window", "newest", "now_ms", "watermark_ms",
+        "records", "repeats", "drills",
+    }  # fmt: skip
+    assert out["settings_sha256"] == VerdictSettings().sha256()
     (found,) = out["models"]
+    assert {
+        "name", "version", "sha256", "word", "decisions", "blocks", "active_hours", "blocked_by",
+        "criteria", "against", "strongest", "correlation", "agents", "immature", "expired",
+        "cancelled", "within_25", "decides_in_hours", "harm", "first_ms", "last_ms", "checklist",
+        "drift",
+    } == set(found)  # fmt: skip
     assert (found["name"], found["version"], found["sha256"]) == ("m", "1", "ab" * 32)
     assert (found["word"], found["blocked_by"]) == ("GO", [])
     assert 1000 < found["decisions"] <= 1500
-    assert {"improvement", "accuracy", "brier", "decisions", "unresolved", "drills"} <= set(
-        found["criteria"]
-    )
-    assert {"passed", "estimate", "low", "high", "needed"} <= set(found["criteria"]["improvement"])
-    for loss in ("log_loss", "seconds"):
-        assert {"estimate", "low", "high"} <= set(found["against"]["control"][loss])
-    assert out["settings_sha256"] == VerdictSettings().sha256()
+    assert tuple(found["criteria"]) == CRITERIA
+    assert all(set(each) >= BOUNDED for each in found["criteria"].values())
+    assert found["criteria"]["drills"]["missing"] == []
+    assert set(found["against"]) == {"control", "same-type"}
+    for by_loss in found["against"].values():
+        assert set(by_loss) == {"log_loss", "seconds", "brier"}
+        for each in by_loss.values():
+            assert {"estimate", "low", "high", "agents_like_these", "worst", "best"} <= set(each)
+            assert set(each["agents_like_these"]) == {"estimate", "low", "high"}
+    assert [set(item) for item in found["checklist"]] == [
+        {"name", "status", "figure", "needed", "unit", "todo"}
+    ] * 9
+    assert set(found["drift"]) == {"word", "training_rows", "rows", "features", "changes"}
 
 
 @pytest.mark.parametrize(
@@ -100,6 +134,46 @@ def test_lines_of_one_decision_that_differ_count_once_in_any_order(folder: Path)
     ]
     assert len({each.evidence.encode() for each in found}) == 1
     assert [each.records for each in found] == [1, 1, 1]
+
+
+def test_predictions_of_a_replay_are_no_evidence(folder: Path, capsys: Captured) -> None:
+    """They are perfect here, and of the same decisions."""
+    rows = simulated(ratio=0.9)[:300]
+    live = written(folder / "live.jsonl", rows)
+    expected = judged(live)
+    perfect = [
+        ReplayedDecision(
+            decision_id=row.decision_id,
+            agent_id=row.agent_id,
+            task_id="t",
+            task_type="review",
+            started_at_ms=row.started_at_ms,
+            predictions=[
+                ReplayedPrediction(
+                    model="m",
+                    version="1",
+                    sha256="ab" * 32,
+                    unseen=True,
+                    duration_s=row.duration_s,
+                    success_probability=1.0,
+                    parts={},
+                    intervals=None,
+                )
+            ],
+            outcome=comparison(row).outcome,
+        )
+        for row in rows
+    ]
+    mixed = folder / "mixed.jsonl"
+    lines = [codec.encode(each) for each in perfect] + live.read_bytes().splitlines()
+    mixed.write_bytes(b"\n".join(lines) + b"\n")
+    capsys.readouterr()
+
+    assert judged(mixed) == expected
+    assert "300 lines of a replay are left out" in capsys.readouterr().err
+    only = folder / "only.jsonl"
+    only.write_bytes(b"\n".join(lines[:300]) + b"\n")
+    assert judged(only)["models"] == []
 
 
 def test_what_does_not_fit_into_memory_is_sorted_on_disk(folder: Path) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import wasserstein_distance
+from tests.unit.drift.oracle import psi_by_pandas
 
 from gnomon.drift import FeatureReference, FeatureShift, references, shift
 
@@ -22,22 +22,6 @@ def shifted(training: Floats, later: Floats) -> FeatureShift:
     found = shift(FeatureReference.of(training), later)
     assert found is not None
     return found
-
-
-def psi_by_pandas(training: Floats, later: Floats) -> float:
-    """PSI over deciles of the training values and a bin of missing values."""
-    known = pd.Series(training).dropna()
-    edges = sorted(set(known.quantile([i / 10 for i in range(1, 10)])))
-    bins = [-math.inf, *edges, math.inf]
-
-    def shares(values: Floats) -> Any:
-        binned = pd.Series(pd.cut(pd.Series(values), bins=bins))
-        counts = binned.value_counts(sort=False, dropna=True)
-        counts = [*counts, int(np.isnan(values).sum())]
-        return pd.Series(counts).div(len(values)).clip(lower=1e-4)
-
-    then, now = shares(training), shares(later)
-    return float(((now - then) * (now / then).apply(math.log)).sum())
 
 
 @given(data=st.data())

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.support.polling import eventually
 from tests.support.topic_in_memory import Record, TopicInMemory
-from tests.unit.stages.test_predicting import Live, Minute, a_task, loaded
+from tests.unit.stages.test_predicting import UNLIMITED, Live, Minute, a_task, loaded
 
 from gnomon import codec
 from gnomon.comparison import ComparisonConfig, ComparisonState, fold
@@ -54,7 +54,9 @@ class Topic(TopicInMemory):
 async def following(topic: Topic) -> AsyncIterator[tuple[ShadowStage, LiveCorrections]]:
     corrections = LiveCorrections(topic.read, retry_s=0.01)
     models: Any = Live(loaded(Spread(), "3"), loaded(Minute(), "4"))
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections)
+    stage = ShadowStage(
+        models, metrics=Metrics(), now_ms=lambda: 0, corrections=corrections, limits=UNLIMITED
+    )
     await corrections.start()
     try:
         yield stage, corrections

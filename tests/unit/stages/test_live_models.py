@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+import msgspec
 from tests.support.polling import eventually
 from tests.support.topic_in_memory import Record, TopicInMemory
 
@@ -155,6 +156,15 @@ async def test_a_refused_version_is_named_and_the_others_predict() -> None:
         assert models.status()["refused"] == {"1": "pickle: not one of ours"}
         assert registry.loads == ["1", "2"]
         assert models.degraded() == ["version 1 is refused: pickle: not one of ours"]
+        assert [msgspec.to_builtins(each) for each in models.absent()] == [
+            {
+                "model": "m",
+                "version": "1",
+                "sha256": "sha-1",
+                "state": "refused",
+                "reason": "pickle: not one of ours",
+            }
+        ]
 
 
 async def test_a_passing_failure_is_tried_again_while_the_last_version_predicts() -> None:
@@ -166,6 +176,7 @@ async def test_a_passing_failure_is_tried_again_while_the_last_version_predicts(
 
         assert versions(models) == ["1"]
         assert models.status()["waiting"] == {"2": "files_missing: storage is away"}
+        assert [(each.version, each.state) for each in models.absent()] == [("2", "waiting")]
 
         registry.failures.clear()
         await eventually(lambda: versions(models) == ["2"], what="version 2 is live")

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from tests.support.topic_in_memory import Record
 
 from gnomon import codec
-from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
+from gnomon.models.circuit_breaker import CallLimits
 from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS
@@ -19,6 +20,7 @@ from gnomon.stages.shadow import ShadowStage
 
 NOW_MS = 1_767_262_500_000
 BOTH = ("duration_s", "success_probability")
+UNLIMITED = CallLimits(budget_ms=0.0)
 
 
 class Minute:
@@ -73,6 +75,12 @@ class Live:
     def status(self) -> dict[str, object]:
         return {}
 
+    def absent(self) -> list[AbsentModel]:
+        return []
+
+    def degraded(self) -> list[str]:
+        return []
+
 
 def a_task(**changes: object) -> TaskFeatures:
     given: dict[str, Any] = {
@@ -88,7 +96,7 @@ def a_task(**changes: object) -> TaskFeatures:
 
 async def published(live: Live, *tasks: TaskFeatures) -> list[dict[str, Any]]:
     models: Any = live
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS, limits=UNLIMITED)
     records = [Record(n, codec.encode(task)) for n, task in enumerate(tasks)]
     outputs = await stage.apply(None, records)
     assert outputs.dead == []
@@ -161,13 +169,14 @@ async def switches(stage: ShadowStage, offset: int, partition: int = 0) -> list[
 async def test_the_offset_from_which_a_version_predicts_is_told_once_a_partition() -> None:
     live = Live()
     models: Any = live
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS, limits=UNLIMITED)
     none_live = {
         "kind": "model_switched.v1",
         "partition": 0,
         "offset": 5,
         "at_ms": NOW_MS,
         "models": [],
+        "absent": [],
     }
     version_3 = [{"model": "gnomon", "version": "3", "sha256": "sha-3"}]
 
@@ -182,7 +191,7 @@ async def test_the_offset_from_which_a_version_predicts_is_told_once_a_partition
 
 async def test_what_may_not_have_been_committed_is_told_again() -> None:
     models: Any = Live(loaded(Minute(), "3"))
-    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS)
+    stage = ShadowStage(models, metrics=Metrics(), now_ms=lambda: NOW_MS, limits=UNLIMITED)
     await switches(stage, 5)
 
     stage.new_state(0)

@@ -7,7 +7,7 @@ import pytest
 from tests.support.topic_in_memory import Record
 
 from gnomon import codec
-from gnomon.events import Completeness, FeatureVector, TaskFeatures
+from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import LagAware
 from gnomon.stages.shadow import ShadowStage
@@ -21,6 +21,9 @@ class NoModels:
 
     def status(self) -> dict[str, object]:
         return {}
+
+    def absent(self) -> list[AbsentModel]:
+        return []
 
 
 def features(number: int) -> bytes:

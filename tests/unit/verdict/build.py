@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -119,6 +120,21 @@ def simulated(
 
 def _off(seconds: NDArray[np.float64], by: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.maximum(0.0, (seconds + 1) * np.exp(by) - 1)
+
+
+def with_rule(rows: Sequence[Decided], name: str, like: str, *, noise: float = 0) -> list[Decided]:
+    """Add a simple rule that says what ``like`` says, but for a factor of chance."""
+    rng, found = np.random.default_rng(7), []
+    for row in rows:
+        copied = next(said for said in row.predictions if said.model == like)
+        assert copied.duration_s is not None
+        said = rule(
+            name,
+            copied.duration_s * float(np.exp(rng.normal(0, noise))),
+            copied.success_probability,
+        )
+        found.append(msgspec.structs.replace(row, predictions=(*row.predictions, said)))
+    return found
 
 
 def window_of(rows: Iterable[Decided], settings: VerdictSettings) -> Window:

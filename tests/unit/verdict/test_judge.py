@@ -7,7 +7,15 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pytest
-from tests.unit.verdict.build import T0, control, decided, gathered, model, rule, simulated
+from tests.unit.verdict.build import (
+    T0,
+    control,
+    decided,
+    gathered,
+    model,
+    simulated,
+    with_rule,
+)
 
 from gnomon.verdict import Decided, Drill, ModelVerdict, VerdictSettings, judge
 from gnomon.verdict.checks import Check
@@ -126,21 +134,6 @@ def test_a_model_must_answer_where_a_baseline_does() -> None:
         *rows,
     ] + [decided(10**6 + n, control(None, None), model(None, None), hour=n % 30) for n in range(90)]
     assert verdict(rows).word == "GO"
-
-
-def with_rule(rows: Sequence[Decided], name: str, like: str, *, noise: float = 0) -> list[Decided]:
-    """Add a simple rule that says what ``like`` says, but for a factor of chance."""
-    rng, found = np.random.default_rng(7), []
-    for row in rows:
-        copied = next(said for said in row.predictions if said.model == like)
-        assert copied.duration_s is not None
-        said = rule(
-            name,
-            copied.duration_s * float(np.exp(rng.normal(0, noise))),
-            copied.success_probability,
-        )
-        found.append(msgspec.structs.replace(row, predictions=(*row.predictions, said)))
-    return found
 
 
 def test_a_model_worse_than_a_simple_rule_may_not_go() -> None:

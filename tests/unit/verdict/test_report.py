@@ -1,5 +1,6 @@
 """The page with pictures: well-formed, alone, and with the figures that were judged."""
 
+import hashlib
 import xml.etree.ElementTree as ET
 from collections import Counter
 from pathlib import Path
@@ -7,23 +8,21 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+from tests.unit.verdict import page_reader
 from tests.unit.verdict.build import comparison, control, decided, model, simulated
+from tests.unit.verdict.page_reader import HTML, SVG, write_comparisons
 
-from gnomon import codec
 from gnomon.cli import main
 from gnomon.cli.comparisons_log import gather
 from gnomon.verdict import Decided, VerdictSettings
 from gnomon.verdict.report.pictures import Pictures
 from gnomon.verdict.report.svg import Axis, Picture, percents
 
-HTML = "{http://www.w3.org/1999/xhtml}"
-SVG = "{http://www.w3.org/2000/svg}"
 SETTINGS = VerdictSettings(mature_after_s=0)
 
 
 def drawn(folder: Path, rows: list[Decided], settings: VerdictSettings = SETTINGS) -> Pictures:
-    path = folder / "c.jsonl"
-    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in rows))
+    path = write_comparisons(folder / "c.jsonl", [comparison(row) for row in rows])
     album = gather(path, settings, draw=True).album
     assert album is not None
     return album.pictures["ab" * 32]
@@ -31,18 +30,14 @@ def drawn(folder: Path, rows: list[Decided], settings: VerdictSettings = SETTING
 
 def page_of(folder: Path, rows: list[Decided], monkeypatch: pytest.MonkeyPatch) -> ET.Element:
     monkeypatch.setenv("GNOMON_DATA_DIR", str(folder / "data"))
-    drawn(folder, rows)
-    out = folder / "out.html"
-    main(["verdict", "--comparisons", str(folder / "c.jsonl"), "--html", str(out)])
-    text = out.read_text()
-    assert text.startswith("<!DOCTYPE html>")
-    return ET.fromstring(text.removeprefix("<!DOCTYPE html>"))  # noqa: S314  our own page
+    path = write_comparisons(folder / "c.jsonl", [comparison(row) for row in rows])
+    return page_reader.page_of(path)
 
 
 def test_a_page_stands_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = page_of(tmp_path, list(simulated(ratio=0.6)), monkeypatch)
     names = Counter(each.tag for each in root.iter())
-    assert names[f"{SVG}svg"] == 5
+    assert names[f"{SVG}svg"] == 8
     assert not {f"{HTML}{tag}" for tag in ("script", "link", "img", "iframe", "object")} & set(
         names
     )
@@ -78,11 +73,10 @@ def test_little_is_drawn_of_little(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: list[Decided]
 ) -> None:
     monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
-    path = tmp_path / "c.jsonl"
-    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in rows))
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
     out = tmp_path / "out.html"
     assert main(["verdict", "--comparisons", str(path), "--html", str(out)]) == 3
-    ET.fromstring(out.read_text().removeprefix("<!DOCTYPE html>"))  # noqa: S314  our own page
+    page_reader.parse(out.read_text())
 
 
 def test_the_figures_are_those_of_numpy(tmp_path: Path) -> None:
@@ -139,8 +133,45 @@ def test_later_pictures_do_not_change_the_verdict(tmp_path: Path) -> None:
 
 
 def test_marks_are_in_the_units_of_the_data() -> None:
-    picture = Picture(Axis(0, 10, [], ""), percents(0, 1, ""), "x", height=154, left=126)
-    assert (picture.across(0), picture.across(10), picture.across(5)) == (126, 626, 376)
+    picture = Picture(Axis(0, 10, [], ""), percents(0, 1, ""), "x", height=156, left=44)
+    assert (picture.across(0), picture.across(10), picture.across(5)) == (44, 444, 244)
     assert (picture.up(0), picture.up(1), picture.up(0.5)) == (112, 12, 62)
-    assert picture.across(99) == 626
+    assert picture.across(99) == 444
     assert percents(-0.5, 1, "").ticks[0][1] == "-40 %"
+
+
+def test_the_file_and_its_offsets_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    places = [(0, 7), (0, 5), (1, 40), (0, 9), (1, 44)]
+    rows = [decided(n, control(1.0), model(2.0)) for n in range(len(places))]
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
+    lines = [
+        b'{"partition":%d,"offset":%d,%b' % (*place, line[1:])
+        for place, line in zip(places, path.read_bytes().splitlines(keepends=True), strict=True)
+    ]
+    path.write_bytes(b"".join(lines))
+    root = page_reader.page_of(path)
+    shown = page_reader.table_after(root, "Offsets")
+    assert [tuple(row.values()) for row in shown] == [("0", "5", "9"), ("1", "40", "44")]
+    text = "".join(root.itertext())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() in text
+    assert f"{path.stat().st_size} bytes" in text
+
+
+def test_without_offsets_it_says_how_to_get_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = page_of(tmp_path, [decided(1, control(1.0), model(2.0))], monkeypatch)
+    text = "".join(root.itertext())
+    assert "gnomon tail comparisons --no-follow --json --offsets" in text
+    for hint in ("gnomon drill isolation", "gnomon drill record", "gnomon train --learner mix"):
+        assert hint in text
+
+
+def test_an_empty_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "".join(page_of(tmp_path, [], monkeypatch).itertext())
+    assert "No model has predicted any of the decisions" in text
+    assert "gnomon train" in text
+    assert "1970" not in text

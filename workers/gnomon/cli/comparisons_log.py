@@ -11,9 +11,12 @@ import msgspec
 from gnomon import codec
 from gnomon.cli.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
+from gnomon.replay.replayed import is_replayed
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
 from gnomon.verdict.decided import HOUR_MS
+from gnomon.verdict.drifting import DriftLog
 from gnomon.verdict.report.pictures import Album
+from gnomon.verdict.report.source import Source
 
 Say = Callable[[str], None]
 PROGRESS_S: Final = 2.0
@@ -34,6 +37,8 @@ class Gathered:
         evidence: Evidence from its distinct decisions, with hours closed.
         watermark_ms: The latest time in it (epoch milliseconds); 0 of an empty file.
         records: Number of distinct decisions; ``repeats``: number of further lines with the same ids.
+        drift: A monitor for each model.
+        source: What was read.
         album: Data of the charts, if they were requested.
     """
 
@@ -41,6 +46,8 @@ class Gathered:
     watermark_ms: int
     records: int
     repeats: int
+    drift: DriftLog
+    source: Source
     album: Album | None
 
 
@@ -55,7 +62,8 @@ def gather(
 ) -> Gathered:
     """Read the file once; data that do not fit into memory are sorted in temporary files.
 
-    If lines with one ``decision_id`` differ, one of them counts, independently of their order.
+    If lines with one ``decision_id`` differ, one of them counts, independently of their order. Lines
+    that ``gnomon replay --model`` wrote do not count.
 
     Args:
         path: File with one ``comparison.v1`` a line; empty lines are ignored.
@@ -68,11 +76,14 @@ def gather(
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.
     """
-    window, watermark_ms, records, lines = WindowBuilder(settings), 0, 0, 0
-    with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_hour:
-        for decided in _read(path, say):
+    window, watermark_ms, records, replayed = WindowBuilder(settings), 0, 0, 0
+    drift, source = DriftLog(registered_at_ms=settings.registered_at_ms), Source(path.name)
+    with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
+        for decided in _read(path, source, say):
+            if decided is None:
+                replayed += 1
+                continue
             by_id.add(decided.decision_id.encode(), _encode(decided))
-            lines += 1
         last = None
         for key, row in by_id:
             if key == last:
@@ -82,43 +93,49 @@ def gather(
             records += 1
             watermark_ms = max(watermark_ms, decided.newest_ms)
             window.add(decided)
-            by_hour.add(decided.hour.to_bytes(8, "big"), row)
+            by_time.add(decided.started_at_ms.to_bytes(8, "big"), row)
         evidence = Evidence(settings=settings, window=window.build())
         album = Album(evidence) if draw else None
-        for key, row in by_hour:
-            hour = int.from_bytes(key, "big")
+        for key, row in by_time:
+            hour = int.from_bytes(key, "big") // HOUR_MS
             if hour > evidence.closed_before_hour:
                 evidence.close_hours(hour)
                 if album is not None:
                     album.look(hour)
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
             evidence.add(decided, watermark_ms=watermark_ms)
+            drift.add(decided)
             if album is not None:
-                album.add(decided)
+                album.add(decided, watermark_ms=watermark_ms)
         evidence.close_hours()
         if album is not None:
             album.look(watermark_ms // HOUR_MS + 1)
-    return Gathered(evidence, watermark_ms, records, lines - records, album)
+    if replayed:
+        say(f"{replayed:,} lines of a replay are left out: they are no live evidence")
+    repeats = source.lines - records - replayed
+    return Gathered(evidence, watermark_ms, records, repeats, drift, source, album)
 
 
-def _read(path: Path, say: Say) -> Iterator[Decided]:
+def _read(path: Path, source: Source, say: Say) -> Iterator[Decided | None]:
+    """Yield each line; ``None`` for a line that ``gnomon replay --model`` wrote."""
     try:
-        size, read_bytes = path.stat().st_size, 0
-        told_s = time.monotonic()
+        size, told_s = path.stat().st_size, time.monotonic()
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
-                read_bytes += len(line)
+                source.add(line)
                 if not line.isspace():
                     yield _decided(line, path, number)
                 if number % 1000 == 0 and time.monotonic() - told_s > PROGRESS_S:
                     told_s = time.monotonic()
-                    say(f"{number:,} lines read, {100 * read_bytes / max(1, size):.0f} %")
+                    say(f"{number:,} lines read, {100 * source.size_bytes / max(1, size):.0f} %")
     except OSError as error:
         raise BadComparisonsError(f"{path}: {error.strerror or error}") from error
 
 
-def _decided(line: bytes, path: Path, number: int) -> Decided:
+def _decided(line: bytes, path: Path, number: int) -> Decided | None:
     try:
-        return Decided.of(codec.decode_comparison(line))
+        return Decided.with_report(codec.decode_comparison(line))
     except codec.UNDECODABLE as error:
+        if is_replayed(line):
+            return None
         raise BadComparisonsError(f"{path}, line {number}: no comparison.v1: {error}") from error

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gnomon.cli import held_drills
+from gnomon.cli.held_drills import keep, report_place
 from gnomon.drill.report import RULE
 from gnomon.settings import Settings
 
@@ -39,7 +41,7 @@ ROLLBACK_ABOUT = (
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon drill isolation`` and ``rollback``."""
+    """Set up ``gnomon drill isolation``, ``rollback``, ``security`` and ``record``."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
     isolation = actions.add_parser(
         "isolation",
@@ -74,6 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rate", type=_rate, default=200.0, metavar="R", help="tasks a second (200)"
     )
     rollback.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    held_drills.configure(actions)
     parser.epilog = "example: gnomon drill isolation"
 
 
@@ -84,6 +87,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         DrillError: A process of the drill has ended, so there is no result.
         StackError: A worker has ended, or did not follow within a minute.
     """
+    if options.action in held_drills.ACTIONS:
+        return held_drills.run(options, settings)
     try:
         if options.action == "rollback":
             return _run_rollback(options, settings)
@@ -97,7 +102,7 @@ def _run_isolation(options: argparse.Namespace, settings: Settings) -> int:
 
     report = asyncio.run(_isolation(options, settings))
     place = report_path(settings.data_dir)
-    _keep(place, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    keep(place, msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
     _show(report, place, as_json=options.json)
     return 0 if report.passed else 1
 
@@ -106,8 +111,8 @@ def _run_rollback(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.drill.rollback import encode_report  # noqa: PLC0415  only in gnomon[all]
 
     report = asyncio.run(_rollback(options, settings))
-    place = Path(settings.data_dir) / "drills" / "rollback" / "report.json"
-    _keep(place, encode_report(report))
+    place = report_place("rollback", settings)
+    keep(place, encode_report(report))
     if options.json:
         print(msgspec.json.encode(report).decode())
     else:
@@ -117,11 +122,6 @@ def _run_rollback(options: argparse.Namespace, settings: Settings) -> int:
         print(f"predicted {report.predicted} of {report.tasks} tasks, {report.workers} workers")
         print(f"{'PASS' if report.passed else 'FAIL'}; written: {place}")
     return 0 if report.passed else 1
-
-
-def _keep(place: Path, report: bytes) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(report)
 
 
 async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report":

@@ -22,6 +22,7 @@ COMMANDS = (
     ("verdict", "judge from recorded comparisons whether a model may steer agents", "workers"),
     ("keys", "make the key that seals decisions", "workers"),
     ("vault", "read sealed decisions", "workers"),
+    ("explain", "tell one decision: what was known, what was predicted and why, what came", "all"),
     ("replay", "publish recorded runs through the whole pipeline and report", "all"),
     ("demo", "run all of gnomon on this machine, with agents that do real work", "all"),
     ("drill", "measure the client's cost to a service, or the time of a rollback", "all"),

@@ -1,6 +1,7 @@
 """``gnomon models``: lists versions, and moves the aliases that make them live."""
 
 import argparse
+import asyncio
 import re
 import sys
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.models.registry import Registry, VersionInfo
+    from gnomon.operations.model_states import VersionState
     from gnomon.operations.switching import ModelSwitch, Moved
 
 
@@ -77,17 +79,20 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
     if options.action == "list":
-        return _list(registry, as_json=options.json)
+        return _list(registry, settings, as_json=options.json)
     if options.action == "sync":
         return _sync(registry, options, settings)
     return _move(registry, options, settings)
 
 
-def _list(registry: "Registry", *, as_json: bool) -> int:
+def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
     versions = registry.versions()
+    partitions, states = _states(settings) if versions else (0, [])
+    states = [state for state in states if state.model == registry.name]
     if as_json:
         for version in versions:
-            print(msgspec.json.encode(version).decode())
+            known = {"states": [state for state in states if state.version == version.version]}
+            print(msgspec.json.encode(msgspec.to_builtins(version) | known).decode())
         return 0
     if not versions:
         print(f"gnomon: {registry.name} has no versions; gnomon train makes one", file=sys.stderr)
@@ -95,7 +100,26 @@ def _list(registry: "Registry", *, as_json: bool) -> int:
     print(f"{'VERSION':>7}  {'TRAINED':<16}  {'ERROR':>9}  {'CONTROL':>9}  {'RIGHT':>6}  ALIASES")
     for version in versions:
         print(_line(version))
+    for state in states:
+        print(f"version {state.version} {state.sentence(partitions)}")
     return 0
+
+
+def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
+    """Return the number of partitions with a shadow worker, and what each version does in them."""
+    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
+
+    try:
+        switches = asyncio.run(
+            read_switches(brokers=settings.brokers, prefix=settings.topic_prefix)
+        )
+    except BrokerUnavailableError:
+        print(
+            f"gnomon: {settings.brokers} does not answer, so it is not known which versions predict",
+            file=sys.stderr,
+        )
+        return 0, []
+    return len(switches), states_of(switches)
 
 
 def _line(version: "VersionInfo") -> str:

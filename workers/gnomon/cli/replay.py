@@ -1,4 +1,4 @@
-"""``gnomon replay``: publish recorded runs through the whole pipeline, and report the errors."""
+"""``gnomon replay``: publish recorded runs through the whole pipeline, or score them with a version."""
 
 import argparse
 import asyncio
@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gnomon.cli.replay_scores import named_version, run_scores
+from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("file", type=Path, metavar="FILE.csv", help="recorded runs, one per row")
+    parser.add_argument(
+        "file", type=Path, nargs="?", metavar="FILE.csv", help="recorded runs, one per row"
+    )
+    parser.add_argument(
+        "--model",
+        type=named_version,
+        action="append",
+        metavar="NAME@VERSION",
+        help="publish nothing; predict the runs, or without FILE.csv the vault's decisions, with this"
+        " registered version, and write replayed.jsonl to --out; may be repeated",
+    )
     parser.add_argument(
         "--speed",
         type=_positive,
@@ -70,7 +82,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "columns: run_id, agent_id, task_type, started_at, finished_at, success;"
         " and duration_s, estimate_s,\n  code_review_iterations, deployment_succeeded,"
         " error_type if the file has them\n\n"
-        "example: gnomon replay examples/agent_runs.csv --report report.json --out topics/"
+        "examples:\n"
+        "  gnomon replay examples/agent_runs.csv --report report.json --out topics/\n"
+        "  gnomon replay --model gnomon@7 --out scores/"
     )
 
 
@@ -79,6 +93,12 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
     from gnomon.replay.source import read_runs  # noqa: PLC0415
 
+    if options.model:
+        return run_scores(options, settings, _columns(options))
+    if options.file is None:
+        raise ConfigurationError(
+            "gnomon replay needs FILE.csv, or --model for the vault's decisions"
+        )
     runs = read_runs(options.file, _columns(options))
     if not runs:
         print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
@@ -121,6 +141,7 @@ def _isolated_settings(options: argparse.Namespace, settings: Settings) -> Setti
         "GNOMON_MODEL_POLL_S": "0.25",
         "GNOMON_SESSION_TIMEOUT_S": "6",
         "GNOMON_SHED_LAG_RECORDS": "0",  # a replay has lag by design
+        "GNOMON_MODEL_BUDGET_MS": "0",  # its results must not depend on the machine's load
         "GNOMON_LOG_LEVEL": settings.log_level,
     }
     return Settings.from_env(own)

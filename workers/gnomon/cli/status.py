@@ -8,6 +8,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from gnomon.errors import RegistryUnavailableError
 from gnomon.settings import Settings
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
+    from gnomon.operations.model_states import VersionState
 
 COLUMNS = (
     "accepted", "delivered", "spooled", "waiting", "dropped", "received", "repeated", "missing",
@@ -40,6 +43,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
+    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -54,6 +58,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
+    switches = asyncio.run(read_switches(brokers=brokers, prefix=prefix))
+    states = states_of(switches)
     models = _models(settings)
     if options.json:
         print(
@@ -61,6 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                 {
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
+                    "model_states": [msgspec.to_builtins(state) for state in states],
                     "ledger": counts,
                     "clients": [client.as_dict() for client in shown],
                     "clients_known": len(found),
@@ -71,12 +78,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         return 0
     _print_stages(stages)
     print()
-    if isinstance(models, str):
-        print(f"models      {models}")
-    for model in [] if isinstance(models, str) else models:
-        print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
-    if not models:
-        print("models      none is live: control predicts alone")
+    _print_models(models, states, partitions=len(switches))
     print()
     print("ledger      " + "  ".join(f"{name} {n}" for name, n in counts.items()))
     if found:
@@ -89,6 +91,22 @@ def _print_stages(stages: "Sequence[StageOverview]") -> None:
     print(f"{'stage':<12}{'workers':>8}{'lag':>12}")
     for stage in stages:
         print(f"{stage.name:<12}{stage.workers:>8}{stage.lag:>12}")
+
+
+def _print_models(
+    models: "list[dict[str, str]] | str", states: "Sequence[VersionState]", *, partitions: int
+) -> None:
+    """Print each live version with its aliases and what it does, and then those that should be live."""
+    if isinstance(models, str):
+        print(f"models      {models}")
+        models = []
+    elif not models:
+        print("models      none is live: control predicts alone")
+    for model in models:
+        print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
+    for state in states:
+        said = _plain(state.sentence(partitions), width=200)
+        print(f"            {state.model} version {state.version} {said}")
 
 
 def _print_clients(
@@ -112,10 +130,10 @@ def _row(figures: "Mapping[str, int | None]") -> str:
     return "".join(f"{'-' if figure is None else figure:>10}" for figure in found)
 
 
-def _plain(producer_id: str) -> str:
-    """Return the id in printable form: a terminal executes control characters in foreign ids."""
-    printable = "".join(c if c.isprintable() else "?" for c in producer_id)
-    return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
+def _plain(text: str, *, width: int = ID_WIDTH) -> str:
+    """Return the text in printable form: a terminal executes control characters in foreign texts."""
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return printable if len(printable) <= width else f"{printable[: width - 1]}…"
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:

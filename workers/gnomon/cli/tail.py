@@ -19,6 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("topic", metavar="TOPIC", choices=sorted(BY_NAME), help=", ".join(BY_NAME))
     parser.add_argument("--json", action="store_true", help="print each record as one line of JSON")
+    parser.add_argument(
+        "--offsets", action="store_true", help="with --json: partition and offset in each line"
+    )
     parser.add_argument("--from-beginning", action="store_true", help="start with existing records")
     parser.add_argument("--no-follow", action="store_true", help="stop at the end of the topic")
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
@@ -46,7 +49,16 @@ async def _tail(options: argparse.Namespace, settings: Settings) -> None:
         from_end=not (options.from_beginning or options.no_follow),
     ):
         line = as_json(record)
+        if options.offsets:
+            line = _with_offset(record, line)
         print(line.decode(errors="replace") if options.json else _plain(record, line), flush=True)
+
+
+def _with_offset(record: "SourceRecord", line: bytes) -> bytes:
+    """Return a JSON object with the fields ``partition`` and ``offset`` in front; other JSON unchanged."""
+    if not line.startswith(b'{"'):
+        return line
+    return b'{"partition":%d,"offset":%d,%b' % (record.partition, record.offset, line[1:])
 
 
 def _plain(record: "SourceRecord", line: bytes) -> str:

@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from gnomon import codec
-from gnomon.errors import UnreadableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.events import Comparison, SealedDecision
     from gnomon.store import DecisionStore
-    from gnomon.vault import KeyRing
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             return _list(store, limit=options.limit, as_json=options.json)
         if options.action == "stats":
             return _stats(store)
-        found = _find(store, settings, wanted=options.id)
+        found = find(store, settings, wanted=options.id)
         if found is None:
             return 1
         _print(found, sealing_keys=options.sealing_key, as_json=options.json)
@@ -106,22 +104,20 @@ def _stats(store: "DecisionStore") -> int:
     return 0
 
 
-def _find(store: "DecisionStore", settings: Settings, *, wanted: str) -> "Comparison | None":
-    from gnomon import vault  # noqa: PLC0415  only in gnomon[workers]
+def find(store: "DecisionStore", settings: Settings, *, wanted: str) -> "Comparison | None":
+    """Return the decision with the id ``wanted``, or the newest on this task; say if there is none."""
+    from gnomon.operations.decision_finder import find_decision  # noqa: PLC0415
 
-    keyring = vault.KeyRing(vault.load_key(settings), store.keys)
-    if store.canary.get() is not None:
-        vault.check_key(keyring, store.canary)
-    sealed = store.get(wanted)
-    decision = (
-        vault.open_decision(keyring, sealed) if sealed else _of_task(store, keyring, task_id=wanted)
-    )
+    decision, unreadable = find_decision(store, settings, wanted=wanted)
+    if unreadable:
+        print(f"gnomon: {unreadable} newer decisions could not be opened", file=sys.stderr)
     if decision is None:
         print(f"gnomon: no decision or task {wanted!r} in {store.name}", file=sys.stderr)
     return decision
 
 
-def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: bool) -> None:
+def with_payloads(decision: "Comparison", sealing_keys: Sequence[Path]) -> "Comparison":
+    """Open what the agent sealed; say which keys open what remains sealed."""
     from gnomon import vault  # noqa: PLC0415  only in gnomon[workers]
 
     if sealing_keys:
@@ -131,28 +127,13 @@ def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: boo
             f"gnomon: the {field} is sealed for key {key}; to read it: --sealing-key FILE",
             file=sys.stderr,
         )
+    return decision
+
+
+def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: bool) -> None:
+    decision = with_payloads(decision, sealing_keys)
     line = codec.encode(decision)
     print((line if as_json else msgspec.json.format(line, indent=2)).decode())
-
-
-def _of_task(store: "DecisionStore", keyring: "KeyRing", *, task_id: str) -> "Comparison | None":
-    """Find the newest decision on a task, by opening decisions one after the other."""
-    from gnomon.vault import open_decision  # noqa: PLC0415  only in gnomon[workers]
-
-    unreadable = 0
-    found = None
-    for sealed in store.iter_sealed(order="newest"):
-        try:
-            decision = open_decision(keyring, sealed)
-        except UnreadableError:
-            unreadable += 1
-            continue
-        if decision.task_id == task_id:
-            found = decision
-            break
-    if unreadable:
-        print(f"gnomon: {unreadable} newer decisions could not be opened", file=sys.stderr)
-    return found
 
 
 def _utc(at_ms: int) -> str:

@@ -14,8 +14,8 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gnomon.cli.comparisons_log import Gathered
     from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
-    from gnomon.verdict.report.pictures import Pictures
 
 STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
 DIFFERS: Final = 1
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write a verdict; or verify a written one."""
     if options.verify is not None:
         return _verify(options)
-    verdicts, album = _judge(
+    verdicts, found = _judge(
         options.comparisons,
         _settings(options.settings),
         drills=_drills(options.drills, settings),
@@ -86,9 +86,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.json is not None:
         _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
     if options.html is not None:
-        from gnomon.verdict.report.page import page  # noqa: PLC0415
-
-        _write(options.html, page(verdicts, album).encode())
+        _write(options.html, _page(verdicts, found).encode())
     shown = _chosen(verdicts.models, options.model)
     _show(verdicts, shown)
     return min((STATUS[model.word] for model in shown), default=STATUS["CONTINUE"])
@@ -102,14 +100,15 @@ def _judge(
     now_ms: int | None,
     newest: bool,
     draw: bool = False,
-) -> "tuple[Verdicts, dict[str, Pictures]]":
+) -> "tuple[Verdicts, Gathered]":
     from gnomon.cli.comparisons_log import gather  # noqa: PLC0415
     from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
+    from gnomon.verdict.drifting import with_drift  # noqa: PLC0415
 
     found = gather(path, rules, newest=newest, draw=draw, say=_say)
     at_ms = found.watermark_ms if now_ms is None else now_ms
     verdicts = Verdicts(
-        models=judge(found.evidence, drills=drills, now_ms=at_ms),
+        models=with_drift(judge(found.evidence, drills=drills, now_ms=at_ms), found.drift),
         settings_sha256=rules.sha256(),
         settings=rules,
         window=found.evidence.window,
@@ -120,7 +119,14 @@ def _judge(
         repeats=found.repeats,
         drills=drills,
     )
-    return verdicts, found.album.pictures if found.album is not None else {}
+    return verdicts, found
+
+
+def _page(verdicts: "Verdicts", found: "Gathered") -> str:
+    from gnomon.verdict.report.page import page  # noqa: PLC0415
+    from gnomon.verdict.report.pictures import Album  # noqa: PLC0415
+
+    return page(verdicts, found.album or Album(found.evidence), found.source)
 
 
 def _settings(path: Path | None) -> "VerdictSettings":

@@ -54,6 +54,7 @@ from gnomon.events.metrics import (
     ModelMetrics,
 )
 from gnomon.events.models import (
+    AbsentModel,
     ModelIntent,
     ModelSwitched,
     SwitchedModel,
@@ -88,6 +89,7 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
 
 __all__ = [
     "EVENTS",
+    "AbsentModel",
     "AgentFeatures",
     "ClientEvent",
     "ClientSeen",

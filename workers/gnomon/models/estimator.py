@@ -134,11 +134,7 @@ class TaskModel(Columnwise):
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Return seconds and probability of success, shape ``(count, 2)``."""
-        means = [
-            categories.transform(columns[name])
-            for name, categories in zip(self.strings_, self.categories_, strict=True)
-        ]
-        rows = np.hstack([self._numbers(columns, count), *means])
+        rows = self.rows_of(columns, count)
         predicted = np.empty((count, 2))
         logs = np.minimum(forests.regression(self.duration_, rows), self.longest_)
         predicted[:, 0] = np.maximum(np.expm1(logs), 0.0)
@@ -147,6 +143,19 @@ class TaskModel(Columnwise):
         else:
             predicted[:, 1] = forests.probability(self.success_, rows)
         return predicted
+
+    @property
+    def row_names(self) -> list[str]:
+        """Return the input column from which each value of a row was made; strings make two."""
+        return [*self.doubles_, *(name for name in self.strings_ for _ in range(2))]
+
+    def rows_of(self, columns: Columns, count: int) -> NDArray[np.float64]:
+        """Return the rows that both models are given, shape ``(count, len(row_names))``."""
+        means = [
+            categories.transform(columns[name])
+            for name, categories in zip(self.strings_, self.categories_, strict=True)
+        ]
+        return np.hstack([self._numbers(columns, count), *means])
 
     def _numbers(self, columns: Any, count: int) -> NDArray[np.float64]:
         """Return the numeric columns, shape ``(count, len(doubles_))``."""

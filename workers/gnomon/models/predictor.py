@@ -64,6 +64,7 @@ class LoadedModel:
 
     Attributes:
         type_table: Median duration and success rate of each type; ``None`` if the model has none.
+        estimator: As it was given.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class LoadedModel:
         self.name, self.version, self.sha256 = name, version, sha256
         self.inputs, self.outputs = tuple(inputs), tuple(outputs)
         self.type_table = estimator.type_table_ if isinstance(estimator, HasTypeTable) else None
-        self._estimator = estimator
+        self.estimator = estimator
         # Checked once, because a check of a protocol's methods would add to the time of each call.
         columnwise = self.outputs == (DURATION, SUCCESS)
         self._by_columns = (
@@ -157,7 +158,7 @@ class LoadedModel:
     def _values(self, tasks: Sequence[Task]) -> NDArray[np.float64]:
         if self._by_columns is not None:
             return self._by_columns.predict_columns(columns_of(tasks, self.inputs), len(tasks))
-        return np.asarray(self._estimator.predict(to_frame(tasks, self.inputs)), np.float64)
+        return np.asarray(self.estimator.predict(to_frame(tasks, self.inputs)), np.float64)
 
     def _column(
         self, values: NDArray[np.float64], output: str, *, upper: float

@@ -1,5 +1,6 @@
 """The metrics that ``gnomon.telemetry`` declares, as Prometheus objects in a registry of their own."""
 
+import contextlib
 from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -45,6 +46,17 @@ class Metrics:
         """Return a context manager that observes how many seconds it is open."""
         histogram = self._histograms[name]
         return (histogram.labels(*labels) if labels else histogram).time()
+
+    def observe(self, name: MetricName, seconds: float, *labels: str) -> None:
+        """Add a duration to a histogram."""
+        histogram = self._histograms[name]
+        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+
+    def remove(self, name: MetricName, *labels: str) -> None:
+        """Stop showing a metric for ``labels``, if it was shown."""
+        metric = self._counters.get(name) or self._gauges.get(name) or self._histograms[name]
+        with contextlib.suppress(KeyError):
+            metric.remove(*labels)
 
     def exposition(self) -> bytes:
         """Return all metrics in Prometheus's text format."""

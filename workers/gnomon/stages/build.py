@@ -25,6 +25,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
 
             return FeaturesStage(settings, metrics=metrics)
         case "shadow":
+            from gnomon.models.circuit_breaker import CallLimits  # noqa: PLC0415
             from gnomon.models.registry import Registry  # noqa: PLC0415
             from gnomon.stages.interval_corrections import LiveCorrections  # noqa: PLC0415
             from gnomon.stages.live_models import LiveModels  # noqa: PLC0415
@@ -53,6 +54,14 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 metrics=metrics,
                 now_ms=lambda: time.time_ns() // 1_000_000,
                 shed_lag_records=settings.shed_lag_records,
+                limits=CallLimits(
+                    budget_ms=settings.model_budget_ms,
+                    budget_task_ms=settings.model_budget_task_ms,
+                    grace_s=settings.model_grace_s,
+                    failures_in_a_row=settings.model_failures_in_a_row,
+                    pause_s=settings.model_pause_s,
+                ),
+                clock_s=time.monotonic,
                 corrections=LiveCorrections(corrections, retry_s=settings.model_poll_s),
             )
         case "comparison":

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from gnomon.errors import (
     ConfigurationError,
@@ -18,6 +18,7 @@ from gnomon.errors import (
     RegistryUnavailableError,
     TransientError,
 )
+from gnomon.events import AbsentModel
 from gnomon.models.intents import Aliased, Intents, Wanted, wanted
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import SourceRecord
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 PASSING: Final = frozenset({"files_missing", "unknown_version"})
 """Reasons of a refusal that may pass: storage that was away, a registry that was restored."""
+
+_Kept = dict[str, tuple[Wanted, str]]
+"""Versions that are not loaded, with the reason, by the identity of what is wanted."""
 
 
 class ModelSource(Protocol):
@@ -84,8 +88,8 @@ class LiveModels:
         self._registered: Sequence[Aliased] = ()
         self._wanted: Sequence[Wanted] = ()
         self._by_alias: dict[str, LoadedModel] = {}
-        self._refused: dict[str, tuple[Wanted, str]] = {}
-        self._waiting: dict[str, tuple[Wanted, str]] = {}
+        self._refused: _Kept = {}
+        self._waiting: _Kept = {}
         self._registry_error: str | None = None
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -137,6 +141,24 @@ class LiveModels:
             "registry": "ok" if self._registry_error is None else self._registry_error,
         }
 
+    def absent(self) -> list[AbsentModel]:
+        """Return the versions that should predict and cannot be used, with the reasons."""
+        kept: tuple[tuple[Literal["refused", "waiting"], _Kept], ...] = (
+            ("refused", self._refused),
+            ("waiting", self._waiting),
+        )
+        return [
+            AbsentModel(
+                model=self._model,
+                version=each.version,
+                sha256=each.sha256,
+                state=state,
+                reason=reason,
+            )
+            for state, notes in kept
+            for each, reason in notes.values()
+        ]
+
     def degraded(self) -> Sequence[str]:
         """Return what keeps predictions from being as wanted, a sentence each."""
         found = [] if self._registry_error is None else [f"registry: {self._registry_error}"]
@@ -168,16 +190,14 @@ class LiveModels:
             return model
         return None
 
-    def _note(
-        self, kept: dict[str, tuple[Wanted, str]], each: Wanted, message: str, reason: str
-    ) -> None:
+    def _note(self, kept: _Kept, each: Wanted, message: str, reason: str) -> None:
         """Remember why a version is not loaded; say so in the log once."""
         if each.identity not in kept:
             self._metrics.count("gnomon_models_refused_total", 1, reason)
             logger.error("model.refused", extra={"version": each.version, "reason": message})
         kept[each.identity] = each, message
 
-    def _forget(self, kept: dict[str, tuple[Wanted, str]]) -> None:
+    def _forget(self, kept: _Kept) -> None:
         """Drop what is no longer wanted, so that it is tried anew if it is wanted again."""
         now = {each.identity for each in self._wanted}
         for identity in [known for known in kept if known not in now]:

@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 from gnomon.comparison import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
 from gnomon.comparison.intervals.calibration import QUANTILES, CorrectionTable, bucket_of
-from gnomon.events import Intervals, TaskFeatures
+from gnomon.events import Intervals
 from gnomon.models import baselines
 from gnomon.models.baselines import Predicted
 from gnomon.models.intervals import intervals_of
 from gnomon.models.predictor import LoadedModel, Predictions
+from gnomon.models.table import Task
 
 
 class Predictor(NamedTuple):
@@ -22,9 +23,7 @@ class Predictor(NamedTuple):
     intervals: Sequence[Intervals | None] | None = None
 
 
-def of_model(
-    model: LoadedModel, tasks: Sequence[TaskFeatures], corrections: CorrectionTable
-) -> Predictor:
+def of_model(model: LoadedModel, tasks: Sequence[Task], corrections: CorrectionTable) -> Predictor:
     """A model version's predictions, with intervals if it can tell how far durations spread."""
     predictions = model.predict_with_parts(tasks)
     intervals = _intervals(model, tasks, predictions, corrections)
@@ -33,7 +32,7 @@ def of_model(
 
 def _intervals(
     model: LoadedModel,
-    tasks: Sequence[TaskFeatures],
+    tasks: Sequence[Task],
     predictions: Predictions,
     corrections: CorrectionTable,
 ) -> list[Intervals | None] | None:
@@ -46,7 +45,7 @@ def _intervals(
     return intervals_of(durations, quantiles, buckets, corrections)
 
 
-def of_baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> list[Predictor]:
+def of_baselines(tasks: Sequence[Task], live: Sequence[LoadedModel]) -> list[Predictor]:
     """What each baseline predicts, in the order of ``BASELINES``."""
     sha256, of_type = _of_type(tasks, live)
     figures: dict[str, list[Predicted]] = {
@@ -66,7 +65,7 @@ def of_baselines(tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]) -> 
 
 
 def _of_type(
-    tasks: Sequence[TaskFeatures], live: Sequence[LoadedModel]
+    tasks: Sequence[Task], live: Sequence[LoadedModel]
 ) -> tuple[str | None, list[Predicted]]:
     """What the newest live version that has a table of types tells, and its SHA-256."""
     with_table = [model for model in live if model.type_table is not None]

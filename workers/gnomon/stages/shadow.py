@@ -3,17 +3,20 @@
 Predictions are made from the features of the start alone. The baselines, simple rules that a model
 has to beat, always run beside the models, so every task has predictions from the first minute.
 
+A version that fails or is too slow has no predictions for the batch: they are absent, and the number
+of predictors of each task does not include it (``gnomon.stages.model_calls``).
+
 A stage too far behind passes its oldest tasks over: nothing predicts them, no baseline either, and a
 ``PredictionShed`` in place of the predictions keeps the ledger's account.
 """
 
-import asyncio
-import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from gnomon import codec
-from gnomon.comparison.intervals.calibration import CorrectionTable
 from gnomon.events import (
+    AbsentModel,
     ModelSwitched,
     Parts,
     Prediction,
@@ -21,16 +24,16 @@ from gnomon.events import (
     SwitchedModel,
     TaskFeatures,
 )
+from gnomon.models.circuit_breaker import CallLimits
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.interval_corrections import LiveCorrections
 from gnomon.stages.live_models import LiveModels
+from gnomon.stages.model_calls import ModelCalls
 from gnomon.stages.predictors import Predictor, of_baselines, of_model
 from gnomon.stages.shedding import LagBudget
 from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
-
-logger = logging.getLogger(__name__)
 
 _NO_PARTS: Parts = {}
 
@@ -44,6 +47,8 @@ class ShadowStage:
         now_ms: The clock, epoch milliseconds.
         shed_lag_records: The lag a partition may have before its oldest tasks are passed over.
         corrections: Of the models' intervals; not given, these are the models' own.
+        limits: Limits of the calls of each version.
+        clock_s: Monotonic clock, in seconds, by which these calls are measured.
     """
 
     name = "shadow"
@@ -60,10 +65,13 @@ class ShadowStage:
         now_ms: Callable[[], int],
         shed_lag_records: int = 0,
         corrections: LiveCorrections | None = None,
+        limits: CallLimits | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._models, self._metrics, self._now_ms = models, metrics, now_ms
         self._corrections = corrections or LiveCorrections(None, retry_s=1.0)
-        self._switched: dict[int, list[SwitchedModel]] = {}
+        self._calls = ModelCalls(limits or CallLimits(), metrics=metrics, clock_s=clock_s)
+        self._switched: dict[int, object] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
 
@@ -73,9 +81,10 @@ class ShadowStage:
         await self._corrections.start()
 
     async def stop(self) -> None:
-        """Stop watching."""
+        """Stop watching, and end the versions' threads."""
         await self._corrections.stop()
         await self._models.stop()
+        self._calls.close()
 
     def new_state(self, partition: int) -> None:
         """Keep nothing; tell anew which versions predict this partition."""
@@ -101,26 +110,39 @@ class ShadowStage:
         self._shed(tasks[:excess], outputs)
         if kept := tasks[excess:]:
             live = self._models.live
-            self._tell_switch(records[0], live, outputs)
-            await self._predict(kept, live, partition, outputs)
+            skipped = await self._predict(kept, live, partition, outputs)
+            self._tell_switch(records[0], live, skipped, outputs)
         return outputs
 
     def _tell_switch(
-        self, first: SourceRecord, live: Sequence[LoadedModel], outputs: Outputs
+        self,
+        first: SourceRecord,
+        live: Sequence[LoadedModel],
+        skipped: Mapping[str, str],
+        outputs: Outputs,
     ) -> None:
-        """Write which versions predict, if they are others than in the batch before this one."""
+        """Write which versions predict, if they are others than in the batch before this one.
+
+        ``skipped`` has the reason why a version is skipped, by its SHA-256.
+        """
         models = [
             SwitchedModel(model=model.name, version=model.version, sha256=model.sha256)
             for model in live
+            if model.sha256 not in skipped
         ]
-        if self._switched.get(first.partition) == models:
+        absent = [_skipped(model, skipped[m]) for model in live if (m := model.sha256) in skipped]
+        absent += self._models.absent()
+        # A reason may change with every attempt, which is no switch.
+        now = models, [(each.version, each.sha256, each.state) for each in absent]
+        if self._switched.get(first.partition) == now:
             return
-        self._switched[first.partition] = models
+        self._switched[first.partition] = now
         switched = ModelSwitched(
             partition=first.partition,
             offset=first.offset,
             at_ms=self._now_ms(),
             models=models,
+            absent=absent,
         )
         key = str(first.partition).encode()
         outputs.topic(MODEL_SWITCHES.name).append((key, codec.encode(switched)))
@@ -142,15 +164,26 @@ class ShadowStage:
         live: Sequence[LoadedModel],
         partition: int,
         outputs: Outputs,
-    ) -> None:
-        predictors = of_baselines(tasks, live)
+    ) -> dict[str, str]:
+        """Write the predictions; return why versions are skipped, by their SHA-256."""
+        predictors, skipped = of_baselines(tasks, live), {}
+        self._calls.keep(live)
         for model in live:
             corrections = self._corrections.of(model.sha256, partition)
-            predictor = await asyncio.to_thread(self._try, model, tasks, corrections)
-            if predictor is not None:
-                predictors.append(predictor)
+            predict = partial(of_model, model, tasks, corrections)
+            called = await self._calls.call(model, len(tasks), predict)
+            if called.value is not None:
+                predictors.append(called.value)
+            if called.skipped is not None:
+                skipped[model.sha256] = called.skipped
         for predictor in predictors:
             self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
+        self._write(tasks, predictors, outputs)
+        return skipped
+
+    def _write(
+        self, tasks: Sequence[TaskFeatures], predictors: Sequence[Predictor], outputs: Outputs
+    ) -> None:
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
@@ -171,25 +204,6 @@ class ShadowStage:
                 )
                 append((key, encode(prediction)))
 
-    def _try(
-        self, model: LoadedModel, tasks: Sequence[TaskFeatures], corrections: CorrectionTable
-    ) -> Predictor | None:
-        """A model's predictions; ``None`` if it raised: foreign code costs its own predictions only."""
-        try:
-            return of_model(model, tasks, corrections)
-        except Exception as error:
-            logger.warning(
-                "model.failed",
-                # The class alone: a message may quote what it was given.
-                extra={
-                    "model": model.name,
-                    "version": model.version,
-                    "error": type(error).__name__,
-                },
-            )
-            self._metrics.count("gnomon_models_refused_total", 1, "failed")
-            return None
-
     def tick(self, state: None, idle_ms: int) -> None:
         """Time alone leads to nothing."""
 
@@ -203,12 +217,26 @@ class ShadowStage:
 
     def degraded(self) -> Sequence[str]:
         """Return which versions do not predict although they should, and whether the registry is away."""
-        return self._models.degraded()
+        return [*self._models.degraded(), *self._calls.degraded()]
 
     def status(self) -> Mapping[str, object]:
-        """Which versions predict, which were refused and why, and where tasks are passed over."""
+        """Which versions predict, which were refused and why, and where tasks are passed over.
+
+        ``calls`` has the circuit breaker of each version, which is no refusal.
+        """
         return {
             **self._models.status(),
+            "calls": self._calls.status(),
             "shedding": self._budget.over,
             "corrections_read": self._corrections.records,
         }
+
+
+def _skipped(model: LoadedModel, reason: str) -> AbsentModel:
+    return AbsentModel(
+        model=model.name,
+        version=model.version,
+        sha256=model.sha256,
+        state="skipped",
+        reason=reason,
+    )

@@ -4,24 +4,34 @@ from typing import Final, Literal, Self
 
 import msgspec
 
-from gnomon.events import Comparison
+from gnomon.drift import feature_row
+from gnomon.events import Comparison, ModelPrediction
 from gnomon.verdict.settings import BASELINES
 
 HOUR_MS: Final = 3_600_000
 
 
 class JudgedPrediction(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One prediction; a quantity that was not predicted is ``None``."""
+    """One prediction; a quantity that was not predicted is ``None``.
+
+    ``intervals`` has the low and the high end of the duration in seconds by level (``"80"``). It is
+    for the report and is empty in a decision that is only judged.
+    """
 
     model: str
     version: str
     sha256: str | None
     duration_s: float | None
     success_probability: float | None
+    intervals: dict[str, tuple[float, float]] = {}
 
 
 class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One decision with its outcome. ``duration_s`` and ``succeeded`` are known only if it matched."""
+    """One decision with its outcome. ``duration_s`` and ``succeeded`` are known only if it matched.
+
+    ``task_type`` and ``features`` (in the order of ``drift.FEATURES``) are for the report and are
+    empty in a decision that is only judged.
+    """
 
     decision_id: str
     started_at_ms: int
@@ -31,6 +41,8 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
     duration_s: float | None
     succeeded: bool | None
     predictions: tuple[JudgedPrediction, ...]
+    task_type: str = ""
+    features: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, comparison: Comparison) -> Self:
@@ -47,6 +59,20 @@ class Decided(msgspec.Struct, frozen=True, array_like=True, gc=False):
             tuple(
                 JudgedPrediction(p.model, p.version, p.sha256, p.duration_s, p.success_probability)
                 for p in comparison.predictions
+            ),
+        )
+
+    @classmethod
+    def with_report(cls, comparison: Comparison) -> Self:
+        """Extract the part of ``comparison`` that is judged, and the part that the report needs."""
+        judged = cls.of(comparison)
+        pairs = zip(judged.predictions, comparison.predictions, strict=True)
+        return msgspec.structs.replace(
+            judged,
+            task_type=comparison.task_type,
+            features=feature_row(comparison),
+            predictions=tuple(
+                msgspec.structs.replace(kept, intervals=_intervals(whole)) for kept, whole in pairs
             ),
         )
 
@@ -89,6 +115,15 @@ def with_newest_only(decided: Decided) -> Decided:
         for prediction in newest.values()
     ]
     return msgspec.structs.replace(decided, predictions=tuple(kept))
+
+
+def _intervals(prediction: ModelPrediction) -> dict[str, tuple[float, float]]:
+    if prediction.intervals is None:
+        return {}
+    return {
+        level: (interval.low_s, interval.high_s)
+        for level, interval in prediction.intervals.by_level.items()
+    }
 
 
 def version_order(version: str) -> tuple[int, str]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger, Versus
+from gnomon.verdict.checklist import checklist
 from gnomon.verdict.checks import (
     ACCURACY,
     IMPROVEMENT,
@@ -40,8 +41,12 @@ def judge(
         ValueError: Some hours are open.
     """
     settings = evidence.settings
-    held = drills_criterion(drills, settings, now_ms=now_ms)
-    found = [_model(each, settings, held) for each in evidence.challengers.values()]
+    held = list(drills)
+    criterion = drills_criterion(held, settings, now_ms=now_ms)
+    found = [
+        checklist(_model(each, settings, criterion), held, settings, now_ms=now_ms)
+        for each in evidence.challengers.values()
+    ]
     return sorted(found, key=lambda v: (v.name, version_order(v.version), v.sha256 or ""))
 
 

@@ -4,10 +4,13 @@ from typing import Literal
 
 import msgspec
 
+from gnomon.drift import Drift
 from gnomon.verdict.settings import VerdictSettings
 from gnomon.verdict.window import Window
 
 Word = Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"]
+Status = Literal["passed", "failed", "unknown"]
+Unit = Literal["share", "count", "ratio", "seconds", "days"]
 
 
 class Bounded(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,6 +61,24 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
     missing: list[str] | None = None
 
 
+class Item(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of the checklist for a rollout.
+
+    Attributes:
+        name: What has to hold.
+        status: ``unknown`` if there is too little evidence, or none.
+        figure: The measured value, and ``needed`` the threshold, both in ``unit``.
+        todo: What to do; empty if it passed.
+    """
+
+    name: str
+    status: Status
+    figure: float | None = None
+    needed: float | None = None
+    unit: Unit = "share"
+    todo: str = ""
+
+
 class Harmed(msgspec.Struct, frozen=True, kw_only=True):
     """An agent whose tasks a model predicts surely worse than the reference baseline."""
 
@@ -78,6 +99,8 @@ class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
         correlation: Correlation of consecutive hours' totals.
         decides_in_hours: Estimate of the active hours until there is a decision.
         harm: Agents that the model surely harms (e-BH at alpha).
+        checklist: What a rollout needs, the criteria included.
+        drift: Changes of the model's losses and features; it has no influence on the verdict.
     """
 
     name: str
@@ -101,14 +124,41 @@ class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
     harm: list[Harmed]
     first_ms: int | None
     last_ms: int | None
+    checklist: list[Item] = []
+    drift: Drift | None = None
+
+    @property
+    def key(self) -> str:
+        """Return what the model is identified by: its SHA-256, or name and version without one."""
+        return self.sha256 or f"{self.name}@{self.version}"
 
 
-class Drill(msgspec.Struct, frozen=True, kw_only=True):
-    """A drill that was run. Other fields of its report are not read."""
+class Latency(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantile of a service's latency without and with gnomon's client, in milliseconds.
+
+    ``ratio`` is the one divided by the other, and ``limit`` the largest that passes. ``None`` means
+    not measured, for example because no request was answered.
+    """
+
+    without_ms: float | None = None
+    with_ms: float | None = None
+    ratio: float | None = None
+    limit: float | None = None
+
+
+class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A drill that was run. Other fields of its report are not read.
+
+    Attributes:
+        compared: Of the drill ``isolation``: latencies by phase, then by quantile.
+        longest_s: Of the drill ``rollback``: seconds until every partition had switched.
+    """
 
     drill: str
     at_ms: int
     passed: bool
+    compared: dict[str, dict[str, Latency]] = {}
+    longest_s: float | None = None
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):

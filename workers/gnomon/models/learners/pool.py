@@ -37,7 +37,7 @@ SPEED_SHRINKAGE: Final = 20.0
 _MEAN_ALONE: Final = np.zeros(1)
 
 
-class _Pooled(NamedTuple):
+class Pooled(NamedTuple):
     """The data on each task of a batch; durations are ``log1p`` of seconds.
 
     Attributes:
@@ -101,7 +101,7 @@ class Pool(Columnwise):
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Return seconds and probability of success, shape ``(count, 2)``."""
-        pooled = self._pooled(columns, count)
+        pooled = self.pooled(columns, count)
         predicted = np.empty((count, 2))
         predicted[:, :1] = _quantiles(pooled, _MEAN_ALONE, (0.5,))
         predicted[:, 1] = self._rates(pooled, columns)
@@ -120,7 +120,7 @@ class Pool(Columnwise):
         Only the mean of the agent's own runs of the type is known. They are assumed to spread around
         it as repeated runs do in general.
         """
-        return _quantiles(self._pooled(columns, count), self.spread_, levels)
+        return _quantiles(self.pooled(columns, count), self.spread_, levels)
 
     def _keep(
         self,
@@ -139,7 +139,8 @@ class Pool(Columnwise):
             self.owners_[at, : len(rows)] = owner[ascending]
             self.successes_[at, : len(rows)] = successes[ascending]
 
-    def _pooled(self, columns: Columns, count: int) -> _Pooled:
+    def pooled(self, columns: Columns, count: int) -> Pooled:
+        """Return the runs that are pooled for each task, with their weights."""
         agent = self.agents_.rows(columns["agent_id"])
         type_row = self.types_.rows(columns["task_type"])
         speed = self.speeds_[agent]
@@ -147,7 +148,7 @@ class Pool(Columnwise):
         others = OTHERS_WEIGHT * ((owners >= 0) & (owners != agent[:, None]))
         own, own_mean = _known(columns["same_type_avg_execution_time"])
         any_type, any_mean = _known(columns["agent_avg_execution_time"])
-        return _Pooled(
+        return Pooled(
             type_row=type_row,
             own=(OWN_WEIGHT * own * np.nan_to_num(columns["same_type_runs"]), np.log1p(own_mean)),
             others=(others, self.runs_[type_row] + speed[:, None]),
@@ -155,7 +156,7 @@ class Pool(Columnwise):
             overall=np.full(count, self.overall_[0]) + speed,
         )
 
-    def _rates(self, pooled: _Pooled, columns: Columns) -> NDArray[np.float64]:
+    def _rates(self, pooled: Pooled, columns: Columns) -> NDArray[np.float64]:
         others, (own, _), (any_type, _) = pooled.others[0], pooled.own, pooled.agent
         own_known, own_rate = _known(columns["same_type_success_rate"])
         any_known, any_rate = _known(columns["agent_success_rate"])
@@ -194,7 +195,7 @@ def _known(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np
 
 
 def _quantiles(
-    pooled: _Pooled, spread: NDArray[np.float64], levels: Sequence[float]
+    pooled: Pooled, spread: NDArray[np.float64], levels: Sequence[float]
 ) -> NDArray[np.float64]:
     """Return seconds, shape ``(n, len(levels))``; own runs spread around their mean by ``spread``."""
     (own, own_mean), (others, durations), (any_type, any_mean) = (

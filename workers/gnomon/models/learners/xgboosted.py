@@ -53,12 +53,23 @@ class Booster:
 
     def predict(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return one value for each row."""
+        return np.asarray(self._loaded().inplace_predict(rows), np.float64)
+
+    def contributions(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the SHAP values of each input and, last, their base: shape ``(n, columns + 1)``.
+
+        They add up to the prediction before the logistic function, as sums of 32-bit floats.
+        """
+        matrix = _xgboost().DMatrix(rows, nthread=1)
+        return np.asarray(self._loaded().predict(matrix, pred_contribs=True), np.float64)
+
+    def _loaded(self) -> Any:
         booster = self.__dict__.get("_booster")
         if booster is None:
             booster = _xgboost().Booster(model_file=bytearray(self.ubjson_.tobytes()))
             booster.set_param({"nthread": 1})
             self.__dict__["_booster"] = booster
-        return np.asarray(booster.inplace_predict(rows), np.float64)
+        return booster
 
     def predict_proba(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return probabilities of failure and of success, shape ``(n, 2)``."""

@@ -5,6 +5,7 @@ import time
 from functools import partial
 from importlib.metadata import version as installed
 from pathlib import Path
+from typing import Final
 
 import mlflow.sklearn
 import msgspec
@@ -17,6 +18,9 @@ from mlflow.types import ColSpec, Schema
 from gnomon.models.artefact import TRUSTED
 from gnomon.models.registry.answers import MissingError, answer, without_warnings
 from gnomon.models.train import Trained
+
+UNTIL_MS: Final = "until_ms"
+"""Parameter of a run: when the last run of the training data ended, epoch milliseconds."""
 
 
 def save(trained: Trained, folder: Path) -> str:
@@ -48,7 +52,7 @@ def note(client: MlflowClient, run: Run, trained: Trained) -> None:
     params = [
         Param("learner", trained.learner),
         Param("decisions", str(trained.decisions)),
-        Param("until_ms", str(trained.until_ms)),
+        Param(UNTIL_MS, str(trained.until_ms)),
     ]
     tags = [RunTag("mlflow.runName", f"{trained.learner} on {trained.decisions} decisions")]
     answer(lambda: client.log_batch(run.info.run_id, metrics=metrics, params=params, tags=tags))
@@ -64,6 +68,18 @@ def metrics_of_run(client: MlflowClient, version: ModelVersion) -> dict[str, flo
         return dict(answer(lambda: client.get_run(run_id)).data.metrics)
     except MissingError:
         return {}
+
+
+def trained_until_ms(client: MlflowClient, version: ModelVersion) -> int | None:
+    """Return when the last run of the training data ended; ``None`` if that is not recorded."""
+    run_id = version.run_id
+    if not run_id:
+        return None
+    try:
+        noted = answer(lambda: client.get_run(run_id)).data.params.get(UNTIL_MS, "")
+    except MissingError:
+        return None
+    return int(noted) if noted.isdecimal() else None
 
 
 def every_version(client: MlflowClient, name: str) -> list[ModelVersion]:

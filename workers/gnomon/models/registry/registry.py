@@ -23,7 +23,13 @@ from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.registry.answers import ExistsError, MissingError, answer
 from gnomon.models.registry.connection import Connection
-from gnomon.models.registry.recording import every_version, metrics_of_run, note, save
+from gnomon.models.registry.recording import (
+    every_version,
+    metrics_of_run,
+    note,
+    save,
+    trained_until_ms,
+)
 from gnomon.models.train import Trained
 
 SHA256_TAG: Final = "gnomon.sha256"
@@ -179,6 +185,15 @@ class Registry:
             except MissingError as error:
                 raise ModelRefusedError("files_missing", str(error)) from error
             return open_model(Path(files), name=self.name, version=number, sha256=expected)
+
+    def trained_until_ms(self, version: str) -> int | None:
+        """Return when the last run of a version's training data ended, epoch milliseconds, if known.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+        """
+        client = self._connection.client()
+        return trained_until_ms(client, self._version(client, version))
 
     def version_of(self, version: str, sha256: str | None) -> str:
         """Return the number of the version whose model file has ``sha256``.

@@ -1,37 +1,49 @@
 """Writes the report as one self-contained page: no script, no external files, printable."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from html import escape
 from typing import Final
 
 import msgspec
 
-from gnomon.verdict.report import charts, svg
-from gnomon.verdict.report.pictures import Pictures
-from gnomon.verdict.report.view import percent
-from gnomon.verdict.result import Criterion, ModelVerdict, Verdicts
+from gnomon.verdict.report import detail_charts
+from gnomon.verdict.report.blocks import coloured, empty, figures, moment, table, word
+from gnomon.verdict.report.model_section import KINDS, section
+from gnomon.verdict.report.pictures import Album, Pictures
+from gnomon.verdict.report.source import Source
+from gnomon.verdict.report.style import STYLE
+from gnomon.verdict.result import Drill, Verdicts
+from gnomon.verdict.window import MOST_CLIP_US
 
-_COLOURS: Final = {"GO": svg.GREEN, "NO-GO": svg.RED, "STOP-HARM": svg.RED, "CONTINUE": svg.GREY}
-_STYLE: Final = """
-body { font: 15px/1.45 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1b1d21 }
-h1, h2, h3 { line-height: 1.2 } table { border-collapse: collapse; margin: .6rem 0 }
-th, td { padding: .2rem .7rem .2rem 0; text-align: left; border-bottom: 1px solid #e2e5e9; vertical-align: top }
-.word { color: #fff; padding: .1rem .6rem; border-radius: .3rem } .no { color: #b3261e } code { word-break: break-all }
-figure { margin: 1rem 0; break-inside: avoid } svg { width: 100%; max-width: 44rem; height: auto }
-pre { white-space: pre-wrap; background: #f5f6f8; padding: .7rem }
-@media print { body { margin: 0; max-width: none; font-size: 11px } section { break-before: page } }
-"""
+DAY_MS: Final = 86_400_000
+_NO_MODEL: Final = (
+    "No model has predicted any of the decisions. Train one with gnomon train, let the shadow stage"
+    " predict while agents work, then export the topic comparisons and judge that file."
+)
+_NO_IMPACT: Final = (
+    "Not measured. Run gnomon drill isolation: it measures a service with and without gnomon's client"
+    " while the broker is killed, and leaves its report in the data folder, or give it with --drills."
+)
+_NO_DRILL: Final = (
+    "None is known. Run gnomon drill isolation, rollback and security, and note drills of your own"
+    " with gnomon drill record."
+)
+_NO_OFFSETS: Final = (
+    "The lines have no partition and offset, so the range of offsets is not known. gnomon tail"
+    " comparisons --no-follow --json --offsets writes lines that have them."
+)
 
 
-def page(verdicts: Verdicts, album: Mapping[str, Pictures]) -> str:
+def page(verdicts: Verdicts, album: Album, source: Source) -> str:
     """Return the report as HTML.
 
     Args:
         verdicts: The verdicts on all models.
-        album: The data of the charts by SHA-256, or by name and version if there is none.
+        album: The data of the charts.
+        source: The file that was judged.
     """
     models = [
-        _model(model, album.get(model.sha256 or f"{model.name}@{model.version}"), verdicts)
+        section(model, album.pictures.get(model.key, Pictures()), verdicts.settings)
         for model in verdicts.models
     ]
     return "\n".join(
@@ -39,11 +51,13 @@ def page(verdicts: Verdicts, album: Mapping[str, Pictures]) -> str:
             "<!DOCTYPE html>",
             '<html lang="en" xmlns="http://www.w3.org/1999/xhtml"><head><meta charset="utf-8"/>',
             '<meta name="viewport" content="width=device-width, initial-scale=1"/>',
-            f"<title>gnomon: verdict</title><style>{_STYLE}</style></head><body>",
+            f"<title>gnomon: verdict</title><style>{STYLE}</style></head><body>",
             "<h1>May a model steer agents?</h1>",
             _overview(verdicts),
             *models,
-            _appendix(verdicts),
+            _impact(verdicts.drills),
+            _drills(verdicts),
+            _judged(verdicts, album, source),
             "</body></html>\n",
         ]
     )
@@ -53,7 +67,7 @@ def _overview(verdicts: Verdicts) -> str:
     rows = [
         (
             f"{escape(model.name)} {escape(model.version)}",
-            _word(model),
+            word(model.word, KINDS[model.word]),
             escape(", ".join(model.blocked_by)) or "nothing",
             str(model.decisions),
             str(model.active_hours),
@@ -61,112 +75,102 @@ def _overview(verdicts: Verdicts) -> str:
         for model in verdicts.models
     ]
     if not rows:
-        return "<p>No model has predicted any of the decisions.</p>"
-    return _table(("model", "verdict", "blocked by", "decisions", "active hours"), rows)
+        return empty(_NO_MODEL)
+    return table(("model", "verdict", "blocked by", "decisions", "active hours"), rows)
 
 
-def _model(model: ModelVerdict, drawn: Pictures | None, verdicts: Verdicts) -> str:
+def latest(drills: Iterable[Drill]) -> list[Drill]:
+    """Return the last drill of each name, in the order of the names."""
+    by_name: dict[str, Drill] = {}
+    for drill in sorted(drills, key=lambda each: (each.at_ms, not each.passed)):
+        by_name[drill.drill] = drill
+    return [by_name[name] for name in sorted(by_name)]
+
+
+def _impact(drills: Iterable[Drill]) -> str:
+    measured = [drill for drill in latest(drills) if drill.compared]
+    parts = ['<section id="impact"><h2>Impact on production</h2>']
+    if not measured:
+        return "\n".join([*parts, empty(_NO_IMPACT), "</section>"])
+    (drill,) = measured[-1:]
     rows = [
         (
-            escape(name),
-            _figure(name, each, each.estimate),
-            f"{percent(each.low)} to {percent(each.high)}" if each.low is not None else "",
-            _figure(name, each, each.needed),
-            "yes" if each.passed else '<span class="no">no</span>',
-            escape(each.against or ", ".join(each.missing or ())),
+            f"{escape(quantile)}, {escape(detail_charts.PHASES.get(phase, phase))}",
+            _number(each.without_ms, "ms"),
+            _number(each.with_ms, "ms"),
+            _number(each.ratio, ""),
+            _number(each.limit, ""),
         )
-        for name, each in model.criteria.items()
+        for phase, by_quantile in drill.compared.items()
+        for quantile, each in by_quantile.items()
     ]
-    losses = [
+    parts += [
+        f"<p>Measured {moment(drill.at_ms)}: {_outcome(drill)}.</p>",
+        figures([detail_charts.impact(drill)]),
+        table(("latency", "without the client", "with it", "ratio", "limit"), rows),
+        "</section>",
+    ]
+    return "\n".join(parts)
+
+
+def _drills(verdicts: Verdicts) -> str:
+    rows = [
         (
-            escape(baseline),
-            escape(loss),
-            percent(found.estimate),
-            f"{percent(found.low)} to {percent(found.high)}",
-            f"{percent(found.agents_like_these.low)} to {percent(found.agents_like_these.high)}",
-            f"{percent(found.worst)} to {percent(found.best)}",
+            escape(drill.drill),
+            moment(drill.at_ms),
+            f"{max(0, verdicts.now_ms - drill.at_ms) / DAY_MS:.1f} days",
+            _outcome(drill),
+            "" if drill.longest_s is None else f"{drill.longest_s:.2f} s until all had switched",
         )
-        for baseline, by_loss in model.against.items()
-        for loss, found in by_loss.items()
+        for drill in latest(verdicts.drills)
     ]
-    harm = [
-        (escape(each.agent_id), percent(each.improvement), str(each.blocks), f"{each.e_value:.3g}")
-        for each in model.harm
-    ]
-    soon = "" if model.decides_in_hours is None else (
-        f" Estimate: decided in about {model.decides_in_hours} more active hours."
-    )  # fmt: skip
-    parts = [
-        f"<section><h2>{escape(model.name)} version {escape(model.version)} {_word(model)}</h2>",
-        f"<p>SHA-256 <code>{escape(model.sha256 or 'none')}</code>. {model.decisions} decisions of"
-        f" {model.agents} agents in {model.blocks} blocks and {model.active_hours} active hours;"
-        f" correlation of hours {_number(model.correlation)}; {model.expired} expired,"
-        f" {model.cancelled} cancelled, {model.immature} immature.{soon}</p>",
-        "<h3>Criteria</h3>",
-        _table(("criterion", "found", "bounds", "needed", "holds", "against, missing"), rows),
-        "<h3>Against each baseline</h3>",
-        _table(
-            ("baseline", "loss", "better by", "these agents", "agents like these", "expired tasks"),
-            losses,
-        ),
-        charts.forest(model),
-    ]
-    if harm:
-        parts += [
-            "<h3>Agents surely harmed</h3>",
-            _table(("agent", "better by", "blocks", "e-value"), harm),
-        ]
-    if drawn is not None:
-        parts += [
-            charts.evidence(drawn, verdicts.settings.delta),
-            charts.durations(drawn),
-            charts.residuals(drawn, verdicts.settings.reference),
-            charts.reliability(drawn),
-        ]
-    return "\n".join([*parts, "</section>"])
+    shown = (
+        table(("drill", "held", "age", "outcome", "measured"), rows) if rows else empty(_NO_DRILL)
+    )
+    return (
+        f'<section id="drills"><h2>Drills</h2><p>Age is measured from {moment(verdicts.now_ms)}; a'
+        f" drill counts for {verdicts.settings.drill_days} days.</p>{shown}</section>"
+    )
 
 
-def _appendix(verdicts: Verdicts) -> str:
-    held = [
-        (escape(drill.drill), charts.moment(drill.at_ms), "passed" if drill.passed else "failed")
-        for drill in verdicts.drills
-    ]
+def _judged(verdicts: Verdicts, album: Album, source: Source) -> str:
     settings = msgspec.json.format(verdicts.settings.canonical(), indent=2).decode()
+    clips = ", ".join(
+        f"{us / 1e6:g} s ({escape(name)})"
+        for name, us in sorted(verdicts.window.clip_us.items())
+        if us < MOST_CLIP_US
+    )
+    counts = album.ledger
+    offsets = [
+        (str(partition), str(first), str(last))
+        for partition, (first, last) in sorted(source.offsets.items())
+    ]
     return "\n".join(
         [
-            "<section><h2>How it was judged</h2>",
-            f"<p>{verdicts.records} distinct decisions and {verdicts.repeats} repeats, up to"
-            f" {charts.moment(verdicts.watermark_ms)}. The age of drills is measured from"
-            f" {charts.moment(verdicts.now_ms)}.</p>",
-            f"<p>Settings <code>{verdicts.settings_sha256}</code></p><pre>{escape(settings)}</pre>",
-            f"<p>Training window: tasks are mature after {verdicts.window.mature_after_ms / 1000:g} s;"
-            " seconds are clipped at "
-            + ", ".join(
-                f"{us / 1e6:g} s ({escape(name)})"
-                for name, us in sorted(verdicts.window.clip_us.items())
-            )
-            + ".</p><h3>Drills</h3>",
-            _table(("drill", "held", "outcome"), held) if held else "<p>None is known.</p>",
+            '<section id="judged"><h2>How it was judged</h2>',
+            f"<p>{verdicts.records} distinct decisions and {verdicts.repeats} repeats up to"
+            f" {moment(verdicts.watermark_ms)}: {counts['matched']} matched, {counts['expired']}"
+            f" expired, {counts['cancelled']} cancelled; {counts['unregistered']} before the"
+            " registration do not count.</p>",
+            f"<p>File {escape(source.name)}, {source.size_bytes} bytes, SHA-256"
+            f" <code>{source.sha256}</code>.</p>",
+            "<h3>Offsets</h3>",
+            table(("partition", "first offset", "last offset"), offsets)
+            if offsets
+            else empty(_NO_OFFSETS),
+            "<h3>Training window</h3>",
+            f"<p>Tasks are mature after {verdicts.window.mature_after_ms / 1000:g} s; seconds are"
+            f" clipped at {clips or 'no value'}.</p>",
+            "<h3>Settings</h3>",
+            f"<p>SHA-256 <code>{verdicts.settings_sha256}</code></p><pre>{escape(settings)}</pre>",
             "</section>",
         ]
     )
 
 
-def _figure(name: str, each: Criterion, value: float | None) -> str:
-    counted = each.missing is not None or name in {"decisions", "blocks", "active_hours"}
-    return f"{value:.0f}" if counted and value is not None else percent(value)
+def _outcome(drill: Drill) -> str:
+    return coloured("passed", "good") if drill.passed else coloured("failed", "bad")
 
 
-def _word(model: ModelVerdict) -> str:
-    return f'<span class="word" style="background: {_COLOURS[model.word]}">{model.word}</span>'
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose cells are already HTML."""
-    top = "".join(f"<th>{escape(each)}</th>" for each in head)
-    body = "\n".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f"<table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _number(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f}"
+def _number(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.2f} {unit}".rstrip()

@@ -1,13 +1,18 @@
 """Collects the data of each model's charts: a bounded amount, whatever the log's length."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from gnomon.drift import scaled_loss
 from gnomon.verdict.challenger import LOG_LOSS
 from gnomon.verdict.checks import is_enough
-from gnomon.verdict.decided import Decided
+from gnomon.verdict.decided import Decided, JudgedPrediction
 from gnomon.verdict.evidence import Evidence, by_key
+from gnomon.verdict.report.covered import Covered
+from gnomon.verdict.report.rolling import Rolling
+from gnomon.verdict.report.slices import Slices
 from gnomon.verdict.result import Bounded
 from gnomon.verdict.sequence import Plan, improvement
 from gnomon.verdict.series import Series
@@ -39,6 +44,9 @@ class Pictures:
         residuals: Number of decisions by bin, for the model and for the reference baseline.
         reliability: By tenth of the predicted probability: number of decisions, sum of
             probabilities, number of successes.
+        ledger: Number of predictions: ``predicted``; by status; and of the matched ones, ``scored``,
+            ``immature`` and ``unpredicted`` (without a predicted duration).
+        losses: Mean loss of the model and of the reference baseline, scaled as for drift.
     """
 
     looks: list[Look] = field(default_factory=list)
@@ -49,37 +57,46 @@ class Pictures:
     reliability: list[list[float]] = field(
         default_factory=lambda: [[0, 0.0, 0] for _ in range(SHARES)]
     )
+    slices: Slices = field(default_factory=Slices)
+    covered: dict[str, Covered] = field(default_factory=dict)
+    ledger: Counter[str] = field(default_factory=Counter)
+    losses: tuple[Rolling, Rolling] = field(default_factory=lambda: (Rolling(), Rolling()))
 
 
 class Album:
-    """Collects the charts of all models; decisions must be added in the order of their hours."""
+    """Collects the charts of all models; decisions must be added in the order of their predictions.
+
+    Attributes:
+        pictures: The data of each model by SHA-256, or by name and version if there is none.
+        ledger: Number of decisions by status, and of those before the registration (``unregistered``).
+    """
 
     def __init__(self, evidence: Evidence) -> None:
         self.pictures: dict[str, Pictures] = {}
+        self.ledger: Counter[str] = Counter()
         self._evidence, self._plan = evidence, Plan.of(evidence.settings)
         self._hours, self._every = 0, 1
 
-    def add(self, decided: Decided) -> None:
-        """Add one decision, if it has matched."""
-        actual_s = decided.duration_s
+    def add(self, decided: Decided, *, watermark_ms: int) -> None:
+        """Add one decision.
+
+        Args:
+            decided: The decision with its outcome.
+            watermark_ms: The time up to which decisions are known (epoch milliseconds).
+        """
+        self.ledger[decided.status] += 1
         if decided.started_at_ms < self._evidence.settings.registered_at_ms:
+            self.ledger["unregistered"] += 1
             return
+        mature_ms = decided.started_at_ms + self._evidence.window.mature_after_ms
         baselines, models = by_key(decided.predictions)
         reference = baselines.get(self._evidence.settings.reference)
         for key, prediction in models.items():
             drawn = self.pictures.setdefault(key, Pictures())
-            if actual_s is not None and prediction.duration_s is not None:
-                cell = _cell(actual_s), _cell(prediction.duration_s)
-                drawn.durations[cell] = drawn.durations.get(cell, 0) + 1
-                drawn.residuals[0][_residual(prediction.duration_s, actual_s)] += 1
-                if reference is not None and reference.duration_s is not None:
-                    drawn.residuals[1][_residual(reference.duration_s, actual_s)] += 1
-            if decided.succeeded is not None and prediction.success_probability is not None:
-                q = prediction.success_probability
-                tenth = drawn.reliability[min(SHARES - 1, int(q * SHARES))]
-                tenth[0] += 1
-                tenth[1] += q
-                tenth[2] += decided.succeeded
+            _account(drawn.ledger, decided, prediction, is_mature=mature_ms <= watermark_ms)
+            _durations(drawn, decided, prediction, reference)
+            _success(drawn, decided, prediction)
+            _sliced(drawn, decided, (prediction, reference), is_mature=mature_ms <= watermark_ms)
 
     def look(self, hour: int) -> None:
         """Add the improvement that is known after the hours before ``hour`` were closed."""
@@ -105,6 +122,65 @@ class Album:
             self._every *= 2
             for each in self.pictures.values():
                 each.looks = each.looks[1::2]
+
+
+def _account(
+    ledger: Counter[str], decided: Decided, prediction: JudgedPrediction, *, is_mature: bool
+) -> None:
+    ledger["predicted"] += 1
+    ledger[decided.status] += 1
+    if decided.status == "matched":
+        if not is_mature:
+            ledger["immature"] += 1
+        elif prediction.duration_s is None or decided.duration_s is None:
+            ledger["unpredicted"] += 1
+        else:
+            ledger["scored"] += 1
+
+
+def _durations(
+    drawn: Pictures,
+    decided: Decided,
+    prediction: JudgedPrediction,
+    reference: JudgedPrediction | None,
+) -> None:
+    actual_s, at_ms = decided.duration_s, decided.started_at_ms
+    if actual_s is None or prediction.duration_s is None:
+        return
+    cell = _cell(actual_s), _cell(prediction.duration_s)
+    drawn.durations[cell] = drawn.durations.get(cell, 0) + 1
+    for index, each in enumerate((prediction, reference)):
+        if each is not None and each.duration_s is not None:
+            drawn.residuals[index][_residual(each.duration_s, actual_s)] += 1
+            drawn.losses[index].add(at_ms, scaled_loss(each.duration_s, actual_s))
+    for level, ends_s in prediction.intervals.items():
+        drawn.covered.setdefault(level, Covered()).add(decided.agent_id, at_ms, ends_s, actual_s)
+
+
+def _success(drawn: Pictures, decided: Decided, prediction: JudgedPrediction) -> None:
+    if decided.succeeded is not None and prediction.success_probability is not None:
+        q = prediction.success_probability
+        tenth = drawn.reliability[min(SHARES - 1, int(q * SHARES))]
+        tenth[0] += 1
+        tenth[1] += q
+        tenth[2] += decided.succeeded
+
+
+def _sliced(
+    drawn: Pictures,
+    decided: Decided,
+    pair: tuple[JudgedPrediction, JudgedPrediction | None],
+    *,
+    is_mature: bool,
+) -> None:
+    """Add the task to its slices, as the evidence counts it: an expired one by its age."""
+    model, reference = pair
+    actual_s = decided.duration_s if is_mature else None
+    if decided.status == "expired":
+        actual_s = decided.age_s
+    if reference is None or None in {actual_s, model.duration_s, reference.duration_s}:
+        return
+    drawn.slices.add(decided, reference.duration_s or 0.0, model.duration_s or 0.0, actual_s or 0.0)
 
 
 def edge_s(cell: float) -> float:

@@ -1,16 +1,19 @@
 """Formats verdicts as text for a terminal."""
 
 from collections.abc import Sequence
+from typing import Final
 
+from gnomon.drift import Drift
 from gnomon.text_table import aligned
 from gnomon.verdict.challenger import LOG_LOSS
-from gnomon.verdict.result import Compared, Criterion, ModelVerdict
+from gnomon.verdict.result import Compared, Criterion, Item, ModelVerdict
 
 _HEAD = (
     "model", "version", "verdict", "decisions", "blocks", "hours", "corr.", "against",
     "these agents", "agents like these",
 )  # fmt: skip
 _COUNTS = frozenset({"decisions", "blocks", "active_hours", "drills"})
+MOST_FEATURES: Final = 4
 _LEFT = frozenset({0, 1, 2, 7, 8, 9})
 
 
@@ -39,6 +42,10 @@ def details(model: ModelVerdict) -> str:
         f"expired {model.expired}  cancelled {model.cancelled}  immature {model.immature}"
         f"  within 25 % {percent(model.within_25)}",
     ]
+    if model.checklist:
+        lines.append(_checklist(model))
+    if model.drift is not None:
+        lines.append(_drift(model.drift))
     if model.decides_in_hours is not None:
         lines.append(f"estimate: decided in about {model.decides_in_hours} more active hours")
     if model.strongest is not None:
@@ -56,6 +63,52 @@ def details(model: ModelVerdict) -> str:
         for each in model.harm
     ]
     return "\n".join(lines)
+
+
+def _checklist(model: ModelVerdict) -> str:
+    rows: list[tuple[str, ...]] = [("for a rollout", "status", "found", "threshold", "what to do")]
+    for item in model.checklist:
+        found, needed = item_figure(item, item.figure), item_figure(item, item.needed)
+        rows.append((item.name, item.status, found, needed, item.todo))
+    return aligned(rows, left=frozenset({0, 1, 4}))
+
+
+def _drift(drift: Drift) -> str:
+    """Return a line on the loss, and one on the features that have moved."""
+    lines = [f"drift: {drift.word}, {len(drift.changes)} changes of the mean loss"]
+    if drift.changes:
+        last = drift.changes[-1]
+        lines[0] += f", the last from {percent(last.before)} to {percent(last.after)}"
+    moved = [
+        f"{name} (PSI {each.psi:.2f})"
+        for name, each in drift.features.items()
+        if each.word != "steady"
+    ]
+    if drift.features:
+        more = len(moved) - MOST_FEATURES
+        shown = [*moved[:MOST_FEATURES], *([f"{more} more"] if more > 0 else [])]
+        lines.append(f"  features that moved: {', '.join(shown) or 'none'}")
+    else:
+        lines.append("  features: too few decisions before or after the first prediction")
+    return "\n".join(lines)
+
+
+def item_figure(item: Item, value: float | None) -> str:
+    """Format a figure of the checklist with its unit; ``-`` for ``None``."""
+    if value is None:
+        return "-"
+    return {
+        "share": percent(value),
+        "count": f"{value:.0f}",
+        "ratio": f"x {value:.2f}",
+        "seconds": f"{value:.2f} s",
+        "days": f"{value:.1f} days",
+    }[item.unit]
+
+
+def criterion_figure(name: str, value: float | None) -> str:
+    """Format a figure of a criterion: a count, or a share as per cent."""
+    return f"{value:.0f}" if name in _COUNTS and value is not None else percent(value)
 
 
 def plain(text: str) -> str:
@@ -88,15 +141,12 @@ def _like_these(found: Compared | None) -> str:
 
 
 def _criterion(name: str, each: Criterion) -> tuple[str, ...]:
-    def shown(value: float | None) -> str:
-        return f"{value:.0f}" if name in _COUNTS and value is not None else percent(value)
-
     bounded = each.low is not None or each.high is not None
     missing = f"missing: {', '.join(each.missing)}" if each.missing else ""
     return (
-        shown(each.estimate),
+        criterion_figure(name, each.estimate),
         _bounds(each.low, each.high) if bounded else "",
-        shown(each.needed),
+        criterion_figure(name, each.needed),
         "yes" if each.passed else "no",
         each.against or missing,
     )

@@ -1,0 +1,118 @@
+"""Compares a model with the reference baseline on the tasks of each agent and of each type."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from gnomon.verdict.checks import is_enough
+from gnomon.verdict.decided import Decided
+from gnomon.verdict.harm import e_bh, e_value
+from gnomon.verdict.losses import LOG_CAP, on_log_axis, pair
+from gnomon.verdict.sequence import Plan, improvement
+from gnomon.verdict.series import Series
+from gnomon.verdict.settings import VerdictSettings
+from gnomon.verdict.sums import Sums, T
+
+MOST_SLICES: Final = 1_000
+"""Agents, or types, after the first 1,000 are one slice together."""
+OTHERS: Final = "(all others)"
+
+
+class Slice(NamedTuple):
+    """The improvement of log loss over the reference baseline on a part of the tasks.
+
+    Attributes:
+        blocks: Number of agent-hours.
+        low: Bound of ``estimate``; ``None`` if there are too few blocks or hours. ``high`` likewise.
+        e_value: Evidence of harm; ``None`` if there are too few hours.
+        harmed: Whether e-BH rejects "no harm" among the slices of its kind.
+    """
+
+    name: str
+    decisions: int
+    blocks: int
+    estimate: float | None
+    low: float | None
+    high: float | None
+    e_value: float | None
+    harmed: bool
+
+
+@dataclass(slots=True)
+class _Part:
+    sums: Sums = field(default_factory=Sums)
+    decisions: int = 0
+    hour: int = 0
+
+    def add(self, decided: Decided, baseline: int, model: int) -> None:
+        if decided.hour > self.hour:
+            self.sums.close_hours(decided.hour)  # decisions come in the order of their hours
+            self.hour = decided.hour
+        self.sums.add(decided.agent_id, decided.hour, baseline, model)
+        self.decisions += 1
+
+
+class Slices:
+    """Collects the slices of one model; decisions must be added in the order of their hours.
+
+    Attributes:
+        agents: The slices by agent; ``types``: by task type.
+    """
+
+    def __init__(self) -> None:
+        self.agents: dict[str, _Part] = {}
+        self.types: dict[str, _Part] = {}
+
+    def add(self, decided: Decided, baseline_s: float, model_s: float, actual_s: float) -> None:
+        """Add one task with the durations that were predicted, in seconds."""
+        places = on_log_axis(baseline_s), on_log_axis(model_s), on_log_axis(actual_s)
+        losses = pair(*places, LOG_CAP)
+        for parts, name in ((self.agents, decided.agent_id), (self.types, decided.task_type)):
+            kept = name if name in parts or len(parts) < MOST_SLICES else OTHERS
+            parts.setdefault(kept, _Part()).add(decided, losses.baseline, losses.model)
+
+
+def judged(parts: Mapping[str, _Part], settings: VerdictSettings) -> list[Slice]:
+    """Return the slices: the harmed first, then the bounded, the worst first, then the others by size.
+
+    The e-value is computed from the hours' totals, since the agents of one hour share its events.
+    """
+    plan, series, e_values = Plan.of(settings), dict[str, Series](), dict[str, float]()
+    for name, part in parts.items():
+        part.sums.close_hours()
+        series[name] = Series.of(part.sums)
+        if part.sums.hours.row[T] >= settings.min_blocks:
+            e_values[name] = e_value(part.sums.hours.row, plan)
+    harmed = set(e_bh(e_values, plan.alpha))
+    found = []
+    for name, part in parts.items():
+        interval, enough = improvement(series[name], plan), is_enough(series[name], settings)
+        found.append(
+            Slice(
+                name=name,
+                decisions=part.decisions,
+                blocks=series[name].t,
+                estimate=_finite(interval.estimate),
+                low=_finite(interval.low) if enough else None,
+                high=interval.high if enough else None,
+                e_value=e_values.get(name),
+                harmed=name in harmed,
+            )
+        )
+    return sorted(found, key=_order)
+
+
+def _order(one: Slice) -> tuple[bool, bool, float, int, str]:
+    bounded = one.low is not None and one.estimate is not None
+    return (
+        not one.harmed,
+        not bounded,
+        one.estimate if bounded and one.estimate is not None else 0.0,
+        -one.decisions,
+        one.name,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
