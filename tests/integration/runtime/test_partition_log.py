@@ -13,7 +13,7 @@ from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.transactions import worker_writer
+from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.kafka.transactions.stable_offsets import StableOffsets
@@ -62,7 +62,7 @@ class TestKafkaPartitionLog(PartitionLogContract):
     async def kafka(
         self, kafka: Kafka, topics: str, monkeypatch: pytest.MonkeyPatch
     ) -> AsyncIterator[_OnKafka]:
-        monkeypatch.setattr(worker_writer, "NEXT_GENERATION_S", 0.1)
+        monkeypatch.setattr(group_module, "NEXT_GENERATION_S", 0.1)
         made = _OnKafka(kafka.brokers, topics)
         await made.producer.start()
         await made.consumer.start()

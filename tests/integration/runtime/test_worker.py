@@ -16,7 +16,7 @@ from tests.support.polling import eventually
 from gnomon.errors import FencedError
 from gnomon.operations.lag import overview
 from gnomon.records import Outputs
-from gnomon.runtime.kafka.transactions import worker_writer
+from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
@@ -133,7 +133,7 @@ async def test_a_fenced_writer_writes_nothing(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """With another transactional id, the generation of the group is what fences."""
-    monkeypatch.setattr(worker_writer, "NEXT_GENERATION_S", 0.1)
+    monkeypatch.setattr(group_module, "NEXT_GENERATION_S", 0.1)
     settings = bench.settings
     prefix, group = settings.topic_prefix, f"{settings.topic_prefix}g"
     offsets = {f"{prefix}task-events": 1}

@@ -13,7 +13,7 @@ from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
-from gnomon.runtime.kafka.transactions import worker_writer
+from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.group_offsets import GroupOffset
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch
@@ -386,7 +386,7 @@ async def test_a_transaction_of_an_old_generation_is_repeated_without_what_was_g
 
 async def test_without_a_member_id_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """Kafka would accept the offsets from anybody."""
-    monkeypatch.setattr(worker_writer, "NEXT_GENERATION_S", 0.01)
+    monkeypatch.setattr(group_module, "NEXT_GENERATION_S", 0.01)
     rig = Rig()
     rig.worker.joined(MEMBER._replace(generation=-1, member_id=""), missed=False)
     async with rig.open(0) as (writer,):

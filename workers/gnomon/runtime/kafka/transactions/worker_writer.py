@@ -6,7 +6,6 @@ producer of the worker.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
@@ -25,16 +24,13 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import Outputs
-from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.group import GroupMember, Membership
 from gnomon.runtime.kafka.transactions.output_batches import Batches, OutputEncoder
-from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.kafka.transactions.stable_offsets import OffsetSource, StableOffsets
-from gnomon.runtime.kafka.transactions.write_queue import Write, WriteQueue
+from gnomon.runtime.kafka.transactions.write_queue import Write, WriteQueue, fail, merge
 from gnomon.runtime.metrics import Metrics
 
-NEXT_GENERATION_S: Final = 30.0
-"""How long a refused transaction waits for the group's next assignment before it is given up."""
 ABORT_S: Final = 2.0
 """How long ``stop`` waits for the abort of a transaction; the next owner ends what is left of it."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
@@ -105,8 +101,7 @@ class WorkerWriter:
         self.offsets = StableOffsets(self._producer, stage=stage, transactional_id=transactional_id)
         self._encoder = OutputEncoder(stage, prefix, self._producer.partitions_of)
         self._queue = WriteQueue()
-        self._member = GroupMember(group)
-        self._joined = asyncio.Event()
+        self._membership = Membership(group)
         self._started = self._stale = self._fenced = False
         self._lock = asyncio.Lock()
         """Held by whoever uses the transaction of the producer."""
@@ -122,14 +117,13 @@ class WorkerWriter:
             missed: Whether there was a generation without this worker. The transaction under way is
                 given up then, and the producer starts anew (rule 9).
         """
-        self._member = member
         self._fenced = False
         self.offsets.joined(member, can_end=self._started)
         if missed:
             self._stale = self._started
             if self._current is not None:
                 self._current.cancel()
-        self._joined.set()
+        self._membership.joined(member)
 
     def expect(self, partitions: set[int]) -> None:
         """Note that records of these partitions were fetched."""
@@ -191,21 +185,21 @@ class WorkerWriter:
         try:
             await self._transact(writes)
         except asyncio.CancelledError:
-            _fail(writes, FencedError(f"{self._stage}: the partitions were assigned anew"))
+            fail(writes, FencedError(f"{self._stage}: the partitions were assigned anew"))
             raise
         except Exception as error:  # the edge of a task: the partitions' workers report it
-            _fail(writes, error)
+            fail(writes, error)
 
     async def _transact(self, writes: Sequence[Write]) -> None:
         while True:
             await self._ensure_producer()
-            member = await self._membership(newer_than=None)
+            member = await self._membership.wait(newer_than=None)
             # Nothing may be awaited between this and the request: a rebalance could take partitions away
             # that would then be committed under the new generation (rule 2).
             writes = self._still_owned(writes)
             if not writes:
                 return
-            batches, offsets = _merge(writes)
+            batches, offsets = merge(writes)
             try:
                 with self._metrics.time("gnomon_transaction_seconds", self._stage):
                     began_s = asyncio.get_running_loop().time()
@@ -217,7 +211,7 @@ class WorkerWriter:
             except Exception as error:
                 self._stale = True  # rule 5
                 if isinstance(error, _NOT_A_MEMBER):
-                    await self._membership(newer_than=member)
+                    await self._membership.wait(newer_than=member)
                     continue
                 if isinstance(error, _TOO_LARGE) and len(writes) > 1:
                     half = len(writes) // 2
@@ -234,25 +228,10 @@ class WorkerWriter:
         owned = []
         for write in writes:
             if self._fenced or write.owner.revoked:
-                _fail([write], FencedError(f"{self._stage}[{write.owner.partition}]: given up"))
+                fail([write], FencedError(f"{self._stage}[{write.owner.partition}]: given up"))
             elif not write.done.done():
                 owned.append(write)
         return owned
-
-    async def _membership(self, *, newer_than: GroupMember | None) -> GroupMember:
-        """Return the membership in the group; waits for one that Kafka checks (rule 1).
-
-        Raises:
-            FencedError: The group has not assigned anything for ``NEXT_GENERATION_S``.
-        """
-        try:
-            async with asyncio.timeout(NEXT_GENERATION_S):
-                while self._member == newer_than or not self._member.is_fenced:
-                    self._joined.clear()
-                    await self._joined.wait()
-        except TimeoutError as error:
-            raise FencedError(f"{self._stage}: not a member of {self._group}") from error
-        return self._member
 
     async def _ensure_producer(self) -> None:
         """Start the producer, or start it anew after a transaction that failed; needs the lock."""
@@ -275,21 +254,3 @@ class WorkerWriter:
         if isinstance(error, KafkaError):
             return BrokerUnavailableError(f"{self._stage}: {error!r}")
         return error
-
-
-def _merge(
-    writes: Sequence[Write],
-) -> tuple[Mapping[TopicPartition, list[RecordBatch]], Mapping[TopicPartition, int]]:
-    batches: dict[TopicPartition, list[RecordBatch]] = defaultdict(list)
-    offsets: dict[TopicPartition, int] = {}
-    for write in writes:
-        for tp, of_partition in write.batches.items():
-            batches[tp] += of_partition
-        offsets |= write.offsets
-    return batches, offsets
-
-
-def _fail(writes: Sequence[Write], error: Exception) -> None:
-    for write in writes:
-        if not write.done.done():
-            write.done.set_exception(error)

@@ -1,7 +1,7 @@
 """Collects the writes of a worker's partitions until a transaction should begin."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime.kafka.transactions.output_batches import Batches
+from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch
 
 ENOUGH_BYTES: Final = 512 << 10
 """A transaction with this much begins at once: waiting for more would not make it cheaper."""
@@ -111,3 +112,23 @@ class WriteQueue:
                 await self._changed.wait()
         except TimeoutError:
             return
+
+
+def merge(
+    writes: Sequence[Write],
+) -> tuple[Mapping[TopicPartition, list[RecordBatch]], Mapping[TopicPartition, int]]:
+    """Return the batches and the offsets of all ``writes``."""
+    batches: dict[TopicPartition, list[RecordBatch]] = defaultdict(list)
+    offsets: dict[TopicPartition, int] = {}
+    for write in writes:
+        for tp, of_partition in write.batches.items():
+            batches[tp] += of_partition
+        offsets |= write.offsets
+    return batches, offsets
+
+
+def fail(writes: Sequence[Write], error: Exception) -> None:
+    """Give ``error`` to those of ``writes`` that have no result yet."""
+    for write in writes:
+        if not write.done.done():
+            write.done.set_exception(error)
