@@ -153,12 +153,17 @@ class Published:
 
 
 def prequential(
-    runs: Sequence[Run], learners: Mapping[str, Fit], *, every: int = TRAIN_EVERY
+    runs: Sequence[Run],
+    learners: Mapping[str, Fit],
+    *,
+    every: int = TRAIN_EVERY,
+    with_intervals: bool = True,
 ) -> list[Judged]:
     """Every finished run with what each learner's newest version and the simple rules predicted.
 
     What the parts of a mix predicted is there too, by the part's name, unless a learner has that.
-    A run that started before the first version has the simple rules alone.
+    A run that started before the first version has the simple rules alone. Without intervals, all runs
+    of a version are predicted at once, which gives the same predictions in a third of the time.
     """
     events = in_event_time_order(runs)
     features = vectors(events)
@@ -174,7 +179,8 @@ def prequential(
         tasks = [features[task_id] for task_id in waiting]
         for name, model in live.items() if tasks else ():
             made = model.predict_with_parts(tasks)
-            published.add(name, model, tasks, made.figures)
+            if with_intervals:
+                published.add(name, model, tasks, made.figures)
             for n, task in enumerate(tasks):
                 duration_s, probability = made.figures[n]
                 parts = made.parts[n] if made.parts else {}
@@ -198,7 +204,8 @@ def prequential(
             recorded[event.task_id] = []
             waiting.append(event.task_id)
             continue
-        predict_waiting()
+        if with_intervals:  # they are corrected by each run that finishes
+            predict_waiting()
         task = features[event.task_id]
         outcome = Outcome(
             status="matched",
@@ -221,7 +228,9 @@ def prequential(
         around = published.finish(event)
         judged.append(Judged(task, said[event.task_id], event.duration_s, event.succeeded, around))
         if len(finished) % every == 0:
+            predict_waiting()
             live = {name: fit(finished) for name, fit in learners.items()}
+    predict_waiting()
     return judged
 
 

@@ -32,7 +32,7 @@ from scipy.special import ndtr
 from gnomon.verdict.sequence import Plan, bounds
 from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import Hours, Sums, T
+from gnomon.verdict.sums import B, C, Hours, Sums, T, add_unit
 
 CAP = math.log(10)
 DELTA, ALPHA = 0.2, 0.05
@@ -177,6 +177,8 @@ class Run:
         if agents:
             rows = self.agents[hours - 1].tolist()
             sums.agents = {str(agent): row for agent, row in enumerate(rows)}
+            for row in rows:
+                add_unit(row[B], row[C], sums.totals)
         return sums
 
     def promising(self, plan: Plan, delta: float) -> Sequence[int]:

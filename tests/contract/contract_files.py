@@ -29,6 +29,9 @@ TAGS = (
     "client_seen.v1",
     "exposure.v1",
     "interval_correction.v1",
+    "verdict_experiment.v1",
+    "model_evidence.v1",
+    "hour_evidence.v1",
 )
 
 

@@ -37,6 +37,11 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "client-stats": ({"client_stats.v1", "client_seen.v1"}, "compact", None),
     "exposures": ({"exposure.v1"}, "delete", 30 * DAY_MS),
     "interval-corrections": ({"interval_correction.v1"}, "compact", None),
+    "verdict-evidence": (
+        {"verdict_experiment.v1", "model_evidence.v1", "hour_evidence.v1"},
+        "compact",
+        None,
+    ),
 }  # fmt: skip
 
 

@@ -42,6 +42,9 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "client_seen.v1": codec.decode_client_event,
     "exposure.v1": codec.decode_exposure,
     "interval_correction.v1": codec.decode_interval_correction,
+    "verdict_experiment.v1": codec.decode_evidence,
+    "model_evidence.v1": codec.decode_evidence,
+    "hour_evidence.v1": codec.decode_evidence,
 }
 
 

@@ -1,5 +1,10 @@
-"""``pip install gnomon`` is the light client: the built wheel, without extras, in a bare venv."""
+"""``pip install gnomon`` is the light client: the built wheel, without extras, in a bare venv.
 
+Nothing is compiled for this wheel: the client uses no compiled module, and compiling takes longer than all
+these tests.
+"""
+
+import os
 import subprocess
 import sys
 import venv
@@ -19,7 +24,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 def run(*command: "str | Path", cwd: Path = ROOT) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(  # noqa: S603  our own commands
-        [str(part) for part in command], capture_output=True, text=True, check=False, cwd=cwd
+        [str(part) for part in command],
+        env={**os.environ, "GNOMON_PURE_PYTHON": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
     )
 
 

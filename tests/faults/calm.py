@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.faults.dump import STORE, TOPICS, as_line, write_lines
+from tests.faults.live_verdict import write_settings
 from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
 
 from gnomon.codec import encode
@@ -95,6 +96,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
         key=base64.b64encode(bytes(32)).decode(),
         max_lateness_s=LATENESS_MS / 1000,
         expire_after_s=EXPIRE_MS / 1000,
+        verdict_settings=write_settings(folder),
     )
     sent = stream(seed=seed, events=events, agents=agents, begin_ms=APPENDED_MS - BEFORE_NOW_MS)
     logs = Logs()

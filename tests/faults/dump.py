@@ -25,7 +25,8 @@ from gnomon.vault import KeyRing, load_key, open_decision
 STORE = "store"
 TOPICS = (
     "task-events", "task-features", "agent-features", "shadow-predictions", "comparisons",
-    "comparison-metrics", "decisions", "dead-letters", "client-stats",
+    "comparison-metrics", "decisions", "dead-letters", "client-stats", "verdict-evidence",
+    "model-switches",
 )  # fmt: skip
 _READ_S = 120.0
 _encode = msgspec.json.encode

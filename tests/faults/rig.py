@@ -12,6 +12,7 @@ from typing import Any, Self, TextIO
 
 import aiohttp
 from tests.faults.commits import Commits
+from tests.faults.live_verdict import write_settings
 from tests.faults.stream import EXPIRE_MS, LATENESS_MS
 
 from gnomon.broker import EmbeddedBroker
@@ -86,6 +87,7 @@ class Rig:
             expire_after_s=EXPIRE_MS / 1000,
             model_poll_s=30.0,
             log_format="json",
+            verdict_settings=write_settings(self.folder),
         )
 
     @property

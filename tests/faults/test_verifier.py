@@ -245,3 +245,30 @@ def _other(value: Any, kind: str) -> Any:
     if kind == "DOUBLE":
         return 0.5 if value is None else value + 1e-6 * max(1.0, abs(value))
     return 1 if value is None else int(value) + 1
+
+
+def test_wrong_sums_of_the_live_verdict_are_found(altered: Callable[..., Findings]) -> None:
+    def last(lines: list[Line], kind: str) -> Line:
+        of_it = [line["value"] for line in lines if (line["value"] or {}).get("kind") == kind]
+        found: Line = of_it[-1]["against"]["control"]
+        return found
+
+    def rows(lines: list[Line]) -> None:
+        last(lines, "model_evidence.v1")["log_loss"]["blocks"][5] += 1
+
+    def hours(lines: list[Line]) -> None:
+        last(lines, "hour_evidence.v1")["log_loss"][0] += 1
+
+    for alter in (rows, hours):
+        assert altered(verdict_evidence=alter).by_topic == {"verdict-evidence": {"wrong": 1}}
+
+
+def test_predictions_of_a_model_that_is_not_live_are_found(
+    altered: Callable[..., Findings],
+) -> None:
+    def another(lines: list[Line]) -> None:
+        lines[-1]["value"]["models"].append({"model": "m", "version": "1", "sha256": None})
+
+    found = altered(model_switches=another).by_topic
+    assert found.keys() == {"model-switches"}
+    assert found["model-switches"]["wrong"] > 100

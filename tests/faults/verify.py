@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 from tests.faults.checks import CHECKS, Check
+from tests.faults.live_verdict import evidence_differences, switch_differences
 
 SAMPLES = 10
 LEDGER = (
@@ -83,6 +84,7 @@ def verify(folder: Path, spans: Spans) -> Findings:
             _compare(db, check, findings)
         _check_ledger(db, findings)
         _check_figures(db, findings)
+    _check_verdict(folder, findings)
     return findings
 
 
@@ -221,6 +223,19 @@ def _check_ledger(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
         findings.samples["ledger"] = [f"expected {wanted}, found {found}"]
     if broken:
         findings.samples["ledger_identity"] = [str(row) for row in broken[:SAMPLES]]
+
+
+def _check_verdict(folder: Path, findings: Findings) -> None:
+    """Check the sums of the live verdict and the switches, where the topics they follow from are right."""
+    for topic, differences, sources in (
+        ("verdict-evidence", evidence_differences, {"comparisons"}),
+        ("model-switches", switch_differences, {"task-features", "shadow-predictions"}),
+    ):
+        with (folder / f"{topic}.jsonl").open("rb") as file:
+            findings.records[topic] = sum(1 for _ in file)
+        if not sources & findings.by_topic.keys():
+            rows = differences(folder)
+            findings.add("wrong", topic, len(rows), rows)
 
 
 def _check_figures(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:

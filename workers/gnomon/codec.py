@@ -9,6 +9,7 @@ from gnomon.errors import EventError
 from gnomon.events import (
     ClientEvent,
     Comparison,
+    EvidenceEvent,
     Exposure,
     IntervalCorrection,
     MetricsEvent,
@@ -37,6 +38,7 @@ decode_published: Final = msgspec.json.Decoder(TaskEvent | Exposure).decode
 """Whatever a client publishes."""
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
+decode_evidence: Final = msgspec.json.Decoder(EvidenceEvent).decode
 decode_interval_correction: Final = msgspec.json.Decoder(IntervalCorrection).decode
 
 UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -49,6 +49,7 @@ class Settings:
             progress for this long; after three times as long the process exits to be restarted.
         shed_lag_records: If a partition of the shadow stage is behind by more records than this,
             its oldest tasks are skipped without a prediction; 0 means never.
+        verdict_settings: JSON file with the registered settings of the live verdict.
         model_budget_ms: Time that a model version may take for a batch; 0 means as long as it takes.
         model_budget_task_ms: Further time for each task of the batch.
         model_grace_s: How much longer than its budget a batch waits for a version, before it goes
@@ -79,6 +80,7 @@ class Settings:
     snapshot_every_s: Positive = 10.0
     stall_after_s: Positive = 60.0
     shed_lag_records: Annotated[int, msgspec.Meta(ge=0)] = 50_000
+    verdict_settings: str = ""
     model_budget_ms: NotNegative = 200.0
     model_budget_task_ms: NotNegative = 0.5
     model_grace_s: NotNegative = 5.0

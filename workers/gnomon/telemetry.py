@@ -31,6 +31,7 @@ MetricName = Literal[
     "gnomon_predictions_missing_total",
     "gnomon_predictions_shed_total",
     "gnomon_ledger",
+    "gnomon_verdict",
     "gnomon_vault_sealed_total",
     "gnomon_vault_unreadable_total",
     "gnomon_snapshot_seconds",
@@ -78,6 +79,11 @@ METRICS: dict[MetricName, Metric] = {
     ),
     "gnomon_predictions_shed_total": Metric("counter", "Tasks skipped because of lag."),
     "gnomon_ledger": Metric("gauge", "Tasks by state of the ledger.", ("partition", "state")),
+    "gnomon_verdict": Metric(
+        "gauge",
+        "The live verdict: 1 GO, 0 CONTINUE, -1 NO-GO, -2 STOP-HARM.",
+        ("model", "version"),
+    ),
     "gnomon_vault_sealed_total": Metric("counter", "Decisions sealed and stored."),
     "gnomon_vault_unreadable_total": Metric(
         "counter", "Decisions that cannot be opened.", ("reason",)

@@ -140,6 +140,13 @@ INTERVAL_CORRECTIONS = Topic(
     events=(events.IntervalCorrection,),
     cleanup="compact",
 )
+VERDICT_EVIDENCE = Topic(
+    name="verdict-evidence",
+    key="model, hour or all, and partition",
+    about="Sums from which the verdict on each model version is computed, by partition, latest.",
+    events=(events.VerdictExperiment, events.ModelEvidence, events.HourEvidence),
+    cleanup="compact",
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -155,6 +162,7 @@ TOPICS: tuple[Topic, ...] = (
     CLIENT_STATS,
     EXPOSURES,
     INTERVAL_CORRECTIONS,
+    VERDICT_EVIDENCE,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
 

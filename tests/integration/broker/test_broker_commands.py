@@ -62,7 +62,7 @@ def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> 
     assert process.returncode == 0
     assert check.returncode == 0, check.stdout + check.stderr
     assert f"export GNOMON_BROKERS={brokers}" in said
-    assert "topics: 13 created" in said
+    assert "topics: 14 created" in said
     assert ends_in_order(tmp_path)
 
 
@@ -94,9 +94,9 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     unfit = gnomon("topics", "check", "--partitions", "8", *where)
 
     assert missing.returncode == 1
-    assert missing.stdout.count("is missing") == 13
+    assert missing.stdout.count("is missing") == 14
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
-    assert len(created.stdout.splitlines()) == 13
+    assert len(created.stdout.splitlines()) == 14
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
     assert f"{prefix}control" in listed.stdout
     assert (fit.returncode, unfit.returncode) == (0, 1)

@@ -26,6 +26,7 @@ NAMES = {
     "client-stats",
     "exposures",
     "interval-corrections",
+    "verdict-evidence",
 }
 
 

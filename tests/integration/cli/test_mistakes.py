@@ -46,7 +46,7 @@ def test_without_a_broker_it_says_how_to_start_one(command: tuple[str, ...]) -> 
     assert NOBODY in line
     assert "gnomon broker" in line
     assert "GNOMON_BROKERS" in line
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 30
 
 
 def test_a_worker_without_a_broker_ends_soon(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_worker_without_a_broker_ends_soon(tmp_path: Path) -> None:
     assert done.returncode == 3
     assert NOBODY in done.stderr
     assert "start one with gnomon broker, or set GNOMON_BROKERS" in done.stderr
-    assert time.monotonic() - began_s < 10
+    assert time.monotonic() - began_s < 30
 
 
 @pytest.mark.kafka

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -180,36 +180,48 @@ with client.task("x"):
     assert len(await read_all(kafka.brokers, topics)) == 2
 
 
+@pytest.fixture(scope="module")
+def broker_to_stop(
+    kafka: Kafka, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmbeddedBroker]:
+    """A broker of these tests' own; ``kafka`` only skips them where Kafka cannot run."""
+    assert kafka.brokers
+    with EmbeddedBroker(data_dir=tmp_path_factory.mktemp("broker")) as broker:
+        yield broker
+
+
+@pytest.fixture
+def broker(broker_to_stop: EmbeddedBroker) -> EmbeddedBroker:
+    """The broker, running, whatever the test before has done to it."""
+    broker_to_stop.start()
+    return broker_to_stop
+
+
 @pytest.mark.slow
 async def test_a_broker_that_dies_and_returns_has_everything_once(
-    tmp_path: Path, kafka: Kafka, prefix: str
+    broker: EmbeddedBroker, prefix: str
 ) -> None:
-    """The fixture ``kafka`` only skips this test where Kafka cannot run."""
-    assert kafka.brokers
-    with EmbeddedBroker(data_dir=tmp_path) as broker:
-        await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
-        stop = threading.Event()
-        with Client(broker.brokers, topic_prefix=prefix, max_events=100_000) as client:
-            publishing = threading.Thread(target=publish, args=(client, stop))
-            publishing.start()
-            try:
-                await eventually(lambda: client.stats().delivered > 100, what="a start")
-                broker.kill()
-                dead = client.stats().delivered
-                await eventually(lambda: client.stats().buffered > 500, what="a backlog")
-                assert client.stats().delivered - dead < 500
-                broker.start()
-                await eventually(
-                    lambda: client.stats().delivered > dead + 500, timeout_s=40, what="a recovery"
-                )
-            finally:
-                stop.set()
-                publishing.join()
-            assert await client.aflush(30) == 0
-            stats = client.stats()
-        assert stats.accepted == stats.delivered
-        assert stats.dropped == stats.failed == 0
-        found = await read_all(broker.brokers, prefix)
+    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    stop = threading.Event()
+    with Client(broker.brokers, topic_prefix=prefix, max_events=100_000) as client:
+        publishing = threading.Thread(target=publish, args=(client, stop))
+        publishing.start()
+        try:
+            await eventually(lambda: client.stats().delivered > 100, what="a start")
+            broker.kill()
+            dead = client.stats().delivered
+            await eventually(lambda: client.stats().buffered > 500, what="a backlog")
+            assert client.stats().delivered - dead < 500
+            broker.start()
+            await eventually(lambda: client.stats().delivered > dead + 500, what="a recovery")
+        finally:
+            stop.set()
+            publishing.join()
+        assert await client.aflush(30) == 0
+        stats = client.stats()
+    assert stats.accepted == stats.delivered
+    assert stats.dropped == stats.failed == 0
+    found = await read_all(broker.brokers, prefix)
 
     assert len(found) == stats.delivered
     for agent in ("a", "b", "c"):
@@ -228,57 +240,49 @@ def publish(client: Client, stop: threading.Event) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("outage", ["killed", "stopped", "ended"])
 async def test_with_a_spool_an_outage_costs_nothing(
-    tmp_path: Path, kafka: Kafka, prefix: str, outage: str
+    broker: EmbeddedBroker, tmp_path: Path, prefix: str, outage: str
 ) -> None:
     """A repeat has the number of the first, so dropping repeats leaves every event once."""
-    assert kafka.brokers
-    spool = str(tmp_path / "spool")
-    with EmbeddedBroker(data_dir=tmp_path / "kafka") as broker:
-        await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
-        stop = threading.Event()
-        with Client(broker.brokers, topic_prefix=prefix, spool_dir=spool) as client:
-            publishing = threading.Thread(target=publish, args=(client, stop))
-            publishing.start()
-            try:
-                await eventually(lambda: client.stats().delivered > 100, what="a start")
-                assert broker.pid is not None
-                if outage == "stopped":
-                    os.kill(broker.pid, signal.SIGSTOP)
-                else:
-                    (broker.kill if outage == "killed" else broker.stop)()
-                await eventually(lambda: client.stats().spooled > 500, what="a spool")
-                if outage == "stopped":
-                    os.kill(broker.pid, signal.SIGCONT)
-                else:
-                    broker.start()
-                await eventually(
-                    lambda: client.stats().spooled == 0, timeout_s=60, what="a recovery"
-                )
-            finally:
-                stop.set()
-                publishing.join()
-            await eventually(
-                lambda: client.stats().delivered == client.stats().accepted, what="the rest"
-            )
-            stats = client.stats()
-        assert (stats.dropped, stats.failed, stats.spooled) == (0, 0, 0)
-        found = await read_all(broker.brokers, prefix)
+    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    stop = threading.Event()
+    with Client(broker.brokers, topic_prefix=prefix, spool_dir=str(tmp_path)) as client:
+        publishing = threading.Thread(target=publish, args=(client, stop))
+        publishing.start()
+        try:
+            await eventually(lambda: client.stats().delivered > 100, what="a start")
+            assert broker.pid is not None
+            if outage == "stopped":
+                os.kill(broker.pid, signal.SIGSTOP)
+            else:
+                (broker.kill if outage == "killed" else broker.stop)()
+            await eventually(lambda: client.stats().spooled > 500, what="a spool")
+            if outage == "stopped":
+                os.kill(broker.pid, signal.SIGCONT)
+            else:
+                broker.start()
+            await eventually(lambda: client.stats().spooled == 0, what="a recovery")
+        finally:
+            stop.set()
+            publishing.join()
+        await eventually(
+            lambda: client.stats().delivered == client.stats().accepted, what="the rest"
+        )
+        stats = client.stats()
+    assert (stats.dropped, stats.failed, stats.spooled) == (0, 0, 0)
+    found = await read_all(broker.brokers, prefix)
 
     assert {r.event.seq for r in found} == set(range(stats.accepted))
     assert len({(r.event.seq, r.event.agent_id, r.partition) for r in found}) == stats.accepted
 
 
 @pytest.mark.slow
-async def test_a_broker_that_comes_up_late(tmp_path: Path, kafka: Kafka, prefix: str) -> None:
+async def test_a_broker_that_comes_up_late(broker: EmbeddedBroker, prefix: str) -> None:
     """The agent starts before the broker, and its events wait."""
-    assert kafka.brokers
-    broker = EmbeddedBroker(data_dir=tmp_path)
-    broker.start()
     await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
     broker.stop()
     with Client(broker.brokers, topic_prefix=prefix, agent_id="early") as client:
         with client.task("x"):
             pass
         assert await client.aflush(0.5) == 2
-        with broker:
-            eventually_sync(lambda: client.stats().delivered == 2, timeout_s=40, what="delivery")
+        broker.start()
+        eventually_sync(lambda: client.stats().delivered == 2, what="delivery")

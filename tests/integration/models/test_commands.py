@@ -2,22 +2,33 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from mlflow.tracking import MlflowClient
 from tests.conftest import Kafka
-from tests.unit.models.runs import runs
+from tests.unit.models.runs import runs, with_outcome
 
 from gnomon import codec
 from gnomon.cli import train as cli_train
 from gnomon.cli.main import main
-from gnomon.events import AbsentModel, ModelIntent, ModelSwitched, SealedDecision
+from gnomon.events import (
+    AbsentModel,
+    Comparison,
+    ModelIntent,
+    ModelPrediction,
+    ModelSwitched,
+    SealedDecision,
+)
 from gnomon.models.learners.catalog import DEFAULT, LEARNERS
-from gnomon.models.registry import Registry
+from gnomon.models.registry import Registry, VersionInfo
 from gnomon.models.train import Trained
+from gnomon.settings import Settings
 from gnomon.store import DecisionStore
-from gnomon.vault import KeyRing, check_key, create_key_file, seal_decision
+from gnomon.vault import KeyRing, check_key, create_key_file, load_key, seal_decision
 
 NOBODY = "127.0.0.1:1"
 
@@ -90,10 +101,43 @@ def test_versions_are_listed(
     assert main(["models", "list", "--json"]) == 0
 
     head, line, as_json = capsys.readouterr().out.splitlines()
-    assert head.split() == ["VERSION", "TRAINED", "ERROR", "CONTROL", "RIGHT", "ALIASES"]
+    assert head.split() == ["VERSION", "TRAINED", "ERROR", "CONTROL", "RIGHT", "VERDICT", "ALIASES"]
     assert line.split()[0] == version
     assert line.endswith("challenger")
     assert json.loads(as_json)["version"] == version
+
+
+def more_in_the_vault(folder: Path, decisions: list[Comparison]) -> None:
+    store = DecisionStore(f"sqlite:///{folder / 'store.db'}")
+    settings = Settings.from_env({"GNOMON_DATA_DIR": str(folder)})
+    ring = KeyRing(load_key(settings), store.keys)
+    store.upsert([seal_decision(ring, decision) for decision in decisions])
+    store.close()
+
+
+def got_worse(version: VersionInfo) -> list[Comparison]:
+    """Decisions of the next minutes, whose last half ``version`` predicted ten times too long."""
+    now_ms = time.time_ns() // 1_000_000
+    made = []
+    for number, run in enumerate(runs(200, seed=7)):
+        wrong_by = 1.0 if number < 100 else 10.0
+        predicted = ModelPrediction(
+            model=version.name,
+            version=version.version,
+            sha256=version.sha256,
+            duration_s=(run.outcome.duration_s or 0.0) * wrong_by,
+            success_probability=0.5,
+        )
+        began_ms = now_ms + number * 3_000_000
+        made.append(
+            msgspec.structs.replace(
+                with_outcome(run, at_ms=began_ms + 1_000_000),
+                decision_id=f"later {number}",
+                started_at_ms=began_ms,
+                predictions=[predicted],
+            )
+        )
+    return made
 
 
 def a_vault(folder: Path, *, decisions: int) -> None:
@@ -126,10 +170,15 @@ def test_a_version_is_trained_from_the_vault(
     assert main(["train", "--min-decisions", "60", "--alias", "challenger-b", "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert (told["decisions"], told["unreadable"], told["learner"]) == (60, 1, "mix")
-    assert told["evaluation"]["n_eval"] == 12
+    assert (told["decisions"], told["read"], told["unreadable"]) == (60, 60, 1)
+    assert (told["learner"], told["current"], told["origins"]) == ("mix", None, 5)
+    assert told["evaluation"]["n_eval"] == 30
+    assert told["spread"]["mae_s"] > 0
     assert registry.aliases() == {"challenger-b": told["version"]}
     assert registry.load(told["version"]).predict(runs(1))[0][0] is not None
+    stored = {path.name for path in (tmp_path / "mlartifacts").rglob("*.*")}
+    assert {"model_card.md", "evaluation.json", "importance.csv", "importance.png"} <= stored
+    assert {"residuals.png", "reliability.png", "shap_mean_absolute.csv"} <= stored
 
 
 @pytest.mark.kafka
@@ -220,6 +269,7 @@ def test_a_better_version_becomes_the_challenger_and_the_champion_stays(
     registry: Registry,
     trained: Trained,
     tmp_path: Path,
+    uri: str,
 ) -> None:
     settings.setenv("GNOMON_BROKERS", kafka.brokers)
     settings.setenv("GNOMON_TOPIC_PREFIX", topics)
@@ -234,6 +284,15 @@ def test_a_better_version_becomes_the_challenger_and_the_champion_stays(
 
     assert first == registry.aliases() == {"champion": champion, "challenger": "2"}
     assert len(registry.versions()) == 2
+
+    more_in_the_vault(tmp_path, got_worse(registry.versions()[0]))
+    assert main([*learn, "--every-decisions", "100000"]) == 0
+
+    client = MlflowClient(registry_uri=uri)
+    why = [client.get_model_version("gnomon", v).tags["gnomon.reason"] for v in ("2", "3")]
+    assert why[0] == "first training"
+    assert why[1].startswith("drift: the mean loss of version 2 rose from 0.0")
+    assert registry.aliases()["champion"] == champion
 
 
 def test_the_command_knows_every_learner() -> None:

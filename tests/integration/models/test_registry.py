@@ -48,9 +48,60 @@ def test_what_is_listed_of_a_version(registry: Registry, trained: Trained) -> No
     assert (newest.version, newest.author, newest.aliases) == (second, "bob", ("challenger",))
     assert (oldest.version, oldest.author, oldest.aliases) == (first, "ada", ())
     assert trained.evaluation is not None
-    assert newest.metrics["mae_s"] == trained.evaluation.mae_s
+    assert newest.metrics["mae_s"] == trained.evaluation.mean()["mae_s"]
     assert newest.metrics["n_eval"] == 12
     assert len(newest.sha256 or "") == 64
+
+
+def test_what_is_stored_beside_a_version(registry: Registry, trained: Trained, uri: str) -> None:
+    files = {"model_card.md": b"# A card", "importance.csv": b"input\n"}
+
+    version = registry.register(trained, author="ada", files=files, tags={"gnomon.reason": "why"})
+
+    client = MlflowClient(uri, uri)
+    found = client.get_model_version("gnomon", version)
+    assert found.description == "# A card"
+    assert (found.tags["gnomon.reason"], found.tags["gnomon.author"]) == ("why", "ada")
+    assert found.run_id is not None
+    stored = [each.path for each in client.list_artifacts(found.run_id)]
+    assert stored == ["importance.csv", "model", "model_card.md"]
+    assert client.get_run(found.run_id).info.status == "FINISHED"
+
+
+def test_mlflow_itself_can_load_a_version(
+    registry: Registry, trained: Trained, uri: str, tmp_path: Path
+) -> None:
+    registry.register(trained, author="me")
+    (folder,) = (path.parent for path in (tmp_path / "mlartifacts").rglob("MLmodel"))
+
+    model = mlflow.models.Model.load(str(folder))
+
+    assert [(c.name, c.type.name) for c in model.signature.inputs] == [
+        (name, kind) for name, kind in trained.columns
+    ]
+    assert [c.name for c in model.signature.outputs] == ["duration_s", "success_probability"]
+    found = mlflow.sklearn._load_model_from_local_file(
+        str(folder / "model.skops"),
+        serialization_format="skops",
+        skops_trusted_types=model.flavors["sklearn"]["skops_trusted_types"],
+    )
+    frame = to_frame(runs(5), trained.columns)
+    assert found.predict(frame).equals(trained.estimator.predict(frame))
+
+
+def test_files_that_cannot_be_stored_for_now_leave_no_version(
+    registry: Registry, trained: Trained, uri: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mlartifacts").write_bytes(b"a file where the folder should be")
+
+    with pytest.raises(RegistryUnavailableError, match="cannot be stored"):
+        registry.register(trained, author="me")
+
+    assert registry.versions() == []
+    (run,) = MlflowClient(uri, uri).search_runs(["1"])
+    assert run.info.status == "FAILED"
+    (tmp_path / "mlartifacts").unlink()
+    assert registry.load(registry.register(trained, author="me")).version == "1"
 
 
 def test_champion_and_challengers_are_live_and_nothing_else(
@@ -209,7 +260,12 @@ def test_a_file_that_is_no_database_is_a_registry_that_does_not_answer(tmp_path:
 
 @pytest.mark.parametrize(
     ("uri", "name"),
-    [("file:///tmp/mlruns", "gnomon"), ("mlruns", "gnomon"), ("sqlite:///a.db", "it's")],
+    [
+        ("file:///tmp/mlruns", "gnomon"),
+        ("mlruns", "gnomon"),
+        ("sqlite:///a.db", "it's"),
+        *(("sqlite:///a.db", baseline) for baseline in ("control", "same-type", "type")),
+    ],
 )
 def test_settings_that_make_no_registry(uri: str, name: str) -> None:
     with pytest.raises(ConfigurationError):

@@ -91,6 +91,9 @@ def test_status_tells_of_workers_lag_and_the_ledger(pipeline: Pipeline) -> None:
     assert all(stage["workers"] >= 1 for stage in status["stages"])
     assert [stage["lag"] for stage in status["stages"]] == [0, 0, 0, 0]
     assert status["ledger"]["matched"] == before["matched"] + 5
+    (control,) = (each for each in status["figures"] if each["model"] == "control")
+    assert control["n"] >= 5
+    assert status["verdicts"] == []  # no model is live
     ledger = status["ledger"]
     assert ledger["predictions"] == sum(
         ledger[state] for state in ("matched", "pending", "expired", "cancelled")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +74,12 @@ def test_ctrl_c_ends_a_replay_and_leaves_no_process(
     with Replaying(tmp_path, EXAMPLE, train_every=50) as running:
         running.until(moment)
         assert processes_of(tmp_path / "data") or moment == "starting Apache Kafka"
-        began_s = time.monotonic()
 
         running.process.send_signal(signal.SIGINT)
 
         assert running.process.wait(60) == 130
         # A guard that was being started when the signal came ends by its standard input.
         eventually_sync(lambda: not processes_of(tmp_path / "data"), what="no process is left")
-        assert time.monotonic() - began_s < 25
         assert "Traceback" not in running.said()
 
 

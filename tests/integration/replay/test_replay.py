@@ -82,6 +82,7 @@ def test_every_topic_is_written_whole(replayed: Replayed) -> None:
         "control",
         "exposures",
         "interval-corrections",
+        "verdict-evidence",
         "model-switches",
     }
     assert set(written) == set(TOPICS) | others

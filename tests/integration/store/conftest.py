@@ -1,98 +1,25 @@
 """Fixtures: a store on SQLite and on PostgreSQL, the latter on a private server of this session."""
 
-import os
-import pwd
-import secrets
-import shutil
-import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
-from tests.support.polling import eventually_sync
+from tests.support.postgres import new_database, postgres
 
-from gnomon.broker.probe import free_port
 from gnomon.store import DecisionStore
-
-PASSWORD = "unguessed-3f9c"  # noqa: S105  of a server that lives for one test run
-
-
-def _binaries() -> Path | None:
-    """Return the newest installed PostgreSQL."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
-    on_path = shutil.which("initdb")
-    return found[-1].parent if found else Path(on_path).parent if on_path else None
-
-
-def _as_whom() -> dict[str, Any]:
-    """PostgreSQL refuses to run as root."""
-    if os.getuid() != 0:
-        return {}
-    for name in ("postgres", "nobody"):
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    pytest.skip("PostgreSQL does not run as root, and there is no other user")
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[str]:
     """URL of a server without the database's name."""
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL is not installed: apt-get install postgresql")
-    home, port, whom = Path(tempfile.mkdtemp(prefix="gnomon-pg-")), free_port(), _as_whom()
-    (home / "password").write_text(PASSWORD)
-    if whom:
-        os.chown(home, whom["user"], whom["group"])
-        os.chown(home / "password", whom["user"], whom["group"])
-    setup = ["-D", str(home / "data"), "-U", "gnomon", "-A", "scram-sha-256", "--no-sync"]
-    subprocess.run(  # noqa: S603  the server's own tool
-        [binaries / "initdb", *setup, f"--pwfile={home / 'password'}", "-E", "UTF8"],
-        check=True,
-        capture_output=True,
-        cwd=home,
-        **whom,
-    )
-    listen = ["-h", "127.0.0.1", "-p", str(port), "-k", str(home)]
-    server = subprocess.Popen(  # noqa: S603  the server itself
-        [binaries / "postgres", "-D", home / "data", *listen, "-c", "fsync=off"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=home,
-        **whom,
-    )
-    url = f"postgresql://gnomon:{PASSWORD}@127.0.0.1:{port}"
-    try:
-        eventually_sync(lambda: _answers(url), what="PostgreSQL answers")
+    with postgres() as url:
         yield url
-    finally:
-        server.send_signal(signal.SIGINT)  # SIGTERM waits for clients that a failed test left
-        server.wait(60)
-        shutil.rmtree(home)
-
-
-def _answers(url: str) -> bool:
-    try:
-        psycopg.connect(f"{url}/postgres").close()
-    except psycopg.OperationalError:
-        return False
-    return True
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> str:
     """An empty database."""
-    name = f"t{secrets.token_hex(4)}"
-    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{postgres_server}/{name}"
+    return new_database(postgres_server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -8,6 +8,7 @@ from gnomon.comparison import ComparisonConfig, ComparisonState, fold
 from gnomon.events import (
     Comparison,
     Completeness,
+    EvidenceEvent,
     FeatureVector,
     IntervalCorrection,
     Intervals,
@@ -146,6 +147,7 @@ class Seen:
     comparisons: list[Comparison] = field(default_factory=list)
     metrics: dict[bytes, ModelMetrics] = field(default_factory=dict)
     corrections: dict[bytes, IntervalCorrection] = field(default_factory=dict)
+    evidence: dict[bytes, EvidenceEvent] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=lambda: Ledger(partition=3))
     dead: list[DeadLetter] = field(default_factory=list)
     written: list[tuple[str, bytes | None]] = field(default_factory=list)
@@ -155,6 +157,7 @@ class Seen:
             "comparisons",
             "comparison-metrics",
             "interval-corrections",
+            "verdict-evidence",
         }
         for topic, records in outputs.by_topic.items():
             self.written += [(topic, key) for key, _ in records]
@@ -177,6 +180,10 @@ class Seen:
             assert key is not None
             assert value is not None
             self.corrections[key] = codec.decode_interval_correction(value)
+        for key, value in outputs.by_topic.get("verdict-evidence", []):
+            assert key is not None
+            assert value is not None
+            self.evidence[key] = codec.decode_evidence(value)
         self.dead += outputs.dead
         assert_adds_up(self.ledger)
 

@@ -2,13 +2,21 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from tests.unit.comparison import reference
 from tests.unit.comparison.build import Record, Seen, config, run
 from tests.unit.comparison.strategies import EXPIRE_MS, Log, logs, readings
 
 from gnomon.comparison import ComparisonConfig, ComparisonState, fold, restore, snapshot
+from gnomon.verdict import (
+    LIVE_SETTINGS,
+    Decided,
+    Evidence,
+    WindowBuilder,
+    judge,
+    merge_evidence,
+)
 
 
 def config_of(log: Log) -> ComparisonConfig:
@@ -45,6 +53,7 @@ def test_any_reading_gives_the_same_metrics_and_corrections(data: st.DataObject)
     expected = run(all_at_once, settings=config_of(log))
     assert seen.metrics == expected.metrics
     assert seen.corrections == expected.corrections
+    assert seen.evidence == expected.evidence
     agents = {r.slice for r in seen.metrics.values()} - {"all"}
     assert len(agents) <= 1
 
@@ -84,3 +93,24 @@ def test_reading_again_leads_to_the_same_state(data: st.DataObject) -> None:
     assert seen.sorted_comparisons() == seen_again.sorted_comparisons()
     assert (seen.metrics, seen.ledger) == (seen_again.metrics, seen_again.ledger)
     assert seen.corrections == seen_again.corrections
+    assert seen.evidence == seen_again.evidence
+
+
+@thorough
+@given(st.data())
+def test_the_evidence_is_that_of_the_comparisons(data: st.DataObject) -> None:
+    log: Log = data.draw(logs())
+    seen = run(*data.draw(readings(log)), settings=config_of(log))
+    ids = [comparison.decision_id for comparison in seen.comparisons]
+    assume(len(ids) == len(set(ids)))  # a task id that is used again counts twice
+    found = [Decided.of(comparison) for comparison in seen.comparisons]
+    newest_ms: dict[str, int] = {}
+    for decided in found:
+        agent = decided.agent_id
+        newest_ms[agent] = max(newest_ms.get(agent, 0), decided.newest_ms)
+    expected = Evidence(settings=LIVE_SETTINGS, window=WindowBuilder(LIVE_SETTINGS).build())
+    for decided in found:
+        expected.add(decided, watermark_ms=newest_ms[decided.agent_id])
+    expected.close_hours()
+    live = merge_evidence(seen.evidence.values())
+    assert (judge(live[0]) if live else []) == judge(expected)

@@ -3,7 +3,7 @@
 import msgspec
 
 from gnomon.comparison.achieved import Achieved
-from gnomon.comparison.against import Against
+from gnomon.comparison.paired import Against
 from gnomon.demo.view import ledger_line, verdict
 from gnomon.events import Ledger
 

@@ -60,7 +60,10 @@ def test_assign_and_context_publish_nothing(route: Route) -> None:
     client = MemoryClient()
     router = route("prompts", HALVES, client=client)
 
-    assert router.context("repo-1") == {"experiment.prompts": router.assign("repo-1")}
+    assert router.context("repo-1") == {
+        "experiment.prompts": router.assign("repo-1"),
+        "experiment.prompts.unit": "repo-1",
+    }
     assert client.exposures().events() == []
 
 
@@ -71,8 +74,7 @@ def test_a_task_carries_the_variant(route: Route) -> None:
         pass
 
     assert all(
-        getattr(event, "context", None) == {"experiment.prompts": router.assign("repo-1")}
-        for event in client.events()
+        getattr(event, "context", None) == router.context("repo-1") for event in client.events()
     )
 
 

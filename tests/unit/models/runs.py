@@ -3,7 +3,11 @@
 import math
 import random
 
+import msgspec
+import numpy as np
+import pandas as pd
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from gnomon.events import Comparison, Completeness, FeatureVector, Outcome, TaskFeatures
 
@@ -56,6 +60,88 @@ def runs(count: int, *, seed: int = 1, gap_ms: int = 3_000_000) -> list[Comparis
             )
         )
     return made
+
+
+class Noting:
+    """A learner that says one minute of every run, and remembers what it was shown."""
+
+    name = "noting"
+
+    def __init__(self) -> None:
+        self.shown: list[list[float]] = []
+
+    def fit(
+        self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]
+    ) -> "Noting":
+        assert len(frame) == len(durations) == len(successes)
+        self.shown.append(durations.tolist())
+        return self
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({"duration_s": np.full(len(frame), 60.0), "success_probability": 0.75})
+
+
+def with_outcome(decision: Comparison, **changes: object) -> Comparison:
+    outcome = msgspec.structs.replace(decision.outcome, **changes)
+    return msgspec.structs.replace(decision, outcome=outcome)
+
+
+def all_failed(run: Comparison) -> Comparison:
+    return with_outcome(run, succeeded=False)
+
+
+def no_time_at_all(run: Comparison) -> Comparison:
+    return with_outcome(run, duration_s=0.0)
+
+
+def one_agent_and_type(run: Comparison) -> Comparison:
+    return msgspec.structs.replace(run, agent_id="only", task_type="only")
+
+
+def absurd_estimates(run: Comparison) -> Comparison:
+    return msgspec.structs.replace(
+        run, estimate_s=math.inf if run.task_id[-1] in "02468" else 1e308
+    )
+
+
+def constant_features(run: Comparison) -> Comparison:
+    return msgspec.structs.replace(run, features=FeatureVector(agent_runs=7), context={})
+
+
+def all_alike(run: Comparison) -> Comparison:
+    alike = one_agent_and_type(constant_features(run))
+    return with_outcome(alike, duration_s=60.0, succeeded=True)
+
+
+def every_type_new(run: Comparison) -> Comparison:
+    return msgspec.structs.replace(run, task_type=f"type {run.task_id}")
+
+
+def exact_baselines(run: Comparison) -> Comparison:
+    """The features tell how the run will end: no baseline makes an error."""
+    duration_s, ok = run.outcome.duration_s, float(run.outcome.succeeded or 0)
+    known = FeatureVector(
+        avg_execution_time_1h=duration_s,
+        success_rate_1h=ok,
+        same_type_runs=2,
+        same_type_avg_execution_time=duration_s,
+        same_type_success_rate=ok,
+        agent_avg_execution_time=duration_s,
+        agent_success_rate=ok,
+    )
+    return msgspec.structs.replace(run, features=known)
+
+
+BAD = [
+    all_failed,
+    no_time_at_all,
+    one_agent_and_type,
+    absurd_estimates,
+    constant_features,
+    all_alike,
+    every_type_new,
+    exact_baselines,
+]
 
 
 _share = st.none() | st.floats(0, 1)

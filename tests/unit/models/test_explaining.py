@@ -9,8 +9,10 @@ import pytest
 import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
+from tests.unit.models.xgboost_trees import of_xgboost
 
 from gnomon.events import FeatureVector, TaskFeatures
 from gnomon.models.explaining import explain
@@ -19,12 +21,12 @@ from gnomon.models.explaining.explanations import (
     MixExplained,
     PoolExplained,
 )
-from gnomon.models.explaining.trees import LEAF, Tree, path_contributions
+from gnomon.models.explaining.trees import of_boosting, path_contributions
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
+from gnomon.models.runs import outcomes_of
 from gnomon.models.table import COLUMNS, columns_of, context_columns, to_frame
 from gnomon.models.threads import one_thread
-from gnomon.models.train import outcomes_of
 
 HISTORY = runs(120)
 SUMS = ("boosted", "forest", "linear", "xgboost")
@@ -108,6 +110,26 @@ def test_a_forest_is_explained_by_the_nodes_that_scikit_learn_names() -> None:
     assert found == pytest.approx(by_name.to_dict(), abs=1e-12)
 
 
+def test_the_base_of_boosted_trees_is_the_mean_over_the_training_rows() -> None:
+    """Leaves are adjusted to the median after a tree has grown; the means above them follow."""
+    chance = np.random.default_rng(7)
+    rows = chance.normal(size=(300, 4))
+    rows[chance.random(rows.shape) < 0.2] = np.nan
+    targets = np.nan_to_num(rows[:, 0]) * 3 + chance.standard_cauchy(300)
+    shape = {"max_iter": 20, "max_leaf_nodes": 6, "early_stopping": False, "random_state": 1}
+    with one_thread():
+        duration = HistGradientBoostingRegressor(loss="absolute_error", **shape).fit(rows, targets)
+        success = HistGradientBoostingClassifier(**shape).fit(rows, targets > 0)
+        sums_of = {"duration": duration.predict(rows), "success": success.decision_function(rows)}
+
+    for name, model in (("duration", duration), ("success", success)):
+        found = [of_boosting(model, row) for row in rows[:40]]
+        (base,) = {base for base, _ in found}
+        assert base == pytest.approx(sums_of[name].mean())
+        totals = [base + terms.sum() for base, terms in found]
+        assert totals == pytest.approx(sums_of[name][:40].tolist())
+
+
 @settings(max_examples=20)
 @given(
     seed=st.integers(0, 2**32 - 1),
@@ -130,35 +152,6 @@ def test_paths_are_explained_as_xgboost_does_it(seed: int, missing: float) -> No
         found = [path_contributions(tree, row) for tree in trees]
         assert sum(base for base, _ in found) == pytest.approx(terms[-1], abs=1e-4)
         assert np.sum([of for _, of in found], axis=0) == pytest.approx(terms[:-1], abs=1e-4)
-
-
-def of_xgboost(table: pd.DataFrame) -> Tree:
-    """XGBoost's own table of a tree; its values less than the threshold go to the left."""
-    table = table.set_index("ID")
-    number = {name: at for at, name in enumerate(table.index)}
-
-    def value(name: str) -> float:
-        node = table.loc[name]
-        if node["Feature"] == "Leaf":
-            return float(node["Gain"])
-        parts = [(table.loc[node[side], "Cover"], value(node[side])) for side in ("Yes", "No")]
-        return sum(w * v for w, v in parts) / sum(w for w, _ in parts)
-
-    is_leaf = (table["Feature"] == "Leaf").to_numpy()
-    splits = table["Split"].to_numpy(np.float32)
-    return Tree(
-        feature=np.array(
-            [
-                LEAF if leaf else int(name[1:])
-                for name, leaf in zip(table["Feature"], is_leaf, strict=True)
-            ]
-        ),
-        threshold=np.nextafter(splits, np.float32(-np.inf)).astype(np.float64),
-        left=np.array([number.get(name, LEAF) for name in table["Yes"]]),
-        right=np.array([number.get(name, LEAF) for name in table["No"]]),
-        missing_left=(table["Missing"] == table["Yes"]).to_numpy(),
-        value=np.array([value(name) for name in table.index]),
-    )
 
 
 def pooled(task: TaskFeatures) -> PoolExplained:
@@ -199,6 +192,7 @@ def test_a_pool_names_the_runs_and_their_weights() -> None:
 def test_the_groups_of_a_pool_make_the_prediction(task: TaskFeatures) -> None:
     found = pooled(task)
     ((duration_s, probability),) = fitted("pool").predict([task])
+    assert duration_s is not None
 
     assert sum(g.weight for g in found.groups) == pytest.approx(1.0)
     assert sum(g.success_weight for g in found.groups) == pytest.approx(1.0)

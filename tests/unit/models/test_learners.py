@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 import numpy as np
 import pytest
-from tests.unit.models.runs import BEGAN_MS, a_task, runs
+from tests.unit.models.runs import BAD, BEGAN_MS, a_task, all_alike, runs, with_outcome
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison, Completeness, FeatureVector
@@ -15,6 +15,7 @@ from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.learners.linear import coefficients
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.table import COLUMNS, context_columns, to_frame
+from gnomon.models.threads import one_thread
 from gnomon.models.train import train
 
 TASKS = [
@@ -35,78 +36,17 @@ TASKS = [
 ]
 
 
-def ended(run: Comparison, **changes: object) -> Comparison:
-    return msgspec.structs.replace(run, outcome=msgspec.structs.replace(run.outcome, **changes))
-
-
-def all_failed(run: Comparison) -> Comparison:
-    return ended(run, succeeded=False)
-
-
-def no_time_at_all(run: Comparison) -> Comparison:
-    return ended(run, duration_s=0.0)
-
-
-def one_agent_and_type(run: Comparison) -> Comparison:
-    return msgspec.structs.replace(run, agent_id="only", task_type="only")
-
-
-def absurd_estimates(run: Comparison) -> Comparison:
-    return msgspec.structs.replace(
-        run, estimate_s=math.inf if run.task_id[-1] in "02468" else 1e308
-    )
-
-
-def constant_features(run: Comparison) -> Comparison:
-    return msgspec.structs.replace(run, features=FeatureVector(agent_runs=7), context={})
-
-
-def all_alike(run: Comparison) -> Comparison:
-    alike = one_agent_and_type(constant_features(run))
-    return ended(alike, duration_s=60.0, succeeded=True)
-
-
-def every_type_new(run: Comparison) -> Comparison:
-    return msgspec.structs.replace(run, task_type=f"type {run.task_id}")
-
-
-def exact_baselines(run: Comparison) -> Comparison:
-    """The features tell how the run will end: no baseline makes an error."""
-    duration_s, ok = run.outcome.duration_s, float(run.outcome.succeeded or 0)
-    known = FeatureVector(
-        avg_execution_time_1h=duration_s,
-        success_rate_1h=ok,
-        same_type_runs=2,
-        same_type_avg_execution_time=duration_s,
-        same_type_success_rate=ok,
-        agent_avg_execution_time=duration_s,
-        agent_success_rate=ok,
-    )
-    return msgspec.structs.replace(run, features=known)
-
-
-BAD = [
-    all_failed,
-    no_time_at_all,
-    one_agent_and_type,
-    absurd_estimates,
-    constant_features,
-    all_alike,
-    every_type_new,
-    exact_baselines,
-]
-
-
 def fitted(name: str, decisions: Sequence[Comparison]) -> LoadedModel:
     """One fit of all ``decisions``, without the evaluation that training makes first."""
     columns = (*COLUMNS, *context_columns(decisions))
     outcomes = [(d.outcome.duration_s, bool(d.outcome.succeeded)) for d in decisions]
     durations, successes = zip(*outcomes, strict=True)
-    estimator = LEARNERS[name]().fit(
-        to_frame(decisions, columns),
-        np.array(durations, np.float64),
-        np.array(successes, np.bool_),
-    )
+    with one_thread():
+        estimator = LEARNERS[name]().fit(
+            to_frame(decisions, columns),
+            np.array(durations, np.float64),
+            np.array(successes, np.bool_),
+        )
     return LoadedModel(
         name="gnomon",
         version="1",
@@ -141,16 +81,6 @@ def test_runs_that_all_end_alike_are_predicted_so(name: str) -> None:
 
     assert duration_s == pytest.approx(60.0, rel=0.01)
     assert probability == pytest.approx(1.0, abs=0.01)
-
-
-@pytest.mark.parametrize("name", LEARNERS)
-def test_a_baseline_without_error_has_no_improvement_over_it(name: str) -> None:
-    found = train([exact_baselines(run) for run in runs(60)], learner=LEARNERS[name]()).evaluation
-
-    assert found is not None
-    assert (found.control_mae_s, found.same_type_mae_s) == (0.0, 0.0)
-    assert (found.improvement, found.same_type_improvement) == (None, None)
-    assert found.control_accuracy == 1.0
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -199,7 +129,7 @@ def test_xgboost_is_stored_in_its_own_format() -> None:
 
 def test_an_agent_of_long_ago_does_not_weigh_on_the_tables() -> None:
     """Only the last hundred runs of a type are kept, however many there were."""
-    early = [ended(run, duration_s=1e6) for run in runs(400)]
+    early = [with_outcome(run, duration_s=1e6) for run in runs(400)]
     late = [
         msgspec.structs.replace(run, started_at_ms=run.started_at_ms + 400 * 3_000_000, task_id=f"l{n}", decision_id=f"z{n:05}")
         for n, run in enumerate(runs(800, seed=9))

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from tests.unit.models.runs import runs
 
 from gnomon.events import Comparison, ModelPrediction
-from gnomon.models.selection import select
+from gnomon.models.evaluation import Plan, splits
+from gnomon.models.runs import usable_runs
+from gnomon.models.selection import Selection, select
 
 
 class Constant:
@@ -59,6 +61,12 @@ def recorded(
     ]
 
 
+def selected(decisions: list[Comparison], learner: Says, *, share: float = 0.2) -> Selection:
+    """Compare a model of ``learner`` with the challenger ``old`` on the last ``share`` of the runs."""
+    held_out = list(splits(usable_runs(decisions), learner, Plan(share=share)))
+    return select(held_out[-1] if held_out else None, current_sha256="old")
+
+
 def losses(
     decisions: list[Comparison], duration_s: float, probability: float
 ) -> tuple[float, float]:
@@ -71,7 +79,7 @@ def losses(
 def test_both_are_judged_on_the_same_last_runs() -> None:
     decisions = recorded(400, duration_s=100.0, probability=0.5)
 
-    found = select(decisions[::-1], Says(300.0, 0.9), current_sha256="old", share=0.25)
+    found = selected(decisions[::-1], Says(300.0, 0.9), share=0.25)
 
     last = decisions[300:]
     assert found.n == 100
@@ -93,26 +101,19 @@ def test_the_better_one_wins_and_the_newer_one_where_they_are_alike(
     new: tuple[float, float], old: tuple[float, float], *, is_better: bool
 ) -> None:
     decisions = recorded(400, duration_s=old[0], probability=old[1])
-    assert select(decisions, Says(*new), current_sha256="old").is_better is is_better
+    assert selected(decisions, Says(*new)).is_better is is_better
 
 
 def test_only_runs_that_the_challenger_predicted_whole_are_compared() -> None:
     decisions = recorded(600, duration_s=100.0, probability=0.5, every=2)
-    assert select(decisions, Says(300.0, 0.9), current_sha256="old", share=0.25).n == 75
+    assert selected(decisions, Says(300.0, 0.9), share=0.25).n == 75
     half = recorded(600, duration_s=100.0, probability=None)
-    assert select(half, Says(300.0, 0.9), current_sha256="old").n == 0
+    assert selected(half, Says(300.0, 0.9)).n == 0
 
 
 @pytest.mark.parametrize("count", [0, 10, 200])
 def test_too_few_common_runs_take_the_newer_model(count: int) -> None:
     decisions = recorded(count, duration_s=100.0, probability=0.5)
-    found = select(decisions, Says(5.0, 0.0), current_sha256="old")
+    found = selected(decisions, Says(5.0, 0.0))
     assert found.is_better
     assert found.duration_loss is None
-
-
-def test_the_new_model_has_seen_none_of_the_runs_it_is_judged_on() -> None:
-    learner = Says(300.0, 0.9)
-    select(recorded(400, duration_s=1.0, probability=0.5), learner, current_sha256="old")
-    assert learner.rows
-    assert max(learner.rows) <= 320

@@ -55,18 +55,28 @@ class Learner:
     trained: int = 0
     failure: Exception | None = None
     during: Callable[[], object] = lambda: None
+    drift: str | None = None
+    looks: int = 0
 
     def stored(self) -> int:
         return self.decisions
 
-    def learn(self, most_decisions: int, still_held: Callable[[], bool]) -> Learnt:
+    def drifted(self, since_ms: int) -> str | None:
+        self.looks += 1
+        return self.drift
+
+    def learn(self, reason: str, still_held: Callable[[], bool]) -> Learnt:
         if self.failure is not None:
             raise self.failure
         self.during()
         assert still_held()
         self.trained += 1
         return Learnt(
-            version=str(self.trained), decisions=self.decisions, is_challenger=True, selection=None
+            version=str(self.trained),
+            decisions=self.decisions,
+            is_challenger=True,
+            selection=None,
+            reason=reason,
         )
 
 
@@ -79,22 +89,28 @@ def loop(
 @pytest.mark.parametrize(
     ("last", "stored", "hours", "drifted", "expected"),
     [
-        (None, 99, 0, False, None),
-        (None, 100, 0, False, "first"),
-        (150, 349, 0, False, None),
-        (150, 350, 0, False, "decisions"),
-        (150, 151, 23.9, False, None),
-        (150, 151, 24, False, "hours"),
-        (150, 150, 240, True, None),  # nothing is new
-        (150, 151, 0, True, "drift"),
-        (150, 120, 0, False, "first"),  # another store
+        (None, 99, 0, None, None),
+        (None, 100, 0, None, "first training"),
+        (150, 349, 0, None, None),
+        (150, 350, 0, None, "200 new decisions"),
+        (150, 151, 23.9, None, None),
+        (150, 151, 24, None, "24.0 hours since the last training"),
+        (150, 150, 240, "worse", None),  # nothing is new
+        (150, 151, 0, "worse", "drift: worse"),
+        (150, 120, 0, None, "first training"),  # another store
     ],
 )
 def test_when_it_is_time(
-    last: int | None, stored: int, hours: float, *, drifted: bool, expected: str | None
+    last: int | None, stored: int, hours: float, *, drifted: str | None, expected: str | None
 ) -> None:
-    before = None if last is None else Last(stored=last, at_ms=NOW_MS - round(hours * HOUR_MS))
-    found = reason_to_train(SCHEDULE, before, stored=stored, now_ms=NOW_MS, drifted=drifted)
+    at_ms = NOW_MS - round(hours * HOUR_MS)
+    before = None if last is None else Last(stored=last, at_ms=at_ms)
+
+    def since(since_ms: int) -> str | None:
+        assert since_ms == at_ms
+        return drifted
+
+    found = reason_to_train(SCHEDULE, before, stored=stored, now_ms=NOW_MS, drifted=since)
     assert found == expected
 
 
@@ -147,3 +163,28 @@ def test_too_few_usable_decisions_wait_for_more() -> None:
     assert learning.step() is None  # nothing is new
     learner.decisions = 350
     assert learning.step() is not None
+
+
+def test_models_that_got_worse_are_a_reason() -> None:
+    learner = Learner(decisions=150)
+    learning = loop(learner, MemoryLease())
+    assert learning.step() is not None
+    learner.drift = "the mean loss of version 3 rose"
+    assert learning.step() is None  # nothing is new
+    assert learner.looks == 0
+    learner.decisions = 151
+
+    learnt = learning.step()
+
+    assert learnt is not None
+    assert learnt.reason == "drift: the mean loss of version 3 rose"
+
+
+def test_the_vault_is_read_for_drift_only_after_it_has_grown() -> None:
+    learner = Learner(decisions=150)
+    learning = loop(learner, MemoryLease())
+    learning.step()
+    for decisions in (151, 151, 152, 152):
+        learner.decisions = decisions
+        assert learning.step() is None
+    assert learner.looks == 2

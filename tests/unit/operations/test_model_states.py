@@ -25,7 +25,7 @@ def switched(
 def test_a_version_that_predicts_in_some_partitions_is_named_with_the_latest_reason() -> None:
     found = states_of(
         [
-            switched(2, 30, predicts("9"), absent=[skipped("10", "KeyError")]),
+            switched(2, 30, predicts("9"), absent=[skipped("10", "Key\x1b[2JError")]),
             switched(0, 10, predicts("9"), absent=[skipped("10", "ValueError")]),
             switched(1, 20, predicts("9"), predicts("10"), absent=[]),
         ]
@@ -34,10 +34,10 @@ def test_a_version_that_predicts_in_some_partitions_is_named_with_the_latest_rea
     assert [(s.version, s.state, s.partitions, s.reason, s.since_ms) for s in found] == [
         ("9", "predicts", [0, 1, 2], None, 30),
         ("10", "predicts", [1], None, 20),
-        ("10", "skipped", [0, 2], "KeyError", 30),
+        ("10", "skipped", [0, 2], "Key\x1b[2JError", 30),
     ]
     assert [state.sentence(3) for state in found] == [
         "predicts",
         "predicts in partitions [1]",
-        "skipped in partitions [0, 2]: KeyError",
+        "skipped in partitions [0, 2]: Key?[2JError",
     ]

@@ -1,5 +1,6 @@
 """Past decisions as registered versions predict them now."""
 
+import copy
 import random
 from dataclasses import replace
 from typing import Any
@@ -44,7 +45,12 @@ def test_what_a_version_may_have_been_trained_on_is_marked() -> None:
     found = list(scored(HISTORY, [ScoredVersion(a_real_one(), MIDDLE_MS)]))
 
     assert [d.predictions[-1].unseen for d in found] == [False] * 25 + [True] * 15
-    assert {p.unseen for d in found for p in d.predictions[:-1]} == {None}
+    for decision in found:  # the baseline type is read from the version
+        assert [p.unseen for p in decision.predictions[:3]] == [
+            None,
+            None,
+            decision.predictions[3].unseen,
+        ]
     (unknown,) = scored(HISTORY[:1], [ScoredVersion(a_real_one(), None)])
     assert unknown.predictions[-1].unseen is None
 
@@ -63,6 +69,21 @@ def test_the_report_has_the_errors_on_unseen_and_on_all_decisions() -> None:
     assert unseen.mae_s == pytest.approx(errors[25:].mean(), abs=1e-5)
     assert report.unseen[0].n == 15  # the baselines, on the same decisions
     assert (report.decisions, report.versions[0].unseen, report.replayed) == (40, 15, True)
+
+
+def test_each_version_is_judged_on_what_it_has_not_seen_itself() -> None:
+    one, two = a_real_one(), copy.copy(a_real_one())
+    two.version, two.sha256 = "2", "two"
+    versions = [
+        ScoredVersion(one, MIDDLE_MS),
+        ScoredVersion(two, HISTORY[35].started_at_ms),
+    ]
+    report = report_of(list(scored(HISTORY, versions)), versions)
+
+    counts = {(row.name, row.version): row.n for row in report.unseen}
+    assert counts[("gnomon", "1")] == report.versions[0].unseen == 15
+    assert counts[("gnomon", "2")] == report.versions[1].unseen == 5
+    assert counts[("type", "0")] == 5  # it is read from version 2
 
 
 def test_a_repetition_gives_the_same_bytes_and_each_line_is_marked() -> None:

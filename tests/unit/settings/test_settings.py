@@ -2,10 +2,12 @@
 
 import dataclasses
 import re
+from pathlib import Path
 
 import pytest
 
 from gnomon.errors import ConfigurationError
+from gnomon.models.circuit_breaker import CallLimits
 from gnomon.settings import Settings
 
 SECRET = re.compile(r"(key|token|password|secret)$")
@@ -79,3 +81,14 @@ def test_files_are_in_the_data_folder_unless_said_otherwise() -> None:
     assert settings.state_url == "/place/state"
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.brokers = "x"  # type: ignore[misc]
+
+
+def test_the_documented_limits_of_models_are_the_defaults() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    rows = re.findall(r"^\| `GNOMON_(MODEL_\w+)` \|.*\| ([\d.]+) \|$", text, re.MULTILINE)
+    limits = CallLimits()
+
+    assert len(rows) == 5
+    for name, default in rows:
+        assert getattr(Settings(), name.lower()) == float(default)
+        assert getattr(limits, name.lower().removeprefix("model_")) == float(default)

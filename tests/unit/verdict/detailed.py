@@ -48,7 +48,7 @@ def detailed() -> Detailed:
         {
             "agent": np.array(AGENTS)[agent],
             "type": np.array(TYPES)[rng.integers(0, 2, n)],
-            "start_ms": T0 + hour * HOUR + rng.permutation(n) * 150,
+            "start_ms": T0 + hour * HOUR + rng.permutation(n) * 1_900,
             "hour": hour,
             "status": rng.choice(["matched", "expired", "cancelled"], n, p=[0.96, 0.03, 0.01]),
             "y": y,
@@ -62,7 +62,7 @@ def detailed() -> Detailed:
             "estimate_s": rng.lognormal(3, 1, n),
         }
     )
-    frame.loc[frame.hour < BEFORE_HOURS, "status"] = "matched"
+    frame.loc[(frame.hour < BEFORE_HOURS) & (frame.status == "expired"), "status"] = "cancelled"
     frame["has_model"] = frame.hour >= BEFORE_HOURS
     frame.loc[frame.silent, "model"] = np.nan
     for level, factor in ((80, 1.2), (90, 1.6)):

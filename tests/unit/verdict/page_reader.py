@@ -31,7 +31,7 @@ def table_after(root: ET.Element, heading: str) -> list[dict[str, str]]:
     """The first table after a heading, as a dictionary for each row."""
     found = False
     for each in root.iter():
-        if each.tag in {f"{HTML}h2", f"{HTML}h3"}:
+        if each.tag in {f"{HTML}h1", f"{HTML}h2", f"{HTML}h3"}:
             found = "".join(each.itertext()).startswith(heading)
         if found and each.tag == f"{HTML}table":
             return [

@@ -72,7 +72,8 @@ def test_exactly_a_thousand_decisions_are_too_few() -> None:
 def test_a_model_that_says_nothing_has_errors() -> None:
     silent = [decided(10**6 + n, control(50.0), model(None, None), hour=n % 30) for n in range(90)]
     found = items([*simulated(ratio=0.6), *silent])["shadow without errors"]
-    assert (found.status, found.figure) == ("failed", pytest.approx(1500 / 1590))
+    assert found.status == "failed"
+    assert found.figure == pytest.approx(1500 / 1590)
     assert "model.refused" in found.todo
 
 

@@ -16,6 +16,7 @@ from gnomon.cli import main
 from gnomon.cli.comparisons_log import gather
 from gnomon.verdict import Decided, VerdictSettings
 from gnomon.verdict.report.pictures import Pictures
+from gnomon.verdict.report.slices import judged
 from gnomon.verdict.report.svg import Axis, Picture, percents
 
 SETTINGS = VerdictSettings(mature_after_s=0)
@@ -175,3 +176,22 @@ def test_an_empty_file_says_what_to_do(tmp_path: Path, monkeypatch: pytest.Monke
     assert "No model has predicted any of the decisions" in text
     assert "gnomon train" in text
     assert "1970" not in text
+
+
+@pytest.mark.parametrize("hours", [29, 30])
+def test_slices_have_bounds_and_e_values_from_thirty_hours_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    root = page_of(tmp_path, list(simulated(ratio=0.7, hours=hours, agents=2)), monkeypatch)
+    rows = page_reader.table_after(root, "By agent")
+    assert [row["agent-hours"] for row in rows] == [str(hours)] * 2
+    assert all(bool(row["bounds"]) == (hours == 30) for row in rows)
+    assert all(bool(row["e-value of harm"]) == (hours == 30) for row in rows)
+
+
+def test_more_than_a_thousand_agents_are_one_slice(tmp_path: Path) -> None:
+    rows = [decided(n, control(9.0), model(n + 1.0), agent=f"agent-{n}") for n in range(1_003)]
+    found = judged(drawn(tmp_path, rows).slices.agents, SETTINGS)
+    assert {each.name: each.decisions for each in found}["(all others)"] == 3
+    assert len(found) == 1_001
+    assert sum(each.decisions for each in found) == 1_003

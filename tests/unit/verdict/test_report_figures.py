@@ -3,7 +3,7 @@
 import json
 import math
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import scipy.optimize
 import scipy.stats
 from river import drift as river
 from tests.unit.drift.oracle import psi_by_pandas
-from tests.unit.verdict.detailed import AGENTS, HOUR, T0, detailed
+from tests.unit.verdict.detailed import AGENTS, T0, detailed
 from tests.unit.verdict.page_reader import (
     chart,
     dots,
@@ -317,4 +317,83 @@ def test_the_whole_picture_of_predictions_is_that_of_numpy(root: ET.Element) -> 
     ]
     most = 1.05 * max(shares[0].max(), shares[1].max())
     assert bars == [pytest.approx(share / most, abs=0.001) for share in shares[0]]
-    assert HOUR == 3_600_000
+
+
+def brier() -> Any:
+    tasks = matched()
+    tasks = tasks[tasks.start_ms <= mature_before_ms()]
+    return tasks.assign(b=(0.6 - tasks.ok) ** 2, c=(tasks.q - tasks.ok) ** 2)
+
+
+def seconds() -> Any:
+    tasks, frame = scored(), detailed().frame
+    first = frame[frame.status == "matched"].head(200)
+    clip = float(np.quantile(abs(first.base - first.y), 0.99, method="inverted_cdf"))
+    actual = np.where(tasks.status == "expired", tasks.age_s, tasks.y)
+    return tasks.assign(
+        b=np.minimum(abs(tasks.base - actual), clip), c=np.minimum(abs(tasks.model - actual), clip)
+    )
+
+
+@pytest.mark.parametrize(
+    ("loss", "of"), [("log_loss", scored), ("seconds", seconds), ("brier", brier)]
+)
+def test_the_comparison_with_control_is_that_of_pandas(
+    root: ET.Element, loss: str, of: Callable[[], Any]
+) -> None:
+    tasks = of()
+    rows = table_after(root, "Against each baseline")
+    (row,) = [row for row in rows if row["baseline, loss"] == f"control, {loss}"]
+    estimate = 1 - tasks.c.sum() / tasks.b.sum()
+    assert numbers(row["better by"]) == [pytest.approx(estimate, abs=PERCENT)]
+    bounds = [pytest.approx(x, abs=PERCENT) for x in interval(tasks)]
+    assert numbers(row["these agents"]) == bounds
+    places = dots(chart(root, "Improvement against each baseline, with bounds"), -1, 1)
+    assert places[rows.index(row)] == pytest.approx(estimate, abs=0.002)
+
+
+def test_the_summary_and_the_evidence_are_those_of_pandas(root: ET.Element) -> None:
+    tasks = scored()
+    ended = tasks[tasks.status == "matched"]
+    (row,) = table_after(root, "May a model steer agents?")
+    hours = tasks.hour.nunique()
+    assert (int(row["decisions"]), int(row["active hours"])) == (len(ended), hours)
+    text = " ".join(" ".join(root.itertext()).split())
+    blocks = tasks.groupby(["agent", "hour"]).ngroups
+    assert f"of 6 agents in {blocks} agent-hours and {hours} active hours" in text
+    within = (abs(ended.model - ended.y) <= 0.25 * ended.y).mean()
+    assert f"{100 * within:.1f} % of the durations were predicted to within 25 %" in text
+    evidence = line_heights(
+        chart(root, "Improvement of log loss over time, with bounds"), 2, -0.5, 1.0
+    )
+    by_hour = tasks.groupby("hour")[["b", "c"]].sum().cumsum()
+    expected = 1 - by_hour.c / by_hour.b
+    assert evidence == [pytest.approx(x, abs=0.003) for x in expected]
+
+
+def test_reliability_is_drawn_where_pandas_says(root: ET.Element) -> None:
+    tasks = matched()
+    tenths = tasks.groupby((tasks.q * 10).astype(int))
+    picture = chart(root, "Reliability of the probability of success")
+    _, top, _, bottom = frame_of(picture)
+    assert dots(picture, 0, 1) == [pytest.approx(x, abs=0.001) for x in tenths.q.mean()]
+    came = [
+        (bottom - float(each.attrib["cy"])) / (bottom - top)
+        for each in picture.iter("{http://www.w3.org/2000/svg}circle")
+    ]
+    assert came == [pytest.approx(x, abs=0.001) for x in tenths.ok.mean()]
+
+
+def test_the_map_of_durations_is_as_dark_as_numpy_counts(root: ET.Element) -> None:
+    tasks = matched()
+    edges = 10.0 ** (np.arange(29) / 4 - 1)
+    cells = np.histogram2d(tasks.y, tasks.model, [np.r_[0, edges[1:-1], np.inf]] * 2)[0]
+    picture = chart(root, "Predicted beside actual durations")
+    shown = [
+        float(each.attrib["fill-opacity"])
+        for each in picture.iter("{http://www.w3.org/2000/svg}rect")
+        if each.get("class") == "model"
+    ]
+    counts = cells[cells > 0]
+    assert shown == [pytest.approx(0.15 + 0.85 * n / counts.max(), abs=0.006) for n in counts]
+    assert f"The darkest cell has {counts.max():.0f} decisions" in "".join(root.itertext())

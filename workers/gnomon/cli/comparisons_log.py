@@ -76,7 +76,8 @@ def gather(
     Raises:
         BadComparisonsError: The file cannot be read, or a line is no comparison.
     """
-    window, watermark_ms, records, replayed = WindowBuilder(settings), 0, 0, 0
+    window, records, replayed = WindowBuilder(settings), 0, 0
+    latest_ms: dict[str, int] = {}
     drift, source = DriftLog(registered_at_ms=settings.registered_at_ms), Source(path.name)
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
         for decided in _read(path, source, say):
@@ -91,7 +92,8 @@ def gather(
             last = key
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
             records += 1
-            watermark_ms = max(watermark_ms, decided.newest_ms)
+            agent = decided.agent_id
+            latest_ms[agent] = max(latest_ms.get(agent, 0), decided.newest_ms)
             window.add(decided)
             by_time.add(decided.started_at_ms.to_bytes(8, "big"), row)
         evidence = Evidence(settings=settings, window=window.build())
@@ -103,11 +105,13 @@ def gather(
                 if album is not None:
                     album.look(hour)
             decided = with_newest_only(_decode(row)) if newest else _decode(row)
-            evidence.add(decided, watermark_ms=watermark_ms)
+            newest_ms = latest_ms[decided.agent_id]
+            evidence.add(decided, watermark_ms=newest_ms)
             drift.add(decided)
             if album is not None:
-                album.add(decided, watermark_ms=watermark_ms)
+                album.add(decided, watermark_ms=newest_ms)
         evidence.close_hours()
+        watermark_ms = max(latest_ms.values(), default=0)
         if album is not None:
             album.look(watermark_ms // HOUR_MS + 1)
     if replayed:

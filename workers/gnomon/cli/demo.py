@@ -58,16 +58,17 @@ def _isolated_settings(settings: Settings) -> Settings:
 async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: str) -> int:
     from gnomon.demo.run import Demo  # noqa: PLC0415
     from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
-    from gnomon.operations.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
 
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     began_s = time.monotonic()
-    warming = asyncio.create_task(asyncio.to_thread(warm_up, settings))
+    warming = asyncio.create_task(asyncio.to_thread(_warm_up, settings))
     async with LocalStack(settings, own_broker=True, stages=STAGES, progress=_say) as stack:
         await warming
+        from gnomon.operations.training import Trainer  # noqa: PLC0415  imported while warming
+
         trainer = Trainer(stack.settings, author="demo")
         left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
         with _Screen() as show:
@@ -76,6 +77,13 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
         stored = await asyncio.to_thread(trainer.stored)
     _verdict(state, stored=stored, settings=settings, data_dir=data_dir)
     return 0
+
+
+def _warm_up(settings: Settings) -> None:
+    """Import what trains, and create the registry, while the broker and the workers start."""
+    from gnomon.operations.training import warm_up  # noqa: PLC0415
+
+    warm_up(settings)
 
 
 class _Screen:

@@ -42,7 +42,9 @@ def _lines(found: DecisionExplained, top: int) -> Iterator[str]:
     yield from _known(found)
     yield ""
     yield "predicted"
-    rows = [("", "duration", "success", "error", "log error", "Brier", "in 80 %", "in 90 %")]
+    rows: list[tuple[str, ...]] = [
+        ("", "duration", "success", "error", "log error", "Brier", "in 80 %", "in 90 %")
+    ]
     rows += [_cells(prediction) for prediction in found.predictions]
     yield from _indented(aligned(rows), 2)
     yield ""

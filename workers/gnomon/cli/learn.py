@@ -9,7 +9,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
-from gnomon.cli.train import DEFAULT_LEARNER, LEARNERS
+from gnomon.cli.train import add_training_arguments, positive, training_options
 from gnomon.errors import TransientError
 from gnomon.settings import Settings
 
@@ -22,8 +22,8 @@ LOOK_EVERY_S = 10.0
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = (
-        "Trains a version from the vault's decisions whenever there are enough new ones, registers"
-        " it, and makes it the challenger if it does at least as well as the current challenger did"
+        "Trains a version from the vault's decisions whenever there are enough new ones, or when the"
+        " losses of a live version have risen; registers it, and makes it the challenger if it does at least as well as the current challenger did"
         " on the same tasks. Never moves the champion. Several may run; only one trains at a time."
     )
     parser.add_argument(
@@ -44,13 +44,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="wait for this many with an outcome (100)",
     )
     parser.add_argument(
-        "--most-decisions",
-        type=int,
-        default=50_000,
+        "--most-read",
+        type=positive,
+        default=100_000,
         metavar="N",
-        help="train on the newest N; bounds the memory (50000)",
+        help="choose them from the newest N decisions; bounds the time (100000)",
     )
-    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
+    add_training_arguments(parser, analysis=False)
     parser.add_argument("--once", action="store_true", help="look once, train if it is time, end")
     parser.epilog = "example: gnomon learn --every-decisions 500"
 
@@ -67,10 +67,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.operations.training import Trainer  # noqa: PLC0415  only in gnomon[train]
 
     trainer = Trainer(
-        settings,
-        author=author(),
-        min_decisions=options.min_decisions,
-        learner=options.learner,
+        settings, author=author(), options=training_options(options, most_read=options.most_read)
     )
     owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
     loop = LearnLoop(
@@ -80,7 +77,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             every_decisions=options.every_decisions,
             every_hours=options.every_hours,
             min_decisions=options.min_decisions,
-            most_decisions=options.most_decisions,
         ),
         now_ms=now_ms,
     )
@@ -118,7 +114,10 @@ def _show(learnt: "Learnt | None") -> None:
         return
     became = "is the challenger" if learnt.is_challenger else "is registered, not better than the"
     became += "" if learnt.is_challenger else " challenger"
-    line = f"version {learnt.version} {became}: trained on {learnt.decisions} decisions"
+    line = (
+        f"version {learnt.version} {became}: trained on {learnt.decisions} decisions"
+        f" ({learnt.reason})"
+    )
     found = learnt.selection
     if found is not None and found.duration_loss is not None:
         line += (

@@ -4,8 +4,9 @@ import argparse
 import asyncio
 import re
 import sys
+import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,6 +14,8 @@ from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from gnomon.models.registry import Registry, VersionInfo
     from gnomon.operations.model_states import VersionState
     from gnomon.operations.switching import ModelSwitch, Moved
@@ -87,22 +90,60 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
     versions = registry.versions()
+    words = _words(settings) if versions else {}
     partitions, states = _states(settings) if versions else (0, [])
     states = [state for state in states if state.model == registry.name]
     if as_json:
         for version in versions:
-            known = {"states": [state for state in states if state.version == version.version]}
+            known = {
+                "states": [state for state in states if state.version == version.version],
+                "verdict": words.get(version.version),
+            }
             print(msgspec.json.encode(msgspec.to_builtins(version) | known).decode())
         return 0
     if not versions:
         print(f"gnomon: {registry.name} has no versions; gnomon train makes one", file=sys.stderr)
         return 0
-    print(f"{'VERSION':>7}  {'TRAINED':<16}  {'ERROR':>9}  {'CONTROL':>9}  {'RIGHT':>6}  ALIASES")
+    print(
+        f"{'VERSION':>7}  {'TRAINED':<16}  {'ERROR':>9}  {'CONTROL':>9}  {'RIGHT':>6}  {'VERDICT':<9}  ALIASES"
+    )
     for version in versions:
-        print(_line(version))
+        print(_line(version, words.get(version.version)))
     for state in states:
         print(f"version {state.version} {state.sentence(partitions)}")
+    for number, verdict in words.items():
+        if verdict["blocked_by"]:
+            over, strongest = verdict["improvement_over_strongest"], verdict["strongest"]
+            beside = "" if over is None else f", log loss {100 * over:+.1f} % below {strongest}"
+            blocked = ", ".join(verdict["blocked_by"])
+            print(f"version {number}: {verdict['word']}{beside}, blocked by {blocked}")
     return 0
+
+
+def _words(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the live verdict on each version; nothing if no broker answers at once."""
+    from gnomon.operations.verdicts import (  # noqa: PLC0415
+        live_verdicts,
+        read_evidence,
+        summary_of,
+    )
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
+
+    try:
+        found = asyncio.run(
+            read_evidence(brokers=settings.brokers, prefix=settings.topic_prefix, within_s=0.0)
+        )
+    except BrokerUnavailableError:
+        return {}
+    if not found:
+        return {}
+    drills = read_drills((), settings.data_dir)
+    judged = live_verdicts(found[0], drills=drills, now_ms=time.time_ns() // 1_000_000)
+    return {
+        model.version: summary_of(model)
+        for model in judged.models
+        if model.name == settings.model_name
+    }
 
 
 def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
@@ -122,14 +163,14 @@ def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
     return len(switches), states_of(switches)
 
 
-def _line(version: "VersionInfo") -> str:
+def _line(version: "VersionInfo", verdict: "Mapping[str, Any] | None") -> str:
     trained = datetime.fromtimestamp(version.created_at_ms / 1000, UTC)
     metrics = version.metrics
     error_s, control_s = (_figure(metrics.get(n), "{:,.1f} s") for n in ("mae_s", "control_mae_s"))
     right = _figure(metrics.get("accuracy"), "{:.1%}")
     return (
         f"{version.version:>7}  {trained:%Y-%m-%d %H:%M}  {error_s:>9}  {control_s:>9}"
-        f"  {right:>6}  {', '.join(version.aliases)}"
+        f"  {right:>6}  {verdict['word'] if verdict else '-':<9}  {', '.join(version.aliases)}"
     ).rstrip()
 
 

@@ -94,6 +94,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.replay.source import read_runs  # noqa: PLC0415
 
     if options.model:
+        if options.brokers or options.speed:
+            raise ConfigurationError(
+                "gnomon replay --model publishes nothing: no --brokers, --speed"
+            )
         return run_scores(options, settings, _columns(options))
     if options.file is None:
         raise ConfigurationError(

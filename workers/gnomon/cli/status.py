@@ -1,4 +1,4 @@
-"""``gnomon status``: show workers, lag, live models, the ledger, and the clients."""
+"""``gnomon status``: show workers, lag, live models, the verdict, the ledger, and the clients."""
 
 import argparse
 import asyncio
@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,9 +16,12 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gnomon.comparison.version_figures import VersionFigures
+    from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
     from gnomon.operations.model_states import VersionState
+    from gnomon.verdict import Evidence
 
 COLUMNS = (
     "accepted", "delivered", "spooled", "waiting", "dropped", "received", "repeated", "missing",
@@ -41,16 +44,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
+    from gnomon.comparison import BASELINES  # noqa: PLC0415
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
-    from gnomon.operations.lag import overview, read_ledger  # noqa: PLC0415
+    from gnomon.operations.figures import read_figures  # noqa: PLC0415
+    from gnomon.operations.lag import overview  # noqa: PLC0415
     from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
+    from gnomon.operations.verdicts import read_evidence  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     brokers = options.brokers or settings.brokers
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
-    counts = asyncio.run(read_ledger(brokers=brokers, prefix=prefix))
+    figures = asyncio.run(read_figures(brokers=brokers, prefix=prefix))
+    counts = _counts(figures.ledger)
     reported = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
     found = clients(
         reported,
@@ -61,6 +68,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     switches = asyncio.run(read_switches(brokers=brokers, prefix=prefix))
     states = states_of(switches)
     models = _models(settings)
+    evidence = asyncio.run(read_evidence(brokers=brokers, prefix=prefix))
+    verdicts = _verdicts(evidence, settings)
     if options.json:
         print(
             json.dumps(
@@ -68,6 +77,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                     "stages": [stage.as_dict() for stage in stages],
                     "models": models,
                     "model_states": [msgspec.to_builtins(state) for state in states],
+                    "figures": msgspec.to_builtins(figures.versions),
+                    "verdicts": verdicts,
                     "ledger": counts,
                     "clients": [client.as_dict() for client in shown],
                     "clients_known": len(found),
@@ -79,6 +90,11 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     _print_stages(stages)
     print()
     _print_models(models, states, partitions=len(switches))
+    for version in figures.versions:
+        if version.model not in BASELINES:
+            print(_figures_line(version))
+    for verdict in verdicts:
+        print(_verdict_line(verdict))
     print()
     print("ledger      " + "  ".join(f"{name} {n}" for name, n in counts.items()))
     if found:
@@ -105,8 +121,7 @@ def _print_models(
     for model in models:
         print(f"model       {model['name']} version {model['version']}  {model['aliases']}")
     for state in states:
-        said = _plain(state.sentence(partitions), width=200)
-        print(f"            {state.model} version {state.version} {said}")
+        print(f"            {state.model} version {state.version} {state.sentence(partitions)}")
 
 
 def _print_clients(
@@ -130,10 +145,63 @@ def _row(figures: "Mapping[str, int | None]") -> str:
     return "".join(f"{'-' if figure is None else figure:>10}" for figure in found)
 
 
-def _plain(text: str, *, width: int = ID_WIDTH) -> str:
-    """Return the text in printable form: a terminal executes control characters in foreign texts."""
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= width else f"{printable[: width - 1]}…"
+def _plain(producer_id: str) -> str:
+    """Return the id in printable form: a terminal executes control characters in foreign ids."""
+    printable = "".join(c if c.isprintable() else "?" for c in producer_id)
+    return printable if len(printable) <= ID_WIDTH else f"{printable[: ID_WIDTH - 1]}…"
+
+
+def _counts(ledger: "Ledger") -> dict[str, int]:
+    counts: dict[str, int] = msgspec.structs.asdict(ledger)
+    del counts["partition"]
+    return counts
+
+
+def _figures_line(found: "VersionFigures") -> str:
+    """Return the error of a version beside the strongest baseline's, and how its intervals hold."""
+    against = found.against.get(found.strongest or "")
+    parts = [f"{found.n} tasks"]
+    if found.mae_s is not None:
+        parts.append(f"error {found.mae_s:.3g} s")
+    if against is not None and against.improvement is not None:
+        parts.append(
+            f"{100 * against.improvement:+.1f} % better than {found.strongest}"
+            f" ({against.baseline_mae_s:.3g} s on {against.n})"
+        )
+    for level, covered, worst, width_s in (
+        (80, found.coverage_80, found.worst_agent_80, found.mean_width_80_s),
+        (90, found.coverage_90, found.worst_agent_90, found.mean_width_90_s),
+    ):
+        if covered is not None:
+            agent = "" if worst is None else f", worst agent {100 * worst:.0f} %"
+            parts.append(f"{100 * covered:.1f} % in {level} %{agent}, {width_s:.3g} s wide")
+    return f"predicts    {found.model} version {found.version}  {'; '.join(parts)}"
+
+
+def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[str, Any]]":
+    """Judge the newest experiment; return what is shown of each model."""
+    from gnomon.operations.verdicts import live_verdicts, summary_of  # noqa: PLC0415
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
+
+    if not evidence:
+        return []
+    drills = read_drills((), settings.data_dir)
+    judged = live_verdicts(evidence[0], drills=drills, now_ms=time.time_ns() // 1_000_000)
+    return [
+        summary_of(model) | {"settings_sha256": judged.settings_sha256} for model in judged.models
+    ]
+
+
+def _verdict_line(verdict: "Mapping[str, Any]") -> str:
+    over, blocked = verdict["improvement_over_strongest"], ", ".join(verdict["blocked_by"])
+    parts = [f"{verdict['decisions']} decisions"]
+    if over is not None:
+        parts.append(f"log loss {100 * over:+.1f} % below {verdict['strongest']}")
+    if verdict["harmed_agents"]:
+        parts.append(f"harms {len(verdict['harmed_agents'])} agents")
+    if blocked:
+        parts.append(f"blocked by {blocked}")
+    return f"verdict     {verdict['name']} version {verdict['version']}  {verdict['word']}: {'; '.join(parts)}"
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:

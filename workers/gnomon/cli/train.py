@@ -1,18 +1,19 @@
 """``gnomon train``: fit a model on the vault's decisions and register it."""
 
 import argparse
+import dataclasses
 import json
 import sys
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from gnomon.cli.models import live_alias
+from gnomon.cli.training_report import as_dict, lines
 from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.models.train import Trained
+    from gnomon.models.intents import Wanted
+    from gnomon.operations.training import Options, Trainer
 
 LEARNERS = ("mix", "pool", "boosted", "forest", "linear", "xgboost")
 DEFAULT_LEARNER = "mix"
@@ -33,92 +34,131 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="challenger",
         help="what the new version becomes: challenger, challenger-NAME or champion (challenger)",
     )
-    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
+    add_training_arguments(parser, analysis=True)
+    parser.add_argument(
+        "--origins",
+        type=int,
+        default=5,
+        metavar="N",
+        help="evaluate N models, each on the next runs after its training (5)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.epilog = "example: gnomon train --alias challenger-b --learner forest"
 
 
+def add_training_arguments(parser: argparse.ArgumentParser, *, analysis: bool) -> None:
+    """Declare the arguments that ``train`` and ``learn`` have in common."""
+    parser.add_argument("--learner", choices=LEARNERS, default=DEFAULT_LEARNER, help="(mix)")
+    parser.add_argument(
+        "--most-decisions",
+        type=positive,
+        default=50_000,
+        metavar="N",
+        help="train on at most N; bounds the memory (50000)",
+    )
+    parser.add_argument(
+        "--recent",
+        type=positive,
+        default=20_000,
+        metavar="N",
+        help="use all of the newest N, and older ones by agent and task type (20000)",
+    )
+    parser.add_argument(
+        "--of-stratum",
+        type=positive,
+        default=200,
+        metavar="N",
+        help="use an older one if fewer than N of its agent and task type are used (200)",
+    )
+    parser.add_argument(
+        "--analysis",
+        action=argparse.BooleanOptionalAction,
+        default=analysis,
+        help="store importances, contributions and pictures beside the version; takes seconds"
+        f" ({'yes' if analysis else 'no'})",
+    )
+    parser.add_argument(
+        "--data-licence", default="", metavar="TEXT", help="licence of the data, for the model card"
+    )
+
+
+def positive(text: str) -> int:
+    """Return a whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return value
+
+
+def training_options(options: argparse.Namespace, *, most_read: int | None = None) -> "Options":
+    """Return how to train, from the arguments that ``add_training_arguments`` declared."""
+    from gnomon.models.sample import SamplingRule  # noqa: PLC0415
+    from gnomon.operations.training import Options  # noqa: PLC0415
+
+    return Options(
+        learner=options.learner,
+        min_decisions=options.min_decisions,
+        rule=SamplingRule(
+            recent=options.recent,
+            of_stratum=options.of_stratum,
+            most=options.most_decisions,
+            most_read=most_read,
+        ),
+        analysis=options.analysis,
+        data_licence=options.data_licence,
+    )
+
+
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Read every decision that opens, fit, register, and point the alias at the new version.
+    """Read the decisions that the sampling rule chooses, fit, register, and point the alias at the new version.
 
     Raises:
         ConfigurationError: There is no store, no key for it, or too few decisions.
-        RegistryUnavailableError: The registry does not answer.
+        RegistryUnavailableError: The registry did not answer for a minute.
     """
-    from gnomon.models.learners.catalog import LEARNERS as learners  # noqa: N811, PLC0415
-    from gnomon.models.registry import Registry  # noqa: PLC0415
-    from gnomon.models.train import train  # noqa: PLC0415
-    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
-    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
+    from gnomon.models.evaluation import Plan  # noqa: PLC0415
+    from gnomon.operations.intent_log import author  # noqa: PLC0415
     from gnomon.operations.training import Trainer  # noqa: PLC0415
 
-    registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
-    trainer = Trainer(settings, author=author())
+    plan = Plan(origins=options.origins, share=0.5 / options.origins)
+    trainer = Trainer(
+        settings, author=author(), options=dataclasses.replace(training_options(options), plan=plan)
+    )
     try:
-        opened = trainer.open_all()
+        fit = trainer.fit(_replaced(trainer, options.alias))
+        version = trainer.register(fit, reason="asked")
     finally:
         trainer.close()
-    trained = train(
-        opened.decisions,
-        learner=learners[options.learner](),
-        min_decisions=options.min_decisions,
-    )
-    version = registry.register(trained, alias=None, author=author())
-    try:
-        switch = ModelSwitch(registry, ControlTopic(settings), author=author(), now_ms=now_ms)
-        switch.promote(version, alias=options.alias, action="register")
-    except BrokerUnavailableError as error:
-        print(
-            f"gnomon train: {error}. The registry's alias alone is moved; when a broker answers:"
-            f" gnomon models promote {version} --alias {options.alias}",
-            file=sys.stderr,
-        )
-        offline = ModelSwitch(registry, None, author=author(), now_ms=now_ms)
-        offline.promote(version, alias=options.alias, action="register")
-    unreadable = opened.unreadable.total()
+    _promote(settings, version, alias=options.alias)
     if options.json:
-        print(json.dumps(_as_dict(trained, version, options.alias, unreadable)))
+        print(json.dumps(as_dict(fit, version=version, alias=options.alias)))
     else:
-        _print(trained, version, options.alias, unreadable)
+        print("\n".join(lines(fit, version=version, alias=options.alias)))
     return 0
 
 
-def _as_dict(trained: "Trained", version: str, alias: str, unreadable: int) -> dict[str, object]:
-    return {
-        "version": version,
-        "alias": alias,
-        "learner": trained.learner,
-        "decisions": trained.decisions,
-        "unreadable": unreadable,
-        "evaluation": msgspec.to_builtins(trained.evaluation),
-    }
+def _replaced(trainer: "Trainer", alias: str) -> "Wanted | None":
+    """Return the version that the new one would replace; without a broker, what the registry states."""
+    try:
+        return trainer.replaced_by(alias)
+    except BrokerUnavailableError:
+        return trainer.replaced_by(alias, ask_broker=False)
 
 
-def _print(trained: "Trained", version: str, alias: str, unreadable: int) -> None:
-    beside = f", {unreadable} could not be opened" if unreadable else ""
-    print(
-        f"version {version} is {alias}: {trained.learner} on {trained.decisions} decisions{beside}"
-    )
-    found = trained.evaluation
-    if found is None:
-        print("not evaluated: too few runs were finished before the last fifth began")
-        return
-    print(f"on the last {found.n_eval} runs, having seen {found.n_train} before them:")
-    print(f"  error     {found.mae_s:,.1f} s")
-    for name, baseline_s, improvement in (
-        ("control", found.control_mae_s, found.improvement),
-        ("same-type", found.same_type_mae_s, found.same_type_improvement),
-        ("type", found.type_mae_s, found.type_improvement),
-    ):
-        if baseline_s is not None:
-            print(f"    {name:9} {baseline_s:,.1f} s{_better(improvement)}")
-    print(f"  within a quarter  {found.within_25:.1%}")
-    if found.accuracy is not None and found.brier is not None:
-        beside = ""
-        if found.control_accuracy is not None:
-            beside = f"   control {found.control_accuracy:.1%}"
-        print(f"  success   {found.accuracy:.1%} right{beside}   Brier {found.brier:.3f}")
+def _promote(settings: Settings, version: str, *, alias: str) -> None:
+    from gnomon.models.registry import Registry  # noqa: PLC0415
+    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
+    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
 
-
-def _better(improvement: float | None) -> str:
-    return "" if improvement is None else f"   improvement {improvement:+.1%}"
+    registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
+    try:
+        switch = ModelSwitch(registry, ControlTopic(settings), author=author(), now_ms=now_ms)
+        switch.promote(version, alias=alias, action="register")
+    except BrokerUnavailableError as error:
+        print(
+            f"gnomon train: {error}. The registry's alias alone is moved; when a broker answers:"
+            f" gnomon models promote {version} --alias {alias}",
+            file=sys.stderr,
+        )
+        offline = ModelSwitch(registry, None, author=author(), now_ms=now_ms)
+        offline.promote(version, alias=alias, action="register")

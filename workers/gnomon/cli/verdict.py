@@ -26,7 +26,8 @@ NO-GO      surely not as good as required
 STOP-HARM  surely worse than the reference baseline
 CONTINUE   not decided yet, or a criterion does not hold, which is named
 
-exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best of these;
+exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best of these,
+             for several variants of an experiment STOP-HARM if there is one, else the best;
              with --verify 0 if it is the same, 1 if it differs;
              2 for wrong use and files that cannot be read
 """
@@ -35,9 +36,34 @@ exit status: 0 GO, 3 CONTINUE, 4 NO-GO, 5 STOP-HARM; for several models the best
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.description = ABOUT
-    parser.add_argument(
-        "--comparisons", type=Path, required=True, metavar="FILE.jsonl",
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--comparisons", type=Path, metavar="FILE.jsonl",
         help="comparison.v1 records, one a line, in any order; repeats count once",
+    )  # fmt: skip
+    source.add_argument(
+        "--live", action="store_true",
+        help="judge the evidence that the comparison workers collect, with their settings",
+    )  # fmt: skip
+    parser.add_argument("--brokers", metavar="B", help="with --live: host:port,… (GNOMON_BROKERS)")
+    parser.add_argument(
+        "--register", type=Path, metavar="OUT",
+        help="write settings with the constants of this window fixed, for GNOMON_VERDICT_SETTINGS",
+    )  # fmt: skip
+    parser.add_argument(
+        "--experiment", metavar="NAME", help="judge the variants of this experiment, not models"
+    )
+    parser.add_argument(
+        "--variants", type=Path, metavar="FILE", help="the settings file of the experiment's router"
+    )
+    parser.add_argument(
+        "--apply", type=Path, metavar="FILE",
+        help="the same file, into which a STOP-HARM is written: every unit then gets control",
+    )  # fmt: skip
+    parser.add_argument(
+        "--exposures", type=Path, metavar="FILE.jsonl",
+        help="exposure.v1 records, one a line: the units whose ratio is checked"
+        " (the units that have tasks)",
     )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="OUT", help="write the verdict here, as JSON")
     parser.add_argument(
@@ -53,7 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--now", type=_time, metavar="T",
-        help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl)",
+        help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl; with --live the present)",
     )  # fmt: skip
     parser.add_argument(
         "--model", metavar="NAME[@VERSION]", help="show this one, and let it decide the exit status"
@@ -73,20 +99,38 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Judge, show and write a verdict; or verify a written one."""
+    if options.experiment is not None:
+        return _experiment(options, settings)
+    if options.live:
+        from gnomon.cli.live_verdict import live  # noqa: PLC0415
+
+        verdicts = live(options, settings, drills=_drills(options, settings))
+        return _concluded(verdicts, options)
     if options.verify is not None:
         return _verify(options)
     verdicts, found = _judge(
         options.comparisons,
         _settings(options.settings),
-        drills=_drills(options.drills, settings),
+        drills=_drills(options, settings),
         now_ms=options.now,
         newest=options.newest,
         draw=options.html is not None,
     )
-    if options.json is not None:
-        _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
+    if options.register is not None:
+        from gnomon.cli.live_verdict import registered  # noqa: PLC0415
+
+        fixed = registered(verdicts)
+        _write(options.register, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
+        print(f"{options.register}: settings {fixed.sha256()}")
     if options.html is not None:
         _write(options.html, _page(verdicts, found).encode())
+    return _concluded(verdicts, options)
+
+
+def _concluded(verdicts: "Verdicts", options: argparse.Namespace) -> int:
+    """Write and show a verdict, and return the exit status."""
+    if options.json is not None:
+        _write(options.json, msgspec.json.format(msgspec.json.encode(verdicts), indent=2) + b"\n")
     shown = _chosen(verdicts.models, options.model)
     _show(verdicts, shown)
     return min((STATUS[model.word] for model in shown), default=STATUS["CONTINUE"])
@@ -129,6 +173,26 @@ def _page(verdicts: "Verdicts", found: "Gathered") -> str:
     return page(verdicts, found.album or Album(found.evidence), found.source)
 
 
+def _experiment(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.cli.experiment_verdict import judge_and_show  # noqa: PLC0415
+
+    for name in ("html", "newest", "verify", "register", "model"):
+        if getattr(options, name):
+            raise ConfigurationError(f"--{name} is about models: expected no --experiment")
+    found = judge_and_show(options, settings)
+    if options.json is not None:
+        _write(options.json, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if found.is_harm:
+        return STATUS["STOP-HARM"]
+    return min((STATUS[each.word] for each in found.variants), default=STATUS["CONTINUE"])
+
+
+def _drills(options: argparse.Namespace, settings: Settings) -> "list[Drill]":
+    from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
+
+    return read_drills(options.drills, settings.data_dir)
+
+
 def _settings(path: Path | None) -> "VerdictSettings":
     from gnomon.verdict import VerdictSettings, read_settings  # noqa: PLC0415
 
@@ -138,34 +202,6 @@ def _settings(path: Path | None) -> "VerdictSettings":
         return read_settings(_bytes(path))
     except ValueError as error:
         raise ConfigurationError(f"{path}: {error}") from error
-
-
-def _drills(paths: "list[Path]", settings: Settings) -> "list[Drill]":
-    from gnomon.verdict import Drill  # noqa: PLC0415
-
-    found: list[Drill] = []
-    for path in paths or sorted(Path(settings.data_dir).glob("drills/*/report.json")):
-        data = _bytes(path).strip()
-        try:
-            if data.startswith(b"["):
-                found += msgspec.json.decode(data, type=list[Drill])
-            else:
-                found += _one_or_lines(data)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: no report of a drill: {error}") from error
-    return sorted(found, key=lambda drill: (drill.at_ms, drill.drill, drill.passed))
-
-
-def _one_or_lines(data: bytes) -> "list[Drill]":
-    from gnomon.verdict import Drill  # noqa: PLC0415
-
-    try:
-        return [msgspec.json.decode(data, type=Drill)]
-    except msgspec.DecodeError:
-        lines = data.splitlines()
-        if len(lines) < 2 or not lines[0].rstrip().endswith(b"}"):  # noqa: PLR2004
-            raise
-        return msgspec.json.Decoder(Drill).decode_lines(data)
 
 
 def _verify(options: argparse.Namespace) -> int:
@@ -211,7 +247,8 @@ def _show(verdicts: "Verdicts", shown: "Sequence[ModelVerdict]") -> None:
     from gnomon.verdict.report.view import details, summary  # noqa: PLC0415
 
     print(f"settings {verdicts.settings_sha256}")
-    print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
+    if verdicts.records:
+        print(f"{verdicts.records} decisions, {verdicts.repeats} repeats")
     if not shown:
         print("CONTINUE: no model has predicted any of them")
         return

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from gnomon.verdict import LIVE_SETTINGS, VerdictSettings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonConfig:
@@ -24,6 +26,8 @@ class ComparisonConfig:
             their start. Beyond it the oldest task is given up. This happens only if another stage
             is down for long; results then depend on how the topics interleave.
         max_agents: Number of agents with metrics of their own: the first that start a task.
+        verdict: Settings of the live verdict. Of a state that is restored with other settings, the
+            evidence is dropped.
     """
 
     partition: int
@@ -33,3 +37,4 @@ class ComparisonConfig:
     max_disorder: int = 32_768
     max_waiting: int = 500_000
     max_agents: int = 256
+    verdict: VerdictSettings = LIVE_SETTINGS

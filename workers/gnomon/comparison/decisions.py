@@ -195,6 +195,11 @@ class Decisions:
         ):
             del unstarted[next(iter(unstarted))]
 
+    def oldest_start_ms(self) -> int:
+        """Return the earliest start of a task that waits for a part; ``1 << 62`` if there is none."""
+        waiting = (d.started_at_ms for d in self.started.values() if not d.void)
+        return min(waiting, default=1 << 62)
+
     def _passed(self, decision: Decision, disorder: int) -> bool:
         """Whether a part that is missing has come for a start ``disorder`` later."""
         last = decision.ordinal + disorder

@@ -1,4 +1,4 @@
-"""Encodes a complete decision as the JSON of ``events.Comparison``.
+"""Encodes a complete decision as the JSON of ``events.Comparison``, and extracts what is judged.
 
 The fields of task-features are copied as bytes and never decoded into objects: the record was
 validated when it was read.
@@ -10,6 +10,8 @@ from gnomon.comparison.decisions import Decision
 from gnomon.comparison.identity import decision_id
 from gnomon.comparison.sources import Sources
 from gnomon.events import Comparison, ModelPrediction, Outcome
+from gnomon.verdict import Decided
+from gnomon.verdict.decided import JudgedPrediction
 
 _NULL = msgspec.Raw(b"null")
 _EMPTY = msgspec.Raw(b"{}")
@@ -50,6 +52,24 @@ class _EncodedComparison(
 
 _decode_copied = msgspec.json.Decoder(_CopiedFields).decode
 _encode = msgspec.json.Encoder().encode
+
+
+def decided(decision: Decision, outcome: Outcome, sources: Sources) -> Decided:
+    """Return the part of a decision that the verdict judges, as ``Decided.of`` reads it from a comparison."""
+    names = sources.names
+    return Decided(
+        decision_id(decision.agent_id, decision.task_id),
+        decision.started_at_ms,
+        decision.agent_id,
+        outcome.status,
+        outcome.at_ms,
+        outcome.duration_s,
+        outcome.succeeded,
+        tuple(
+            JudgedPrediction(*names[p.source], p.duration_s, p.success_probability)
+            for p in decision.predictions
+        ),
+    )
 
 
 def comparison_json(

@@ -4,6 +4,13 @@ from collections.abc import Iterable
 
 from gnomon.comparison import sums
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
+from gnomon.comparison.paired import (
+    Paired,
+    add_paired,
+    paired_sums,
+    results_of,
+    with_baselines,
+)
 from gnomon.comparison.sources import CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 
@@ -45,13 +52,17 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
     """Compute the metrics of one model version over the matched ones of ``comparisons``."""
-    row, histogram, bins = sums.empty_row(), sums.Histogram(), empty_bins()
+    row, histogram, bins, paired = sums.empty_row(), sums.Histogram(), empty_bins(), Paired()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)
         if comparison.outcome.status == "matched" and predicted is not None:
             control = _prediction(comparison, model=CONTROL_MODEL, version=None)
             sums.add_task(row, histogram, comparison.outcome, predicted, control, bins=bins)
-    return sums.metrics(
+            results = results_of(
+                comparison.outcome, ((each.model, each) for each in comparison.predictions)
+            )
+            add_paired(paired, comparison.outcome, predicted, results, model=model)
+    metrics = sums.metrics(
         row,
         histogram,
         bins,
@@ -61,6 +72,7 @@ def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -
         partition=MERGED_PARTITION,
         window="all",
     )
+    return with_baselines(metrics, paired)
 
 
 def _prediction(
@@ -78,12 +90,14 @@ def _merged(group: list[ModelMetrics]) -> ModelMetrics:
     row = [sum(column) for column in zip(*map(sums.row_of, group), strict=True)]
     histogram: sums.Histogram = {}
     bins: Bins = []
+    paired = Paired()
     for record in group:
+        paired.add(paired_sums(record))
         bins = plus(bins, [*record.success_bins, *record.success_bins_succeeded])
         for bucket, count in record.error_histogram.items():
             histogram[int(bucket)] = histogram.get(int(bucket), 0) + count
     first = group[0]
-    return sums.metrics(
+    metrics = sums.metrics(
         row,
         histogram,
         bins,
@@ -93,3 +107,4 @@ def _merged(group: list[ModelMetrics]) -> ModelMetrics:
         partition=MERGED_PARTITION,
         window=first.window,
     )
+    return with_baselines(metrics, paired)

@@ -15,6 +15,7 @@ import msgspec
 from gnomon.comparison import sums
 from gnomon.comparison.decisions import Decision
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
+from gnomon.comparison.paired import Paired, add_paired, results_of, with_baselines
 from gnomon.comparison.sources import Sources
 from gnomon.comparison.sums import Histogram, Row
 from gnomon.events import ModelMetrics, Outcome
@@ -34,11 +35,13 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
     row: Row
     histogram: Histogram = {}
     bins: Bins = []
+    paired: Paired = msgspec.field(default_factory=Paired)
 
     def add(self, other: "HourSums", sign: int = 1) -> None:
         """Add ``other``, or subtract it if ``sign`` is -1."""
         self.row = list(map(add if sign > 0 else sub, self.row, other.row))
         self.bins = plus(self.bins, other.bins, sign)
+        self.paired.add(other.paired, sign)
         histogram = self.histogram
         for bucket, count in other.histogram.items():
             left = histogram.get(bucket, 0) + sign * count
@@ -82,6 +85,8 @@ class RollingMetrics:
         for predicted in decision.predictions:
             if predicted.source in sources.control:
                 control = predicted
+        names = sources.names
+        results = results_of(outcome, ((names[p.source][0], p) for p in decision.predictions))
         for predicted in decision.predictions:
             key = (sources.model_of[predicted.source], agent, hour)
             batch_sums = batch.get(key)
@@ -95,6 +100,8 @@ class RollingMetrics:
                 control,
                 bins=batch_sums.bins,
             )
+            model = names[predicted.source][0]
+            add_paired(batch_sums.paired, outcome, predicted, results, model=model)
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """End the batch: move the window to the watermark, and yield the metrics that changed."""
@@ -166,6 +173,7 @@ class RollingMetrics:
             partition=partition,
             window=window,
         )
+        record = with_baselines(record, of_window.paired)
         return metrics_key(record), record
 
 

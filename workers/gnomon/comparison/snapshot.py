@@ -12,6 +12,7 @@ from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
+from gnomon.verdict import LiveEvidence
 
 MAGIC: Final = b"GNCM\x02"
 """First bytes of a snapshot; the last of them is the version of the format."""
@@ -45,6 +46,7 @@ class _State(msgspec.Struct, array_like=True):
     hour: int
     ledger: Ledger | None
     windows: dict[GroupKey, list[CountedTask]]
+    evidence: bytes = b""
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -77,6 +79,7 @@ def snapshot(state: ComparisonState) -> bytes:
             state.metrics.hour,
             state.ledger,
             state.calibration.windows,
+            state.evidence.encode(),  # JSON, because its sums exceed 64 bits
         )
     )
     return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
@@ -94,11 +97,13 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     payload = memoryview(data)[start:]
     if blake2b(payload, digest_size=_DIGEST_BYTES).digest() != data[len(MAGIC) : start]:
         raise ValueError("the snapshot's checksum is wrong: truncated or corrupt")
+    state = ComparisonState(config.verdict)
     try:
         read = _decode(payload)
+        if read.evidence:
+            state.evidence = LiveEvidence.decode(read.evidence, config.verdict)
     except msgspec.DecodeError as error:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
-    state = ComparisonState()
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
     state.metrics.series, state.metrics.hour = read.series, read.hour

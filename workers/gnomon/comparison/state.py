@@ -1,17 +1,25 @@
 """State of the comparison of one partition, and the fold that updates it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+
+import msgspec
 
 from gnomon import codec, topics
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Decision, Decisions, Predicted
-from gnomon.comparison.encoding import comparison_json
+from gnomon.comparison.encoding import comparison_json, decided
 from gnomon.comparison.intervals.calibration import Calibration
 from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
 from gnomon.errors import EventError
-from gnomon.events import Ledger, Outcome, PredictionShed, TaskEvent
+from gnomon.events import Ledger, ModelMetrics, Outcome, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, Word
+from gnomon.verdict.decided import HOUR_MS
+from gnomon.verdict.evidence_records import KeyedEvidence
+
+Words = Mapping[tuple[str, str], tuple[Word, Sequence[str]]]
+"""Verdict and criteria that do not hold, by model and version."""
 
 
 class ComparisonState:
@@ -22,17 +30,33 @@ class ComparisonState:
         decisions: Features and predictions that wait for the other parts of their decision.
         metrics: Running metrics of the models.
         calibration: Tasks by which the models' intervals are corrected.
+        evidence: Evidence of the live verdict.
         ledger: The ledger as it was last written.
+        words: The latest verdict on each model and version, and what blocks it. The owner sets it;
+            it is not part of snapshots.
+
+    Args:
+        verdict: Settings of the live verdict.
     """
 
-    __slots__ = ("calibration", "decisions", "ledger", "metrics", "tasks")
+    __slots__ = (
+        "calibration",
+        "decisions",
+        "evidence",
+        "ledger",
+        "metrics",
+        "tasks",
+        "words",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, verdict: VerdictSettings = LIVE_SETTINGS) -> None:
         self.tasks = Tasks()
         self.decisions = Decisions()
         self.metrics = RollingMetrics()
         self.calibration = Calibration()
+        self.evidence = LiveEvidence(verdict)
         self.ledger: Ledger | None = None
+        self.words: Words = {}
 
     @property
     def waiting(self) -> int:
@@ -55,9 +79,9 @@ def fold(
         config: Settings, the same for the whole life of ``state``.
 
     Returns:
-        Comparisons; the metrics, the ledger and the corrections of intervals that the batch
-        changed; dead letters of
-        task-features and shadow-predictions. The features stage writes those of task-events.
+        Comparisons; the metrics, the ledger, the corrections of intervals and the evidence that the
+        batch changed; dead letters of task-features and shadow-predictions. The features stage
+        writes those of task-events.
 
     Raises:
         ValueError: A record is of another topic.
@@ -82,6 +106,7 @@ def fold(
     state.decisions.give_up(config)
     _write_metrics(state, outputs, config)
     _write_corrections(state, outputs, config.partition)
+    _write_evidence(state, outputs, config)
     return outputs
 
 
@@ -141,6 +166,7 @@ def _write_comparisons(state: ComparisonState, outputs: Outputs) -> None:
             agent = agent_id if agent_id in agents else ALL_AGENTS
             state.metrics.add(decision, outcome, sources, agent)
             _calibrate(state, decision, outcome)
+        state.evidence.add(decided(decision, outcome, sources))
     decisions.complete.clear()
 
 
@@ -170,11 +196,31 @@ def _write_corrections(state: ComparisonState, outputs: Outputs, partition: int)
         outputs.topic(topics.INTERVAL_CORRECTIONS.name).extend(written)
 
 
+def _write_evidence(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
+    """Write the evidence that changed; once an hour of event time, forget the hours that are over."""
+    evidence, hour = state.evidence, state.tasks.watermark_ms // HOUR_MS
+    write_evidence(outputs, evidence.close(config.partition))
+    if hour > evidence.looked_hour:
+        evidence.looked_hour = hour
+        # A running task expires before it is older than this, and an older start is refused.
+        oldest_ms = max(0, state.tasks.watermark_ms - config.expire_after_ms)
+        evidence.forget_hours(min(oldest_ms, state.decisions.oldest_start_ms()) // HOUR_MS)
+
+
+def write_evidence(outputs: Outputs, records: Iterable[KeyedEvidence]) -> None:
+    """Add records of verdict-evidence to ``outputs``."""
+    written = [
+        (key.encode(), None if event is None else codec.encode(event)) for key, event in records
+    ]
+    if written:
+        outputs.topic(topics.VERDICT_EVIDENCE.name).extend(written)
+
+
 def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
     """Write the metrics and the ledger that changed."""
     watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
     written = [
-        (key.encode(), codec.encode(record))
+        (key.encode(), codec.encode(_with_word(record, state.words)))
         for key, record in state.metrics.close(watermark_ms, sources, config.partition)
     ]
     ledger = _ledger(state, config.partition)
@@ -183,6 +229,14 @@ def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonC
         written.append((f"ledger|p{config.partition}".encode(), codec.encode(ledger)))
     if written:
         outputs.topic(topics.COMPARISON_METRICS.name).extend(written)
+
+
+def _with_word(record: ModelMetrics, words: Words) -> ModelMetrics:
+    found = words.get((record.model, record.version))
+    if found is None or record.slice != "all" or record.window != "all":
+        return record
+    word, blocked_by = found
+    return msgspec.structs.replace(record, verdict=word, blocked_by=list(blocked_by))
 
 
 def _ledger(state: ComparisonState, partition: int) -> Ledger:

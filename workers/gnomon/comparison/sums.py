@@ -7,7 +7,7 @@ A row has one integer for each of ``FIELDS``: counts, microseconds, and parts pe
 import math
 from typing import Final, Literal, Protocol
 
-from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability
+from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability, empty_bins
 from gnomon.events import Intervals, ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
@@ -94,7 +94,7 @@ def add_task(
     """
     duration_s, predicted_s = outcome.duration_s, predicted.duration_s
     if duration_s is not None and predicted_s is not None:
-        error = _error_us(duration_s, predicted_s)
+        error = error_us(duration_s, predicted_s)
         bucket = bucket_of(error)
         histogram[bucket] = histogram.get(bucket, 0) + 1
         row[N] += 1
@@ -105,7 +105,7 @@ def add_task(
             row[PAIRED] += 1
             row[PAIRED_ERROR] += error
             row[CONTROL_ERROR] += (
-                error if control is predicted else _error_us(duration_s, control.duration_s)
+                error if control is predicted else error_us(duration_s, control.duration_s)
             )
     if duration_s is not None and predicted.intervals is not None:
         _add_intervals(row, duration_s, predicted.intervals)
@@ -121,7 +121,7 @@ def _add_intervals(row: Row, duration_s: float, intervals: Intervals) -> None:
         if interval is not None:
             row[n] += 1
             row[covered] += interval.low_s <= duration_s <= interval.high_s
-            row[width] += _error_us(interval.high_s, interval.low_s)
+            row[width] += error_us(interval.high_s, interval.low_s)
 
 
 def _add_success(
@@ -172,6 +172,8 @@ def metrics(
     window: Literal["all", "24h"],
 ) -> ModelMetrics:
     """Return the sums as an event; a metric over no task is ``None``."""
+    if of_slice == "all":
+        bins = bins or empty_bins()  # also of a window that never had a task
     mae_s = _ratio(row[ERROR], row[N] * 1_000_000)
     improvement = None
     if row[CONTROL_ERROR]:
@@ -231,7 +233,7 @@ def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _error_us(duration_s: float, predicted_s: float) -> int:
+def error_us(duration_s: float, predicted_s: float) -> int:
     """Return the absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
     error = abs(duration_s - predicted_s) * 1e6
     return round(error) if error < MAX_ERROR_US else MAX_ERROR_US

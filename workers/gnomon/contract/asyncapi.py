@@ -22,6 +22,7 @@ from gnomon.topics import (
     TASK_EVENTS,
     TASK_FEATURES,
     TOPICS,
+    VERDICT_EVIDENCE,
     Topic,
 )
 
@@ -74,7 +75,13 @@ PARTICIPANTS: Final = (
         name="comparison",
         about="Waits for each task's outcome and compares the predictions with it.",
         receives=(TASK_EVENTS, TASK_FEATURES, SHADOW_PREDICTIONS),
-        sends=(COMPARISONS, COMPARISON_METRICS, INTERVAL_CORRECTIONS, DEAD_LETTERS),
+        sends=(
+            COMPARISONS,
+            COMPARISON_METRICS,
+            INTERVAL_CORRECTIONS,
+            VERDICT_EVIDENCE,
+            DEAD_LETTERS,
+        ),
     ),
     Participant(
         name="vault",

@@ -11,6 +11,19 @@ from gnomon.comparison.achieved import Achieved
 from gnomon.demo.watch import PipelineState
 from gnomon.events import Ledger
 
+_HEADS = (
+    "version",
+    "n",
+    "error s",
+    "strongest",
+    "its s",
+    "better by",
+    "right",
+    "its right",
+    "±25 %",
+    "in 80 %",
+)
+
 
 def live(state: PipelineState, *, left_s: float, step: str) -> RenderableType:
     """Return the whole screen."""
@@ -29,7 +42,7 @@ def line(state: PipelineState, *, left_s: float, step: str) -> str:
     summary = "baselines only"
     if models:
         best = models[-1]
-        summary = f"{best.name} {best.version}: {percent(best.improvement)} better than control on {best.n}"
+        summary = f"{best.name} {best.version}: {_headline(best)}"
     return (
         f"{left_s:>4.0f} s left  {state.events_per_s:>4.0f} events/s"
         f"  lag {sum(state.lag.values())}  matched {state.ledger.matched}  {summary}  {step}"
@@ -37,9 +50,9 @@ def line(state: PipelineState, *, left_s: float, step: str) -> str:
 
 
 def models_table(models: Sequence[Achieved]) -> Table:
-    """Return a table that compares each version's errors with those of control on the same tasks."""
+    """Return a table that compares each version with the strongest baseline on the same tasks."""
     table = Table("model", title=None, expand=False)
-    for head in ("version", "n", "error s", "control s", "better by", "right", "control", "±25 %"):
+    for head in _HEADS:
         table.add_column(head, justify="right")
     for row in models:
         table.add_row(
@@ -47,13 +60,22 @@ def models_table(models: Sequence[Achieved]) -> Table:
             row.version,
             str(row.n),
             seconds(row.mae_s),
-            seconds(row.control_mae_s),
-            percent(row.improvement),
+            row.strongest or "-",
+            seconds(row.headline.baseline_mae_s if row.headline else None),
+            percent(row.headline.improvement if row.headline else None),
             percent(row.accuracy),
-            percent(row.control_accuracy),
+            percent(row.headline.baseline_accuracy if row.headline else None),
             percent(row.within_25),
+            percent(row.coverage_80),
         )
     return table
+
+
+def _headline(row: Achieved) -> str:
+    if row.headline is None or row.strongest is None:
+        return f"nothing to compare on {row.n}"
+    found = row.headline
+    return f"{percent(found.improvement)} better than {row.strongest} on {found.n}"
 
 
 def ledger_line(ledger: Ledger) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
 from gnomon.comparison.achieved import Achieved, achieved, by_version, order
+from gnomon.comparison.paired import against_of, paired_sums
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
@@ -53,7 +54,7 @@ class PipelineWatcher:
         """Return the present state."""
         self._state.ledger = merge_ledgers(self._ledgers.values())
         self._state.models = [
-            achieved(metrics)
+            achieved(metrics, *against_of(paired_sums(metrics)))
             for metrics in sorted(
                 merge_metrics(self._metrics.values()),
                 key=lambda m: order((m.model, m.version)),

@@ -22,6 +22,13 @@ from gnomon.events.decisions import (
     PredictionShed,
     SealedDecision,
 )
+from gnomon.events.evidence import (
+    EvidenceEvent,
+    HourEvidence,
+    LossEvidence,
+    ModelEvidence,
+    VerdictExperiment,
+)
 from gnomon.events.experiments import (
     Exposure,
 )
@@ -84,6 +91,9 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     ClientSeen,
     Exposure,
     IntervalCorrection,
+    VerdictExperiment,
+    ModelEvidence,
+    HourEvidence,
 )
 """Every kind of record on gnomon's topics, in the order of the pipeline."""
 
@@ -99,15 +109,19 @@ __all__ = [
     "ContextValue",
     "Count",
     "EpochMs",
+    "EvidenceEvent",
     "Exposure",
     "FeatureVector",
+    "HourEvidence",
     "HourFeatures",
     "Identifier",
     "Interval",
     "IntervalCorrection",
     "Intervals",
     "Ledger",
+    "LossEvidence",
     "MetricsEvent",
+    "ModelEvidence",
     "ModelIntent",
     "ModelMetrics",
     "ModelPrediction",
@@ -129,4 +143,5 @@ __all__ = [
     "TaskFinished",
     "TaskStarted",
     "Traceparent",
+    "VerdictExperiment",
 ]

@@ -50,6 +50,20 @@ class ModelMetrics(
     fields with 90 are of the 90 % interval. ``success_bins`` counts predicted probabilities in ten
     bins of equal width between 0 and 1, and ``success_bins_succeeded`` the tasks of each bin that
     succeeded. The bins exist for the slice ``all`` only.
+
+    ``paired_errors`` and ``paired_success`` compare with every baseline, for the slice ``all`` only.
+    Tasks are grouped by the names of the baselines, without the model itself, that predicted the
+    duration or the success, joined with ``+``. A row of ``paired_errors`` has the number of tasks, then
+    sums of absolute errors in microseconds: the model's, and those of ``control``, ``same-type`` and
+    ``type``. A row of ``paired_success`` has the number of tasks, then two numbers each for the model
+    and for these baselines: tasks on the predicted side of one half, and the sum of squared errors
+    in parts per million. ``strongest`` is the baseline with the smallest error on the tasks that the
+    model and all baselines predicted that know at least half of the model's tasks, and
+    ``improvement_over`` is ``1 - MAE / baseline's MAE`` by baseline.
+
+    ``verdict`` is the live verdict on the version over all partitions, as the worker knew it when it
+    wrote the record, and ``blocked_by`` has the criteria that do not hold. They exist for the slice
+    ``all`` and the window ``all`` only, once the evidence was judged.
     """
 
     model: str
@@ -89,6 +103,12 @@ class ModelMetrics(
     mean_width_90_s: Seconds | None = None
     success_bins: list[Count] = []
     success_bins_succeeded: list[Count] = []
+    paired_errors: dict[str, list[Count]] = {}
+    paired_success: dict[str, list[Count]] = {}
+    strongest: str | None = None
+    improvement_over: dict[str, float] = {}
+    verdict: Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"] | None = None
+    blocked_by: list[str] = []
 
 
 MetricsEvent = Ledger | ModelMetrics

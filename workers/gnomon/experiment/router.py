@@ -153,12 +153,16 @@ class Router:
         return variant
 
     def context(self, unit: str) -> dict[str, str]:
-        """Return fields for a task's ``context``: ``{"experiment.<name>": variant}``.
+        """Return fields for a task's ``context``, or none for a unit that does not take part.
 
-        With them, the comparison contains the variant. Empty for a unit that does not take part.
+        With them, the comparison contains the variant, as ``experiment.<name>``, and the unit, as
+        ``experiment.<name>.unit``: the tasks of a unit are one observation.
         """
         variant = self._variant(unit)
-        return {} if variant is None else {f"experiment.{self._name}": variant}
+        if variant is None:
+            return {}
+        field = f"experiment.{self._name}"
+        return {field: variant, f"{field}.unit": unit}
 
     def heed(self, verdict: str) -> None:
         """Apply a verdict's result: after ``STOP-HARM``, every unit gets control, for good."""

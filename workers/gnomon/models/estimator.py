@@ -149,6 +149,14 @@ class TaskModel(Columnwise):
         """Return the input column from which each value of a row was made; strings make two."""
         return [*self.doubles_, *(name for name in self.strings_ for _ in range(2))]
 
+    @property
+    def input_names(self) -> list[str]:
+        """Return a name for each value of a row."""
+        of_strings = (
+            f"{name}: {of}" for name in self.strings_ for of in ("log duration", "success")
+        )
+        return [*self.doubles_, *of_strings]
+
     def rows_of(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Return the rows that both models are given, shape ``(count, len(row_names))``."""
         means = [

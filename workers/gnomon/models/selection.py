@@ -7,7 +7,6 @@ the absolute difference of ``log1p`` seconds, at most ``ln 10``, and the squared
 """
 
 import math
-from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -15,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.events import Comparison, ModelPrediction
-from gnomon.models.protocols import DURATION, SUCCESS, Learner
-from gnomon.models.threads import one_thread
-from gnomon.models.train import held_out, outcomes_of, usable_runs
+from gnomon.models.evaluation import HeldOut, log_errors, prediction_of
+from gnomon.models.protocols import DURATION, SUCCESS
+from gnomon.models.runs import outcomes_of
 
 LEAST_RUNS: Final = 50
 """Least number of common runs. With fewer, the new model is preferred, because it has more data."""
-
-_LARGEST_LOSS: Final = math.log(10.0)
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,45 +37,27 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     is_better: bool
 
 
-def select(
-    decisions: Sequence[Comparison], learner: Learner, *, current_sha256: str, share: float = 0.2
-) -> Selection:
-    """Compare a model of ``learner`` with the recorded predictions of the current challenger.
+def select(held_out: HeldOut | None, *, current_sha256: str) -> Selection:
+    """Compare a model with the recorded predictions of the current challenger.
 
     Args:
-        decisions: The decisions, in any order.
-        learner: The learner that makes the new model.
+        held_out: What the new learner's model predicts of the last runs; ``None`` if there were too
+            few runs before them.
         current_sha256: SHA-256 of the challenger's model file.
-        share: Share of the runs on which both are judged: those that started last.
     """
-    runs = usable_runs(decisions)
-    with one_thread():
-        found = held_out(runs, learner, share=share) if runs else None
-    if found is None:
+    if held_out is None:
         return _undecided(0)
-    predictions = [_prediction_of(run, current_sha256) for run in found.runs]
+    predictions = [_whole(prediction_of(run, current_sha256)) for run in held_out.runs]
     both = np.array([each is not None for each in predictions], dtype=np.bool_)
-    if both.sum() < LEAST_RUNS:
-        return _undecided(int(both.sum()))
-    actual_s, succeeded = outcomes_of(
-        [run for run, is_in in zip(found.runs, both, strict=True) if is_in]
-    )
-    current = np.array(
-        [(each.duration_s, each.success_probability) for each in predictions if each is not None],
-        dtype=np.float64,
-    )
-    new = np.column_stack(
-        [
-            found.predicted[name].to_numpy(np.float64)[both]
-            if name in found.predicted
-            else np.full(int(both.sum()), np.nan)
-            for name in (DURATION, SUCCESS)
-        ]
-    )
-    losses = _losses(new, actual_s, succeeded)
-    current_losses = _losses(current, actual_s, succeeded)
+    count = int(both.sum())
+    if count < LEAST_RUNS:
+        return _undecided(count)
+    common = [run for run, is_common in zip(held_out.runs, both, strict=True) if is_common]
+    current = [(p.duration_s, p.success_probability) for p in predictions if p is not None]
+    losses = _losses(_predicted(held_out)[both], common)
+    current_losses = _losses(np.array(current, dtype=np.float64), common)
     return Selection(
-        n=int(both.sum()),
+        n=count,
         duration_loss=losses[0],
         current_duration_loss=current_losses[0],
         brier=losses[1],
@@ -99,25 +78,27 @@ def _undecided(n: int) -> Selection:
     )
 
 
-def _prediction_of(run: Comparison, sha256: str) -> ModelPrediction | None:
-    """Return the whole prediction that the model file with ``sha256`` made of the run."""
-    for prediction in run.predictions:
-        if prediction.sha256 == sha256 and None not in (
-            prediction.duration_s,
-            prediction.success_probability,
-        ):
-            return prediction
-    return None
+def _whole(prediction: ModelPrediction | None) -> ModelPrediction | None:
+    """Return the prediction if it has both quantities."""
+    if prediction is None or None in (prediction.duration_s, prediction.success_probability):
+        return None
+    return prediction
 
 
-def _losses(
-    predicted: NDArray[np.float64], actual_s: NDArray[np.float64], succeeded: NDArray[np.bool_]
-) -> tuple[float, float]:
+def _predicted(held_out: HeldOut) -> NDArray[np.float64]:
+    """Return the model's seconds and probabilities, shape ``(n, 2)``; ``nan`` for what it does not predict."""
+    frame = held_out.predicted.reindex(columns=[DURATION, SUCCESS])
+    return np.asarray(frame.to_numpy(np.float64))
+
+
+def _losses(predicted: NDArray[np.float64], runs: list[Comparison]) -> tuple[float, float]:
     """Return the mean losses of durations and probabilities; a missing number costs the most."""
-    duration = np.abs(np.log1p(predicted[:, 0]) - np.log1p(actual_s))
+    actual_s, succeeded = outcomes_of(runs)
     brier = (predicted[:, 1] - succeeded) ** 2
-    worst = np.where(np.isnan(duration), _LARGEST_LOSS, np.minimum(duration, _LARGEST_LOSS))
-    return float(worst.mean()), float(np.where(np.isnan(brier), 1.0, brier).mean())
+    return (
+        float(log_errors(predicted[:, 0], actual_s).mean()),
+        float(np.where(np.isnan(brier), 1.0, brier).mean()),
+    )
 
 
 def _ratio(loss: float, current: float) -> float:

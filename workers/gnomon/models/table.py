@@ -5,6 +5,7 @@ of that hour than ``MIN_HOUR_SEEN``, because its value would look normal and be 
 """
 
 import contextlib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
@@ -37,6 +38,9 @@ CONTEXT: Final = "context_"
 MAX_CONTEXT_COLUMNS: Final = 32
 MIN_CONTEXT_SHARE: Final = 0.05
 """Least share of the training rows with a context name for the name to get a column."""
+
+_UNIT: Final = re.compile(r"experiment\..*\.unit")
+"""Context names with the unit of an experiment, which has one value for each customer or repository."""
 
 _HOURLY: Final = HourFeatures.__struct_fields__
 _LASTING: Final = FeatureVector.__struct_fields__[len(_HOURLY) :]
@@ -71,7 +75,7 @@ def context_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
         (name, "string" if isinstance(value, str) else "double")
         for task in tasks
         for name, value in task.context.items()
-        if value is not None
+        if value is not None and not _UNIT.fullmatch(name)
     )
     kinds = Counter(name for name, _ in seen)
     frequent = [

@@ -11,17 +11,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon import codec
-from gnomon.comparison import merge_ledgers
-from gnomon.events import Ledger
-from gnomon.runtime.kafka.reading import (
-    broker_unavailable,
-    partitions_of,
-    read_topic,
-    retry_transient,
-)
+from gnomon.operations.figures import read_figures
+from gnomon.runtime.kafka.reading import broker_unavailable, partitions_of, retry_transient
 from gnomon.topics import (
-    COMPARISON_METRICS,
     COMPARISONS,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
@@ -152,13 +144,7 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
 
 async def read_ledger(*, brokers: str, prefix: str) -> dict[str, int]:
     """Return the newest ledgers of all partitions, added up, by state."""
-    latest: dict[int, Ledger] = {}
-    async for record in read_topic(
-        brokers=brokers, topic=prefix + COMPARISON_METRICS.name, follow=False
-    ):
-        if record.value is not None:
-            event = codec.decode_metrics(record.value)
-            if isinstance(event, Ledger):
-                latest[event.partition] = event
-    counts = msgspec.to_builtins(merge_ledgers(latest.values()))
-    return {name: n for name, n in counts.items() if name not in {"kind", "partition"}}
+    ledger = (await read_figures(brokers=brokers, prefix=prefix)).ledger
+    counts: dict[str, int] = msgspec.structs.asdict(ledger)
+    del counts["partition"]
+    return counts

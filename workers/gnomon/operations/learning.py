@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -22,17 +22,14 @@ logger = logging.getLogger(__name__)
 LEASE_MS: Final = 120_000
 """Time after which another process may take the lease of a process that was killed."""
 
-Reason = Literal["first", "decisions", "hours", "drift"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The conditions for a training. Only the newest ``most_decisions`` are read, to bound the memory."""
+    """The conditions for a training."""
 
     every_decisions: int = 200
     every_hours: float = 24.0
     min_decisions: int = 100
-    most_decisions: int = 50_000
 
 
 class Last(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,23 +40,37 @@ class Last(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reason_to_train(
-    schedule: Schedule, last: Last | None, *, stored: int, now_ms: int, drifted: bool
-) -> Reason | None:
+    schedule: Schedule,
+    last: Last | None,
+    *,
+    stored: int,
+    now_ms: int,
+    drifted: Callable[[int], str | None],
+) -> str | None:
     """Return the reason to train now, or ``None``.
 
     A store with fewer decisions than last time was emptied or replaced, so the training is a first one.
+
+    Args:
+        schedule: The conditions.
+        last: The last training.
+        stored: Number of stored decisions.
+        now_ms: Current time, epoch milliseconds.
+        drifted: Returns how models have become worse since a time in epoch milliseconds, or ``None``.
+            It is called only if nothing else is a reason, because it reads decisions.
     """
     if stored < schedule.min_decisions:
         return None
     if last is None or stored < last.stored:
-        return "first"
+        return "first training"
     if stored - last.stored >= schedule.every_decisions:
-        return "decisions"
+        return f"{stored - last.stored} new decisions"
     if stored == last.stored:
         return None
-    if drifted:
-        return "drift"
-    return "hours" if now_ms - last.at_ms >= schedule.every_hours * 3_600_000 else None
+    if now_ms - last.at_ms >= schedule.every_hours * 3_600_000:
+        return f"{(now_ms - last.at_ms) / 3_600_000:.1f} hours since the last training"
+    change = drifted(last.at_ms)
+    return None if change is None else f"drift: {change}"
 
 
 class HeldLease(Protocol):
@@ -85,8 +96,12 @@ class Learning(Protocol):
         """Return the number of stored decisions."""
         ...
 
-    def learn(self, most_decisions: int, still_held: Callable[[], bool]) -> "Learnt":
+    def learn(self, reason: str, still_held: Callable[[], bool]) -> "Learnt":
         """Train and register a version, and make it the challenger if it is good enough."""
+        ...
+
+    def drifted(self, since_ms: int) -> str | None:
+        """Return how the losses of a live version have risen since ``since_ms``, if they have."""
         ...
 
 
@@ -97,6 +112,7 @@ class Learnt(msgspec.Struct, frozen=True, kw_only=True):
     decisions: int
     is_challenger: bool
     selection: Selection | None
+    reason: str
 
 
 class LearnLoop:
@@ -107,7 +123,6 @@ class LearnLoop:
         lease: Prevents other processes from training at the same time.
         schedule: The conditions for a training.
         now_ms: The clock, epoch milliseconds.
-        drifted: Returns whether the inputs have drifted since the last training.
     """
 
     def __init__(
@@ -117,10 +132,10 @@ class LearnLoop:
         *,
         schedule: Schedule,
         now_ms: Callable[[], int],
-        drifted: Callable[[], bool] = lambda: False,
     ) -> None:
         self._learning, self._lease, self._schedule = learning, lease, schedule
-        self._now_ms, self._drifted = now_ms, drifted
+        self._now_ms = now_ms
+        self._looked_at = 0
 
     def step(self) -> Learnt | None:
         """Train if the conditions hold and no other process trains; return the new version.
@@ -136,22 +151,34 @@ class LearnLoop:
             return None
         last = _parsed(self._lease.note())
         reason = reason_to_train(
-            self._schedule, last, stored=stored, now_ms=self._now_ms(), drifted=self._drifted()
+            self._schedule,
+            last,
+            stored=stored,
+            now_ms=self._now_ms(),
+            drifted=lambda since_ms: self._drifted(since_ms, stored),
         )
         learnt = None
         if reason is not None:
             logger.info("learn.begins", extra={"reason": reason, "stored": stored})
             last = Last(stored=stored, at_ms=self._now_ms())
             with self._prolonged() as still_held:
-                learnt = self._attempt(still_held)
+                learnt = self._attempt(reason, still_held)
         note = "" if last is None else msgspec.json.encode(last).decode()
         self._lease.release(now_ms=self._now_ms(), note=note)
         return learnt
 
-    def _attempt(self, still_held: Callable[[], bool]) -> Learnt | None:
+    def _drifted(self, since_ms: int, stored: int) -> str | None:
+        """Look for drift, unless no decision has been stored since the last look."""
+        if stored == self._looked_at:
+            return None
+        found = self._learning.drifted(since_ms)
+        self._looked_at = stored
+        return found
+
+    def _attempt(self, reason: str, still_held: Callable[[], bool]) -> Learnt | None:
         """Train; with too few usable decisions, return ``None``, because more may follow."""
         try:
-            return self._learning.learn(self._schedule.most_decisions, still_held)
+            return self._learning.learn(reason, still_held)
         except NothingToLearnError as error:
             logger.info("learn.too_few", extra={"reason": str(error)})
             return None

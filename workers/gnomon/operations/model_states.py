@@ -38,7 +38,8 @@ class VersionState(msgspec.Struct, frozen=True, kw_only=True):
         """Return the state for people; ``partitions`` is the number of partitions that are known."""
         where = "" if len(self.partitions) == partitions else f" in partitions {self.partitions}"
         why = "" if self.reason is None else f": {self.reason}"
-        return f"{self.state}{where}{why}"
+        # A terminal executes control characters, and a reason may quote a foreign file.
+        return "".join(c if c.isprintable() else "?" for c in f"{self.state}{where}{why}")
 
 
 def states_of(switches: Iterable[ModelSwitched]) -> list[VersionState]:

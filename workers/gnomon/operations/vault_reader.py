@@ -55,8 +55,8 @@ class VaultReader:
                 yield decision
         self._log_unreadable()
 
-    def newest(self, most: int) -> Iterator[Comparison]:
-        """Yield the ``most`` decisions that ended last and open, newest first.
+    def newest(self, most: int | None = None) -> Iterator[Comparison]:
+        """Yield the ``most`` decisions that ended last and open, newest first; by default all that open.
 
         Raises:
             ConfigurationError: There is no store, or its key is another.

@@ -15,7 +15,7 @@ from aiokafka import AIOKafkaProducer
 
 from gnomon.codec import encode, event_time_ms
 from gnomon.events import TaskStarted
-from gnomon.models.train import MIN_DECISIONS
+from gnomon.models.runs import MIN_DECISIONS
 from gnomon.operations.local_stack import LocalStack, StackError
 from gnomon.replay.plan import Planned
 from gnomon.topics import TASK_EVENTS

@@ -12,7 +12,6 @@ from typing import Final
 
 import msgspec
 
-from gnomon.comparison import BASELINES
 from gnomon.comparison.achieved import Achieved, by_version
 from gnomon.errors import GnomonError
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction
@@ -107,12 +106,12 @@ def _prediction(
     decision: Comparison,
 ) -> ReplayedPrediction:
     figures, parts = predictor.predictions
-    is_version = predictor.model not in BASELINES and predictor.sha256 is not None
+    version = None if predictor.sha256 is None else versions[predictor.sha256]
     return ReplayedPrediction(
         model=predictor.model,
         version=predictor.version,
         sha256=predictor.sha256,
-        unseen=versions[predictor.sha256 or ""].unseen(decision) if is_version else None,
+        unseen=None if version is None else version.unseen(decision),
         duration_s=figures[index][0],
         success_probability=figures[index][1],
         parts=parts[index] if parts else {},
@@ -140,7 +139,8 @@ def report_of(
                 sha256=version.model.sha256,
                 trained_until_ms=version.trained_until_ms,
                 unseen=sum(
-                    p.sha256 == version.model.sha256 and p.unseen is True
+                    (p.model, p.sha256) == (version.model.name, version.model.sha256)
+                    and p.unseen is True
                     for decision in replayed
                     for p in decision.predictions
                 ),

@@ -8,7 +8,7 @@ from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import Stage
 from gnomon.settings import Settings
-from gnomon.topics import CONTROL, INTERVAL_CORRECTIONS
+from gnomon.topics import CONTROL, INTERVAL_CORRECTIONS, VERDICT_EVIDENCE
 
 
 def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
@@ -66,8 +66,22 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             )
         case "comparison":
             from gnomon.stages.comparison import ComparisonStage  # noqa: PLC0415
+            from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
+            from gnomon.stages.live_verdicts import LiveVerdicts  # noqa: PLC0415
 
-            return ComparisonStage(settings, metrics=metrics)
+            evidence = partial(
+                read_topic,
+                brokers=settings.brokers,
+                topic=settings.topic_prefix + VERDICT_EVIDENCE.name,
+            )
+            verdicts = LiveVerdicts(
+                evidence,
+                drills=partial(read_drills, (), settings.data_dir),
+                metrics=metrics,
+                now_ms=lambda: time.time_ns() // 1_000_000,
+                every_s=settings.model_poll_s,
+            )
+            return ComparisonStage(settings, metrics=metrics, verdicts=verdicts)
         case "vault":
             from gnomon.stages.vault import VaultStage  # noqa: PLC0415
 

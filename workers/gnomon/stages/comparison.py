@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from gnomon.comparison import (
     ComparisonConfig,
@@ -11,10 +12,14 @@ from gnomon.comparison import (
     restore,
     snapshot,
 )
+from gnomon.comparison.state import write_evidence
+from gnomon.errors import ConfigurationError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
+from gnomon.stages.live_verdicts import LiveVerdicts
 from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
+from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
 LEDGER_STATES = (
     "predictions",
@@ -39,7 +44,16 @@ class PartitionState:
 
 
 class ComparisonStage:
-    """Runs the fold of ``gnomon.comparison`` as a stage."""
+    """Runs the fold of ``gnomon.comparison`` as a stage.
+
+    Args:
+        settings: Settings of the worker.
+        metrics: Where to count.
+        verdicts: The verdicts over all partitions, which are written with the metrics.
+
+    Raises:
+        ConfigurationError: The settings of the verdict cannot be used.
+    """
 
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
@@ -47,23 +61,34 @@ class ComparisonStage:
     linger_ms = 250  # no user waits for a metric
     nice = 5
 
-    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, *, metrics: Metrics, verdicts: LiveVerdicts | None = None
+    ) -> None:
         self._settings, self._metrics = settings, metrics
         self._states: dict[int, PartitionState] = {}
         self._corrections = 0
+        self._verdicts = verdicts
+        self._verdict = _verdict_settings(settings.verdict_settings)
 
     async def start(self) -> None:
-        """Nothing to acquire."""
+        """Begin to follow the evidence of all partitions."""
+        if self._verdicts is not None:
+            await self._verdicts.start()
 
     async def stop(self) -> None:
-        """Nothing to release."""
+        """Stop following it."""
+        if self._verdicts is not None:
+            await self._verdicts.stop()
 
     def new_state(self, partition: int) -> PartitionState:
         """Return a state with no open task."""
-        return self._register(self._config(partition), ComparisonState())
+        config = self._config(partition)
+        return self._register(config, ComparisonState(config.verdict))
 
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
+        if self._verdicts is not None:
+            state.state.words = self._verdicts.words
         outputs = fold(state.state, records, config=state.config)
         self._corrections += len(outputs.by_topic.get(INTERVAL_CORRECTIONS.name, ()))
         ledger = state.state.ledger
@@ -73,8 +98,11 @@ class ComparisonStage:
                 self._metrics.set("gnomon_ledger", getattr(ledger, name), partition, name)
         return outputs
 
-    def tick(self, state: PartitionState, idle_ms: int) -> None:
-        """Do nothing: tasks expire by event time alone."""
+    def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:
+        """Publish the evidence of a verdict whose settings changed; tasks expire by event time alone."""
+        outputs = Outputs()
+        write_evidence(outputs, state.state.evidence.announce(state.config.partition))
+        return outputs if outputs.by_topic else None
 
     def snapshot(self, state: PartitionState) -> bytes:
         """Serialise open tasks, metrics and the ledger."""
@@ -86,9 +114,14 @@ class ComparisonStage:
         return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """Return the ledger of the partitions here, and how many corrections were given out."""
+        """Return the ledger of the partitions here, the verdicts, and how many corrections were given out."""
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
-        return {"ledger": merge_ledgers(ledgers), "corrections_written": self._corrections}
+        words = {} if self._verdicts is None else self._verdicts.words
+        return {
+            "ledger": merge_ledgers(ledgers),
+            "corrections_written": self._corrections,
+            "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
+        }
 
     def _config(self, partition: int) -> ComparisonConfig:
         return ComparisonConfig(
@@ -96,8 +129,22 @@ class ComparisonStage:
             topic_prefix=self._settings.topic_prefix,
             expire_after_ms=round(self._settings.expire_after_s * 1000),
             max_clock_ahead_ms=round(self._settings.max_clock_ahead_s * 1000),
+            verdict=self._verdict,
         )
 
     def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
         registered = self._states[config.partition] = PartitionState(config, state)
         return registered
+
+
+def _verdict_settings(path: str) -> VerdictSettings:
+    if not path:
+        return LIVE_SETTINGS
+    try:
+        settings = read_settings(Path(path).read_bytes())
+        LiveEvidence(settings)
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigurationError(f"{path}: {error}") from error
+    return settings

@@ -3,15 +3,19 @@
 from gnomon.verdict.decided import Decided, with_newest_only
 from gnomon.verdict.evidence import Evidence
 from gnomon.verdict.judge import judge
+from gnomon.verdict.live import LIVE_SETTINGS, LiveEvidence
+from gnomon.verdict.merged import merge_evidence
 from gnomon.verdict.result import Drill, ModelVerdict, Verdicts, Word
 from gnomon.verdict.settings import BASELINES, VerdictSettings, read_settings
 from gnomon.verdict.window import Window, WindowBuilder
 
 __all__ = [
     "BASELINES",
+    "LIVE_SETTINGS",
     "Decided",
     "Drill",
     "Evidence",
+    "LiveEvidence",
     "ModelVerdict",
     "VerdictSettings",
     "Verdicts",
@@ -19,6 +23,7 @@ __all__ = [
     "WindowBuilder",
     "Word",
     "judge",
+    "merge_evidence",
     "read_settings",
     "with_newest_only",
 ]

@@ -68,6 +68,8 @@ class Challenger(msgspec.Struct):
             each wrong prediction of success.
         first_ms: Time of the earliest prediction that counts, and ``last_ms`` of the latest (epoch
             milliseconds).
+        judged_agents: Number of agents with enough blocks to be tested for harm, if the rows of some
+            are not here; otherwise ``None``.
     """
 
     sha256: str | None
@@ -77,6 +79,7 @@ class Challenger(msgspec.Struct):
     hits: Sums = msgspec.field(default_factory=Sums)
     first_ms: int | None = None
     last_ms: int | None = None
+    judged_agents: int | None = None
 
     def count(
         self, decided: Decided, prediction: JudgedPrediction, baselines: dict[str, JudgedPrediction]
@@ -149,12 +152,16 @@ class Challenger(msgspec.Struct):
 
     def merge(self, other: "Challenger") -> None:
         """Add what another partition has read of the same model."""
-        self.labels.update(other.labels)
-        for name in Counts.__struct_fields__:
-            setattr(self.counts, name, getattr(self.counts, name) + getattr(other.counts, name))
+        self.merge_counts(other)
         self.hits.merge(other.hits)
         for baseline, versus in other.against.items():
             self.against.setdefault(baseline, Versus()).merge(versus)
+
+    def merge_counts(self, other: "Challenger") -> None:
+        """Add the counts, the names and the times of another partition, but no losses."""
+        self.labels.update(other.labels)
+        for name in Counts.__struct_fields__:
+            setattr(self.counts, name, getattr(self.counts, name) + getattr(other.counts, name))
         firsts = [t for t in (self.first_ms, other.first_ms) if t is not None]
         lasts = [t for t in (self.last_ms, other.last_ms) if t is not None]
         self.first_ms, self.last_ms = min(firsts, default=None), max(lasts, default=None)

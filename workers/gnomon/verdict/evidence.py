@@ -1,6 +1,6 @@
 """Collects the evidence on all models: a state that can be added up over partitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
@@ -27,11 +27,25 @@ class Evidence(msgspec.Struct, kw_only=True):
     closed_before_hour: int = 0
 
     def add(self, decided: Decided, *, watermark_ms: int) -> None:
-        """Count one decision, which must not have been added before.
+        """Count one decision, and score it if it is mature. It must not have been added before.
 
         Args:
             decided: The decision with its outcome.
-            watermark_ms: The time up to which decisions are known (epoch milliseconds).
+            watermark_ms: The latest time in the decisions of its agent (epoch milliseconds).
+
+        Raises:
+            ValueError: Its hour is closed.
+        """
+        self.count(decided)
+        if self.is_mature(decided, watermark_ms):
+            self.score(decided)
+
+    def is_mature(self, decided: Decided, watermark_ms: int) -> bool:
+        """Return whether tasks that began with this one but took longer have ended by now."""
+        return decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
+
+    def count(self, decided: Decided) -> None:
+        """Count one decision as immature, and score it if it expired.
 
         Raises:
             ValueError: Its hour is closed.
@@ -42,23 +56,33 @@ class Evidence(msgspec.Struct, kw_only=True):
             raise ValueError(
                 f"hour {decided.hour} is closed: expected {self.closed_before_hour} or later"
             )
-        baselines, models = by_key(decided.predictions)
-        mature = decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
+        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
                 found = self.challengers[key] = Challenger(prediction.sha256)
-            found.count(decided, prediction, baselines)
+            others = _without(baselines, prediction.model)
+            found.count(decided, prediction, others)
             if decided.status == "cancelled":
                 found.counts.cancelled += 1
             elif decided.status == "expired":
                 found.censored(
-                    decided, prediction, baselines, window=self.window, delta=self.settings.delta
+                    decided, prediction, others, window=self.window, delta=self.settings.delta
                 )
-            elif mature:
-                found.matured(decided, prediction, baselines, self.window)
             else:
                 found.counts.immature += 1
+
+    def score(self, decided: Decided) -> None:
+        """Score a decision that was counted and is mature now."""
+        if decided.started_at_ms < self.settings.registered_at_ms or decided.status != "matched":
+            return
+        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
+        for key, prediction in models.items():
+            found = self.challengers.get(key)
+            if found is not None:
+                found.counts.immature -= 1
+                others = _without(baselines, prediction.model)
+                found.matured(decided, prediction, others, self.window)
 
     def close_blocks(self, before_hour: int) -> None:
         """Close the blocks of all hours before ``before_hour``: no decision of these may follow."""
@@ -117,15 +141,25 @@ class Evidence(msgspec.Struct, kw_only=True):
             )
         return read
 
+    def forget(self, before_hour: int, kept: Collection[tuple[int, str]]) -> None:
+        """Forget the blocks and totals of the hours before ``before_hour``; see ``Sums.forget``."""
+        for sums in self._all_sums():
+            sums.forget(before_hour, kept)
+
     def _all_sums(self) -> Iterator[Sums]:
         for challenger in self.challengers.values():
             yield from challenger.all_sums()
 
 
 def by_key(
-    predictions: Sequence[JudgedPrediction],
+    predictions: Sequence[JudgedPrediction], judged_baselines: Collection[str] = ()
 ) -> tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]:
-    """Return baselines by name and models by their key; of several with one key, the least as text."""
+    """Return baselines by name and models by their key; of several with one key, the least as text.
+
+    Args:
+        predictions: Predictions of one task.
+        judged_baselines: Baselines that are models too.
+    """
     baselines: dict[str, JudgedPrediction] = {}
     models: dict[str, JudgedPrediction] = {}
     for prediction in predictions:
@@ -134,4 +168,13 @@ def by_key(
             of, key = baselines, prediction.model
         if key not in of or repr(prediction) < repr(of[key]):
             of[key] = prediction
+    for name in judged_baselines:
+        if name in baselines:
+            prediction = baselines[name]
+            models[prediction.sha256 or f"{name}@{prediction.version}"] = prediction
     return baselines, models
+
+
+def _without(baselines: dict[str, JudgedPrediction], model: str) -> dict[str, JudgedPrediction]:
+    """Return the baselines that ``model`` is compared with: all but itself."""
+    return {n: b for n, b in baselines.items() if n != model} if model in baselines else baselines

@@ -40,29 +40,46 @@ def e_value(row: list[int], plan: Plan) -> float:
     return math.exp(min(log, MOST_LOG))
 
 
-def e_bh(e_values: Mapping[str, float], alpha: float) -> list[str]:
+def e_bh(
+    e_values: Mapping[str, float], alpha: float, *, hypotheses: int | None = None
+) -> list[str]:
     """Return the names whose hypotheses are rejected at a false discovery rate of at most ``alpha``.
 
     Wang and Ramdas, "False discovery rate control with e-values", JRSS B 84 (2022): valid whatever
     the dependence between them. The greatest comes first.
+
+    Args:
+        e_values: E-values by name. Those below 1 / ``alpha`` are never rejected and may be left out.
+        alpha: Level.
+        hypotheses: Number of hypotheses, if some were left out.
     """
+    tested = max(len(e_values), hypotheses or 0)
     ranked = sorted(e_values, key=lambda name: (-e_values[name], name))
     rejected = 0
     for rank, name in enumerate(ranked, start=1):
-        if e_values[name] >= len(ranked) / (rank * alpha):
+        if e_values[name] >= tested / (rank * alpha):
             rejected = rank
     return ranked[:rejected]
 
 
-def harmed(agents: Mapping[str, list[int]], plan: Plan, *, min_blocks: int) -> list[Harmed]:
-    """Return the agents that the model surely harms, among those with at least ``min_blocks`` blocks."""
-    judged = {agent: e_value(row, plan) for agent, row in agents.items() if row[T] >= min_blocks}
+def harmed(
+    agents: Mapping[str, list[int]], plan: Plan, *, min_blocks: int, judged: int | None = None
+) -> list[Harmed]:
+    """Return the agents that the model surely harms, among those with at least ``min_blocks`` blocks.
+
+    Args:
+        agents: Rows of ``Sums.agents``.
+        plan: Its ``alpha`` is the false discovery rate.
+        min_blocks: Agents with fewer blocks are not judged.
+        judged: Number of agents with enough blocks, if some with small e-values were left out.
+    """
+    found = {agent: e_value(row, plan) for agent, row in agents.items() if row[T] >= min_blocks}
     return [
         Harmed(
             agent_id=agent,
             blocks=agents[agent][T],
             improvement=1 - agents[agent][C] / agents[agent][B] if agents[agent][B] else None,
-            e_value=judged[agent],
+            e_value=found[agent],
         )
-        for agent in e_bh(judged, plan.alpha)
+        for agent in e_bh(found, plan.alpha, hypotheses=judged)
     ]

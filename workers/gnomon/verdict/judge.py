@@ -83,9 +83,7 @@ def _model(challenger: Challenger, settings: VerdictSettings, held: Criterion) -
         for name in BASELINES
         if name in challenger.against
     }
-    name, version = min(
-        challenger.labels.values(), key=lambda label: (label[0], version_order(label[1]))
-    )
+    name, version = label_of(challenger)
     versus = challenger.against.get(settings.reference)
     losses = versus.sums.get(LOG_LOSS) if versus is not None else None
     return ModelVerdict(
@@ -109,10 +107,22 @@ def _model(challenger: Challenger, settings: VerdictSettings, held: Criterion) -
         decides_in_hours=hours_to_decide(checks, settings, decisions=counts.decisions)
         if word == "CONTINUE"
         else None,
-        harm=harmed(losses.agents, plan, min_blocks=settings.min_blocks) if losses else [],
+        harm=harmed(
+            losses.agents,
+            plan,
+            min_blocks=settings.min_blocks,
+            judged=challenger.judged_agents,
+        )
+        if losses
+        else [],
         first_ms=challenger.first_ms,
         last_ms=challenger.last_ms,
     )
+
+
+def label_of(challenger: Challenger) -> tuple[str, str]:
+    """Return the name and the version of a model; of several the least."""
+    return min(challenger.labels.values(), key=lambda label: (label[0], version_order(label[1])))
 
 
 def _word(checks: Sequence[Check], plan: Plan, blocked_by: Sequence[str]) -> Word:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, NamedTuple, Self
 
-from gnomon.verdict.sums import BB, BC, CC, B, C, Hours, Sums, T, add_unit
+from gnomon.verdict.sums import BB, BC, CC, B, C, Hours, Sums, T
 
 MOST_CORRELATION: Final = 0.9
 
@@ -70,15 +70,12 @@ class Series:
         Raises:
             ValueError: There is no closed block, or there are open ones.
         """
-        t, h, a = sums.blocks[T], sums.hours.row[T], len(sums.agents)
+        t, h, a = sums.blocks[T], sums.hours.row[T], sums.totals[T]
         if not t or sums.open or sums.waiting:
             raise ValueError("expected closed blocks and hours, and nothing open")
         agent = None
         if alpha is not None and a > 1:
-            agents = [0] * 6
-            for row in sums.agents.values():
-                add_unit(row[B], row[C], agents)
-            agent = _variance(agents).times(a / t * few(a, alpha))
+            agent = _variance(sums.totals).times(a / t * few(a, alpha))
         return cls(
             t,
             h,

@@ -43,6 +43,7 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         drills: Names of the drills that must have passed.
         drill_days: For how many days a passed drill counts.
         registered_at_ms: Predictions made before this do not count (epoch milliseconds).
+        judged_baselines: Baselines that are judged as models too, against the others.
     """
 
     delta: Annotated[float, msgspec.Meta(ge=0.0, lt=1.0)] = 0.2
@@ -64,14 +65,15 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     drills: tuple[str, ...] = ("isolation", "rollback", "alert")
     drill_days: Positive = 30
     registered_at_ms: Annotated[int, msgspec.Meta(ge=0)] = 0
+    judged_baselines: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what the limits of single fields cannot express.
 
         Raises:
-            ValueError: ``reference`` or a key of ``clip_s`` is no baseline.
+            ValueError: ``reference``, a key of ``clip_s`` or a judged baseline is no baseline.
         """
-        for name in (self.reference, *self.clip_s):
+        for name in (self.reference, *self.clip_s, *self.judged_baselines):
             if name not in BASELINES:
                 raise ValueError(f"{name!r} is no baseline: expected {', '.join(BASELINES)}")
 

@@ -1,11 +1,13 @@
 """Sums paired losses over agent-hours, hours and agents: whole numbers, exact in any order.
 
 Records may arrive in any order and be split in any way: states that have read the same records are
-equal, byte for byte when encoded. A block, the tasks of one agent predicted in one hour, is open
-until ``close_blocks`` adds its squares. An hour's total over all partitions is needed for the
-correlation from hour to hour, so hours wait until ``close_hours``, after the partitions are merged.
+equal, byte for byte when encoded. All rows are up to date after each task. A block, the tasks of one
+agent predicted in one hour, is remembered until ``close_blocks``, because its square changes with
+each of its tasks. An hour's total over all partitions is needed for the correlation from hour to
+hour, so hours wait until ``close_hours``, after the partitions are merged.
 """
 
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import msgspec
@@ -49,32 +51,62 @@ class Sums(msgspec.Struct):
 
     Attributes:
         open: By hour and agent, the baseline's and the model's sums of blocks that may still grow.
-        blocks: The row of the closed blocks.
-        agents: By agent, the row of its closed blocks.
-        waiting: By hour, the totals of its closed blocks, until the hour is closed.
+        blocks: The row of the blocks.
+        agents: By agent, the row of its blocks.
+        totals: The row of the agents' totals.
+        waiting: By hour, the totals of its blocks, until the hour is closed.
         hours: The closed hours.
     """
 
     open: dict[int, dict[str, list[int]]] = {}
     blocks: list[int] = msgspec.field(default_factory=lambda: [0] * 6)
     agents: dict[str, list[int]] = {}
+    totals: list[int] = msgspec.field(default_factory=lambda: [0] * 6)
     waiting: dict[int, list[int]] = {}
     hours: Hours = msgspec.field(default_factory=Hours)
 
     def add(self, agent: str, hour: int, baseline: int, model: int) -> None:
         """Add one task, or the sums of several tasks of one block; the block must be open."""
-        block = self.open.setdefault(hour, {}).setdefault(agent, [0, 0])
-        block[0] += baseline
-        block[1] += model
+        of_hour = self.open.setdefault(hour, {})
+        block = of_hour.get(agent)
+        row = self.agents.get(agent)
+        if row is None:
+            row = self.agents[agent] = [0] * 6
+            self.totals[T] += 1
+        _grow(self.totals, row[B], row[C], baseline, model)
+        if block is None:
+            of_hour[agent] = [baseline, model]
+            add_unit(baseline, model, self.blocks, row)
+        else:
+            b, c = block
+            _grow(self.blocks, b, c, baseline, model)
+            _grow(row, b, c, baseline, model)
+            block[0] += baseline
+            block[1] += model
+        add_row(self.waiting.setdefault(hour, [0, 0]), (baseline, model))
 
     def close_blocks(self, before_hour: int = NEVER) -> None:
         """Close the blocks of all hours before ``before_hour``: no task of these may follow."""
         for hour in [hour for hour in self.open if hour < before_hour]:
-            total = self.waiting.setdefault(hour, [0, 0])
-            for agent, (b, c) in self.open.pop(hour).items():
-                add_unit(b, c, self.blocks, self.agents.setdefault(agent, [0] * 6))
-                total[0] += b
-                total[1] += c
+            del self.open[hour]
+
+    def forget(self, before_hour: int, kept: Collection[tuple[int, str]] = ()) -> None:
+        """Forget the blocks and the totals of all hours before ``before_hour``, but for those of ``kept``.
+
+        The totals must be kept elsewhere.
+
+        Args:
+            before_hour: No task of an hour before this one follows, except of the blocks ``kept``.
+            kept: Hours and agents.
+        """
+        for hour in [hour for hour in self.open if hour < before_hour]:
+            left = {agent: b for agent, b in self.open[hour].items() if (hour, agent) in kept}
+            if left:
+                self.open[hour] = left
+            else:
+                del self.open[hour]
+        for hour in [h for h in self.waiting if h < before_hour and h not in self.open]:
+            del self.waiting[hour]
 
     def close_hours(self, before_hour: int = NEVER) -> None:
         """Close the hours before ``before_hour``: no block of these may follow from any partition."""
@@ -91,29 +123,44 @@ class Sums(msgspec.Struct):
         """
         if self.hours.row[T] or other.hours.row[T]:
             raise ValueError("hours are closed: merge partitions before their hours are closed")
+        # The blocks that are open in both are one block, so its square is not the sum of two.
         for hour, agents in other.open.items():
             for agent, (b, c) in agents.items():
                 self.add(agent, hour, b, c)
+                add_unit(b, c, self.blocks, self.agents[agent], sign=-1)
+                add_row(self.waiting[hour], (-b, -c))
         add_row(self.blocks, other.blocks)
         for agent, row in other.agents.items():
             add_row(self.agents.setdefault(agent, [0] * 6), row)
         for hour, total in other.waiting.items():
             add_row(self.waiting.setdefault(hour, [0, 0]), total)
+        self.totals = [0] * 6
+        for row in self.agents.values():
+            add_unit(row[B], row[C], self.totals)
 
 
-def add_unit(b: int, c: int, *rows: list[int]) -> None:
-    """Add one block, hour or agent with these totals to each of ``rows``."""
+def _grow(row: list[int], b: int, c: int, baseline: int, model: int) -> None:
+    """Let one unit of ``row`` grow from ``b`` and ``c`` by ``baseline`` and ``model``."""
+    row[B] += baseline
+    row[C] += model
+    row[BB] += baseline * (b + b + baseline)
+    row[BC] += b * model + c * baseline + baseline * model
+    row[CC] += model * (c + c + model)
+
+
+def add_unit(b: int, c: int, *rows: list[int], sign: int = 1) -> None:
+    """Add one block, hour or agent with these totals to each of ``rows``; subtract it if ``sign`` is -1."""
     bb, bc, cc = b * b, b * c, c * c
     for row in rows:
-        row[T] += 1
-        row[B] += b
-        row[C] += c
-        row[BB] += bb
-        row[BC] += bc
-        row[CC] += cc
+        row[T] += sign
+        row[B] += sign * b
+        row[C] += sign * c
+        row[BB] += sign * bb
+        row[BC] += sign * bc
+        row[CC] += sign * cc
 
 
-def add_row(row: list[int], other: list[int]) -> None:
+def add_row(row: list[int], other: Sequence[int]) -> None:
     """Add ``other`` to ``row``, number by number."""
     for index, value in enumerate(other):
         row[index] += value

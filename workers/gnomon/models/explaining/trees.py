@@ -5,7 +5,7 @@ change is the contribution of the input that was compared there. The method is t
 "Interpreting random forests" (2014); XGBoost computes the same with ``approx_contribs``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ class Tree(NamedTuple):
         right: Number of the right node.
         missing_left: Whether a missing value goes to the left.
         value: Mean prediction of the training runs that reach the node.
+        cover: Number of these runs, or their weight.
     """
 
     feature: NDArray[np.intp]
@@ -32,6 +33,7 @@ class Tree(NamedTuple):
     right: NDArray[np.intp]
     missing_left: NDArray[np.bool_]
     value: NDArray[np.float64]
+    cover: NDArray[np.float64]
 
 
 def path_contributions(tree: Tree, row: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -58,18 +60,27 @@ def path_contributions(tree: Tree, row: NDArray[np.float64]) -> tuple[float, NDA
 def of_forest(forest: Any, row: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """Explain a random forest of scikit-learn: the mean duration, or the probability of the last class."""
     # A forest compares 32-bit floats.
-    found = _summed(
-        map(_forest_tree, forest.estimators_), row.astype(np.float32).astype(np.float64)
-    )
+    found = _summed(forest_trees(forest), row.astype(np.float32).astype(np.float64))
     return found[0] / len(forest.estimators_), found[1] / len(forest.estimators_)
 
 
 def of_boosting(model: Any, row: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
     """Explain scikit-learn's histogram gradient boosting, on the scale on which its trees add up."""
+    trees, baseline = boosted_trees(model)
+    base, contributions = _summed(trees, row)
+    return baseline + base, contributions
+
+
+def forest_trees(forest: Any) -> Iterator[Tree]:
+    """Yield the trees of a random forest; its prediction is their mean."""
+    return map(_forest_tree, forest.estimators_)
+
+
+def boosted_trees(model: Any) -> tuple[Iterator[Tree], float]:
+    """Return the trees of a histogram gradient boosting, and the number to which they are added."""
     # The library gives no other access to the trees of a fitted model.
     predictors, baseline = model._predictors, model._baseline_prediction  # noqa: SLF001
-    base, contributions = _summed((_boosted_tree(trees[0].nodes) for trees in predictors), row)
-    return float(np.ravel(baseline)[0]) + base, contributions
+    return (_boosted_tree(trees[0].nodes) for trees in predictors), float(np.ravel(baseline)[0])
 
 
 def _summed(trees: Iterable[Tree], row: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
@@ -90,6 +101,7 @@ def _forest_tree(estimator: Any) -> Tree:
         right=tree.children_right,
         missing_left=tree.missing_go_to_left.astype(np.bool_),
         value=tree.value[:, 0, -1],
+        cover=tree.weighted_n_node_samples,
     )
 
 
@@ -111,4 +123,5 @@ def _boosted_tree(nodes: Any) -> Tree:
         right=right,
         missing_left=nodes["missing_go_to_left"].astype(np.bool_),
         value=value,
+        cover=count,
     )

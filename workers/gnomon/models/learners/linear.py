@@ -53,11 +53,7 @@ def coefficients(model: TaskModel) -> pd.DataFrame:
         ``log1p`` of seconds) and ``log_odds`` of success, which is 0 where all runs ended alike.
         A category has two inputs: the mean log duration and the success rate of its runs.
     """
-    names = [
-        *model.doubles_,
-        *(f"{name}: {of}" for name in model.strings_ for of in ("log duration", "success")),
-        "intercept",
-    ]
+    names = [*model.input_names, "intercept"]
     columns = {"log_duration": _of(model.duration_)}
     columns["log_odds"] = np.zeros(len(names)) if model.success_ is None else _of(model.success_)
     return pd.DataFrame(columns, index=names)

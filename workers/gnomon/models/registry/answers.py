@@ -14,6 +14,9 @@ from gnomon.errors import RegistryUnavailableError
 _LOCKED_WAITS_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 """Waits in addition to the 20 s that SQLite waits; MLflow reports some conflicts without waiting."""
 
+_STORAGE_CLIENTS: Final = frozenset({"azure", "boto3", "botocore", "google", "s3transfer"})
+"""Packages of storage services with error classes of their own; MLflow imports them only when needed."""
+
 _T = TypeVar("_T")
 
 
@@ -58,6 +61,10 @@ def _asked(ask: Callable[[], _T]) -> _T:
     except FileNotFoundError as error:
         raise MissingError(str(error)) from error
     except (sqlalchemy.exc.SQLAlchemyError, OSError) as error:  # those of requests are OSErrors
+        raise RegistryUnavailableError(_first_line(error)) from error
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in _STORAGE_CLIENTS:
+            raise
         raise RegistryUnavailableError(_first_line(error)) from error
 
 

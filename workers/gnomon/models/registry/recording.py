@@ -1,54 +1,106 @@
-"""Stores a version: the model's files, and a run with its evaluation."""
+"""Stores a version: its files, and a run with its evaluation."""
 
-import hashlib
+import contextlib
+import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Final
 
-import mlflow.sklearn
-import msgspec
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion
-from mlflow.models import ModelSignature
 from mlflow.tracking import MlflowClient
-from mlflow.types import ColSpec, Schema
 
-from gnomon.models.artefact import TRUSTED
-from gnomon.models.registry.answers import MissingError, answer, without_warnings
+from gnomon.errors import RegistryUnavailableError
+from gnomon.models.describe import CARD
+from gnomon.models.registry.answers import ExistsError, MissingError, answer
+from gnomon.models.registry.connection import Connection
+from gnomon.models.registry.model_files import save
+from gnomon.models.registry.versions import SHA256_TAG
 from gnomon.models.train import Trained
 
 UNTIL_MS: Final = "until_ms"
 """Parameter of a run: when the last run of the training data ended, epoch milliseconds."""
+_LONGEST_DESCRIPTION: Final = 5_000
+"""Most characters of a description that MLflow's database stores."""
 
 
-def save(trained: Trained, folder: Path) -> str:
-    """Write the model's files to ``folder`` and return the SHA-256 of the model file."""
-    inputs = Schema([ColSpec(kind, name, required=False) for name, kind in trained.columns])
-    outputs = Schema([ColSpec("double", name) for name in trained.outputs])
-    with without_warnings():
-        mlflow.sklearn.save_model(
-            trained.estimator,
-            str(folder),
-            serialization_format="skops",
-            skops_trusted_types=sorted(TRUSTED),
-            signature=ModelSignature(inputs=inputs, outputs=outputs),
-            pip_requirements=[
-                f"{package}=={installed(package)}"
-                for package in ("gnomon", "numpy", "pandas", "scikit-learn", "skops")
-            ],
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A version to store.
+
+    Attributes:
+        model_name: Name of the registered model.
+        files: Contents of the files to store beside the model, by name.
+        tags: Tags of the version and of its run.
+    """
+
+    model_name: str
+    trained: Trained
+    files: Mapping[str, bytes]
+    tags: Mapping[str, str]
+
+
+def prepare(connection: Connection, name: str) -> None:
+    """Create the experiment and the registered model ``name``, if they do not exist."""
+    connection.experiment()
+    _ensure_model(connection.client(), name)
+
+
+def record(connection: Connection, entry: Entry) -> str:
+    """Store a version and return its number.
+
+    Raises:
+        RegistryUnavailableError: The registry, the storage of its files or the disk cannot be used for
+            now. A run without a version may remain; it is marked as failed.
+    """
+    client, experiment = connection.client(), connection.experiment()
+    with tempfile.TemporaryDirectory() as folder:
+        sha256 = answer(lambda: _written(entry, Path(folder)))
+        run = answer(lambda: client.create_run(experiment, tags=dict(entry.tags)))
+        try:
+            answer(lambda: client.log_artifacts(run.info.run_id, folder))
+            note(client, run, entry.trained)
+        except (MissingError, RegistryUnavailableError) as error:
+            with contextlib.suppress(MissingError, RegistryUnavailableError):
+                answer(lambda: client.set_terminated(run.info.run_id, "FAILED"))
+            raise RegistryUnavailableError(
+                f"the version's files cannot be stored: {error}"
+            ) from error
+    _ensure_model(client, entry.model_name)
+    made = answer(
+        lambda: client.create_model_version(
+            entry.model_name,
+            source=f"{run.info.artifact_uri}/model",
+            run_id=run.info.run_id,
+            tags={SHA256_TAG: sha256, **entry.tags},
+            description=entry.files.get(CARD, b"").decode()[:_LONGEST_DESCRIPTION],
         )
-    return hashlib.sha256((folder / "model.skops").read_bytes()).hexdigest()
+    )
+    return str(made.version)
+
+
+def _written(entry: Entry, folder: Path) -> str:
+    """Write all files of a version; return the SHA-256 of the model file."""
+    for name, content in entry.files.items():
+        (folder / name).write_bytes(content)
+    return save(entry.trained, folder / "model")
+
+
+def _ensure_model(client: MlflowClient, name: str) -> None:
+    try:
+        answer(lambda: client.get_registered_model(name))
+    except MissingError:
+        with contextlib.suppress(ExistsError):
+            answer(lambda: client.create_registered_model(name))
 
 
 def note(client: MlflowClient, run: Run, trained: Trained) -> None:
     """Log the evaluation and the training data's extent to ``run``, and end the run."""
-    figures = msgspec.to_builtins(trained.evaluation) if trained.evaluation else {}
     at_ms = time.time_ns() // 1_000_000
-    metrics = [
-        Metric(name, float(value), at_ms, 0) for name, value in figures.items() if value is not None
-    ]
+    metrics = [Metric(name, value, at_ms, 0) for name, value in _metrics(trained).items()]
     params = [
         Param("learner", trained.learner),
         Param("decisions", str(trained.decisions)),
@@ -57,6 +109,14 @@ def note(client: MlflowClient, run: Run, trained: Trained) -> None:
     tags = [RunTag("mlflow.runName", f"{trained.learner} on {trained.decisions} decisions")]
     answer(lambda: client.log_batch(run.info.run_id, metrics=metrics, params=params, tags=tags))
     answer(lambda: client.set_terminated(run.info.run_id))
+
+
+def _metrics(trained: Trained) -> dict[str, float]:
+    """Return the mean of each metric over the origins, and the spread between them as ``<name>_sd``."""
+    if trained.evaluation is None:
+        return {}
+    spread = {f"{name}_sd": value for name, value in trained.evaluation.spread().items()}
+    return trained.evaluation.mean() | spread | {"origins": float(len(trained.evaluation.origins))}
 
 
 def metrics_of_run(client: MlflowClient, version: ModelVersion) -> dict[str, float]:

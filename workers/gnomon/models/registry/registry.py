@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-import msgspec
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
@@ -21,40 +20,21 @@ from gnomon.errors import ConfigurationError, ModelRefusedError
 from gnomon.models.artefact import open_model
 from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
-from gnomon.models.registry.answers import ExistsError, MissingError, answer
+from gnomon.models.registry.answers import MissingError, answer
 from gnomon.models.registry.connection import Connection
 from gnomon.models.registry.recording import (
+    Entry,
     every_version,
     metrics_of_run,
-    note,
-    save,
+    prepare,
+    record,
     trained_until_ms,
 )
+from gnomon.models.registry.versions import AUTHOR_TAG, SHA256_TAG, LiveVersion, VersionInfo
 from gnomon.models.train import Trained
 
-SHA256_TAG: Final = "gnomon.sha256"
-AUTHOR_TAG: Final = "gnomon.author"
-
-
-class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that should predict."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-    sha256: str | None
-
-
-class VersionInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """A registered version, with the metrics stored when it was trained."""
-
-    name: str
-    version: str
-    aliases: tuple[str, ...]
-    sha256: str | None
-    author: str | None
-    created_at_ms: int
-    metrics: dict[str, float]
+BASELINES: Final = frozenset({"control", "same-type", "type"})
+"""Names that predictions of baselines carry, so no registered model may have one of them."""
 
 
 class Registry:
@@ -74,34 +54,47 @@ class Registry:
     def __init__(self, *, uri: str, model_name: str) -> None:
         if not re.fullmatch(r"[\w.-]{1,200}", model_name):
             raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r}: letters, digits, _ . -")
+        if model_name in BASELINES:
+            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r} is the name of a baseline")
         self.name = model_name
         self._connection = Connection(uri)
 
-    def register(self, trained: Trained, *, alias: str | None = CHALLENGER, author: str) -> str:
+    def prepare(self) -> None:
+        """Create what the first registration needs: tables and an experiment, which takes seconds."""
+        prepare(self._connection, self.name)
+
+    def register(
+        self,
+        trained: Trained,
+        *,
+        alias: str | None = CHALLENGER,
+        author: str,
+        files: Mapping[str, bytes] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> str:
         """Store ``trained`` as a new version, with its evaluation, and point ``alias`` at it.
+
+        A repeat after an error is safe: it makes a version of its own.
+
+        Args:
+            trained: The model.
+            alias: The alias to move without a check; ``None`` for no alias.
+            author: Name of the user who registers it.
+            files: Contents of files to store beside the model, by name.
+            tags: Further tags of the version.
 
         Returns:
             The number of the version in the registry.
         """
-        client = self._connection.client()
-        experiment = self._connection.experiment()
-        run = answer(lambda: client.create_run(experiment, tags={AUTHOR_TAG: author}))
-        with tempfile.TemporaryDirectory() as folder:
-            sha256 = save(trained, Path(folder) / "model")
-            answer(
-                lambda: client.log_artifacts(run.info.run_id, str(Path(folder) / "model"), "model")
-            )
-        note(client, run, trained)
-        self._ensure_model(client)
-        made = answer(
-            lambda: client.create_model_version(
-                self.name,
-                source=f"{run.info.artifact_uri}/model",
-                run_id=run.info.run_id,
-                tags={SHA256_TAG: sha256, AUTHOR_TAG: author},
-            )
+        version = record(
+            self._connection,
+            Entry(
+                model_name=self.name,
+                trained=trained,
+                files=files or {},
+                tags={AUTHOR_TAG: author, **(tags or {})},
+            ),
         )
-        version = str(made.version)
         if alias is not None:
             self.point(alias, version)
         return version
@@ -230,15 +223,6 @@ class Registry:
         client = self._connection.client()
         with contextlib.suppress(MissingError):
             answer(lambda: client.delete_registered_model_alias(self.name, alias))
-
-    def _ensure_model(self, client: MlflowClient) -> None:
-        try:
-            answer(lambda: client.get_registered_model(self.name))
-        except MissingError:
-            try:
-                answer(lambda: client.create_registered_model(self.name))
-            except ExistsError:
-                return
 
     def _version(self, client: MlflowClient, version: str) -> ModelVersion:
         try:

@@ -35,9 +35,10 @@ def _kind(cell: str) -> str:
     return ' class="short"' if is_short else ""
 
 
-def figure(picture: svg.Picture, caption: str) -> str:
-    """Return a chart with its caption."""
-    return f"<figure>{picture.svg()}<figcaption>{escape(caption)}</figcaption></figure>"
+def figure(picture: svg.Picture, caption: str, *, is_tall: bool = False) -> str:
+    """Return a chart with its caption; a tall one has two others beside it, where there is room."""
+    kind = ' class="tall"' if is_tall else ""
+    return f"<figure{kind}>{picture.svg()}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
 def figures(drawn: Iterable[str]) -> str:

@@ -82,7 +82,7 @@ def durations(drawn: Pictures) -> str:
     marks = range(0, CELLS + 1, 4)
     axis = svg.numbered(0, CELLS, marks, "actual duration, seconds", _seconds)
     upward = svg.numbered(0, CELLS, marks, "", _seconds)
-    picture = svg.Picture(axis, upward, "Predicted beside actual durations", height=330)
+    picture = svg.Picture(axis, upward, "Predicted beside actual durations", height=430)
     for (actual, predicted), count in sorted(drawn.durations.items()):
         place = (actual, predicted, actual + 1, predicted + 1)
         picture.box(place, "model", opacity=0.15 + 0.85 * count / most)
@@ -91,6 +91,7 @@ def durations(drawn: Pictures) -> str:
         picture,
         "Predicted (upward, seconds) beside actual durations; above the line a task took less than"
         f" predicted. The darkest cell has {most} decisions.",
+        is_tall=True,
     )
 
 

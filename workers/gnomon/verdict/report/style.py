@@ -25,7 +25,7 @@ td .faint { color: var(--soft) }
 .model { color: var(--model) } .second { color: var(--second) } .frame { color: var(--rule) }
 .empty { background: var(--box); padding: .6rem .8rem; border-left: 3px solid var(--faint) }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: .6rem 1.6rem }
-figure { margin: .6rem 0; min-width: 0; break-inside: avoid } figcaption { color: var(--soft); font-size: 13px }
+figure.tall { grid-row: span 2 } figure { margin: .6rem 0; min-width: 0; break-inside: avoid } figcaption { color: var(--soft); font-size: 13px }
 svg { display: block; width: 100%; max-width: 34rem; height: auto } svg text { font-size: 12px; fill: var(--soft) }
 pre { white-space: pre-wrap; background: var(--box); padding: .7rem; font-size: 12px }
 @media screen and (max-width: 45rem) {

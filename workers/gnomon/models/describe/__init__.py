@@ -1,0 +1,6 @@
+"""Describes a trained model for people: its card, tables and pictures."""
+
+from gnomon.models.describe.card import Circumstances, model_card
+from gnomon.models.describe.files import CARD, card_file, described
+
+__all__ = ["CARD", "Circumstances", "card_file", "described", "model_card"]
