@@ -103,26 +103,6 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     assert f"{prefix}decisions: partitions is 2, expected 8. " in unfit.stdout
 
 
-def test_without_a_broker_a_command_says_how_to_start_one() -> None:
-    done = gnomon("topics", "list", "--brokers", "127.0.0.1:9")
-
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("gnomon: no Kafka broker answers at 127.0.0.1:9")
-    assert "'gnomon broker'" in line
-
-
-@pytest.mark.usefixtures("no_kafka_but_ours")
-def test_a_busy_port_is_a_mistake_in_the_command(kafka: Kafka, tmp_path: Path) -> None:
-    port = kafka.brokers.rpartition(":")[2]
-
-    done = gnomon("broker", "--port", port, "--data-dir", str(tmp_path))
-
-    assert done.returncode == 2
-    assert f"port {port} is in use" in done.stderr
-
-
 @pytest.mark.usefixtures("no_kafka_but_ours")
 def test_everything_can_be_fetched_beforehand() -> None:
     done = gnomon("broker", "--download-only")

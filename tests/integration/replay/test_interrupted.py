@@ -11,7 +11,7 @@ from tests.integration.replay.recorded import EXAMPLE, TRAIN_EVERY, Replayed, Re
 from tests.support.commands import processes_of
 from tests.support.polling import eventually_sync
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def figures(row: dict[str, Any]) -> dict[str, Any]:
@@ -29,12 +29,12 @@ def without_intervals(row: dict[str, Any]) -> dict[str, Any]:
 
 def stop_workers(running: Replaying) -> set[int]:
     """Send SIGTERM to each of the four stages and wait until they have ended; return their ids."""
-    eventually_sync(lambda: len(running.workers()) == 4, timeout_s=40, what="four workers")
+    eventually_sync(lambda: len(running.workers()) == 4, timeout_s=100, what="four workers")
     stopped = set(running.workers())
     for pid in stopped:
         os.kill(pid, signal.SIGTERM)
     eventually_sync(
-        lambda: not stopped & set(running.workers()), timeout_s=40, what="they have ended"
+        lambda: not stopped & set(running.workers()), timeout_s=100, what="they have ended"
     )
     return stopped
 
@@ -77,9 +77,11 @@ def test_ctrl_c_ends_a_replay_and_leaves_no_process(
 
         running.process.send_signal(signal.SIGINT)
 
-        assert running.process.wait(60) == 130
+        assert running.process.wait(150) == 130
         # A guard that was being started when the signal came ends by its standard input.
-        eventually_sync(lambda: not processes_of(tmp_path / "data"), what="no process is left")
+        eventually_sync(
+            lambda: not processes_of(tmp_path / "data"), timeout_s=100, what="no process is left"
+        )
         assert "Traceback" not in running.said()
 
 
@@ -92,4 +94,6 @@ def test_a_killed_replay_leaves_no_process(kafka: Kafka, tmp_path: Path) -> None
 
         running.process.kill()
 
-        eventually_sync(lambda: not processes_of(tmp_path / "data"), what="all have ended")
+        eventually_sync(
+            lambda: not processes_of(tmp_path / "data"), timeout_s=100, what="all have ended"
+        )

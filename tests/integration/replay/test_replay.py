@@ -298,6 +298,27 @@ def test_a_registered_version_predicts_the_history_as_it_did_live(
     assert compared["vault"] > 50
 
 
+def test_a_decision_is_explained_by_the_versions_that_predicted_it(
+    replayed: Replayed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(replayed.data))
+    decision = next(d for d in replayed.records("comparisons") if "2" in _versions(d))
+
+    assert main(["explain", decision["decision_id"], "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    *_, made = told["predictions"]
+    assert (made["sha256"], made["missing"]) == (decision["predictions"][-1]["sha256"], None)
+    assert made["reproduced"] is True
+    assert (made["explanation"]["type"], set(made["explanation"]["parts"])) == (
+        "mix",
+        {"pool", "boosted"},
+    )
+    error_s = abs(made["duration_s"] - decision["outcome"]["duration_s"])
+    assert made["losses"]["absolute_error_s"] == pytest.approx(error_s)
+    assert told["outcome"] == decision["outcome"]
+
+
 def predictions_of(folder: Path) -> dict[tuple[str, str, str], dict[str, Any]]:
     """Those that ``gnomon replay --model`` wrote, by decision, model and version."""
     lines = (folder / "replayed.jsonl").read_text().splitlines()

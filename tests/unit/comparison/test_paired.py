@@ -113,8 +113,10 @@ def test_a_window_that_tasks_have_left_has_no_groups() -> None:
 def test_a_baseline_is_not_compared_with_itself() -> None:
     row: Row = {"agent": "ada", "y": 5.0, "ok": True, "silent": "type"}
     row |= dict.fromkeys([*BASELINES, "m"], (4.0, 0.5))
-    (control, *_) = version_figures(run(records_of([row])).metrics.values())
-    assert (control.model, set(control.against)) == ("control", {"same-type"})
+    seen = run(records_of([row]))
+    against, strongest = against_baselines(seen.comparisons, model="control", version="0")
+    assert (set(against), strongest) == ({"same-type"}, "same-type")
+    assert seen.metrics[b"control|0|all|all|p3"].paired_errors == {}
 
 
 def test_figures_name_the_strongest_over_all_partitions() -> None:

@@ -73,6 +73,18 @@ def test_a_rise_counts_once_however_the_decisions_are_read() -> None:
     assert watch.until_ms == decisions[-1].outcome.at_ms
 
 
+def test_a_decision_that_is_read_again_does_not_count_again() -> None:
+    decisions = predicted(201, wrong_by=lambda number: 1.0 if number < 200 else 8.0)
+    watch = DriftWatch()
+
+    found = [
+        watch.worsened(decisions[-1:] if again else decisions, LIVE, since_ms=0)
+        for again in range(100)
+    ]
+
+    assert found == [None] * 100
+
+
 def test_a_rise_before_the_last_training_is_no_reason() -> None:
     decisions = predicted(600, wrong_by=at_400)
 

@@ -90,7 +90,7 @@ async def run_at_once(log: Sequence[TaskEvent]) -> dict[str, list[bytes]]:
         inputs=COLUMNS,
         outputs=("duration_s", "success_probability"),
     )
-    live = cast("LiveModels", SimpleNamespace(live=(model,)))
+    live = cast("LiveModels", SimpleNamespace(live=(model,), absent=list))
     records = [Record("task-events", codec.encode(event)) for event in log]
     written: dict[str, list[bytes]] = {}
     stages: tuple[Any, ...] = (

@@ -69,6 +69,10 @@ def detailed() -> Detailed:
         frame[f"low{level}"], frame[f"high{level}"] = frame.model / factor, frame.model * factor
     frame["age_s"] = np.where(frame.status == "expired", 900.0, frame.y)
     frame["end_ms"] = frame.start_ms + np.ceil(frame.age_s * 1000).astype(int)
+    # Each agent's last task expires at the same time, so what is known of every agent ends there.
+    last = frame.groupby("agent").start_ms.idxmax()
+    frame.loc[last, "status"] = "expired"
+    frame.loc[last, "end_ms"] = frame.end_ms.max() + 60_000
     frame["age_s"] = (frame.end_ms - frame.start_ms) / 1000
     frame = frame.sort_values("start_ms", ignore_index=True)
     return Detailed([_comparison(k, row) for k, row in enumerate(frame.itertuples())], frame)

@@ -13,7 +13,7 @@ from tests.unit.verdict.test_evidence import rows
 
 from gnomon import codec
 from gnomon.cli.comparisons_log import gather
-from gnomon.events import EvidenceEvent, ModelEvidence
+from gnomon.events import Comparison, EvidenceEvent, ModelEvidence
 from gnomon.verdict import (
     LIVE_SETTINGS,
     Decided,
@@ -55,7 +55,11 @@ def live_of(found: Sequence[Decided], rules: VerdictSettings = RULES) -> Evidenc
 
 
 def offline(found: Sequence[Decided], path: Path, rules: VerdictSettings = RULES) -> Evidence:
-    path.write_bytes(b"".join(codec.encode(comparison(row)) + b"\n" for row in found))
+    return offline_of([comparison(row) for row in found], path, rules)
+
+
+def offline_of(found: Sequence[Comparison], path: Path, rules: VerdictSettings) -> Evidence:
+    path.write_bytes(b"".join(codec.encode(each) + b"\n" for each in found))
     return gather(path, rules).evidence
 
 

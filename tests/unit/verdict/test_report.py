@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 from tests.unit.verdict import page_reader
-from tests.unit.verdict.build import comparison, control, decided, model, simulated
+from tests.unit.verdict.build import comparison, control, decided, model, rule, simulated
 from tests.unit.verdict.page_reader import HTML, SVG, write_comparisons
 
 from gnomon.cli import main
@@ -195,3 +195,35 @@ def test_more_than_a_thousand_agents_are_one_slice(tmp_path: Path) -> None:
     assert {each.name: each.decisions for each in found}["(all others)"] == 3
     assert len(found) == 1_001
     assert sum(each.decisions for each in found) == 1_003
+
+
+def test_a_judged_baseline_has_its_own_section(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    rows = [decided(n, control(20.0), rule("same-type", 12.0)) for n in range(40)]
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
+    rules = tmp_path / "settings.json"
+    rules.write_text('{"judged_baselines": ["control", "same-type"], "mature_after_s": 0}')
+    root = page_reader.page_of(path, "--settings", str(rules))
+    sections = root.findall(f".//{HTML}section[@class='model-section']")
+    control_section, rule_section = sections
+    assert page_reader.table_after(rule_section, "Ledger")[0]["predicted"] == "40"
+    expected = 1 - np.log(13 / 11) / np.log(21 / 11)
+    (row,) = page_reader.table_after(rule_section, "By agent")
+    assert page_reader.numbers(row["better by"]) == [pytest.approx(expected, abs=0.000_51)]
+    assert page_reader.table_after(control_section, "Ledger")[0]["predicted"] == "40"
+    assert "No task has been scored yet" in "".join(control_section.itertext())
+
+
+def test_one_of_many_models_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GNOMON_DATA_DIR", str(tmp_path / "data"))
+    both = model(2.0), model(3.0, name="other", sha256="0" * 64)
+    rows = [decided(n, control(1.0), *both) for n in range(3)]
+    path = write_comparisons(tmp_path / "c.jsonl", [comparison(row) for row in rows])
+    root = page_reader.page_of(path, "--model", "other@1")
+    headings = ["".join(each.itertext()) for each in root.iter(f"{HTML}h2")]
+    assert headings[0] == "other version 1 CONTINUE"
+    assert len(headings) == 4
+    overview = page_reader.table_after(root, "May a model steer agents?")
+    assert [row["model"] for row in overview] == ["m 1", "other 1"]

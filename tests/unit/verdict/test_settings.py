@@ -43,7 +43,7 @@ def test_the_way_it_is_written_does_not_matter() -> None:
 def test_every_field_changes_the_hash(field: str) -> None:
     fields = json.loads(VerdictSettings().canonical())
     other = {"reference": "type", "clip_s": {"control": 3.0}, "drills": [], "mature_after_s": 5.0}
-    other["sure_against_every"] = True
+    other |= {"sure_against_every": True, "judged_baselines": ["type"]}
     value = fields[field]
     fields[field] = other.get(field, value / 2 if isinstance(value, float) else 77)
     assert read_settings(json.dumps(fields).encode()).sha256() != VerdictSettings().sha256()

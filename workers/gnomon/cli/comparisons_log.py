@@ -78,7 +78,7 @@ def gather(
     """
     window, records, replayed = WindowBuilder(settings), 0, 0
     latest_ms: dict[str, int] = {}
-    drift, source = DriftLog(registered_at_ms=settings.registered_at_ms), Source(path.name)
+    drift, source = DriftLog(settings), Source(path.name)
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
         for decided in _read(path, source, say):
             if decided is None:

@@ -89,6 +89,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
+    from gnomon.operations.verdicts import beside_strongest  # noqa: PLC0415
+
     versions = registry.versions()
     words = _words(settings) if versions else {}
     partitions, states = _states(settings) if versions else (0, [])
@@ -113,10 +115,9 @@ def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
         print(f"version {state.version} {state.sentence(partitions)}")
     for number, verdict in words.items():
         if verdict["blocked_by"]:
-            over, strongest = verdict["improvement_over_strongest"], verdict["strongest"]
-            beside = "" if over is None else f", log loss {100 * over:+.1f} % below {strongest}"
-            blocked = ", ".join(verdict["blocked_by"])
-            print(f"version {number}: {verdict['word']}{beside}, blocked by {blocked}")
+            beside, blocked = beside_strongest(verdict), ", ".join(verdict["blocked_by"])
+            told = ", ".join(each for each in (verdict["word"], beside) if each)
+            print(f"version {number}: {told}, blocked by {blocked}")
     return 0
 
 

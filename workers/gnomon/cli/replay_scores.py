@@ -43,10 +43,12 @@ def run_scores(options: argparse.Namespace, settings: Settings, columns: "Column
         RegistryUnavailableError: The registry does not answer.
         ScoringError: A version cannot predict.
     """
+    from gnomon.replay.corrected import with_corrections  # noqa: PLC0415
     from gnomon.replay.scoring import report_of, scored  # noqa: PLC0415
 
     versions = _versions(options.model, settings)
-    replayed = list(scored(_decisions(options.file, columns, settings), versions))
+    decisions = _decisions(options.file, columns, settings)
+    replayed = with_corrections(list(scored(decisions, versions)))
     if not replayed:
         print("gnomon replay: there is no decision to predict", file=sys.stderr)
         return 2
@@ -112,9 +114,6 @@ def _print(report: "ScoreReport") -> None:
         print(table(report.unseen))
     print("\nall decisions; a version has seen the outcomes of those it was trained on:")
     print(table(report.all))
-    print(
-        "\nin 80 %: intervals as the version makes them, without the corrections that are learnt live"
-    )
 
 
 def _utc(at_ms: int) -> str:

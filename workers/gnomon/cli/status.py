@@ -193,10 +193,12 @@ def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[
 
 
 def _verdict_line(verdict: "Mapping[str, Any]") -> str:
-    over, blocked = verdict["improvement_over_strongest"], ", ".join(verdict["blocked_by"])
+    from gnomon.operations.verdicts import beside_strongest  # noqa: PLC0415
+
+    blocked, beside = ", ".join(verdict["blocked_by"]), beside_strongest(verdict)
     parts = [f"{verdict['decisions']} decisions"]
-    if over is not None:
-        parts.append(f"log loss {100 * over:+.1f} % below {verdict['strongest']}")
+    if beside:
+        parts.append(beside)
     if verdict["harmed_agents"]:
         parts.append(f"harms {len(verdict['harmed_agents'])} agents")
     if blocked:

@@ -82,7 +82,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the time from which the age of drills is measured, as ISO 8601 (the latest in FILE.jsonl; with --live the present)",
     )  # fmt: skip
     parser.add_argument(
-        "--model", metavar="NAME[@VERSION]", help="show this one, and let it decide the exit status"
+        "--model",
+        metavar="NAME[@VERSION]",
+        help="show this one, on the page too, and let it decide the exit status",
     )
     parser.add_argument(
         "--newest", action="store_true",
@@ -123,7 +125,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         _write(options.register, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
         print(f"{options.register}: settings {fixed.sha256()}")
     if options.html is not None:
-        _write(options.html, _page(verdicts, found).encode())
+        _write(options.html, _page(verdicts, found, options.model).encode())
     return _concluded(verdicts, options)
 
 
@@ -166,11 +168,12 @@ def _judge(
     return verdicts, found
 
 
-def _page(verdicts: "Verdicts", found: "Gathered") -> str:
+def _page(verdicts: "Verdicts", found: "Gathered", wanted: str | None) -> str:
     from gnomon.verdict.report.page import page  # noqa: PLC0415
     from gnomon.verdict.report.pictures import Album  # noqa: PLC0415
 
-    return page(verdicts, found.album or Album(found.evidence), found.source)
+    shown = _chosen(verdicts.models, wanted)
+    return page(verdicts, found.album or Album(found.evidence), found.source, shown=shown)
 
 
 def _experiment(options: argparse.Namespace, settings: Settings) -> int:

@@ -11,7 +11,7 @@ from gnomon.comparison.paired import (
     results_of,
     with_baselines,
 )
-from gnomon.comparison.sources import CONTROL_MODEL
+from gnomon.comparison.sources import BASELINES, CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 
 MERGED_PARTITION = 0
@@ -58,10 +58,11 @@ def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -
         if comparison.outcome.status == "matched" and predicted is not None:
             control = _prediction(comparison, model=CONTROL_MODEL, version=None)
             sums.add_task(row, histogram, comparison.outcome, predicted, control, bins=bins)
-            results = results_of(
-                comparison.outcome, ((each.model, each) for each in comparison.predictions)
-            )
-            add_paired(paired, comparison.outcome, predicted, results, model=model)
+            if model not in BASELINES:
+                results = results_of(
+                    comparison.outcome, ((each.model, each) for each in comparison.predictions)
+                )
+                add_paired(paired, comparison.outcome, predicted, results, model=model)
     metrics = sums.metrics(
         row,
         histogram,

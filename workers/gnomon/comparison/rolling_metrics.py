@@ -15,8 +15,14 @@ import msgspec
 from gnomon.comparison import sums
 from gnomon.comparison.decisions import Decision
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
-from gnomon.comparison.paired import Paired, add_paired, results_of, with_baselines
-from gnomon.comparison.sources import Sources
+from gnomon.comparison.paired import (
+    BaselineResults,
+    Paired,
+    add_paired,
+    results_of,
+    with_baselines,
+)
+from gnomon.comparison.sources import BASELINES, Sources
 from gnomon.comparison.sums import Histogram, Row
 from gnomon.events import ModelMetrics, Outcome
 
@@ -85,8 +91,7 @@ class RollingMetrics:
         for predicted in decision.predictions:
             if predicted.source in sources.control:
                 control = predicted
-        names = sources.names
-        results = results_of(outcome, ((names[p.source][0], p) for p in decision.predictions))
+        results: BaselineResults | None = None
         for predicted in decision.predictions:
             key = (sources.model_of[predicted.source], agent, hour)
             batch_sums = batch.get(key)
@@ -100,8 +105,10 @@ class RollingMetrics:
                 control,
                 bins=batch_sums.bins,
             )
-            model = names[predicted.source][0]
-            add_paired(batch_sums.paired, outcome, predicted, results, model=model)
+            model = sources.names[predicted.source][0]
+            if model not in BASELINES:
+                results = results or _results(decision, outcome, sources)
+                add_paired(batch_sums.paired, outcome, predicted, results, model=model)
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """End the batch: move the window to the watermark, and yield the metrics that changed."""
@@ -175,6 +182,11 @@ class RollingMetrics:
         )
         record = with_baselines(record, of_window.paired)
         return metrics_key(record), record
+
+
+def _results(decision: Decision, outcome: Outcome, sources: Sources) -> BaselineResults:
+    names = sources.names
+    return results_of(outcome, ((names[p.source][0], p) for p in decision.predictions))
 
 
 def metrics_key(record: ModelMetrics) -> str:

@@ -51,9 +51,9 @@ class ModelMetrics(
     bins of equal width between 0 and 1, and ``success_bins_succeeded`` the tasks of each bin that
     succeeded. The bins exist for the slice ``all`` only.
 
-    ``paired_errors`` and ``paired_success`` compare with every baseline, for the slice ``all`` only.
-    Tasks are grouped by the names of the baselines, without the model itself, that predicted the
-    duration or the success, joined with ``+``. A row of ``paired_errors`` has the number of tasks, then
+    ``paired_errors`` and ``paired_success`` compare a model with every baseline, for the slice ``all``
+    only. Tasks are grouped by the names of the baselines that predicted the duration or the success,
+    joined with ``+``. A row of ``paired_errors`` has the number of tasks, then
     sums of absolute errors in microseconds: the model's, and those of ``control``, ``same-type`` and
     ``type``. A row of ``paired_success`` has the number of tasks, then two numbers each for the model
     and for these baselines: tasks on the predicted side of one half, and the sum of squared errors

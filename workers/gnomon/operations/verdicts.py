@@ -1,6 +1,7 @@
 """Reads the live evidence from its topic, and judges it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gnomon import codec
 from gnomon.events import EvidenceEvent
@@ -59,6 +60,15 @@ def live_verdicts(evidence: Evidence, *, drills: Sequence[Drill], now_ms: int) -
         repeats=0,
         drills=list(drills),
     )
+
+
+def beside_strongest(verdict: Mapping[str, Any]) -> str:
+    """Return a summary's log loss beside the strongest baseline's; empty without one."""
+    over = verdict["improvement_over_strongest"]
+    if over is None:
+        return ""
+    side = "below" if over >= 0 else "above"
+    return f"log loss {abs(100 * over):.1f} % {side} {verdict['strongest']}"
 
 
 def summary_of(model: ModelVerdict) -> dict[str, object]:

@@ -18,7 +18,8 @@ class ReplayedPrediction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     ``sha256`` is that of the model file. ``unseen`` tells whether the task started after the last run
     of the version's training data had ended; ``None`` if the end of these is not known, and for
-    baselines that need no model file. ``intervals`` are the version's own: no correction is learnt during a replay.
+    baselines that need no model file. ``intervals`` are corrected by the unseen decisions that had
+    ended before.
     """
 
     model: str

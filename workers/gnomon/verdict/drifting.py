@@ -10,6 +10,7 @@ from gnomon.drift import FEATURES, Monitor
 from gnomon.verdict.decided import Decided
 from gnomon.verdict.evidence import by_key
 from gnomon.verdict.result import ModelVerdict
+from gnomon.verdict.settings import VerdictSettings
 
 MOST_TRAINING_ROWS: Final = 2_000
 """Number of decisions before a model's first prediction that its features are compared with."""
@@ -22,21 +23,22 @@ class DriftLog:
     latest of these in the log stand for its training rows.
 
     Args:
-        registered_at_ms: Predictions made before this do not count (epoch milliseconds).
+        settings: Settings of the verdict: the predictions that count, and the judged baselines.
 
     Attributes:
         monitors: The monitors by SHA-256, or by name and version if there is none.
     """
 
-    def __init__(self, *, registered_at_ms: int = 0) -> None:
+    def __init__(self, settings: VerdictSettings) -> None:
         self.monitors: dict[str, Monitor] = {}
-        self._registered_at_ms = registered_at_ms
+        self._settings = settings
         self._ended: deque[tuple[int, tuple[float, ...]]] = deque(maxlen=MOST_TRAINING_ROWS)
 
     def add(self, decided: Decided) -> None:
         """Add one decision; those without features are no training rows."""
-        if decided.started_at_ms >= self._registered_at_ms:
-            for key, prediction in by_key(decided.predictions)[1].items():
+        if decided.started_at_ms >= self._settings.registered_at_ms:
+            _, models = by_key(decided.predictions, self._settings.judged_baselines)
+            for key, prediction in models.items():
                 self._watch(decided, self._monitor(key, decided), prediction.duration_s)
         if decided.status == "matched" and decided.features:
             self._ended.append((decided.ended_at_ms, decided.features))

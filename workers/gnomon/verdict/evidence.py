@@ -36,16 +36,25 @@ class Evidence(msgspec.Struct, kw_only=True):
         Raises:
             ValueError: Its hour is closed.
         """
-        self.count(decided)
+        split = self.split(decided)
+        self.count(decided, split)
         if self.is_mature(decided, watermark_ms):
-            self.score(decided)
+            self.score(decided, split)
 
     def is_mature(self, decided: Decided, watermark_ms: int) -> bool:
         """Return whether tasks that began with this one but took longer have ended by now."""
         return decided.started_at_ms + self.window.mature_after_ms <= watermark_ms
 
-    def count(self, decided: Decided) -> None:
+    def split(self, decided: Decided) -> "Split":
+        """Return the baselines' predictions by name, and those of the judged models by their key."""
+        return by_key(decided.predictions, self.settings.judged_baselines)
+
+    def count(self, decided: Decided, split: "Split | None" = None) -> None:
         """Count one decision as immature, and score it if it expired.
+
+        Args:
+            decided: The decision with its outcome.
+            split: Its ``split``, if that is known.
 
         Raises:
             ValueError: Its hour is closed.
@@ -56,7 +65,7 @@ class Evidence(msgspec.Struct, kw_only=True):
             raise ValueError(
                 f"hour {decided.hour} is closed: expected {self.closed_before_hour} or later"
             )
-        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
+        baselines, models = split or self.split(decided)
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is None:
@@ -72,11 +81,11 @@ class Evidence(msgspec.Struct, kw_only=True):
             else:
                 found.counts.immature += 1
 
-    def score(self, decided: Decided) -> None:
-        """Score a decision that was counted and is mature now."""
+    def score(self, decided: Decided, split: "Split | None" = None) -> None:
+        """Score a decision that was counted and is mature now; arguments as of ``count``."""
         if decided.started_at_ms < self.settings.registered_at_ms or decided.status != "matched":
             return
-        baselines, models = by_key(decided.predictions, self.settings.judged_baselines)
+        baselines, models = split or self.split(decided)
         for key, prediction in models.items():
             found = self.challengers.get(key)
             if found is not None:
@@ -151,9 +160,13 @@ class Evidence(msgspec.Struct, kw_only=True):
             yield from challenger.all_sums()
 
 
+Split = tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]
+"""Predictions of baselines by name, and of models by their key."""
+
+
 def by_key(
     predictions: Sequence[JudgedPrediction], judged_baselines: Collection[str] = ()
-) -> tuple[dict[str, JudgedPrediction], dict[str, JudgedPrediction]]:
+) -> Split:
     """Return baselines by name and models by their key; of several with one key, the least as text.
 
     Args:
@@ -166,7 +179,8 @@ def by_key(
         of, key = models, prediction.sha256 or f"{prediction.model}@{prediction.version}"
         if prediction.model in BASELINES:
             of, key = baselines, prediction.model
-        if key not in of or repr(prediction) < repr(of[key]):
+        other = of.get(key)
+        if other is None or repr(prediction) < repr(other):
             of[key] = prediction
     for name in judged_baselines:
         if name in baselines:

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from gnomon.verdict.decided import HOUR_MS, Decided
-from gnomon.verdict.evidence import Evidence, by_key
+from gnomon.verdict.evidence import Evidence
 from gnomon.verdict.evidence_records import (
     KeyedEvidence,
     deletions,
@@ -92,11 +92,11 @@ class LiveEvidence:
         evidence, clock = self.evidence, self.clocks.get(decided.agent_id)
         if clock is None:
             clock = self.clocks[decided.agent_id] = AgentClock()
-        keys = self._models(decided)
+        split = evidence.split(decided)
         registered = decided.started_at_ms >= evidence.settings.registered_at_ms
-        if keys and registered and decided.hour >= self.open_from_hour:
-            evidence.count(decided)
-            self._note(decided, keys)
+        if split[1] and registered and decided.hour >= self.open_from_hour:
+            evidence.count(decided, split)
+            self._note(decided, split[1])
             if decided.status == "matched":
                 insort(clock.waiting, decided, key=_start)
         clock.newest_ms = max(clock.newest_ms, decided.newest_ms)
@@ -104,8 +104,9 @@ class LiveEvidence:
         for waiting in clock.waiting:
             if not evidence.is_mature(waiting, clock.newest_ms):
                 break
-            evidence.score(waiting)
-            self._note(waiting, self._models(waiting))
+            split = evidence.split(waiting)
+            evidence.score(waiting, split)
+            self._note(waiting, split[1])
             mature += 1
         del clock.waiting[:mature]
 
@@ -161,9 +162,6 @@ class LiveEvidence:
         live.evidence, live.clocks = saved.evidence, saved.clocks
         live.open_from_hour, live.looked_hour = saved.open_from_hour, saved.looked_hour
         return live
-
-    def _models(self, decided: Decided) -> Iterable[str]:
-        return by_key(decided.predictions, self.evidence.settings.judged_baselines)[1]
 
     def _note(self, decided: Decided, keys: Iterable[str]) -> None:
         for key in keys:

@@ -67,23 +67,26 @@ class Sums(msgspec.Struct):
 
     def add(self, agent: str, hour: int, baseline: int, model: int) -> None:
         """Add one task, or the sums of several tasks of one block; the block must be open."""
-        of_hour = self.open.setdefault(hour, {})
-        block = of_hour.get(agent)
         row = self.agents.get(agent)
         if row is None:
             row = self.agents[agent] = [0] * 6
             self.totals[T] += 1
-        _grow(self.totals, row[B], row[C], baseline, model)
+        _grow(row[B], row[C], baseline, model, self.totals)
+        of_hour = self.open.setdefault(hour, {})
+        block = of_hour.get(agent)
         if block is None:
             of_hour[agent] = [baseline, model]
             add_unit(baseline, model, self.blocks, row)
         else:
-            b, c = block
-            _grow(self.blocks, b, c, baseline, model)
-            _grow(row, b, c, baseline, model)
+            _grow(block[0], block[1], baseline, model, self.blocks, row)
             block[0] += baseline
             block[1] += model
-        add_row(self.waiting.setdefault(hour, [0, 0]), (baseline, model))
+        total = self.waiting.get(hour)
+        if total is None:
+            self.waiting[hour] = [baseline, model]
+        else:
+            total[0] += baseline
+            total[1] += model
 
     def close_blocks(self, before_hour: int = NEVER) -> None:
         """Close the blocks of all hours before ``before_hour``: no task of these may follow."""
@@ -139,13 +142,17 @@ class Sums(msgspec.Struct):
             add_unit(row[B], row[C], self.totals)
 
 
-def _grow(row: list[int], b: int, c: int, baseline: int, model: int) -> None:
-    """Let one unit of ``row`` grow from ``b`` and ``c`` by ``baseline`` and ``model``."""
-    row[B] += baseline
-    row[C] += model
-    row[BB] += baseline * (b + b + baseline)
-    row[BC] += b * model + c * baseline + baseline * model
-    row[CC] += model * (c + c + model)
+def _grow(b: int, c: int, baseline: int, model: int, *rows: list[int]) -> None:
+    """Let a unit of each of ``rows`` grow from ``b`` and ``c`` by ``baseline`` and ``model``."""
+    bb = baseline * (b + b + baseline)
+    bc = b * model + c * baseline + baseline * model
+    cc = model * (c + c + model)
+    for row in rows:
+        row[B] += baseline
+        row[C] += model
+        row[BB] += bb
+        row[BC] += bc
+        row[CC] += cc
 
 
 def add_unit(b: int, c: int, *rows: list[int], sign: int = 1) -> None:

@@ -55,7 +55,7 @@ def test_records(first: list[Part], second: list[Part], start: int, stop: int) -
     records = packed(first, 10)
     before = list(records)
     records += packed(second, 90)
-    gc.collect()  # what the bytes lie in is theirs alone
+    gc.collect(0)  # what the bytes lie in is theirs alone
     as_list = list(records)
 
     expected = wanted(first, 10, before) + wanted(second, 90, as_list[len(first) :])

@@ -102,7 +102,7 @@ def _figures(evaluation: Evaluation | None, circumstances: Circumstances) -> str
         f" {len(evaluation.origins)} time-ordered split{'s' * (len(evaluation.origins) > 1)};"
         " mean ± standard deviation between the splits.",
         "",
-        "| | runs | error (s) | log error | success right | Brier score | this version's error is smaller by |",
+        "| | runs | error (s) | log error | accuracy | Brier score | this version's error is smaller by |",
         "|---|---|---|---|---|---|---|",
         _row("**this version**", "", mean, spread, better=""),
     ]

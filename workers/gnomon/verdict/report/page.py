@@ -12,7 +12,7 @@ from gnomon.verdict.report.model_section import KINDS, section
 from gnomon.verdict.report.pictures import Album, Pictures
 from gnomon.verdict.report.source import Source
 from gnomon.verdict.report.style import STYLE
-from gnomon.verdict.result import Drill, Verdicts
+from gnomon.verdict.result import Drill, ModelVerdict, Verdicts
 from gnomon.verdict.window import MOST_CLIP_US
 
 DAY_MS: Final = 86_400_000
@@ -34,17 +34,18 @@ _NO_OFFSETS: Final = (
 )
 
 
-def page(verdicts: Verdicts, album: Album, source: Source) -> str:
+def page(verdicts: Verdicts, album: Album, source: Source, *, shown: Iterable[ModelVerdict]) -> str:
     """Return the report as HTML.
 
     Args:
         verdicts: The verdicts on all models.
         album: The data of the charts.
         source: The file that was judged.
+        shown: The models that get a section; all are in the overview.
     """
     models = [
         section(model, album.pictures.get(model.key, Pictures()), verdicts.settings)
-        for model in verdicts.models
+        for model in shown
     ]
     return "\n".join(
         [

@@ -89,9 +89,12 @@ class Album:
             self.ledger["unregistered"] += 1
             return
         mature_ms = decided.started_at_ms + self._evidence.window.mature_after_ms
-        baselines, models = by_key(decided.predictions)
-        reference = baselines.get(self._evidence.settings.reference)
+        settings = self._evidence.settings
+        baselines, models = by_key(decided.predictions, settings.judged_baselines)
         for key, prediction in models.items():
+            # A judged baseline is not compared with itself.
+            is_itself = prediction.model == settings.reference
+            reference = None if is_itself else baselines.get(settings.reference)
             drawn = self.pictures.setdefault(key, Pictures())
             _account(drawn.ledger, decided, prediction, is_mature=mature_ms <= watermark_ms)
             _durations(drawn, decided, prediction, reference)

@@ -10,13 +10,12 @@ from typing import Any
 
 import pytest
 from aiokafka import errors as kafka
-from aiokafka.client import AIOKafkaClient, CoordinationType
+from aiokafka.client import CoordinationType
 from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
 from gnomon.errors import ConfigurationError
-from gnomon.runtime.kafka.transactions import producer as producer_module
 from gnomon.runtime.kafka.transactions import retries
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
@@ -115,7 +114,7 @@ def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> K
 
 
 def install(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    monkeypatch.setattr(producer_module, AIOKafkaClient.__name__, lambda **_: made)
+    monkeypatch.setattr(f"{TransactionalProducer.__module__}.AIOKafkaClient", lambda **_: made)
     monkeypatch.setattr(retries, "BACKOFF_S", 0.001)
     return made
 
