@@ -144,12 +144,18 @@ class MemoryPartition:
         )
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Writer:
     kafka: MemoryPartition
     epoch: int
+    revoked: bool = False
+
+    def revoke(self) -> None:
+        self.revoked = True
 
     async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
+        if self.revoked:
+            raise FencedError("revoked")
         await self.kafka.write(self.epoch, outputs, offsets)
 
 

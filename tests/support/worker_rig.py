@@ -55,6 +55,7 @@ class Rig:
             REF,
             log=self.kafka,
             open_writer=self.kafka.open_writer,
+            recovery_slots=asyncio.Semaphore(1),
             snapshots=self.store,
             snapshot_every_s=60.0,
             metrics=Metrics(),

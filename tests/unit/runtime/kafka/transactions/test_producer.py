@@ -15,13 +15,15 @@ from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
+from gnomon.errors import ConfigurationError
 from gnomon.runtime.kafka.transactions import retries
+from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 
 IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
 ADD, AFTER = {24: "add partitions", 25: "add group"}, {26: "end", 28: "commit"}
-APIS = {0: "produce", 18: "features", 22: "init", **ADD, **AFTER}
+APIS = {0: "produce", 9: "offsets", 18: "features", 22: "init", **ADD, **AFTER}
 DUPLICATE = kafka.DuplicateSequenceNumber.errno
 FIRST, SECOND = 1, 2
 """Of ``transaction.version``."""
@@ -51,8 +53,8 @@ class Answer:
 class Kafka:
     """A fake ``AIOKafkaClient``: answers from a list of responses, else with success."""
 
-    def __init__(self, *, version: int, oldest: bool = False) -> None:
-        self.versions = {api: (0, 0 if api == 18 and oldest else 13) for api in APIS}
+    def __init__(self, *, version: int) -> None:
+        self.versions = dict.fromkeys(APIS, (0, 13))
         self.version = version
         self.epoch = 5
         self.cluster = Cluster()
@@ -60,6 +62,7 @@ class Kafka:
         self.requests: list[Any] = []
         self.answers: defaultdict[str, list[Any]] = defaultdict(list)
         self.looked_up: list[int] = []
+        self.offsets: list[tuple[int, str, int]] = []
         self.gates: dict[str, asyncio.Event] = {}
 
     async def bootstrap(self) -> None:
@@ -82,7 +85,8 @@ class Kafka:
         name, prepared = APIS[request.API_KEY], request.prepare(self.versions)
         if name == "features":
             features = b"\x02\x14transaction.version" + bytes([0, self.version, 0, 1, 0])
-            return prepared.RESPONSE_TYPE(0, [], 0, {2: features} if self.version else {})
+            apis: list[Any] = [(api, 0, newest, {}) for api, (_, newest) in self.versions.items()]
+            return prepared.RESPONSE_TYPE(0, apis, 0, {2: features} if self.version else {})
         self.asked.append((name, node))
         self.requests.append(prepared)
         if (gate := self.gates.get(name)) is not None:
@@ -91,6 +95,10 @@ class Kafka:
         answer = answers.pop(0) if answers else 0
         if isinstance(answer, Exception):
             raise answer
+        if name == "offsets":
+            offset, metadata, code = self.offsets.pop(0)
+            rows: list[Any] = [(IN.partition, offset, -1, metadata, code, {})]
+            return prepared.RESPONSE_TYPE(0, [(IN.topic, rows, {})], 0, {})
         if name == "end" and prepared.API_VERSION == 5 and answer == 0:
             self.epoch += 1
         return Answer(
@@ -135,7 +143,9 @@ async def settle() -> None:
 
 
 async def write(producer: TransactionalProducer) -> None:
-    await producer.write({OUT: [filled(b"1", b"2")], LATEST: [filled(b"3")]}, {IN: 9}, group="g")
+    await producer.write(
+        {OUT: [filled(b"1", b"2")], LATEST: [filled(b"3")]}, {IN: 9}, member=GroupMember("g")
+    )
 
 
 async def test_the_order_of_a_transaction(broker: Kafka) -> None:
@@ -151,9 +161,7 @@ async def test_the_order_of_a_transaction(broker: Kafka) -> None:
     assert broker.requests[-1].transaction_result is True
 
 
-@pytest.mark.parametrize(
-    "cluster", [Kafka(version=0), Kafka(version=FIRST), Kafka(version=SECOND, oldest=True)]
-)
+@pytest.mark.parametrize("cluster", [Kafka(version=0), Kafka(version=FIRST)])
 async def test_the_first_protocol_is_used_where_the_cluster_has_not_finalized_the_second(
     cluster: Kafka, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,8 +169,67 @@ async def test_the_first_protocol_is_used_where_the_cluster_has_not_finalized_th
 
     await write(await started())
 
-    assert {r.API_VERSION for r in broker.requests if r.API_KEY in {26, 28}} == {0}
-    assert {r.API_VERSION for r in broker.requests if r.API_KEY == 0} == {7}
+    versions = {r.API_KEY: r.API_VERSION for r in broker.requests}
+    assert (versions[0], versions[26], versions[28]) == (7, 0, 3)
+
+
+@pytest.mark.parametrize("newest", [{18: 0}, {28: 2}, {9: 6}])
+async def test_brokers_that_cannot_check_the_generation_are_refused(
+    newest: dict[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = install(Kafka(version=FIRST), monkeypatch)
+    broker.versions |= {api: (0, version) for api, version in newest.items()}
+
+    with pytest.raises(ConfigurationError, match=r"Kafka 2\.5"):
+        await started()
+
+
+async def test_offsets_are_committed_by_the_member_and_name_the_transactional_id(
+    broker: Kafka,
+) -> None:
+    member = GroupMember("g", 12, "consumer-1", "pod-0")
+
+    await (await started()).write({}, {IN: 9, OUT: 4}, member=member)
+
+    (commit,) = (r for r in broker.requests if r.API_KEY == 28)
+    assert (commit.group_id, commit.generation_id) == ("g", 12)
+    assert (commit.member_id, commit.group_instance_id) == ("consumer-1", "pod-0")
+    rows = {topic: [row[:4] for row in of_topic] for topic, of_topic, _ in commit.topics}
+    assert rows == {IN.topic: [(3, 9, -1, "features-3")], OUT.topic: [(3, 4, -1, "features-3")]}
+
+
+async def test_a_producer_that_is_renewed_goes_on_with_a_new_epoch(broker: Kafka) -> None:
+    producer = await started()
+    broker.answers["commit"] = [kafka.IllegalGenerationError.errno]
+    with pytest.raises(kafka.IllegalGenerationError):
+        await write(producer)
+    broker.epoch, begun = 9, len(broker.requests)
+
+    await producer.renew()
+    await write(producer)
+
+    init, *_, end = broker.requests[begun:]
+    assert init.API_KEY == 22
+    assert (end.producer_epoch, end.transaction_result) == (9, True)
+
+
+UNSTABLE = 88
+
+
+async def test_stable_offsets_are_asked_for_until_no_transaction_is_pending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broker = install(Kafka(version=SECOND), monkeypatch)
+    producer = await started()
+    broker.offsets = [(-1, "", UNSTABLE), (41, "g-other", 0)]
+
+    found = await producer.group_offsets("g", [IN], require_stable=True)
+
+    assert found == {IN: (41, "g-other")}
+    asked = [r for r in broker.requests if r.API_KEY == 9]
+    assert [(r.group_id, r.topics, r.require_stable) for r in asked] == [
+        ("g", [(IN.topic, [3], {})], True)
+    ] * 2
 
 
 async def test_each_transaction_of_the_second_protocol_has_its_own_epoch(
@@ -171,8 +238,8 @@ async def test_each_transaction_of_the_second_protocol_has_its_own_epoch(
     broker = install(Kafka(version=SECOND), monkeypatch)
     producer = await started()
 
-    await producer.write({OUT: [filled(b"1", b"2")]}, {}, group="g")
-    await producer.write({OUT: [filled(b"3")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"1", b"2")]}, {}, member=GroupMember("g"))
+    await producer.write({OUT: [filled(b"3")]}, {}, member=GroupMember("g"))
 
     ends = [r for r in broker.requests if r.API_KEY == 26]
     assert [(r.producer_id, r.producer_epoch) for r in ends] == [(77, 5), (77, 6)]
@@ -196,18 +263,18 @@ async def test_partitions_and_group_are_added_at_once(monkeypatch: pytest.Monkey
 
 async def test_an_empty_transaction_sends_no_request(broker: Kafka) -> None:
     producer = await started()
-    await producer.write({}, {}, group="g")
+    await producer.write({}, {}, member=GroupMember("g"))
     assert broker.asked == [("init", 7)]
 
 
 async def test_offsets_alone(broker: Kafka) -> None:
-    await (await started()).write({}, {IN: 9}, group="g")
+    await (await started()).write({}, {IN: 9}, member=GroupMember("g"))
     opening = ["add group"] if broker.version == FIRST else []
     assert [name for name, _ in broker.asked[1:]] == [*opening, "commit", "end"]
 
 
 async def test_outputs_alone(broker: Kafka) -> None:
-    await (await started()).write({OUT: [filled(b"1")]}, {}, group="g")
+    await (await started()).write({OUT: [filled(b"1")]}, {}, member=GroupMember("g"))
     opening = ["add partitions"] if broker.version == FIRST else []
     assert [name for name, _ in broker.asked[1:]] == [*opening, "produce", "end"]
 
@@ -217,8 +284,8 @@ async def test_batches_of_a_partition_follow_one_another_and_are_numbered_on(
 ) -> None:
     broker = install(Kafka(version=FIRST), monkeypatch)
     producer = await started()
-    await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, group="g")
-    await producer.write({OUT: [filled(b"4")]}, {}, group="g")
+    await producer.write({OUT: [filled(b"1", b"2"), filled(b"3")]}, {}, member=GroupMember("g"))
+    await producer.write({OUT: [filled(b"4")]}, {}, member=GroupMember("g"))
 
     sent = [batch(r) for r in broker.requests if r.API_KEY == 0]
     numbered = [(b.producer_id, b.producer_epoch, b.base_sequence) for b in sent]
@@ -230,7 +297,7 @@ async def test_batches_after_the_first_are_sent_at_once(broker: Kafka) -> None:
     producer = await started()
     gate = broker.gates["produce"] = asyncio.Event()
     batches = [filled(b"%d" % number) for number in range(8)]
-    writing = asyncio.create_task(producer.write({OUT: batches}, {}, group="g"))
+    writing = asyncio.create_task(producer.write({OUT: batches}, {}, member=GroupMember("g")))
     seen = []
     while not writing.done():
         await settle()
@@ -262,7 +329,7 @@ async def test_batches_in_flight_that_were_not_stored_are_sent_again_in_order(
     broker.requests.clear()
     broker.answers["produce"] = answers
 
-    await producer.write({OUT: [filled(b"%d" % n) for n in range(4)]}, {}, group="g")
+    await producer.write({OUT: [filled(b"%d" % n) for n in range(4)]}, {}, member=GroupMember("g"))
 
     sent = [batch(r).base_sequence for r in broker.requests if r.API_KEY == 0]
     assert sent == [0, 1, 2, 3, *again]
@@ -274,7 +341,7 @@ async def test_a_refused_batch_among_those_in_flight_aborts(broker: Kafka) -> No
     producer = await started()
 
     with pytest.raises(kafka.MessageSizeTooLargeError):
-        await producer.write({OUT: [filled(b"1")] * 3}, {}, group="g")
+        await producer.write({OUT: [filled(b"1")] * 3}, {}, member=GroupMember("g"))
 
     assert broker.requests[-1].transaction_result is False
 
@@ -369,7 +436,7 @@ async def test_retries_end(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> No
     broker.answers["produce"] = [kafka.NotEnoughReplicasError.errno] * 10_000
 
     with pytest.raises(kafka.NotEnoughReplicasError):
-        await producer.write({OUT: [filled(b"1")]}, {}, group="g")
+        await producer.write({OUT: [filled(b"1")]}, {}, member=GroupMember("g"))
 
     assert broker.requests[-1].transaction_result is False
 
@@ -395,6 +462,8 @@ async def test_an_unknown_topic(broker: Kafka, monkeypatch: pytest.MonkeyPatch) 
     producer = await started()
 
     with pytest.raises(kafka.UnknownTopicOrPartitionError):
-        await producer.write({TopicPartition("unknown", 0): [filled(b"1")]}, {}, group="g")
+        await producer.write(
+            {TopicPartition("unknown", 0): [filled(b"1")]}, {}, member=GroupMember("g")
+        )
 
     assert [name for name, _ in broker.asked] == ["init"]
