@@ -4,148 +4,28 @@ Each test runs with both transaction protocols, unless it is about one.
 """
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from aiokafka import errors as kafka
-from aiokafka.client import CoordinationType
 from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
-from aiokafka.structs import TopicPartition
+from tests.support.kafka_client_in_memory import (
+    DUPLICATE,
+    FIRST,
+    IN,
+    OUT,
+    SECOND,
+    Kafka,
+    filled,
+    install,
+    settle,
+    started,
+    write,
+)
 
 from gnomon.errors import ConfigurationError
-from gnomon.runtime.kafka.transactions import retries
 from gnomon.runtime.kafka.transactions.group import GroupMember
-from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
-from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
-
-IN, OUT, LATEST = (TopicPartition(t, 3) for t in ("task-events", "task-features", "latest"))
-ADD, AFTER = {24: "add partitions", 25: "add group"}, {26: "end", 28: "commit"}
-APIS = {0: "produce", 9: "offsets", 18: "features", 22: "init", **ADD, **AFTER}
-DUPLICATE = kafka.DuplicateSequenceNumber.errno
-FIRST, SECOND = 1, 2
-"""Of ``transaction.version``."""
-
-
-class Cluster:
-    """Metadata: three partitions with leaders on two nodes."""
-
-    def partitions_for_topic(self, topic: str) -> set[int]:
-        return {0, 3} if topic != "unknown" else set()
-
-    def leader_for_partition(self, tp: TopicPartition) -> int:
-        return 1 if tp == OUT else 2
-
-
-class Answer:
-    """A decoded response: one error code for each partition, or one for all."""
-
-    def __init__(self, codes: Sequence[int], *, by_partition: bool, epoch: int) -> None:
-        if by_partition:
-            self.topics: list[Any] = [("t", [(3, code) for code in codes], {})]
-        else:
-            self.error_code = codes[0]
-        self.producer_id, self.producer_epoch = 77, epoch
-
-
-class Kafka:
-    """A fake ``AIOKafkaClient``: answers from a list of responses, else with success."""
-
-    def __init__(self, *, version: int) -> None:
-        self.versions = dict.fromkeys(APIS, (0, 13))
-        self.version = version
-        self.epoch = 5
-        self.cluster = Cluster()
-        self.asked: list[tuple[str, int]] = []
-        self.requests: list[Any] = []
-        self.answers: defaultdict[str, list[Any]] = defaultdict(list)
-        self.looked_up: list[int] = []
-        self.offsets: list[tuple[int, str, int]] = []
-        self.gates: dict[str, asyncio.Event] = {}
-
-    async def bootstrap(self) -> None:
-        """There is nothing to connect to."""
-
-    async def add_topic(self, topic: str) -> None:
-        """Nothing is learnt."""
-
-    async def force_metadata_update(self) -> None:
-        """The coordinator and the leaders stay."""
-
-    async def coordinator_lookup(self, kind: int, key: str) -> int:
-        self.looked_up.append(kind)
-        return 7 if kind == CoordinationType.TRANSACTION else 8
-
-    def get_random_node(self) -> int:
-        return 1
-
-    async def send(self, node: int, request: Any, **_: object) -> Any:
-        name, prepared = APIS[request.API_KEY], request.prepare(self.versions)
-        if name == "features":
-            features = b"\x02\x14transaction.version" + bytes([0, self.version, 0, 1, 0])
-            apis: list[Any] = [(api, 0, newest, {}) for api, (_, newest) in self.versions.items()]
-            return prepared.RESPONSE_TYPE(0, apis, 0, {2: features} if self.version else {})
-        self.asked.append((name, node))
-        self.requests.append(prepared)
-        if (gate := self.gates.get(name)) is not None:
-            await gate.wait()
-        answers = self.answers[name]
-        answer = answers.pop(0) if answers else 0
-        if isinstance(answer, Exception):
-            raise answer
-        if name == "offsets":
-            offset, metadata, code = self.offsets.pop(0)
-            rows: list[Any] = [(IN.partition, offset, -1, metadata, code, {})]
-            return prepared.RESPONSE_TYPE(0, [(IN.topic, rows, {})], 0, {})
-        if name == "end" and prepared.API_VERSION == 5 and answer == 0:
-            self.epoch += 1
-        return Answer(
-            [answer] if isinstance(answer, int) else answer,
-            by_partition=name in {"produce", "add partitions", "commit"},
-            epoch=self.epoch,
-        )
-
-
-@pytest.fixture(params=[FIRST, SECOND], ids=["first", "second"])
-def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    return install(Kafka(version=request.param), monkeypatch)
-
-
-def install(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    monkeypatch.setattr(f"{TransactionalProducer.__module__}.AIOKafkaClient", lambda **_: made)
-    monkeypatch.setattr(retries, "BACKOFF_S", 0.001)
-    return made
-
-
-def in_both(*names: str, only_first: Sequence[str] = ()) -> list[tuple[int, str]]:
-    """Each request with each protocol that sends it."""
-    return [(FIRST, name) for name in (*only_first, *names)] + [(SECOND, name) for name in names]
-
-
-async def started() -> TransactionalProducer:
-    producer = TransactionalProducer("kafka.invalid:9092", "features-3")
-    await producer.start()
-    return producer
-
-
-def filled(*values: bytes) -> RecordBatch:
-    batch = new_batch()
-    assert batch.fill([(b"k", value) for value in values], 0) == len(values)
-    return batch
-
-
-async def settle() -> None:
-    """Let every task run until it waits for something outside."""
-    for _ in range(50):
-        await asyncio.sleep(0)
-
-
-async def write(producer: TransactionalProducer) -> None:
-    await producer.write(
-        {OUT: [filled(b"1", b"2")], LATEST: [filled(b"3")]}, {IN: 9}, member=GroupMember("g")
-    )
 
 
 async def test_the_order_of_a_transaction(broker: Kafka) -> None:
@@ -351,119 +231,3 @@ def batch(request: Any) -> Any:
     (_, partitions), *_ = ProduceRequest_v7.decode(message).topics
     (_, data), *_ = partitions
     return MemoryRecords(data).next_batch()
-
-
-PASSING: list[tuple[str, Any]] = [
-    ("init", kafka.ConcurrentTransactions.errno),
-    ("init", kafka.CoordinatorNotAvailableError.errno),
-    ("produce", kafka.NotLeaderForPartitionError.errno),
-    ("produce", kafka.NotEnoughReplicasError.errno),
-    ("produce", kafka.ConcurrentTransactions.errno),
-    ("produce", kafka.KafkaConnectionError("closed")),
-    ("commit", kafka.NotCoordinatorError.errno),
-    ("commit", kafka.RequestTimedOutError()),
-    ("end", kafka.ConcurrentTransactions.errno),
-    ("end", kafka.KafkaConnectionError("closed")),
-]
-PASSING_FIRST: list[tuple[str, Any]] = [
-    ("add partitions", kafka.ConcurrentTransactions.errno),
-    ("add partitions", [kafka.OperationNotAttempted.errno, kafka.NotCoordinatorError.errno]),
-    ("add group", kafka.CoordinatorLoadInProgressError.errno),
-]
-
-
-@pytest.mark.parametrize(
-    ("broker", "name", "passing"),
-    [(FIRST, *each) for each in PASSING + PASSING_FIRST] + [(SECOND, *each) for each in PASSING],
-    indirect=["broker"],
-)
-async def test_a_transient_error_is_retried(broker: Kafka, name: str, passing: object) -> None:
-    broker.answers[name] = [passing]
-
-    await write(await started())
-
-    names = [asked for asked, _ in broker.asked]
-    assert names.count(name) == (4 if name == "produce" else 2)  # which goes to two nodes
-    assert names[-1] == "end"
-    assert broker.requests[-1].transaction_result is True
-
-
-async def test_a_coordinator_that_moved_is_looked_up_again(broker: Kafka) -> None:
-    producer = await started()
-    await write(producer)
-    broker.looked_up.clear()
-    broker.answers["commit"] = [kafka.NotCoordinatorError.errno]
-
-    await write(producer)
-
-    assert CoordinationType.GROUP in broker.looked_up
-
-
-@pytest.mark.parametrize(
-    ("broker", "name"),
-    in_both("produce", "commit", "end", only_first=["add partitions", "add group"]),
-    indirect=["broker"],
-)
-async def test_a_fenced_producer_sends_nothing_more(broker: Kafka, name: str) -> None:
-    producer = await started()
-    broker.answers[name] = [kafka.InvalidProducerEpoch.errno]
-
-    with pytest.raises(kafka.ProducerFenced):
-        await write(producer)
-
-    assert [asked for asked, _ in broker.asked].count("end") == (name == "end")
-
-
-@pytest.mark.parametrize(
-    ("broker", "name"),
-    in_both("produce", "commit", only_first=["add partitions", "add group"]),
-    indirect=["broker"],
-)
-async def test_a_permanent_error_aborts(broker: Kafka, name: str) -> None:
-    producer = await started()
-    broker.answers[name] = [kafka.MessageSizeTooLargeError.errno]
-
-    with pytest.raises(kafka.MessageSizeTooLargeError):
-        await write(producer)
-
-    assert broker.asked[-1] == ("end", 7)
-    assert broker.requests[-1].transaction_result is False
-
-
-async def test_retries_end(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "RETRY_S", 0.05)
-    producer = await started()
-    broker.answers["produce"] = [kafka.NotEnoughReplicasError.errno] * 10_000
-
-    with pytest.raises(kafka.NotEnoughReplicasError):
-        await producer.write({OUT: [filled(b"1")]}, {}, member=GroupMember("g"))
-
-    assert broker.requests[-1].transaction_result is False
-
-
-async def test_an_abort_waits_for_the_requests_in_flight(broker: Kafka) -> None:
-    """Before Kafka 3.6 a batch that arrives after the abort opens a transaction that nothing ends."""
-    producer = await started()
-    gate = broker.gates["produce"] = asyncio.Event()
-    writing = asyncio.create_task(write(producer))
-    await settle()
-    writing.cancel()
-    await settle()
-    assert "end" not in [name for name, _ in broker.asked]
-    gate.set()
-
-    with pytest.raises(asyncio.CancelledError):
-        await writing
-    assert broker.requests[-1].transaction_result is False
-
-
-async def test_an_unknown_topic(broker: Kafka, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retries, "RETRY_S", 0.02)
-    producer = await started()
-
-    with pytest.raises(kafka.UnknownTopicOrPartitionError):
-        await producer.write(
-            {TopicPartition("unknown", 0): [filled(b"1")]}, {}, member=GroupMember("g")
-        )
-
-    assert [name for name, _ in broker.asked] == ["init"]
