@@ -17,8 +17,8 @@ from gnomon.errors import ModelRefusedError, RegistryUnavailableError
 from gnomon.models.registry import Registry
 from gnomon.models.table import to_frame
 from gnomon.models.train import Trained
-from gnomon.operations.patience import patiently
-from gnomon.operations.switching import ModelSwitch
+from gnomon.operations.models.patience import patiently
+from gnomon.operations.models.switching import ModelSwitch
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels
 

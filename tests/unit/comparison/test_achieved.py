@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.comparison.achieved import Achieved, by_version, of_newest, table
+from gnomon.comparison.metrics.achieved import Achieved, by_version, of_newest, table
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
 
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.comparison.build import Record, config, features, finished, predicted, run, started
 
-from gnomon.comparison.against import against_baselines
-from gnomon.comparison.merge import merge_metrics
-from gnomon.comparison.paired import against_of, paired_sums
-from gnomon.comparison.version_figures import version_figures
+from gnomon.comparison.metrics.against import against_baselines
+from gnomon.comparison.metrics.merge import merge_metrics
+from gnomon.comparison.metrics.paired import against_of, paired_sums
+from gnomon.comparison.metrics.version_figures import version_figures
 
 BASELINES = ["control", "same-type", "type"]
 seconds = st.none() | st.integers(0, 900).map(float)

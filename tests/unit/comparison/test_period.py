@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.decisions import a_decision
 
-from gnomon.comparison.period import GroupFigures, figures_of_period
+from gnomon.comparison.metrics.period import GroupFigures, figures_of_period
 from gnomon.events import Comparison, Outcome
 
 SINCE_MS, UNTIL_MS = 1_000_000, 2_000_000

@@ -99,7 +99,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _print(report: "ScoreReport") -> None:
-    from gnomon.comparison.achieved import table  # noqa: PLC0415
+    from gnomon.comparison.metrics.achieved import table  # noqa: PLC0415
 
     print("REPLAYED: predictions made after the outcomes were known; they are no live evidence")
     for version in report.versions:

@@ -12,7 +12,7 @@ from gnomon.events import (
     VerdictExperiment,
 )
 from gnomon.verdict.challenger import Challenger, Versus
-from gnomon.verdict.decided import HOUR_MS
+from gnomon.verdict.evidence.decided import HOUR_MS
 from gnomon.verdict.judge import label_of
 from gnomon.verdict.settings import VerdictSettings
 

@@ -10,10 +10,10 @@ from gnomon.events import (
     VerdictExperiment,
 )
 from gnomon.verdict.challenger import LOG_LOSS, Challenger, Counts, Versus
-from gnomon.verdict.evidence import Evidence
+from gnomon.verdict.evidence.evidence import Evidence
+from gnomon.verdict.evidence.sums import Sums, add_row
+from gnomon.verdict.evidence.window import WindowBuilder
 from gnomon.verdict.settings import read_settings
-from gnomon.verdict.sums import Sums, add_row
-from gnomon.verdict.window import WindowBuilder
 
 
 def merge_evidence(latest: Iterable[EvidenceEvent]) -> list[Evidence]:

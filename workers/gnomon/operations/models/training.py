@@ -15,11 +15,11 @@ from gnomon.models.registry import REASON_TAG, Registry
 from gnomon.models.sample import Sample, SamplingRule, sample
 from gnomon.models.selection import Selection, select
 from gnomon.models.train import Trained, train
-from gnomon.operations.drift_watch import FIRST_LOOK, DriftWatch
-from gnomon.operations.intent_log import ControlTopic, now_ms
-from gnomon.operations.learning import Learnt, NothingToLearnError
-from gnomon.operations.patience import patiently
-from gnomon.operations.switching import ModelSwitch
+from gnomon.operations.models.drift_watch import FIRST_LOOK, DriftWatch
+from gnomon.operations.models.intent_log import ControlTopic, now_ms
+from gnomon.operations.models.learning import Learnt, NothingToLearnError
+from gnomon.operations.models.patience import patiently
+from gnomon.operations.models.switching import ModelSwitch
 from gnomon.operations.vault_reader import VaultReader
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore

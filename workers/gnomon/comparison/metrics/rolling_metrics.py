@@ -12,18 +12,18 @@ from typing import Final, Literal
 
 import msgspec
 
-from gnomon.comparison import sums
 from gnomon.comparison.decisions import Decision
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
-from gnomon.comparison.paired import (
+from gnomon.comparison.metrics import sums
+from gnomon.comparison.metrics.paired import (
     BaselineResults,
     Paired,
     add_paired,
     results_of,
     with_baselines,
 )
+from gnomon.comparison.metrics.sums import Histogram, Row
 from gnomon.comparison.sources import BASELINES, Sources
-from gnomon.comparison.sums import Histogram, Row
 from gnomon.events import ModelMetrics, Outcome
 
 HOUR_MS: Final = 3_600_000

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable
 
-from gnomon.comparison import sums
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
-from gnomon.comparison.paired import (
+from gnomon.comparison.metrics import sums
+from gnomon.comparison.metrics.paired import (
     Paired,
     add_paired,
     paired_sums,

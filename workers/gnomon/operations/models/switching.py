@@ -13,7 +13,7 @@ from gnomon.errors import ConfigurationError
 from gnomon.events import ModelIntent
 from gnomon.models.intents import CHAMPION, PREVIOUS
 from gnomon.models.registry import Registry
-from gnomon.operations.intent_log import IntentLog
+from gnomon.operations.models.intent_log import IntentLog
 
 Action = Literal["register", "promote", "rollback"]
 _Target = tuple[str, str | None]

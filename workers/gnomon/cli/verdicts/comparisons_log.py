@@ -9,12 +9,12 @@ from typing import Final
 import msgspec
 
 from gnomon import codec
-from gnomon.cli.spill import KEEP_BYTES, SpillingSort
+from gnomon.cli.verdicts.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
 from gnomon.replay.replayed import is_replayed
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
-from gnomon.verdict.decided import HOUR_MS
 from gnomon.verdict.drifting import DriftLog
+from gnomon.verdict.evidence.decided import HOUR_MS
 from gnomon.verdict.report.pictures import Album
 from gnomon.verdict.report.source import Source
 

@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from gnomon.verdict.challenger import LOG_LOSS, Challenger
+from gnomon.verdict.evidence.sums import T
 from gnomon.verdict.harm import e_value
 from gnomon.verdict.sequence import Plan
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import T
 
 MAX_SUSPECTS: Final = 50
 """Agents of one partition and model that are published, those with the greatest e-values."""

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from gnomon.comparison.against import against_baselines
 from gnomon.comparison.intervals.coverage import Coverage, coverage_by_level
-from gnomon.comparison.merge import metrics_of
-from gnomon.comparison.paired import Against
+from gnomon.comparison.metrics.against import against_baselines
+from gnomon.comparison.metrics.merge import metrics_of
+from gnomon.comparison.metrics.paired import Against
 from gnomon.comparison.sources import BASELINES
 from gnomon.events import Comparison, ModelMetrics
 from gnomon.text_table import aligned

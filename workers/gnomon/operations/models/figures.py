@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
-from gnomon.comparison.version_figures import VersionFigures, version_figures
+from gnomon.comparison.metrics.version_figures import VersionFigures, version_figures
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import COMPARISON_METRICS

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gnomon.errors import ConfigurationError
-from gnomon.operations.verdicts import live_verdicts, read_evidence
+from gnomon.operations.models.verdicts import live_verdicts, read_evidence
 from gnomon.settings import Settings
 from gnomon.verdict import Drill, LiveEvidence, Verdicts, VerdictSettings
 

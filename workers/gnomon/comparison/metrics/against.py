@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from gnomon.comparison.paired import Against, Paired, add_paired, against_of, results_of
+from gnomon.comparison.metrics.paired import Against, Paired, add_paired, against_of, results_of
 from gnomon.events import Comparison
 
 
@@ -11,7 +11,7 @@ def against_baselines(
 ) -> tuple[dict[str, Against], str | None]:
     """Return the comparison with every baseline that predicted, and the name of the strongest.
 
-    A baseline is not compared with itself; see ``gnomon.comparison.paired.against_of``.
+    A baseline is not compared with itself; see ``gnomon.comparison.metrics.paired.against_of``.
     """
     return against_of(paired_of(decisions, model=model, version=version))
 

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from gnomon.comparison.metrics.sums import SUCCESS_THRESHOLD, PredictionLike, error_us
 from gnomon.comparison.sources import BASELINES
-from gnomon.comparison.sums import SUCCESS_THRESHOLD, PredictionLike, error_us
 from gnomon.events import ModelMetrics, Outcome
 
 ENOUGH_SHARE: Final = 0.5

@@ -5,10 +5,10 @@ from collections.abc import Collection, Iterator, Sequence
 import msgspec
 
 from gnomon.verdict.challenger import Challenger
-from gnomon.verdict.decided import Decided, JudgedPrediction
+from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
+from gnomon.verdict.evidence.sums import NEVER, Sums
+from gnomon.verdict.evidence.window import Window
 from gnomon.verdict.settings import BASELINES, VerdictSettings
-from gnomon.verdict.sums import NEVER, Sums
-from gnomon.verdict.window import Window
 
 
 class Evidence(msgspec.Struct, kw_only=True):

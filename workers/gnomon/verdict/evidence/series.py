@@ -13,7 +13,7 @@ from functools import lru_cache
 from statistics import NormalDist
 from typing import Final, NamedTuple, Self
 
-from gnomon.verdict.sums import BB, BC, CC, B, C, Hours, Sums, T
+from gnomon.verdict.evidence.sums import BB, BC, CC, B, C, Hours, Sums, T
 
 MOST_CORRELATION: Final = 0.9
 

@@ -7,7 +7,7 @@ from typing import Final, Self
 
 import msgspec
 
-from gnomon.verdict.decided import Decided
+from gnomon.verdict.evidence.decided import Decided
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 
 LEAST_CLIP_US: Final = 1_000

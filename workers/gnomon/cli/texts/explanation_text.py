@@ -12,7 +12,7 @@ from gnomon.models.explaining.explanations import (
     PoolExplained,
 )
 from gnomon.models.table import MIN_HOUR_SEEN
-from gnomon.operations.explaining import DecisionExplained, PredictionExplained
+from gnomon.operations.models.explaining import DecisionExplained, PredictionExplained
 from gnomon.text_table import aligned
 
 

@@ -1,7 +1,7 @@
 """Collects the evidence of one partition as decisions arrive, and what to publish of it.
 
 The records of all partitions together give the evidence that ``gnomon verdict`` computes from the same
-comparisons with the same settings: see ``gnomon.verdict.merged``. Two things differ from a log. The
+comparisons with the same settings: see ``gnomon.verdict.evidence.merged``. Two things differ from a log. The
 training window must be known before, so the settings must fix its constants. And a task id that is
 used again after the comparison stage forgot it counts again.
 
@@ -15,9 +15,9 @@ from typing import Final
 
 import msgspec
 
-from gnomon.verdict.decided import HOUR_MS, Decided
-from gnomon.verdict.evidence import Evidence
-from gnomon.verdict.evidence_records import (
+from gnomon.verdict.evidence.decided import HOUR_MS, Decided
+from gnomon.verdict.evidence.evidence import Evidence
+from gnomon.verdict.evidence.records import (
     KeyedEvidence,
     deletions,
     experiment_record,
@@ -25,9 +25,9 @@ from gnomon.verdict.evidence_records import (
     hours_of,
     model_record,
 )
+from gnomon.verdict.evidence.suspects import Suspects
+from gnomon.verdict.evidence.window import WindowBuilder
 from gnomon.verdict.settings import BASELINES, VerdictSettings
-from gnomon.verdict.suspects import Suspects
-from gnomon.verdict.window import WindowBuilder
 
 MAX_VERSIONS: Final = 16
 """Model versions with evidence in one partition. Beyond it the version without a new prediction for

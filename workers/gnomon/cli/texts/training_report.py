@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gnomon.operations.training import Fit
+    from gnomon.operations.models.training import Fit
 
 _BASELINES = {"control": "control", "same_type": "same-type", "type": "type"}
 

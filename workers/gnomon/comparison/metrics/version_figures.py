@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from gnomon.comparison.intervals.coverage import ENOUGH_TASKS
-from gnomon.comparison.merge import merge_metrics
-from gnomon.comparison.paired import Against, against_of, paired_sums
+from gnomon.comparison.metrics.merge import merge_metrics
+from gnomon.comparison.metrics.paired import Against, against_of, paired_sums
 from gnomon.events import ModelMetrics
 
 _AGENT: Final = "agent:"
