@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.conftest import Kafka
-from tests.support.group_writer import group_writer
-from tests.support.partition_log_contract import OUT, PartitionLogContract
+from tests.support.kafka.group_writer import group_writer
+from tests.support.kafka.partition_log_contract import OUT, PartitionLogContract
 from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError

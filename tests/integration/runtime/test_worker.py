@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import Counted, CountingStage
-from tests.support.group_writer import group_writer
+from tests.support.kafka.group_writer import group_writer
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError

@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.support.decisions import a_decision
+from tests.unit.models.explaining.test_explaining import fitted
 from tests.unit.models.runs import a_task
-from tests.unit.models.test_explaining import fitted
 
 from gnomon.cli.main import main
 from gnomon.cli.texts.explanation_text import as_text

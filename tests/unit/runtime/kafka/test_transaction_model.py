@@ -1,7 +1,7 @@
 """The model of docs/transactions.md: with all rules nothing goes wrong, without any one something does."""
 
 import pytest
-from tests.support.transaction_model import Bounds, Rules, explore
+from tests.support.kafka.transaction_model import Bounds, Rules, explore
 
 RECORDS = Rules._fields[:6]
 """Rules without which a record is lost or doubled; without the others readers or workers are harmed."""

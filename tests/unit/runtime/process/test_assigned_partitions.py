@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.memory_partition import batch, records
+from tests.support.kafka.memory_partition import batch, records
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError, StageBrokenError

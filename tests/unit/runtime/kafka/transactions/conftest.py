@@ -1,7 +1,7 @@
 """Fixtures: the client of a cluster with each transaction protocol."""
 
 import pytest
-from tests.support.kafka_client_in_memory import (
+from tests.support.kafka.kafka_client_in_memory import (
     FIRST,
     SECOND,
     Kafka,

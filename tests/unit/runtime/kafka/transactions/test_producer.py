@@ -10,7 +10,7 @@ import pytest
 from aiokafka import errors as kafka
 from aiokafka.protocol.produce import ProduceRequest_v7
 from aiokafka.record.memory_records import MemoryRecords
-from tests.support.kafka_client_in_memory import (
+from tests.support.kafka.kafka_client_in_memory import (
     DUPLICATE,
     FIRST,
     IN,

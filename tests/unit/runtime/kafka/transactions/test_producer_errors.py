@@ -10,7 +10,7 @@ import pytest
 from aiokafka import errors as kafka
 from aiokafka.client import CoordinationType
 from aiokafka.structs import TopicPartition
-from tests.support.kafka_client_in_memory import (
+from tests.support.kafka.kafka_client_in_memory import (
     FIRST,
     OUT,
     SECOND,

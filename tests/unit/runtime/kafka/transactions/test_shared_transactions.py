@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
-from tests.support.polling import eventually
-from tests.support.writer_in_memory import (
+from tests.support.kafka.writer_in_memory import (
     MEMBER,
     Rig,
     writing,
 )
+from tests.support.polling import eventually
 
 from gnomon.errors import FencedError, OutputTooLargeError
 from gnomon.runtime.kafka.transactions import group as group_module

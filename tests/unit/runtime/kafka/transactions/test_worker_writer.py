@@ -3,8 +3,8 @@
 import pytest
 from aiokafka import errors as kafka
 from aiokafka.structs import TopicPartition
-from tests.support.memory_partition import Record
-from tests.support.writer_in_memory import GROUP, MEMBER, Rig, rows, writing
+from tests.support.kafka.memory_partition import Record
+from tests.support.kafka.writer_in_memory import GROUP, MEMBER, Rig, rows, writing
 
 from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
 from gnomon.records import DeadLetter, Outputs

@@ -19,7 +19,7 @@ from gnomon.replay.source import Columns, Run, read_runs
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-RUNS = Path(__file__).parents[3] / "examples" / "agent_runs.csv"
+RUNS = Path(__file__).parents[4] / "examples" / "agent_runs.csv"
 BOTH = ("duration_s", "success_probability")
 
 

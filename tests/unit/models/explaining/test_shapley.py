@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import xgboost
 from numpy.typing import NDArray
+from tests.unit.models.explaining.xgboost_trees import of_xgboost
 from tests.unit.models.runs import runs
-from tests.unit.models.xgboost_trees import of_xgboost
 
 from gnomon.models.describe.contributions import contributions, trees_of
 from gnomon.models.describe.shapley import shapley_values

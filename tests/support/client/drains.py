@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from tests.support.producers import MemoryProducer
+from tests.support.client.producers import MemoryProducer
 
 from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.drain import Drain

@@ -10,9 +10,9 @@ import xgboost
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from tests.unit.models.explaining.xgboost_trees import of_xgboost
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
-from tests.unit.models.xgboost_trees import of_xgboost
 
 from gnomon.events import FeatureVector, TaskFeatures
 from gnomon.models.explaining import explain

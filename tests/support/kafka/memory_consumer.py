@@ -11,7 +11,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
-from tests.support.memory_partition import Record
+from tests.support.kafka.memory_partition import Record
 
 
 @dataclass

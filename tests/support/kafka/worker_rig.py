@@ -3,7 +3,13 @@
 import asyncio
 from pathlib import Path
 
-from tests.support.memory_partition import TOPIC, MemoryPartition, NumberingStage, batch, records
+from tests.support.kafka.memory_partition import (
+    TOPIC,
+    MemoryPartition,
+    NumberingStage,
+    batch,
+    records,
+)
 from tests.support.polling import eventually
 
 from gnomon.runtime.metrics import Metrics
