@@ -84,7 +84,7 @@ async def shadow(topics: Topics, chance: random.Random) -> int:
     stage.new_state(0)
     while offset < len(topics.records["task-features"]):
         if chance.random() < 0.4:
-            stage._models.live = tuple(chance.sample(versions, chance.randrange(4)))  # type: ignore[misc]
+            stage._models.live = tuple(chance.sample(versions, chance.randrange(4)))
         batch = topics.records["task-features"][offset : offset + chance.randrange(1, 12)]
         outputs = await stage.apply(None, batch)
         if chance.random() < 0.3:
