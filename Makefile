@@ -16,10 +16,10 @@ setup: $(VENV)/.setup ## install gnomon with everything to develop it, into .ven
 demo: $(VENV)/.runtime ## run all of gnomon on this machine
 	$(BIN)/gnomon demo
 
-# Three processes even on two cores, because tests mostly wait for Kafka or for another process. The tests of a file
+# Two processes, because tests mostly wait for Kafka or for another process. The tests of a file
 # stay together.
 test: setup ## run every test, with a real broker
-	$(BIN)/pytest -n 3 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile
 
 check: setup ## style, types, layers, and the public contract
 	$(BIN)/ruff check .

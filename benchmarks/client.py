@@ -40,7 +40,7 @@ from benchmarks.client_report import (
 )
 from benchmarks.peers import JOBS, Peer, UnavailableError, command
 from benchmarks.ports import free_ports
-from tests.support.mock_kafka import MockKafka
+from tests.support.client.mock_kafka import MockKafka
 
 RESULTS = Path(__file__).parent / "results"
 JOB = str(JOBS / "call_cost.py")

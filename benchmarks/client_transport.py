@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from tests.support.mock_kafka import MockKafka
+from tests.support.client.mock_kafka import MockKafka
 
 if TYPE_CHECKING:
     from gnomon.client.delivery.buffer import Buffer

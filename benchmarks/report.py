@@ -80,6 +80,9 @@ TARGETS = (
 )
 """``features_resident_mb`` is at 100,000 agents with 20 finishes in the hour each."""
 
+SHORTEST_SPAN_S = 3.0
+"""A shorter measurement is noise, so no ratio is made of it."""
+
 Runs = Mapping[str, Sequence[Run]]
 
 
@@ -89,6 +92,15 @@ def median_per_s(runs: Runs, name: str) -> float:
     return statistics.median(done) if done else 0.0
 
 
+def ratio(runs: Runs, name: str, to: str) -> float | None:
+    """Return the ratio of two engines' medians; ``None`` if a measurement of either was too short."""
+    done = [run.rate for each in (name, to) for run in runs.get(each, ()) if run.rate.done]
+    if any(rate.span_s < SHORTEST_SPAN_S for rate in done):
+        return None
+    divisor = median_per_s(runs, to)
+    return median_per_s(runs, name) / divisor if divisor else None
+
+
 def figures(runs: Runs) -> dict[str, float]:
     """Return the results that have a target and were measured, and two ratios to the floor.
 
@@ -96,15 +108,15 @@ def figures(runs: Runs) -> dict[str, float]:
     """
     features = median_per_s(runs, FEATURES)
     found = {
-        f"{FEATURES}_to_{name}": features / per_s
+        f"{FEATURES}_to_{name}": times
         for name in runs
-        if name not in {FEATURES, ALL_STAGES} and (per_s := median_per_s(runs, name)) and features
+        if name not in {FEATURES, ALL_STAGES} and (times := ratio(runs, FEATURES, name))
     }
     kept = {target.name for target in TARGETS}
     found = {name: ratio for name, ratio in found.items() if name in kept}
     if FEATURES in runs and FLOOR in runs:
         found["floor_bytes_to_features"] = runs[FLOOR][0].bytes_out / runs[FEATURES][0].bytes_out
-    if features and median_per_s(runs, FLOOR):
+    if features and ratio(runs, FEATURES, FLOOR):
         cpu_us = {
             name: statistics.median(r.cpu_us for r in runs[name]) for name in (FLOOR, FEATURES)
         }
@@ -135,7 +147,6 @@ def contenders(runs: Runs) -> dict[str, object]:
 
 def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
     """Return lines of text, one for each engine."""
-    features = median_per_s(runs, FEATURES)
     lines = [
         f"{'contender':<16}{'events/s':>10}  {'of turns':<19}{'CPU us':>7}{'Kafka':>7}"
         f"{'bytes':>7}  {'features is':>11}  checked"
@@ -144,7 +155,8 @@ def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
         median = median_per_s(runs, name)
         speeds = [run.events_per_s for run in turns]
         spread = f"{min(speeds):,.0f}-{max(speeds):,.0f}" if len(turns) > 1 else "one"
-        times = f"{features / median:.2f} x" if median and features else "-"
+        found = ratio(runs, FEATURES, name)
+        times = f"{found:.2f} x" if found else "-"
         lines.append(
             f"{name:<16}{median:>10,.0f}  {spread:<19}"
             f"{statistics.median(run.cpu_us for run in turns):>7.1f}"

@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtr
 
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import B, C, Hours, Sums, T, add_unit
 from gnomon.verdict.sequence import Plan, bounds
-from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import B, C, Hours, Sums, T, add_unit
 
 CAP = math.log(10)
 DELTA, ALPHA = 0.2, 0.05

@@ -15,6 +15,8 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY_S = 0.05
+COUNTED_S = 60.0
+"""For how long the records of a topic are counted."""
 FIRST_SHARE = 0.1
 """Share of the output from which on the rate is measured, so that start-up does not count."""
 
@@ -58,14 +60,24 @@ class Growth:
     def __init__(self, consumer: Any, topic: str, *, partitions: int) -> None:
         self._consumer = consumer
         self._tps = [TopicPartition(topic, p) for p in range(partitions)]
-        self._first: int | None = None
+        self._first: Mapping[TopicPartition, int] = {}
 
     async def records(self) -> int:
         """Return the growth. The end of a transaction takes an offset too, so it may be 0.1 % too large."""
-        ends = sum(int(end) for end in (await self._consumer.end_offsets(self._tps)).values())
-        if self._first is None:
-            self._first = ends
-        return ends - self._first
+        ends = await self._consumer.end_offsets(self._tps)
+        self._first = self._first or ends
+        return sum(int(ends[tp]) - int(self._first[tp]) for tp in self._tps)
+
+    async def counted(self, expected: int, *, within_s: float) -> bool:
+        """Read the records since the first call; returns whether there are ``expected`` in time."""
+        self._consumer.assign(self._tps)
+        for tp in self._tps:
+            self._consumer.seek(tp, self._first[tp])
+        until_s, count = time.monotonic() + within_s, 0
+        while count < expected and time.monotonic() < until_s:
+            fetched = await self._consumer.getmany(timeout_ms=200)
+            count += sum(map(len, fetched.values()))
+        return count >= expected
 
 
 async def watch(
@@ -78,7 +90,11 @@ async def watch(
     broker_pid: int,
     timeout_s: float,
 ) -> Rate:
-    """Watch ``topic`` until it has grown by ``expected``, ``process`` ends, or the time is over."""
+    """Watch ``topic`` until it has grown by ``expected``, ``process`` ends, or the time is over.
+
+    The rate is that of offsets, some of which are ends of transactions. So afterwards the records are
+    counted, and ``process`` may go on until there are ``expected``: other engines read them.
+    """
     consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
     await consumer.start()
     try:
@@ -94,9 +110,10 @@ async def watch(
             if first is None and records >= expected * FIRST_SHARE:
                 first = _mark(records, process.pid, broker_pid)
         last = _mark(records, process.pid, broker_pid)
+        done = records >= expected and await growth.counted(expected, within_s=COUNTED_S)
     finally:
         await consumer.stop()
-    return _rate(began_s, first or last, last, done=records >= expected)
+    return _rate(began_s, first or last, last, done=done)
 
 
 def _mark(records: int, pid: int, broker_pid: int) -> _Mark:

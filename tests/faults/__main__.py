@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 folder=folder,
                 say=_say,
                 kinds=options.kinds or tuple(KINDS),
+                partitions=options.partitions,
+                workers=options.workers,
             )
         )
     )
@@ -67,6 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--events", type=int, default=200_000, help="how many (default: 200,000)")
     add("--agents", type=int, default=500, help="how many (default: 500)")
     add("--seconds", type=float, help="how long the stream flows (default: 6 a fault)")
+    add("--partitions", type=int, default=4, help="of every topic (default: 4)")
+    add("--workers", type=int, default=1, help="of each stage (default: 1)")
     add("--long", action="store_true", help="hundreds of faults: half an hour")
     add("--kinds", nargs="+", choices=KINDS, metavar="KIND", help=f"only {', '.join(KINDS)}")
     add("--report", type=Path, metavar="FILE", help="also write the report there")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from tests.faults.rig import PARTITIONS, SESSION_S, STAGES, Rig
+from tests.faults.rig import SESSION_S, STAGES, Rig
 
 ANY = STAGES
 STATEFUL = ("features", "comparison")
@@ -124,7 +124,7 @@ async def broker_recovering(rig: Rig, fault: Fault) -> None:
 
 async def snapshots_refused(rig: Rig, fault: Fault) -> None:
     """Snapshots can be neither written nor read for a while, also while the state is rebuilt."""
-    folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(PARTITIONS)]
+    folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(rig.partitions)]
     await asyncio.to_thread(_block, folders)
     await asyncio.sleep(fault.between(3.0, 6.0))
     rig.signal(fault.stage, signal.SIGKILL)

@@ -27,7 +27,6 @@ from gnomon.topics import group_of
 from gnomon.vault import create_key_file
 
 STAGES = ("features", "shadow", "comparison", "vault")
-PARTITIONS = 4
 SESSION_S = 6.0
 READY_S = 120.0
 
@@ -42,10 +41,16 @@ class Rig:
     Attributes:
         broker: Kafka.
         commits: What the groups committed, and when.
+        partitions: Of every topic.
+
+    Args:
+        folder: For data and logs.
+        partitions: Of every topic.
+        workers: Of each stage; faults happen to the first.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, partitions: int = 4, workers: int = 1) -> None:
+        self.folder, self.partitions, self._workers = folder, partitions, workers
         self.broker = EmbeddedBroker(data_dir=folder)
         self._supervisors: dict[str, Supervisor] = {}
         self._running: dict[str, asyncio.Task[int]] = {}
@@ -199,7 +204,7 @@ class Rig:
 
     async def _start(self) -> None:
         await asyncio.to_thread(self.broker.start)
-        await create_topics(self.broker.brokers, partitions=PARTITIONS, replication=1)
+        await create_topics(self.broker.brokers, partitions=self.partitions, replication=1)
         settings = self.settings
         create_key_file(Path(settings.key_file))
         self._log = await asyncio.to_thread((self.folder / "workers.log").open, "w")
@@ -207,9 +212,11 @@ class Rig:
         self.commits = Commits(settings.brokers, "", STAGES)
         for stage in STAGES:
             self._supervise(stage, stage)
-        for stage in STAGES:
-            if not await self.ready(stage):
-                raise RigError(f"{stage} was not ready within {READY_S:.0f} s")
+            for number in range(1, self._workers):
+                self._supervise(f"{stage}#{number}", stage)
+        for name in list(self._running):
+            if not await self.ready(name):
+                raise RigError(f"{name} was not ready within {READY_S:.0f} s")
         self._watching = asyncio.create_task(self.commits.watch())
 
     def _supervise(self, name: str, stage: str) -> None:

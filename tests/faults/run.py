@@ -24,7 +24,13 @@ TOLD_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What to run. ``seconds`` is the duration of the stream, ``kinds`` are the kinds of faults."""
+    """What to run.
+
+    Attributes:
+        seconds: Duration of the stream.
+        kinds: The kinds of faults.
+        workers: Of each stage.
+    """
 
     seed: int
     events: int
@@ -34,6 +40,8 @@ class Options:
     folder: Path
     say: Callable[[str], None]
     kinds: Sequence[str] = tuple(KINDS)
+    partitions: int = 4
+    workers: int = 1
 
 
 @dataclass(slots=True)
@@ -81,7 +89,7 @@ async def run(options: Options) -> Report:
     )
     dumped = options.folder / "dump"
     await asyncio.to_thread(dumped.mkdir)
-    async with Rig(options.folder) as rig:
+    async with Rig(options.folder, partitions=options.partitions, workers=options.workers) as rig:
         say(f"ready after {time.monotonic() - begun_s:.0f} s; {len(sent)} events")
         inflicter = Inflicter(rig, say)
         planned = plan(

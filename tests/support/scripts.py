@@ -10,7 +10,7 @@ MOST_S = 60.0
 IN_MEMORY = """
 import gnomon.client.capture.intake as outlet
 from gnomon import Client
-from tests.support.producers import MemoryProducer, in_place_of_kafka
+from tests.support.client.producers import MemoryProducer, in_place_of_kafka
 memory = MemoryProducer()
 outlet.kafka = in_place_of_kafka(memory)
 client = Client("kafka.invalid:9092", agent_id="a")

@@ -35,6 +35,9 @@ class Settings:
         log_level: Lowest level of gnomon's own log lines.
         log_format: ``plain`` or ``json``.
         session_timeout_s: Session timeout of the consumer group.
+        instance_id: Name of this worker among those of its stage, the same after each restart. With it the
+            worker is a static member of its group (KIP-345): after a restart within the session timeout
+            it goes on with its partitions, and ends at once the transaction it left open.
         batch_max_records: Most records of one batch.
         model_poll_s: Time between two looks at the model registry.
         max_lateness_s: A finished task whose end is older than its agent's newest event by more
@@ -68,6 +71,7 @@ class Settings:
     log_level: LogLevel = "INFO"
     log_format: Literal["plain", "json"] = "plain"
     session_timeout_s: Positive = 10.0
+    instance_id: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,120}$")] = ""
     batch_max_records: Annotated[int, msgspec.Meta(ge=1)] = 8192
     model_poll_s: Positive = 5.0
     max_lateness_s: NotNegative = 600.0

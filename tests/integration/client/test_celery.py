@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.frameworks import ROOT, python_with
-from tests.support.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 
 from gnomon import codec

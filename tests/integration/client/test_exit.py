@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 from tests.support.scripts import ROOT, run
 

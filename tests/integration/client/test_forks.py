@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.scripts import run, run_file
 
 from gnomon import codec

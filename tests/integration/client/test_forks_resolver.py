@@ -1,6 +1,6 @@
 """Forks during a look-up of an address, which leave glibc's resolver locked in the child."""
 
-from tests.support.mock_kafka import MockKafka
+from tests.support.client.mock_kafka import MockKafka
 from tests.support.scripts import run
 
 LOOK_UP_ALL_THE_TIME = """

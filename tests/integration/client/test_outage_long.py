@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 from tests.support.scripts import run
 

@@ -288,7 +288,7 @@ def test_a_better_version_becomes_the_challenger_and_the_champion_stays(
     more_in_the_vault(tmp_path, got_worse(registry.versions()[0]))
     assert main([*learn, "--every-decisions", "100000"]) == 0
 
-    client = MlflowClient(registry_uri=uri)
+    client = MlflowClient(uri, uri)
     why = [client.get_model_version("gnomon", v).tags["gnomon.reason"] for v in ("2", "3")]
     assert why[0] == "first training"
     assert why[1].startswith("drift: the mean loss of version 2 rose from 0.0")

@@ -16,7 +16,7 @@ from gnomon.errors import ConfigurationError, ModelRefusedError, RegistryUnavail
 from gnomon.models.registry import LiveVersion, Registry
 from gnomon.models.table import to_frame
 from gnomon.models.train import Trained, train
-from gnomon.operations.switching import ModelSwitch
+from gnomon.operations.models.switching import ModelSwitch
 
 
 def switch(registry: Registry) -> ModelSwitch:

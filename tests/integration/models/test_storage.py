@@ -8,17 +8,17 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
-from tests.support.mlflow_server import mlflow_server
-from tests.support.postgres import new_database, postgres
-from tests.support.s3 import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
+from tests.support.servers.mlflow_server import mlflow_server
+from tests.support.servers.postgres import new_database, postgres
+from tests.support.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
 from tests.unit.models.runs import runs
 
 from gnomon.errors import ModelRefusedError, RegistryUnavailableError
 from gnomon.models.registry import Registry
 from gnomon.models.table import to_frame
 from gnomon.models.train import Trained
-from gnomon.operations.patience import patiently
-from gnomon.operations.switching import ModelSwitch
+from gnomon.operations.models.patience import patiently
+from gnomon.operations.models.switching import ModelSwitch
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels
 

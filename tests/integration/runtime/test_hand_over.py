@@ -5,6 +5,7 @@ import contextlib
 import itertools
 import time
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from tests.support.polling import eventually
 from gnomon.errors import FencedError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
@@ -143,23 +144,40 @@ def _partitions(worker: StageWorker[Counted]) -> list[object]:
 async def test_a_worker_that_is_fenced_from_outside_its_group_ends_to_be_restarted(
     bench: Bench,
 ) -> None:
-    """No member of the group has taken the partition over, so no rebalance follows."""
-    worker = await bench.start(session_timeout_s=6.0)
+    """Another process has its instance id. No member of the group has taken over, so no rebalance follows."""
+    worker = await bench.start(session_timeout_s=6.0, instance_id="twice")
     await bench.send([b"v"] * 4)
     await bench.expect(1)
-    async with TransactionalWriter(
-        brokers=bench.settings.brokers,
-        group=worker.group,
-        stage="counting",
-        partition=0,
-        prefix=bench.settings.topic_prefix,
-    ):
+    other = TransactionalProducer(bench.settings.brokers, f"{worker.group}-twice")
+    await other.start()
+    try:
         await bench.send([b"v"] * 4)
         await eventually(lambda: not worker.ready, what="it notices")
         error = await bench.ended(worker)
+    finally:
+        await other.stop()
 
     assert isinstance(error, FencedError)
     await bench.start()
+    await bench.expect(2)
+
+
+async def test_a_worker_with_an_instance_id_goes_on_at_once_after_a_restart(bench: Bench) -> None:
+    """It has not left the group, and the group does not wait for the session of the one before."""
+    start_named = partial(bench.start, instance_id="pod-0", session_timeout_s=30.0)
+    first, second = await start_named(), await bench.start(session_timeout_s=30.0)
+    await eventually(lambda: len(owned(first)) == len(owned(second)) == 2, what="two each")
+    await bench.send([b"v"] * 4)
+    await bench.expect(1)
+    kept = owned(first)
+    await bench.stop(first)
+    began_s = time.monotonic()
+
+    again = await start_named()
+
+    assert time.monotonic() - began_s < 10
+    assert owned(again) == kept
+    await bench.send([b"v"] * 4)
     await bench.expect(2)
 
 

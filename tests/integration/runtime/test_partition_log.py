@@ -1,18 +1,22 @@
 """The log of a partition on a real Kafka keeps the contract that unit tests' fake keeps."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from tests.conftest import Kafka
-from tests.support.partition_log_contract import OUT, PartitionLogContract
+from tests.support.kafka.group_writer import group_writer
+from tests.support.kafka.partition_log_contract import OUT, PartitionLogContract
 from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.kafka.reading import read_topic
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions import group as group_module
+from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
+from gnomon.runtime.kafka.transactions.stable_offsets import StableOffsets
 from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import OutputWriter, PartitionRef
 
@@ -25,16 +29,19 @@ class _OnKafka:
     def __init__(self, brokers: str, prefix: str) -> None:
         self._brokers, self._prefix = brokers, prefix
         self.topic = f"{prefix}task-events"
-        ref = PartitionRef(brokers=brokers, group=f"{prefix}contract", prefix=prefix, partition=0)
-        self.log = KafkaPartitionLog(ref)
+        self._group = f"{prefix}contract"
+        ref = PartitionRef(brokers=brokers, group=self._group, prefix=prefix, partition=0)
+        self.producer = TransactionalProducer(brokers, f"{self._group}-reader")
+        offsets = StableOffsets(self.producer, stage="numbering", transactional_id="")
+        offsets.joined(GroupMember(self._group), can_end=False)
+        self.consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+        self.log = KafkaPartitionLog(
+            ref, read_offsets=offsets.read, read_beginnings=self.consumer.beginning_offsets
+        )
 
     def open_writer(self) -> AbstractAsyncContextManager[OutputWriter]:
-        return TransactionalWriter(
-            brokers=self._brokers,
-            group=f"{self._prefix}contract",
-            stage="numbering",
-            partition=0,
-            prefix=self._prefix,
+        return group_writer(
+            self._brokers, group=self._group, prefix=self._prefix, stage="numbering"
         )
 
     async def append(self, *values: bytes) -> None:
@@ -52,8 +59,13 @@ class TestKafkaPartitionLog(PartitionLogContract):
     """The contract."""
 
     @pytest.fixture
-    async def kafka(self, kafka: Kafka, topics: str) -> _OnKafka:
+    async def kafka(
+        self, kafka: Kafka, topics: str, monkeypatch: pytest.MonkeyPatch
+    ) -> AsyncIterator[_OnKafka]:
+        monkeypatch.setattr(group_module, "NEXT_GENERATION_S", 0.1)
         made = _OnKafka(kafka.brokers, topics)
+        await made.producer.start()
+        await made.consumer.start()
 
         async def coordinated() -> bool:
             with contextlib.suppress(BrokerUnavailableError):
@@ -62,4 +74,6 @@ class TestKafkaPartitionLog(PartitionLogContract):
 
         # A cluster that was never asked about a group first creates the topic of groups' offsets.
         await eventually(coordinated, what="the group has a coordinator")
-        return made
+        yield made
+        await made.producer.stop()
+        await made.consumer.stop()

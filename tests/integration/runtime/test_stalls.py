@@ -18,7 +18,7 @@ from gnomon.errors import BrokerUnavailableError, StalledError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.consumer import BatchConsumer, LoopConsumer
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.process import stall_monitor
 from gnomon.runtime.process.stage_worker import StageWorker
@@ -77,7 +77,7 @@ async def test_a_transaction_that_hangs_is_named(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await bench.start(stall_after_s=STALL_AFTER_S)
-    monkeypatch.setattr(TransactionalWriter, "write", forever)
+    monkeypatch.setattr(WorkerWriter, "write", forever)
 
     await bench.send([b"v"], partitions=1)
 
@@ -186,7 +186,7 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     async def gone(*_: object) -> None:
         raise BrokerUnavailableError("gone")
 
-    monkeypatch.setattr("gnomon.runtime.partition.log.resume_offsets", gone)
+    monkeypatch.setattr("gnomon.runtime.partition.log.KafkaPartitionLog.resume_offsets", gone)
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)

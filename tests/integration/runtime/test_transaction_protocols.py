@@ -9,6 +9,7 @@ from aiokafka.structs import TopicPartition
 from tests.conftest import Kafka
 
 from gnomon.runtime.kafka.transactions import producer as producer_module
+from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.kafka.transactions.versions import TransactionV1, TransactionV2
@@ -80,7 +81,9 @@ async def test_transactions_follow_one_another(
 
     for number in range(40):
         values = [b"%d.%d" % (number, part) for part in range(3)]
-        await producer.write({out: [batch(*values)]}, {source: number + 1}, group=topics)
+        await producer.write(
+            {out: [batch(*values)]}, {source: number + 1}, member=GroupMember(topics)
+        )
 
     assert await read(kafka, out) == [b"%d.%d" % (n, part) for n in range(40) for part in range(3)]
     assert await committed(kafka, source, topics) == 40
@@ -94,7 +97,9 @@ async def test_a_transaction_of_several_batches_and_topics(
 
     for number in range(3):
         first, second = batch(b"%d" % number), batch(b"%d, too" % number)
-        await producer.write({out: [first, second], more: [batch(b"more")]}, {}, group=topics)
+        await producer.write(
+            {out: [first, second], more: [batch(b"more")]}, {}, member=GroupMember(topics)
+        )
 
     assert await read(kafka, out) == [b"0", b"0, too", b"1", b"1, too", b"2", b"2, too"]
     assert await read(kafka, more) == [b"more"] * 3
@@ -108,12 +113,14 @@ async def test_a_refused_transaction_leaves_nothing(
 
     with pytest.raises(MessageSizeTooLargeError):
         await producer.write(
-            {out: [batch(b"first"), batch(b"x" * 9_000_000)]}, {source: 5}, group=topics
+            {out: [batch(b"first"), batch(b"x" * 9_000_000)]},
+            {source: 5},
+            member=GroupMember(topics),
         )
     await producer.stop()
 
     after = await producers.start()
-    await after.write({out: [batch(b"again")]}, {source: 6}, group=topics)
+    await after.write({out: [batch(b"again")]}, {source: 6}, member=GroupMember(topics))
     assert await read(kafka, out) == [b"again"]
     assert await committed(kafka, source, topics) == 6
 
@@ -123,12 +130,14 @@ async def test_a_start_fences_the_producers_started_before(
 ) -> None:
     out, source = (TopicPartition(topics + name, 0) for name in ("task-features", "task-events"))
     zombie = await producers.start()
-    await zombie.write({out: [batch(b"1")]}, {source: 1}, group=topics)
+    await zombie.write({out: [batch(b"1")]}, {source: 1}, member=GroupMember(topics))
     successor = await producers.start()
 
     with pytest.raises(ProducerFenced):
-        await zombie.write({out: [batch(b"2")]}, {source: 2}, group=topics)
-    await successor.write({out: [batch(b"2 of the successor")]}, {source: 2}, group=topics)
+        await zombie.write({out: [batch(b"2")]}, {source: 2}, member=GroupMember(topics))
+    await successor.write(
+        {out: [batch(b"2 of the successor")]}, {source: 2}, member=GroupMember(topics)
+    )
 
     assert await read(kafka, out) == [b"1", b"2 of the successor"]
 
@@ -156,7 +165,7 @@ async def test_a_lost_answer(
     monkeypatch.setattr(client, "send", lose)
     for number in range(3):
         batches = [batch(b"%d.%d" % (number, part)) for part in range(9)]
-        await producer.write({out: batches}, {source: number + 1}, group=topics)
+        await producer.write({out: batches}, {source: number + 1}, member=GroupMember(topics))
 
     assert answers > 5
     assert await read(kafka, out) == [b"%d.%d" % (n, part) for n in range(3) for part in range(9)]

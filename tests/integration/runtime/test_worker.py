@@ -10,12 +10,13 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import Counted, CountingStage
+from tests.support.kafka.group_writer import group_writer
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError
 from gnomon.operations.lag import overview
 from gnomon.records import Outputs
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.process.stage_worker import StageWorker
 
 pytestmark = pytest.mark.kafka
@@ -127,22 +128,22 @@ async def test_a_refused_record_is_a_dead_letter_and_the_others_are_processed(be
     assert sum(map(len, written.values())) == 6
 
 
-async def test_a_fenced_writer_writes_nothing(bench: Bench) -> None:
+@pytest.mark.parametrize("name", ["a", "another"], ids=["same id", "another id"])
+async def test_a_fenced_writer_writes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """With another transactional id, the generation of the group is what fences."""
+    monkeypatch.setattr(group_module, "NEXT_GENERATION_S", 0.1)
     settings = bench.settings
-    open_writer = partial(
-        TransactionalWriter,
-        brokers=settings.brokers,
-        group=f"{settings.topic_prefix}g",
-        stage="counting",
-        partition=0,
-        prefix=settings.topic_prefix,
-    )
+    prefix, group = settings.topic_prefix, f"{settings.topic_prefix}g"
+    offsets = {f"{prefix}task-events": 1}
+    open_writer = partial(group_writer, settings.brokers, group=group, prefix=prefix)
     outputs = Outputs({"task-features": [(b"k", b'{"n": 1}')]})
     async with open_writer() as zombie:
-        async with open_writer() as successor:
-            await successor.write(outputs, {})
+        async with open_writer(name=name) as successor:
+            await successor.write(outputs, offsets)
         with pytest.raises(FencedError):
-            await zombie.write(Outputs({"task-features": [(b"k", b'{"n": 99}')]}), {})
+            await zombie.write(Outputs({"task-features": [(b"k", b'{"n": 99}')]}), offsets)
 
     assert await bench.written() == {0: [1]}
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.postgres import new_database, postgres
+from tests.support.servers.postgres import new_database, postgres
 
 from gnomon.store import DecisionStore
 

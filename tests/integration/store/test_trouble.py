@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from tests.support.postgres import PASSWORD
+from tests.support.servers.postgres import PASSWORD
 
 from gnomon.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
 from gnomon.store import DecisionStore

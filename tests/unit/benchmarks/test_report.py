@@ -13,13 +13,20 @@ from benchmarks.report import (
 from benchmarks.watching import Rate
 
 
-def run(per_s: float, *, records: int = 50, bytes_out: int = 300, done: bool = True) -> Run:
+def run(
+    per_s: float,
+    *,
+    records: int = 50,
+    bytes_out: int = 300,
+    done: bool = True,
+    span_s: float = 10.0,
+) -> Run:
     rate = Rate(
         per_s=per_s,
         cpu_s=0.5,
         broker_cpu_s=0.25,
         whole_cpu_s=2.0,
-        span_s=10.0,
+        span_s=span_s,
         seconds=12.0,
         done=done,
     )
@@ -63,6 +70,20 @@ def test_ratios_are_of_medians() -> None:
         "features_to_floor_by_cpu": pytest.approx(0.6),
         "tasks_per_s": pytest.approx(8.0),
     }
+
+
+@pytest.mark.parametrize(("floor_s", "features_s"), [(2.9, 10.0), (10.0, 2.9)])
+def test_no_ratio_is_made_of_a_measurement_that_was_too_short(
+    floor_s: float, features_s: float
+) -> None:
+    runs = {
+        "floor": [run(100.0, span_s=floor_s)],
+        "features": [run(50.0, span_s=10.0), run(70.0, span_s=features_s)],
+    }
+
+    assert not {name for name in figures(runs) if name.startswith("features_to")}
+    (line,) = (line for line in contenders_table(runs, {}) if line.startswith("floor"))
+    assert " x " not in line
 
 
 def test_nothing_is_said_of_features_that_did_not_run() -> None:

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.verdict import WORLDS, Run, World, blocks, factor, simulate, table
 
 from gnomon.verdict import VerdictSettings
-from gnomon.verdict.sums import Sums
+from gnomon.verdict.evidence.sums import Sums
 
 BY_NAME = {world.name: world for world in WORLDS}
 FALSE = [world for world in WORLDS if world.improvement == 0.2 and world.most < 1]

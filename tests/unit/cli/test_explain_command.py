@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from tests.support.decisions import a_decision
+from tests.unit.models.explaining.test_explaining import fitted
 from tests.unit.models.runs import a_task
-from tests.unit.models.test_explaining import fitted
 
-from gnomon.cli.explanation_text import as_text
 from gnomon.cli.main import main
+from gnomon.cli.texts.explanation_text import as_text
 from gnomon.events import Comparison, FeatureVector, ModelPrediction
-from gnomon.operations.explaining import explain_decision
+from gnomon.operations.models.explaining import explain_decision
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.vault import KeyRing, check_key, create_key_file, seal_decision

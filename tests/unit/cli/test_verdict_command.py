@@ -22,8 +22,9 @@ from tests.unit.verdict.build import (
 )
 
 from gnomon import codec
-from gnomon.cli import comparisons_log, main
-from gnomon.cli.comparisons_log import gather
+from gnomon.cli import main
+from gnomon.cli.verdicts import comparisons_log
+from gnomon.cli.verdicts.comparisons_log import gather
 from gnomon.replay.replayed import ReplayedDecision, ReplayedPrediction
 from gnomon.verdict import Decided, VerdictSettings, with_newest_only
 
@@ -195,7 +196,7 @@ def test_memory_does_not_grow_with_the_file(folder: Path) -> None:
     path = folder / "c.jsonl"
     code = (
         "import resource, sys, pathlib\n"
-        "from gnomon.cli.comparisons_log import gather\n"
+        "from gnomon.cli.verdicts.comparisons_log import gather\n"
         "from gnomon.verdict import VerdictSettings\n"
         "gather(pathlib.Path(sys.argv[1]), VerdictSettings(), keep_bytes=1 << 20)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"

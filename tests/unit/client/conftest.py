@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 import pytest
-from tests.support.producers import MemoryProducer, in_place_of_kafka
+from tests.support.client.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon.client import Client, MemoryClient
 from gnomon.client.process import hooks, log_limits

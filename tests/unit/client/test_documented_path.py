@@ -8,7 +8,7 @@ from pathlib import Path
 from types import CodeType, FrameType
 
 import pytest
-from tests.support.handles import Opened, background_threads
+from tests.support.client.handles import Opened, background_threads
 from tests.support.polling import eventually_sync
 
 from gnomon import Client

@@ -282,7 +282,7 @@ def test_a_child_without_the_parents_folder_has_a_client_of_its_own() -> None:
         import os, sys, tempfile
         import gnomon.client.capture.intake as outlet
         from gnomon import Client
-        from tests.support.producers import MemoryProducer, in_place_of_kafka
+        from tests.support.client.producers import MemoryProducer, in_place_of_kafka
         memory = MemoryProducer()
         outlet.kafka = in_place_of_kafka(memory)
         with tempfile.TemporaryDirectory() as gone:

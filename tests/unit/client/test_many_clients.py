@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.support.handles import MemoryHandle, Opened, background_threads
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.handles import MemoryHandle, Opened, background_threads
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 from tests.support.scripts import run
 
@@ -230,7 +230,7 @@ IN_MEMORY = """
 import os, sys, time
 from gnomon import Client
 from gnomon.client.delivery import connections
-from tests.support.handles import Opened, background_threads
+from tests.support.client.handles import Opened, background_threads
 connections.open_kafka = opened = Opened()
 """
 
@@ -240,7 +240,7 @@ def test_a_fork_with_two_clients() -> None:
     body = """
     import os, sys
     from gnomon import Client
-    from tests.support.handles import background_threads
+    from tests.support.client.handles import background_threads
     one = Client(sys.argv[1], agent_id="a", exit_timeout_s=10)
     two = Client(sys.argv[1], agent_id="a", topic_prefix="two-", exit_timeout_s=10)
     def say(what):

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.mock_kafka import MockKafka, stored
+from tests.support.client.producers import MemoryProducer, in_place_of_kafka
 from tests.support.polling import eventually_sync
-from tests.support.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon import Client, codec
 from gnomon.events import ClientStats, TaskCancelled, TaskEvent

@@ -13,7 +13,7 @@ from gnomon.client import MemoryClient, install_sigterm
 
 IN_MEMORY = """
 import os, signal, sys, time
-from tests.support.producers import MemoryProducer, in_place_of_kafka
+from tests.support.client.producers import MemoryProducer, in_place_of_kafka
 import gnomon.client.capture.intake as outlet
 from gnomon import Client, install_sigterm
 

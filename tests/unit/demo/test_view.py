@@ -2,8 +2,8 @@
 
 import msgspec
 
-from gnomon.comparison.achieved import Achieved
-from gnomon.comparison.paired import Against
+from gnomon.comparison.metrics.achieved import Achieved
+from gnomon.comparison.metrics.paired import Against
 from gnomon.demo.view import ledger_line, verdict
 from gnomon.events import Ledger
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.handles import Opened, background_threads
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.handles import Opened, background_threads
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.polling import eventually_sync
 
 from gnomon import Client, MemoryClient, codec

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.models.runs import runs, with_outcome
 
 from gnomon.events import Comparison, ModelPrediction
-from gnomon.operations.drift_watch import DriftWatch
+from gnomon.operations.models.drift_watch import DriftWatch
 
 LIVE = {"abc": "7"}
 

@@ -11,7 +11,7 @@ from tests.unit.models.test_predictor import a_real_one, loaded
 from gnomon.errors import ModelRefusedError
 from gnomon.events import Comparison, FeatureVector, Interval, Intervals, ModelPrediction
 from gnomon.models.predictor import LoadedModel
-from gnomon.operations.explaining import explain_decision, losses_of
+from gnomon.operations.models.explaining import explain_decision, losses_of
 
 RUN = runs(1, seed=5)[0]
 

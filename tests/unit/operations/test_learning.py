@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.errors import StoreUnavailableError
-from gnomon.operations.learning import (
+from gnomon.operations.models.learning import (
     Last,
     LearnLoop,
     Learnt,

@@ -1,7 +1,7 @@
 """What the partitions tell of each version, as one entry for each version and state."""
 
 from gnomon.events import AbsentModel, ModelSwitched, SwitchedModel
-from gnomon.operations.model_states import states_of
+from gnomon.operations.models.model_states import states_of
 
 
 def predicts(version: str) -> SwitchedModel:

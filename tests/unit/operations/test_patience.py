@@ -3,7 +3,7 @@
 import pytest
 
 from gnomon.errors import ConfigurationError, RegistryUnavailableError
-from gnomon.operations.patience import WAITS_S, patiently
+from gnomon.operations.models.patience import WAITS_S, patiently
 
 
 def test_a_call_is_repeated_until_it_succeeds() -> None:

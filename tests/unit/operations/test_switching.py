@@ -10,7 +10,7 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError, ModelRefus
 from gnomon.events import ModelIntent
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.registry import Registry
-from gnomon.operations.switching import ModelSwitch, Moved
+from gnomon.operations.models.switching import ModelSwitch, Moved
 
 NOW_MS = 1_767_262_500_000
 

@@ -44,7 +44,7 @@ def test_no_stage_may_import_another() -> None:
 
 def test_the_documentation_gives_the_linger_of_every_stage(tmp_path: Path) -> None:
     text = " ".join((ROOT / "docs" / "architecture.md").read_text().split())
-    found = re.search(r"\(`linger_ms`\): for (.+?), times the number of partitions", text)
+    found = re.search(r"\(`linger_ms`\): for (.+?), for all partitions", text)
     assert found is not None
     stated = {
         name: int(linger)

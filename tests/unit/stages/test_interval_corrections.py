@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.support.kafka.topic_in_memory import Record, TopicInMemory
 from tests.support.polling import eventually
-from tests.support.topic_in_memory import Record, TopicInMemory
 from tests.unit.stages.test_predicting import UNLIMITED, Live, Minute, a_task, loaded
 
 from gnomon import codec

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.topic_in_memory import Record
+from tests.support.kafka.topic_in_memory import Record
 from tests.unit.comparison import build
 from tests.unit.stages.test_predicting import Live, Minute, a_task, loaded
 

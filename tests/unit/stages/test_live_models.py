@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import msgspec
+from tests.support.kafka.topic_in_memory import Record, TopicInMemory
 from tests.support.polling import eventually
-from tests.support.topic_in_memory import Record, TopicInMemory
 
 from gnomon import codec
 from gnomon.errors import ModelRefusedError, RegistryUnavailableError

@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tests.support.topic_in_memory import Record
+from tests.support.kafka.topic_in_memory import Record
 
 from gnomon import codec
 from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures

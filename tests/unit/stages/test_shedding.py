@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.support.topic_in_memory import Record
+from tests.support.kafka.topic_in_memory import Record
 
 from gnomon import codec
 from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
 from gnomon.verdict import Decided, Evidence, VerdictSettings, Window, WindowBuilder
-from gnomon.verdict.decided import JudgedPrediction
+from gnomon.verdict.evidence.decided import JudgedPrediction
 
 T0 = 1_700_000_400_000 // 3_600_000 * 3_600_000
 HOUR = 3_600_000

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon.verdict import VerdictSettings
+from gnomon.verdict.evidence.sums import add_unit
 from gnomon.verdict.harm import e_bh, e_value, harmed
 from gnomon.verdict.sequence import Plan
-from gnomon.verdict.sums import add_unit
 
 PLAN = Plan.of(VerdictSettings(t_star=100))
 

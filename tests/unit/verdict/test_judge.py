@@ -19,9 +19,9 @@ from tests.unit.verdict.build import (
 
 from gnomon.verdict import Decided, Drill, ModelVerdict, VerdictSettings, judge
 from gnomon.verdict.checks import Check
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import Sums
 from gnomon.verdict.sequence import Plan, bounds
-from gnomon.verdict.series import Series
-from gnomon.verdict.sums import Sums
 
 DAY = 86_400_000
 HELD = [Drill(drill=d, at_ms=T0 - DAY, passed=True) for d in ("isolation", "rollback", "alert")]

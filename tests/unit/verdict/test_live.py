@@ -12,7 +12,7 @@ from tests.unit.verdict.build import HOUR, SHA, T0, comparison, control, decided
 from tests.unit.verdict.test_evidence import rows
 
 from gnomon import codec
-from gnomon.cli.comparisons_log import gather
+from gnomon.cli.verdicts.comparisons_log import gather
 from gnomon.events import Comparison, EvidenceEvent, ModelEvidence
 from gnomon.verdict import (
     LIVE_SETTINGS,
@@ -24,7 +24,7 @@ from gnomon.verdict import (
     merge_evidence,
 )
 from gnomon.verdict.challenger import Challenger
-from gnomon.verdict.live import MAX_VERSIONS
+from gnomon.verdict.evidence.live import MAX_VERSIONS
 
 RULES = msgspec.structs.replace(LIVE_SETTINGS, mature_after_s=900.0)
 Topic = dict[str, bytes]

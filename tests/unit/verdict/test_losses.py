@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gnomon.verdict import losses
+from gnomon.verdict.evidence import losses
 
 seconds = st.floats(0, 1e7)
 

@@ -13,7 +13,7 @@ from tests.unit.verdict.build import comparison, control, decided, model, rule, 
 from tests.unit.verdict.page_reader import HTML, SVG, write_comparisons
 
 from gnomon.cli import main
-from gnomon.cli.comparisons_log import gather
+from gnomon.cli.verdicts.comparisons_log import gather
 from gnomon.verdict import Decided, VerdictSettings
 from gnomon.verdict.report.pictures import Pictures
 from gnomon.verdict.report.slices import judged

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gnomon.verdict import VerdictSettings
+from gnomon.verdict.evidence.series import Form, Series, few
+from gnomon.verdict.evidence.sums import Sums
 from gnomon.verdict.sequence import Plan, blocks_needed, bounds, improvement
-from gnomon.verdict.series import Form, Series, few
-from gnomon.verdict.sums import Sums
 
 Array = NDArray[np.float64]
 Places = NDArray[np.int64]

@@ -17,7 +17,7 @@ from gnomon.text_table import aligned
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnomon.comparison.period import GroupFigures, PeriodFigures
+    from gnomon.comparison.metrics.period import GroupFigures, PeriodFigures
 
 _HEAD = ("group", "ended", "mean s", "median s", "p90 s", "errors", "reviews", "deployed")
 
@@ -66,7 +66,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _figures(settings: Settings, *, since_ms: int, until_ms: int) -> "PeriodFigures":
-    from gnomon.comparison.period import figures_of_period  # noqa: PLC0415
+    from gnomon.comparison.metrics.period import figures_of_period  # noqa: PLC0415
     from gnomon.operations.vault_reader import VaultReader  # noqa: PLC0415  brings SQLAlchemy
 
     reader = VaultReader(settings)
@@ -82,7 +82,7 @@ def _figures(settings: Settings, *, since_ms: int, until_ms: int) -> "PeriodFigu
 
 
 def _read(path: Path) -> "PeriodFigures":
-    from gnomon.comparison.period import PeriodFigures  # noqa: PLC0415
+    from gnomon.comparison.metrics.period import PeriodFigures  # noqa: PLC0415
 
     try:
         return msgspec.json.decode(path.read_bytes(), type=PeriodFigures)

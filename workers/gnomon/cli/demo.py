@@ -67,7 +67,7 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
     warming = asyncio.create_task(asyncio.to_thread(_warm_up, settings))
     async with LocalStack(settings, own_broker=True, stages=STAGES, progress=_say) as stack:
         await warming
-        from gnomon.operations.training import Trainer  # noqa: PLC0415  imported while warming
+        from gnomon.operations.models.training import Trainer  # noqa: PLC0415  imported while warming
 
         trainer = Trainer(stack.settings, author="demo")
         left_s = options.seconds - CLOSING_S - (time.monotonic() - began_s)
@@ -81,7 +81,7 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
 
 def _warm_up(settings: Settings) -> None:
     """Import what trains, and create the registry, while the broker and the workers start."""
-    from gnomon.operations.training import warm_up  # noqa: PLC0415
+    from gnomon.operations.models.training import warm_up  # noqa: PLC0415
 
     warm_up(settings)
 
@@ -117,7 +117,7 @@ class _Screen:
 
 
 def _verdict(state: "PipelineState", *, stored: int, settings: Settings, data_dir: str) -> None:
-    from gnomon.comparison.achieved import table  # noqa: PLC0415
+    from gnomon.comparison.metrics.achieved import table  # noqa: PLC0415
     from gnomon.demo.view import ledger_line, verdict  # noqa: PLC0415
     from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
 

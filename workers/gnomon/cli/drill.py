@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnomon.cli import held_drills
-from gnomon.cli.held_drills import keep, report_place
+from gnomon.cli.verdicts import held_drills
+from gnomon.cli.verdicts.held_drills import keep, report_place
 from gnomon.drill.report import RULE
 from gnomon.settings import Settings
 

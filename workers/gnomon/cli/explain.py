@@ -13,7 +13,7 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from gnomon.events import Comparison
     from gnomon.models.registry import Registry
-    from gnomon.operations.explaining import DecisionExplained
+    from gnomon.operations.models.explaining import DecisionExplained
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.json:
         print(msgspec.json.encode(found).decode())
         return 0
-    from gnomon.cli.explanation_text import as_text  # noqa: PLC0415
+    from gnomon.cli.texts.explanation_text import as_text  # noqa: PLC0415
 
     print(as_text(found, top=max(1, options.top)))
     return 0
@@ -73,7 +73,7 @@ def _read(options: argparse.Namespace, settings: Settings) -> "Comparison | None
 
 def _explained(decision: "Comparison", settings: Settings) -> "DecisionExplained":
     from gnomon.models.registry import Registry  # noqa: PLC0415  mlflow is slow to import
-    from gnomon.operations.explaining import explain_decision  # noqa: PLC0415
+    from gnomon.operations.models.explaining import explain_decision  # noqa: PLC0415
 
     @lru_cache
     def registry(model: str) -> "Registry":

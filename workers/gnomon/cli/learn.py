@@ -14,7 +14,7 @@ from gnomon.errors import TransientError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.operations.learning import LearnLoop, Learnt
+    from gnomon.operations.models.learning import LearnLoop, Learnt
 
 LOOK_EVERY_S = 10.0
 
@@ -62,9 +62,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ConfigurationError: There is no key, or it does not open the store.
         TransientError: With ``--once``: store, registry or broker do not answer.
     """
-    from gnomon.operations.intent_log import author, now_ms  # noqa: PLC0415
-    from gnomon.operations.learning import LearnLoop, Schedule  # noqa: PLC0415
-    from gnomon.operations.training import Trainer  # noqa: PLC0415  only in gnomon[train]
+    from gnomon.operations.models.intent_log import author, now_ms  # noqa: PLC0415
+    from gnomon.operations.models.learning import LearnLoop, Schedule  # noqa: PLC0415
+    from gnomon.operations.models.training import Trainer  # noqa: PLC0415  only in gnomon[train]
 
     trainer = Trainer(
         settings, author=author(), options=training_options(options, most_read=options.most_read)

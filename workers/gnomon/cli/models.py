@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gnomon.models.registry import Registry, VersionInfo
-    from gnomon.operations.model_states import VersionState
-    from gnomon.operations.switching import ModelSwitch, Moved
+    from gnomon.operations.models.model_states import VersionState
+    from gnomon.operations.models.switching import ModelSwitch, Moved
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
-    from gnomon.operations.verdicts import beside_strongest  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import beside_strongest  # noqa: PLC0415
 
     versions = registry.versions()
     words = _words(settings) if versions else {}
@@ -123,7 +123,7 @@ def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
 
 def _words(settings: Settings) -> dict[str, dict[str, Any]]:
     """Return the live verdict on each version; nothing if no broker answers at once."""
-    from gnomon.operations.verdicts import (  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import (  # noqa: PLC0415
         live_verdicts,
         read_evidence,
         summary_of,
@@ -149,7 +149,7 @@ def _words(settings: Settings) -> dict[str, dict[str, Any]]:
 
 def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
     """Return the number of partitions with a shadow worker, and what each version does in them."""
-    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
+    from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
 
     try:
         switches = asyncio.run(
@@ -180,8 +180,8 @@ def _figure(value: float | None, form: str) -> str:
 
 
 def _switch(registry: "Registry", options: argparse.Namespace, settings: Settings) -> "ModelSwitch":
-    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
-    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
+    from gnomon.operations.models.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
+    from gnomon.operations.models.switching import ModelSwitch  # noqa: PLC0415
 
     log = None if options.offline else ControlTopic(settings)
     return ModelSwitch(registry, log, author=author(), now_ms=now_ms)

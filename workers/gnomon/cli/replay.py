@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gnomon.cli.replay_scores import named_version, run_scores
+from gnomon.cli.texts.replay_scores import named_version, run_scores
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
 
@@ -158,7 +158,7 @@ async def _replay(
     impact: "ProductionImpact | None",
 ) -> "Report":
     from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
-    from gnomon.operations.training import Trainer, warm_up  # noqa: PLC0415
+    from gnomon.operations.models.training import Trainer, warm_up  # noqa: PLC0415
     from gnomon.replay.plan import in_event_time_order  # noqa: PLC0415
     from gnomon.replay.report import build_report, write_topics  # noqa: PLC0415
     from gnomon.replay.run import Replay  # noqa: PLC0415
@@ -222,7 +222,7 @@ def _write(report: "Report", options: argparse.Namespace) -> None:
 
 
 def _print(report: "Report", *, seconds: float) -> None:
-    from gnomon.comparison.achieved import table  # noqa: PLC0415
+    from gnomon.comparison.metrics.achieved import table  # noqa: PLC0415
 
     print(table([*report.models, report.shadow]))
     print("ledger: " + "  ".join(f"{name} {n}" for name, n in report.ledger.items()))

@@ -16,11 +16,11 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gnomon.comparison.version_figures import VersionFigures
+    from gnomon.comparison.metrics.version_figures import VersionFigures
     from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
-    from gnomon.operations.model_states import VersionState
+    from gnomon.operations.models.model_states import VersionState
     from gnomon.verdict import Evidence
 
 COLUMNS = (
@@ -46,10 +46,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
     from gnomon.comparison import BASELINES  # noqa: PLC0415
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
-    from gnomon.operations.figures import read_figures  # noqa: PLC0415
     from gnomon.operations.lag import overview  # noqa: PLC0415
-    from gnomon.operations.model_states import read_switches, states_of  # noqa: PLC0415
-    from gnomon.operations.verdicts import read_evidence  # noqa: PLC0415
+    from gnomon.operations.models.figures import read_figures  # noqa: PLC0415
+    from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import read_evidence  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -180,7 +180,7 @@ def _figures_line(found: "VersionFigures") -> str:
 
 def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[str, Any]]":
     """Judge the newest experiment; return what is shown of each model."""
-    from gnomon.operations.verdicts import live_verdicts, summary_of  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import live_verdicts, summary_of  # noqa: PLC0415
     from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
 
     if not evidence:
@@ -193,7 +193,7 @@ def _verdicts(evidence: "Sequence[Evidence]", settings: Settings) -> "list[dict[
 
 
 def _verdict_line(verdict: "Mapping[str, Any]") -> str:
-    from gnomon.operations.verdicts import beside_strongest  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import beside_strongest  # noqa: PLC0415
 
     blocked, beside = ", ".join(verdict["blocked_by"]), beside_strongest(verdict)
     parts = [f"{verdict['decisions']} decisions"]

@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING
 
 from gnomon.cli.models import live_alias
-from gnomon.cli.training_report import as_dict, lines
+from gnomon.cli.texts.training_report import as_dict, lines
 from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.models.intents import Wanted
-    from gnomon.operations.training import Options, Trainer
+    from gnomon.operations.models.training import Options, Trainer
 
 LEARNERS = ("mix", "pool", "boosted", "forest", "linear", "xgboost")
 DEFAULT_LEARNER = "mix"
@@ -93,7 +93,7 @@ def positive(text: str) -> int:
 def training_options(options: argparse.Namespace, *, most_read: int | None = None) -> "Options":
     """Return how to train, from the arguments that ``add_training_arguments`` declared."""
     from gnomon.models.sample import SamplingRule  # noqa: PLC0415
-    from gnomon.operations.training import Options  # noqa: PLC0415
+    from gnomon.operations.models.training import Options  # noqa: PLC0415
 
     return Options(
         learner=options.learner,
@@ -117,8 +117,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         RegistryUnavailableError: The registry did not answer for a minute.
     """
     from gnomon.models.evaluation import Plan  # noqa: PLC0415
-    from gnomon.operations.intent_log import author  # noqa: PLC0415
-    from gnomon.operations.training import Trainer  # noqa: PLC0415
+    from gnomon.operations.models.intent_log import author  # noqa: PLC0415
+    from gnomon.operations.models.training import Trainer  # noqa: PLC0415
 
     plan = Plan(origins=options.origins, share=0.5 / options.origins)
     trainer = Trainer(
@@ -147,8 +147,8 @@ def _replaced(trainer: "Trainer", alias: str) -> "Wanted | None":
 
 def _promote(settings: Settings, version: str, *, alias: str) -> None:
     from gnomon.models.registry import Registry  # noqa: PLC0415
-    from gnomon.operations.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
-    from gnomon.operations.switching import ModelSwitch  # noqa: PLC0415
+    from gnomon.operations.models.intent_log import ControlTopic, author, now_ms  # noqa: PLC0415
+    from gnomon.operations.models.switching import ModelSwitch  # noqa: PLC0415
 
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
     try:

@@ -106,7 +106,7 @@ def _stats(store: "DecisionStore") -> int:
 
 def find(store: "DecisionStore", settings: Settings, *, wanted: str) -> "Comparison | None":
     """Return the decision with the id ``wanted``, or the newest on this task; say if there is none."""
-    from gnomon.operations.decision_finder import find_decision  # noqa: PLC0415
+    from gnomon.operations.models.decision_finder import find_decision  # noqa: PLC0415
 
     decision, unreadable = find_decision(store, settings, wanted=wanted)
     if unreadable:

@@ -14,7 +14,7 @@ from gnomon.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gnomon.cli.comparisons_log import Gathered
+    from gnomon.cli.verdicts.comparisons_log import Gathered
     from gnomon.verdict import Drill, ModelVerdict, Verdicts, VerdictSettings
 
 STATUS: Final = {"GO": 0, "CONTINUE": 3, "NO-GO": 4, "STOP-HARM": 5}
@@ -104,7 +104,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.experiment is not None:
         return _experiment(options, settings)
     if options.live:
-        from gnomon.cli.live_verdict import live  # noqa: PLC0415
+        from gnomon.cli.verdicts.live import live  # noqa: PLC0415
 
         verdicts = live(options, settings, drills=_drills(options, settings))
         return _concluded(verdicts, options)
@@ -119,7 +119,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         draw=options.html is not None,
     )
     if options.register is not None:
-        from gnomon.cli.live_verdict import registered  # noqa: PLC0415
+        from gnomon.cli.verdicts.live import registered  # noqa: PLC0415
 
         fixed = registered(verdicts)
         _write(options.register, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
@@ -147,7 +147,7 @@ def _judge(
     newest: bool,
     draw: bool = False,
 ) -> "tuple[Verdicts, Gathered]":
-    from gnomon.cli.comparisons_log import gather  # noqa: PLC0415
+    from gnomon.cli.verdicts.comparisons_log import gather  # noqa: PLC0415
     from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
     from gnomon.verdict.drifting import with_drift  # noqa: PLC0415
 
@@ -177,7 +177,7 @@ def _page(verdicts: "Verdicts", found: "Gathered", wanted: str | None) -> str:
 
 
 def _experiment(options: argparse.Namespace, settings: Settings) -> int:
-    from gnomon.cli.experiment_verdict import judge_and_show  # noqa: PLC0415
+    from gnomon.cli.verdicts.experiment import judge_and_show  # noqa: PLC0415
 
     for name in ("html", "newest", "verify", "register", "model"):
         if getattr(options, name):

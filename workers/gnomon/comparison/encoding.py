@@ -11,7 +11,7 @@ from gnomon.comparison.identity import decision_id
 from gnomon.comparison.sources import Sources
 from gnomon.events import Comparison, ModelPrediction, Outcome
 from gnomon.verdict import Decided
-from gnomon.verdict.decided import JudgedPrediction
+from gnomon.verdict.evidence.decided import JudgedPrediction
 
 _NULL = msgspec.Raw(b"null")
 _EMPTY = msgspec.Raw(b"{}")

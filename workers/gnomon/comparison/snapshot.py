@@ -8,7 +8,7 @@ import msgspec
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
-from gnomon.comparison.rolling_metrics import MetricSeries, MetricSeriesKey
+from gnomon.comparison.metrics.rolling_metrics import MetricSeries, MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger

@@ -9,14 +9,14 @@ from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Decision, Decisions, Predicted
 from gnomon.comparison.encoding import comparison_json, decided
 from gnomon.comparison.intervals.calibration import Calibration
-from gnomon.comparison.rolling_metrics import ALL_AGENTS, RollingMetrics
+from gnomon.comparison.metrics.rolling_metrics import ALL_AGENTS, RollingMetrics
 from gnomon.comparison.tasks import Tasks
 from gnomon.errors import EventError
 from gnomon.events import Ledger, ModelMetrics, Outcome, PredictionShed, TaskEvent
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, Word
-from gnomon.verdict.decided import HOUR_MS
-from gnomon.verdict.evidence_records import KeyedEvidence
+from gnomon.verdict.evidence.decided import HOUR_MS
+from gnomon.verdict.evidence.records import KeyedEvidence
 
 Words = Mapping[tuple[str, str], tuple[Word, Sequence[str]]]
 """Verdict and criteria that do not hold, by model and version."""

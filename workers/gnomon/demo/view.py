@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gnomon.comparison import BASELINES
-from gnomon.comparison.achieved import Achieved
+from gnomon.comparison.metrics.achieved import Achieved
 from gnomon.demo.watch import PipelineState
 from gnomon.events import Ledger
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from gnomon import codec
 from gnomon.comparison import merge_ledgers, merge_metrics
-from gnomon.comparison.achieved import Achieved, achieved, by_version, order
-from gnomon.comparison.paired import against_of, paired_sums
+from gnomon.comparison.metrics.achieved import Achieved, achieved, by_version, order
+from gnomon.comparison.metrics.paired import against_of, paired_sums
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack

@@ -18,10 +18,10 @@ from gnomon.events import ModelSwitched
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.registry import Registry
 from gnomon.models.train import train
-from gnomon.operations.intent_log import ControlTopic, author, now_ms
 from gnomon.operations.lag import read_ledger
 from gnomon.operations.local_stack import LocalStack, StackError
-from gnomon.operations.switching import ModelSwitch
+from gnomon.operations.models.intent_log import ControlTopic, author, now_ms
+from gnomon.operations.models.switching import ModelSwitch
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import MODEL_SWITCHES
 

@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.operations.figures import read_figures
+from gnomon.operations.models.figures import read_figures
 from gnomon.runtime.kafka.reading import broker_unavailable, partitions_of, retry_transient
 from gnomon.topics import (
     COMPARISONS,

@@ -14,7 +14,7 @@ from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, Topic
 
 _CONNECT_S = 4.0
-_CREATED_S = 15.0
+_CREATED_S = 30.0
 _POLL_S = 0.1
 _ALREADY_EXISTS = 36
 
@@ -175,7 +175,7 @@ def _differences(
 @asynccontextmanager
 async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(
-        bootstrap_servers=brokers, request_timeout_ms=int(_CONNECT_S * 1000)
+        bootstrap_servers=brokers, request_timeout_ms=int(_CREATED_S * 1000)
     )
     try:
         async with asyncio.timeout(_CONNECT_S):

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from gnomon import codec
-from gnomon.comparison.achieved import Achieved, by_version, of_newest
+from gnomon.comparison.metrics.achieved import Achieved, by_version, of_newest
 from gnomon.events import Comparison
 from gnomon.operations.isolation_report import ProductionImpact
 from gnomon.operations.lag import read_ledger

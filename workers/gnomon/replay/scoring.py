@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from gnomon.comparison.achieved import Achieved, by_version
+from gnomon.comparison.metrics.achieved import Achieved, by_version
 from gnomon.errors import GnomonError
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction
 from gnomon.models.predictor import LoadedModel

@@ -4,10 +4,10 @@ from typing import Final
 
 import msgspec
 
-from gnomon.verdict import losses
-from gnomon.verdict.decided import Decided, JudgedPrediction
-from gnomon.verdict.sums import Sums, add_row
-from gnomon.verdict.window import Window
+from gnomon.verdict.evidence import losses
+from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
+from gnomon.verdict.evidence.sums import Sums, add_row
+from gnomon.verdict.evidence.window import Window
 
 LOG_LOSS: Final = "log_loss"
 SECONDS: Final = "seconds"

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import Sums, T
 from gnomon.verdict.result import Criterion
 from gnomon.verdict.sequence import Interval, Plan, blocks_needed, bounds, improvement
-from gnomon.verdict.series import Series
 from gnomon.verdict.settings import BASELINES, VerdictSettings
-from gnomon.verdict.sums import Sums, T
 
 IMPROVEMENT = "improvement"
 SIMPLE_RULES = "simple_rules"

@@ -7,8 +7,8 @@ from typing import Final
 import msgspec
 
 from gnomon.drift import FEATURES, Monitor
-from gnomon.verdict.decided import Decided
-from gnomon.verdict.evidence import by_key
+from gnomon.verdict.evidence.decided import Decided
+from gnomon.verdict.evidence.evidence import by_key
 from gnomon.verdict.result import ModelVerdict
 from gnomon.verdict.settings import VerdictSettings
 

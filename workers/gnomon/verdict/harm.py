@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from statistics import NormalDist
 from typing import Final
 
+from gnomon.verdict.evidence.sums import BB, BC, CC, B, C, T
 from gnomon.verdict.result import Harmed
 from gnomon.verdict.sequence import Plan
-from gnomon.verdict.sums import BB, BC, CC, B, C, T
 
 MOST_LOG: Final = 690.0
 """Largest logarithm of an e-value, so that the e-value is a finite number."""

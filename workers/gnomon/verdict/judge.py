@@ -15,14 +15,14 @@ from gnomon.verdict.checks import (
     hours_to_decide,
     is_enough,
 )
-from gnomon.verdict.decided import version_order
-from gnomon.verdict.evidence import Evidence
+from gnomon.verdict.evidence.decided import version_order
+from gnomon.verdict.evidence.evidence import Evidence
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import B, C, T
 from gnomon.verdict.harm import harmed
 from gnomon.verdict.result import Bounded, Compared, Criterion, Drill, ModelVerdict, Word
 from gnomon.verdict.sequence import Interval, Plan, bounds, improvement
-from gnomon.verdict.series import Series
 from gnomon.verdict.settings import BASELINES, VerdictSettings
-from gnomon.verdict.sums import B, C, T
 
 DAY_MS = 86_400_000
 

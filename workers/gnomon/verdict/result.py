@@ -5,8 +5,8 @@ from typing import Literal
 import msgspec
 
 from gnomon.drift import Drift
+from gnomon.verdict.evidence.window import Window
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.window import Window
 
 Word = Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"]
 Status = Literal["passed", "failed", "unknown"]

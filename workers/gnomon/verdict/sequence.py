@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
-from gnomon.verdict.series import Series
+from gnomon.verdict.evidence.series import Series
 from gnomon.verdict.settings import VerdictSettings
 
 _STEPS: Final = 48

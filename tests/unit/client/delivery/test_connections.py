@@ -1,7 +1,7 @@
 """Calls of one client on a shared handle, and their effects on the other clients."""
 
 import pytest
-from tests.support.handles import MemoryHandle, Opened
+from tests.support.client.handles import MemoryHandle, Opened
 
 from gnomon.client.delivery import connections
 from gnomon.client.delivery.connections import HandlePool, SharedProducer

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
-from tests.support.drains import Timed, World, numbers
-from tests.support.producers import Connections
-from tests.support.spools import ListSpool
+from tests.support.client.drains import Timed, World, numbers
+from tests.support.client.producers import Connections
+from tests.support.client.spools import ListSpool
 
 from gnomon.client.delivery.ports import Producer, Spool, UnavailableError
 from gnomon.client.spool.spool import FileSpool

@@ -1,6 +1,6 @@
 """Stats of a client: published once a minute after the first event, and at the end."""
 
-from tests.support.producers import MemoryProducer
+from tests.support.client.producers import MemoryProducer
 
 from gnomon import codec
 from gnomon.client.delivery.buffer import Buffer

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from tests.support.mock_kafka import MockKafka, stored
+from tests.support.client.mock_kafka import MockKafka, stored
 from tests.support.scripts import IN_MEMORY, run
 
 from gnomon import Client

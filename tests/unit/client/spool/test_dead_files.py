@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
+from tests.support.client.spooled import MIB, drain
 from tests.support.polling import eventually_sync
-from tests.support.spooled import MIB, drain
 
 from gnomon.client.records import Record
 from gnomon.client.spool.spool import FileSpool

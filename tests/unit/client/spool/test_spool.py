@@ -9,7 +9,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from tests.support.spooled import MIB, die, drain, read, some
+from tests.support.client.spooled import MIB, die, drain, read, some
 
 from gnomon.client.delivery.ports import Spool
 from gnomon.client.records import Record

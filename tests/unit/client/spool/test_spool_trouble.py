@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.support.spooled import MIB, die, drain, some
+from tests.support.client.spooled import MIB, die, drain, some
 
 from gnomon.client.delivery.buffer import Buffer
 from gnomon.client.delivery.overflow import Overflow

@@ -16,6 +16,7 @@ import pytest
 from aiokafka import conn
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from aiokafka.record.memory_records import MemoryRecords
@@ -107,6 +108,13 @@ async def test_the_fetcher_reads_its_limits_and_its_order_anew(a_fetcher: Any) -
 
 def test_the_consumer_has_a_fetcher() -> None:
     assert "_fetcher" in used_by(aiokafka.AIOKafkaConsumer), f"AIOKafkaConsumer: no _fetcher {SEE}"
+    assert "_coordinator" in used_by(aiokafka.AIOKafkaConsumer), f"no _coordinator {SEE}"
+
+
+def test_the_coordinator_has_the_membership() -> None:
+    used = used_by(GroupCoordinator)
+    for name in ("group_id", "generation", "member_id"):
+        assert name in used, f"GroupCoordinator no longer has {name} {SEE}"
 
 
 async def test_the_client() -> None:
@@ -150,7 +158,8 @@ def foreign_private_names(path: Path) -> set[str]:
         "fetched_records",
         "transactions/producer",
         "transactions/produce_requests",
-        "transactions/writer",
+        "transactions/coordinators",
+        "transactions/worker_writer",
     ],
 )
 def test_the_table_names_every_private_name_in_use(module: str) -> None:

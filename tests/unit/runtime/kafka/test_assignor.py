@@ -96,6 +96,17 @@ def test_a_group_that_grows_and_shrinks_moves_no_more_than_it_must() -> None:
     assert left == {"a": {"x": [0, 1, 2, 3], "y": [0, 1, 2, 3]}}
 
 
+def test_every_member_learns_the_transactional_ids_of_all_members() -> None:
+    cluster = SimpleNamespace(partitions_for_topic=lambda _: {0, 1, 2, 3})
+    first, second, old = StickyAssignor("g-1"), StickyAssignor("g-2"), StickyAssignor()
+
+    settle(cluster, {"a": first, "b": second, "c": old})
+    assert first.members == second.members == {"g-1", "g-2"}
+
+    settle(cluster, {"b": second})
+    assert second.members == {"g-2"}
+
+
 @pytest.mark.parametrize("user_data", [b"", None, b"\xff", b"[1]", b'{"round": "x"}'])
 def test_a_report_that_cannot_be_read_counts_as_owning_nothing(user_data: bytes | None) -> None:
     assignor = StickyAssignor()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, MAX_WAIT_MS, FetchPacing
+from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
 
 
 def last(pacing: FetchPacing, *, start_s: float, per_s: float, seconds: float) -> bool:
@@ -31,10 +31,10 @@ def test_the_first_batch_alone_is_no_rate() -> None:
     assert FetchPacing(10).observe(1_000.0, 10_000) is False
 
 
-def test_the_wait_grows_with_the_partitions_up_to_a_limit() -> None:
+def test_records_wait_only_under_load() -> None:
     pacing = FetchPacing(10)
-    assert pacing.wait_ms(2) == IDLE_WAIT_MS
+    assert pacing.wait_ms() == IDLE_WAIT_MS
 
     last(pacing, start_s=50.0, per_s=2000, seconds=2.0)
 
-    assert [pacing.wait_ms(n) for n in (0, 1, 2, 4, 1000)] == [10, 10, 20, 40, MAX_WAIT_MS]
+    assert pacing.wait_ms() == 10

@@ -2,8 +2,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from tests.support.memory_partition import NumberingStage
-from tests.support.worker_rig import Rig
+from tests.support.kafka.memory_partition import NumberingStage
+from tests.support.kafka.worker_rig import Rig
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from tests.support.memory_partition import TOPIC, numbered
+from tests.support.kafka.memory_partition import TOPIC, numbered
+from tests.support.kafka.worker_rig import Rig
 from tests.support.polling import eventually
-from tests.support.worker_rig import Rig
 
 from gnomon.errors import FencedError
 

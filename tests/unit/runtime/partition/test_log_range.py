@@ -7,8 +7,8 @@ import pytest
 from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.memory_consumer import MemoryTopics
-from tests.support.memory_partition import Record
+from tests.support.kafka.memory_consumer import MemoryTopics
+from tests.support.kafka.memory_partition import Record
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.partition import log_range

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 
 import pytest
-from tests.support.memory_partition import TOPIC, MemoryPartition, records
-from tests.support.partition_log_contract import OUT, PartitionLogContract
+from tests.support.kafka.memory_partition import TOPIC, MemoryPartition, records
+from tests.support.kafka.partition_log_contract import OUT, PartitionLogContract
 
 from gnomon.runtime.partition.ports import OutputWriter
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.topic_in_memory import Record
+from tests.support.kafka.topic_in_memory import Record
 
 from gnomon.errors import ConfigurationError, OutputTooLargeError, StageBrokenError
 from gnomon.records import Outputs, SourceRecord

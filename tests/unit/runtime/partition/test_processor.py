@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.support.memory_partition import (
+from tests.support.kafka.memory_partition import (
     TOPIC,
     CrashError,
     MemoryPartition,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.memory_partition import TOPIC, Record, batch, records
+from tests.support.kafka.memory_partition import TOPIC, Record, batch, records
 
 from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.support.memory_partition import (
+from tests.support.kafka.memory_partition import (
     TOPIC,
     MemoryPartition,
     NumberingStage,

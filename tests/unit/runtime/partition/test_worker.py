@@ -4,9 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from tests.support.memory_partition import TOPIC, CrashError, NumberingStage, batch, numbered
+from tests.support.kafka.memory_partition import TOPIC, CrashError, NumberingStage, batch, numbered
+from tests.support.kafka.worker_rig import BATCH, Rig
 from tests.support.polling import eventually
-from tests.support.worker_rig import BATCH, Rig
 
 from gnomon.errors import LostRecordsError
 from gnomon.records import Outputs

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.memory_partition import batch, records
+from tests.support.kafka.memory_partition import batch, records
 from tests.support.polling import eventually
 
 from gnomon.errors import FencedError, StageBrokenError
@@ -38,6 +38,9 @@ class Worker:
     async def drain(self) -> None:
         await self.draining.wait()
         self.calls.append("drained")
+
+    def give_up(self) -> None:
+        self.calls.append("give up")
 
     def observe_end_offsets(self, ends: object) -> None:
         self.calls.append(f"ends {ends}")
@@ -93,15 +96,17 @@ async def test_partitions_keep_their_workers_over_a_rebalance(rig: Rig) -> None:
 
     assert [worker.ref.partition for worker in rig.opened] == [0, 1, 2, 3]
     assert rig.dropped[0] == 0
-    assert rig.opened[0].calls == ["start", "stop 5"]
+    assert rig.opened[0].calls == ["start", "give up", "stop 5"]
+    assert rig.opened[1].calls == ["start", "stop 1"]
 
 
 async def test_after_a_missed_generation_every_worker_begins_again(rig: Rig) -> None:
     """Another process may have moved the offsets of any of them on."""
-    rig.partitions.assign({0, 1}, 5)
-    rig.partitions.assign({0, 1}, 7)
+    missed = [rig.partitions.assign({0, 1}, generation) for generation in (5, 6, 8)]
 
+    assert missed == [True, False, True]
     assert [worker.ref.partition for worker in rig.opened] == [0, 1, 0, 1]
+    assert [worker.calls for worker in rig.opened[:2]] == [["start", "give up"]] * 2
 
 
 async def test_a_worker_that_has_ended_begins_again(rig: Rig) -> None:

@@ -14,7 +14,8 @@ aiokafka                       names                                            
                                ``_contains_abort_marker``, ``next_fetch_offset``
 ``FetchResult``                ``_partition_records``, ``_topic_partition``,              fetched_records
                                ``_update_position``, ``check_assignment``
-``AIOKafkaConsumer``           ``_fetcher``                                               consumer
+``AIOKafkaConsumer``           ``_fetcher``, ``_coordinator``                             consumer
+``GroupCoordinator``           ``group_id``, ``generation``, ``member_id``                consumer
 ``Fetcher``                    ``_records``, ``_fetch_min_bytes``, ``_fetch_max_wait_ms``  consumer
 ``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions
                                ``get_random_node``, ``force_metadata_update``,

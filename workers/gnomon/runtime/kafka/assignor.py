@@ -15,10 +15,15 @@ from aiokafka.coordinator.protocol import (
 
 
 class OwnedPartitions(msgspec.Struct, frozen=True):
-    """The partition numbers a member was assigned, and in which round of assignment; 0 if never."""
+    """The partition numbers a member was assigned, and in which round of assignment; 0 if never.
+
+    A member reports its transactional id too, and the leader sends those of all members back.
+    """
 
     round: int = 0
     numbers: tuple[int, ...] = ()
+    transactional_id: str = ""
+    members: tuple[str, ...] = ()
 
 
 def assign_partitions(
@@ -57,18 +62,29 @@ def assign_partitions(
 
 
 class StickyAssignor:
-    """An assignor for aiokafka; each consumer needs its own, which remembers what that consumer owns."""
+    """An assignor for aiokafka; each consumer needs its own, which remembers what that consumer owns.
+
+    Args:
+        transactional_id: Of the worker.
+    """
 
     name = "gnomon-keeping"
     version = 0
 
-    def __init__(self) -> None:
+    def __init__(self, transactional_id: str = "") -> None:
+        self._transactional_id = transactional_id
         self._owned = OwnedPartitions()
+
+    @property
+    def members(self) -> frozenset[str]:
+        """The transactional ids of all members, by the last assignment."""
+        return frozenset(self._owned.members)
 
     def metadata(self, topics: Iterable[str]) -> ConsumerProtocolMemberMetadata:
         """Build what this member reports to the group leader."""
+        report = OwnedPartitions(self._owned.round, self._owned.numbers, self._transactional_id)
         return ConsumerProtocolMemberMetadata(
-            self.version, list(topics), msgspec.json.encode(self._owned)
+            self.version, list(topics), msgspec.json.encode(report)
         )
 
     def assign(
@@ -79,12 +95,13 @@ class StickyAssignor:
         partitions = {topic: cluster.partitions_for_topic(topic) or set() for topic in topics}
         owned = {member: _parse_owned(meta.user_data) for member, meta in members.items()}
         this_round = 1 + max(each.round for each in owned.values())
+        ids = tuple(sorted({each.transactional_id for each in owned.values()} - {""}))
         shares = assign_partitions(sorted(set().union(*partitions.values())), owned)
         return {
             member: ConsumerProtocolMemberAssignment(
                 self.version,
                 [(topic, [n for n in numbers if n in partitions[topic]]) for topic in topics],
-                msgspec.json.encode(OwnedPartitions(this_round, tuple(numbers))),
+                msgspec.json.encode(OwnedPartitions(this_round, tuple(numbers), members=ids)),
             )
             for member, numbers in shares.items()
         }

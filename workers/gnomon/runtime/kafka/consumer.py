@@ -8,7 +8,7 @@ transaction that writes the outputs.
 import asyncio
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import aiokafka
@@ -19,6 +19,7 @@ from faust.types import TP
 from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
+from gnomon.runtime.kafka.transactions.group import GroupMember
 
 # Faust's base class logs the life cycle of each service under the module that defines it.
 logging.getLogger(__name__).setLevel(logging.WARNING)
@@ -44,7 +45,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.next_offsets: dict[TP, int] = {}
-        self.pacing = FetchPacing(cast("BatchTransport", self.transport).linger_ms)
+        transport = cast("BatchTransport", self.transport)
+        self.pacing = FetchPacing(transport.linger_ms)
+        self._keeping = StickyAssignor(transport.transactional_id)
 
     async def start(self) -> None:
         """Create the consumer and serve its requests from a task of this loop."""
@@ -70,7 +73,8 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             client_id=conf.broker_client_id,
             group_id=conf.id,
             bootstrap_servers=driver.server_list(transport.url, transport.default_port),
-            partition_assignment_strategy=[StickyAssignor()],
+            group_instance_id=transport.instance_id or None,
+            partition_assignment_strategy=[self._keeping],
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
@@ -117,15 +121,38 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
                     last.timestamp,
                 )
                 self.next_offsets[tp] = last.offset + 1
+        cast("BatchTransport", self.transport).on_fetched({tp.partition for tp in batches})
         return batches
 
     def _pace_next_fetch(self, consumer: aiokafka.AIOKafkaConsumer, *, records: int) -> None:
         """Set the size and the wait of the next fetch request from the rate of records."""
         busy = self.pacing.observe(time.monotonic(), records)
-        owned = {tp.partition for tp in consumer.assignment()}
         fetcher = consumer._fetcher  # noqa: SLF001  aiokafka takes these only when it is created
         fetcher._fetch_min_bytes = BUSY_MIN_BYTES if busy else 1  # noqa: SLF001
-        fetcher._fetch_max_wait_ms = self.pacing.wait_ms(len(owned))  # noqa: SLF001
+        fetcher._fetch_max_wait_ms = self.pacing.wait_ms()  # noqa: SLF001
+
+    def member(self) -> GroupMember:
+        """Return the membership in the group, as the coordinator has last confirmed it."""
+        coordinator = self._ensure_consumer()._coordinator  # noqa: SLF001  aiokafka has no public way
+        return GroupMember(
+            coordinator.group_id,
+            coordinator.generation,
+            coordinator.member_id,
+            cast("BatchTransport", self.transport).instance_id or None,
+            self._keeping.members,
+        )
+
+    async def beginning_offsets(
+        self, tps: Sequence[aiokafka.TopicPartition]
+    ) -> Mapping[aiokafka.TopicPartition, int]:
+        """Ask the brokers where the logs of ``tps`` begin.
+
+        Raises:
+            KafkaError: The brokers did not answer.
+        """
+        found: Mapping[aiokafka.TopicPartition, int]
+        found = await self._ensure_consumer().beginning_offsets(list(tps))
+        return found
 
     async def end_offsets(self) -> dict[TP, int]:
         """Ask the brokers for the offset after the last record, by assigned partition.
@@ -223,3 +250,6 @@ class BatchTransport(driver.Transport):
 
     Consumer = BatchConsumer
     linger_ms = 100
+    transactional_id = ""
+    instance_id = ""
+    on_fetched: Callable[[set[int]], None] = staticmethod(lambda partitions: None)

@@ -10,15 +10,17 @@ record, ``faust.Schema.compile`` passes it through undecoded, and a ``Transport`
 the consumer on the worker's own event loop.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 import faust
+from aiokafka.structs import TopicPartition
 from faust.types import TP
 
 from gnomon.runtime.kafka.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.runtime.kafka.consumer import BatchConsumer, BatchTransport
 from gnomon.runtime.kafka.fetched_records import install as install_lean_records
+from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.settings import Settings
 
 BatchHandler = Callable[[Batch], Awaitable[None]]
@@ -27,8 +29,8 @@ BatchHandler = Callable[[Batch], Awaitable[None]]
 All partitions wait with it, so a partition that would wait for long is paused instead."""
 
 PartitionsHandler = Callable[[set[TP]], Awaitable[None]]
-AssignedHandler = Callable[[set[TP], int], Awaitable[None]]
-"""Receives all partitions this worker owns, and the group's generation number."""
+AssignedHandler = Callable[[set[TP], GroupMember], Awaitable[None]]
+"""Receives all partitions this worker owns, and its membership in the group."""
 
 
 async def end_offsets(app: faust.App) -> dict[TP, int]:
@@ -38,6 +40,17 @@ async def end_offsets(app: faust.App) -> dict[TP, int]:
         KafkaError: The brokers did not answer.
     """
     return await _consumer(app).loop_consumer.end_offsets()
+
+
+async def beginning_offsets(
+    app: faust.App, tps: Sequence[TopicPartition]
+) -> Mapping[TopicPartition, int]:
+    """Ask where the logs of ``tps`` begin.
+
+    Raises:
+        KafkaError: The brokers did not answer.
+    """
+    return await _consumer(app).loop_consumer.beginning_offsets(tps)
 
 
 def set_paused(app: faust.App, partition: int, paused: bool) -> None:  # noqa: FBT001  a callback's only argument
@@ -64,6 +77,8 @@ def create_app(
     topics: Sequence[str],
     settings: Settings,
     linger_ms: int,
+    transactional_id: str,
+    on_fetched: Callable[[set[int]], None],
     handle: BatchHandler,
     on_assigned: AssignedHandler,
     on_revoked: PartitionsHandler,
@@ -74,8 +89,9 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
-        linger_ms: How long the broker waits for more records under load, for each partition that
-            this worker owns.
+        linger_ms: How long the broker waits for more records under load.
+        transactional_id: Of the worker; reported to the group.
+        on_fetched: Called with the partition numbers whose batches will be passed to ``handle`` next.
         handle: Awaited for each batch, one at a time, in the order of arrival.
         on_assigned: Awaited with the partitions this worker owns, before any of them is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
@@ -83,7 +99,9 @@ def create_app(
     install_lean_records()
     app = faust.App(group, **_options(settings))
     app.transport = BatchTransport(app.conf.broker_consumer, app)
-    app.transport.linger_ms = linger_ms
+    app.transport.linger_ms, app.transport.on_fetched = linger_ms, on_fetched
+    app.transport.transactional_id = transactional_id
+    app.transport.instance_id = settings.instance_id
     source = app.topic(*topics, schema=BatchSchema(), internal=True)
 
     @app.agent(source, name=f"{group}.batches")
@@ -94,7 +112,7 @@ def create_app(
     # weak=False: nothing but the app refers to these handlers.
     @app.on_partitions_assigned.connect(weak=False)
     async def assigned(_: faust.App, partitions: set[TP], **__: Any) -> None:
-        await on_assigned(partitions, app.consumer_generation_id)
+        await on_assigned(partitions, _consumer(app).loop_consumer.member())
 
     @app.on_partitions_revoked.connect(weak=False)
     async def revoked(_: faust.App, partitions: set[TP], **__: Any) -> None:

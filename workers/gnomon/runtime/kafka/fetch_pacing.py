@@ -1,9 +1,8 @@
 """How long a broker should wait for more records before it answers a fetch.
 
 A transaction costs the broker milliseconds however few records it has. At a low rate each record is
-fetched at once; at a high rate that would only make all records wait for the broker. Each partition
-of a stage has its own transactions, so with twice as many partitions records wait twice as long, and
-the number of transactions a second stays the same.
+fetched at once; at a high rate that would only make all records wait for the broker. All partitions of
+a worker share its transactions, so the wait does not depend on how many there are.
 """
 
 BUSY_PER_S = 250.0
@@ -11,14 +10,13 @@ INTERVAL_S = 0.5
 """The rate is measured over intervals of this length."""
 IDLE_WAIT_MS = 500
 """How long a fetch waits at the broker when no records come."""
-MAX_WAIT_MS = 500
 
 
 class FetchPacing:
     """Measures the rate of records of one consumer.
 
     Args:
-        linger_ms: How long records wait under load, for each partition the worker owns.
+        linger_ms: How long records wait under load.
     """
 
     def __init__(self, linger_ms: int) -> None:
@@ -39,8 +37,6 @@ class FetchPacing:
             self._since_s, self._records = now_s, 0
         return self._busy
 
-    def wait_ms(self, partitions: int) -> int:
+    def wait_ms(self) -> int:
         """Return how long the broker should wait for more, by the last measured rate."""
-        if not self._busy:
-            return IDLE_WAIT_MS
-        return min(self._linger_ms * max(1, partitions), MAX_WAIT_MS)
+        return self._linger_ms if self._busy else IDLE_WAIT_MS

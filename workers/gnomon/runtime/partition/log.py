@@ -1,10 +1,8 @@
 """The log of one partition in Kafka, as recovery reads it."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -17,15 +15,36 @@ from gnomon.runtime.partition.quarantine import read_quarantined
 logger = logging.getLogger(__name__)
 
 
-class KafkaPartitionLog:
-    """A ``PartitionLog`` on a Kafka cluster."""
+ReadOffsets = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+"""Returns the group's committed offsets, -1 without one, when no transaction can change them any more."""
+ReadBeginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+"""Returns the offset at which the log of each partition begins."""
 
-    def __init__(self, ref: PartitionRef) -> None:
+
+class KafkaPartitionLog:
+    """A ``PartitionLog`` on a Kafka cluster.
+
+    Args:
+        ref: Which partition.
+        read_offsets: Asks the group coordinator.
+        read_beginnings: Asks the leaders.
+    """
+
+    def __init__(
+        self, ref: PartitionRef, *, read_offsets: ReadOffsets, read_beginnings: ReadBeginnings
+    ) -> None:
         self._ref = ref
+        self._read_offsets, self._read_beginnings = read_offsets, read_beginnings
 
     async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """See ``PartitionLog``."""
-        return await resume_offsets(self._ref, topics)
+        tps = [TopicPartition(topic, self._ref.partition) for topic in topics]
+        committed = await self._read_offsets(tps)
+        try:
+            beginnings = await self._read_beginnings(tps)
+        except KafkaError as error:
+            raise BrokerUnavailableError(f"beginnings of {topics}: {error!r}") from error
+        return {tp.topic: _resume_offset(tp, committed.get(tp, -1), beginnings[tp]) for tp in tps}
 
     def read(
         self, *, start: Mapping[str, int], end: Mapping[str, int]
@@ -46,39 +65,16 @@ class KafkaPartitionLog:
         )
 
 
-async def resume_offsets(ref: PartitionRef, topics: Sequence[str]) -> dict[str, int]:
-    """Ask Kafka for the next offset to read by topic.
-
-    That is the group's committed offset, or the beginning of the log if that comes later.
-
-    Raises:
-        BrokerUnavailableError: The brokers did not answer.
-    """
-    tps = [TopicPartition(topic, ref.partition) for topic in topics]
-    admin = AIOKafkaAdminClient(bootstrap_servers=ref.brokers)
-    consumer = AIOKafkaConsumer(bootstrap_servers=ref.brokers)
-    try:
-        await admin.start()
-        await consumer.start()
-        group_offsets = await admin.list_consumer_group_offsets(ref.group, partitions=tps)
-        beginnings = await consumer.beginning_offsets(tps)
-    except KafkaError as error:
-        raise BrokerUnavailableError(f"offsets of {ref.group}: {error!r}") from error
-    finally:
-        await consumer.stop()
-        await admin.close()
-    offsets = {}
-    for tp in tps:
-        committed = group_offsets[tp].offset if tp in group_offsets else -1
-        offsets[tp.topic] = max(committed, beginnings[tp])
-        if 0 <= committed < beginnings[tp]:
-            logger.error(
-                "log.lost",
-                extra={
-                    "topic": tp.topic,
-                    "partition": ref.partition,
-                    "from": committed,
-                    "to": beginnings[tp],
-                },
-            )
-    return offsets
+def _resume_offset(tp: TopicPartition, committed: int, beginning: int) -> int:
+    """The committed offset, or the beginning of the log if that comes later."""
+    if 0 <= committed < beginning:
+        logger.error(
+            "log.lost",
+            extra={
+                "topic": tp.topic,
+                "partition": tp.partition,
+                "from": committed,
+                "to": beginning,
+            },
+        )
+    return max(committed, beginning)

@@ -32,6 +32,8 @@ async def read_range(
     Raises:
         BrokerUnavailableError: No broker answers, or nothing was read for ``STALL_S`` seconds.
     """
+    if all(start[topic] >= offset for topic, offset in end.items()):
+        return
     tps = [TopicPartition(topic, partition) for topic in end]
     consumer = AIOKafkaConsumer(
         bootstrap_servers=brokers,

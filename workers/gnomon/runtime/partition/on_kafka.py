@@ -1,11 +1,12 @@
 """Creates the worker of a partition on a Kafka cluster."""
 
+import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from gnomon.runtime.kafka.transactions.writer import TransactionalWriter
+from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.log import KafkaPartitionLog
+from gnomon.runtime.partition.log import KafkaPartitionLog, ReadBeginnings
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -17,6 +18,9 @@ def kafka_partition_worker(
     stage: Stage[State],
     ref: PartitionRef,
     *,
+    writer: WorkerWriter,
+    read_beginnings: ReadBeginnings,
+    recovery_slots: asyncio.Semaphore,
     snapshots: SnapshotStore,
     snapshot_every_s: float,
     metrics: Metrics,
@@ -24,18 +28,18 @@ def kafka_partition_worker(
     set_paused: Callable[[bool], None],
     on_failure: Callable[[PartitionWorker[State], Exception], None],
 ) -> PartitionWorker[State]:
-    """Create a worker that is not started; for the arguments see ``PartitionWorker``."""
+    """Create a worker that is not started and writes through ``writer``.
+
+    For the other arguments see ``PartitionWorker``.
+    """
     return PartitionWorker(
         stage,
         ref,
-        log=KafkaPartitionLog(ref),
-        open_writer=lambda: TransactionalWriter(
-            brokers=ref.brokers,
-            group=ref.group,
-            stage=stage.name,
-            partition=ref.partition,
-            prefix=ref.prefix,
+        log=KafkaPartitionLog(
+            ref, read_offsets=writer.offsets.read, read_beginnings=read_beginnings
         ),
+        open_writer=lambda: writer.open(ref.partition),
+        recovery_slots=recovery_slots,
         snapshots=snapshots,
         snapshot_every_s=snapshot_every_s,
         metrics=metrics,

@@ -51,7 +51,7 @@ class Stage(Protocol[State]):
 
     @property
     def linger_ms(self) -> int:
-        """How long records wait at the broker to share a transaction, for each partition owned.
+        """How long records wait at the broker to share a transaction.
 
         They wait only under load: see ``gnomon.runtime.kafka.fetch_pacing``.
         """
@@ -126,12 +126,17 @@ class LagAware(Protocol):
 class OutputWriter(Protocol):
     """Writes the outputs of one partition."""
 
+    def revoke(self) -> None:
+        """Refuse all writes from now on, and those that are not in a transaction yet."""
+        ...
+
     async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
         """Write all of ``outputs`` and commit ``offsets`` in one transaction, or do neither.
 
         Args:
             outputs: Records by base topic name.
-            offsets: Next offset to read, by full topic name; may be empty.
+            offsets: Next offset to read, by full topic name; never empty, because only offsets make
+                Kafka check that the worker owns the partition.
 
         Raises:
             FencedError: Another worker owns the partition.

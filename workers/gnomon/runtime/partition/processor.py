@@ -141,7 +141,7 @@ class PartitionProcessor(Generic[State]):
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:
-                await writer.write(outputs, {})
+                await writer.write(outputs, dict(self.offsets))
             except OutputTooLargeError as error:  # no input record to make a dead letter of
                 logger.error(  # noqa: TRY400  the reason is enough
                     "tick.too_large", extra={"stage": self._stage.name, "reason": str(error)}
@@ -214,8 +214,7 @@ class PartitionProcessor(Generic[State]):
         name, partition = self._stage.name, str(self._ref.partition)
         counts, offsets = _count_by_topic(records, topics=len(self.offsets))
         self._progress.enter("committing")
-        with self._metrics.time("gnomon_transaction_seconds", name):
-            await writer.write(outputs, offsets)
+        await writer.write(outputs, offsets)
         self.offsets |= offsets
         self._snapshotter.committed()
         self._progress.advanced()

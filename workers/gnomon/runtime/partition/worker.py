@@ -2,9 +2,9 @@
 
 The order on assignment is part of the protocol:
 
-1. Start the transactional writer: the transaction that the last worker left open is aborted or
-   completed, and that worker is fenced.
-2. Read the committed offsets, which are final now.
+1. Open the transactional writer.
+2. Read the committed offsets. The transactions that earlier owners left open are ended before, so these
+   offsets are final.
 3. Rebuild the state up to exactly those offsets.
 4. Work: drop records before the offsets, fold the rest, write outputs and offsets together.
 """
@@ -40,7 +40,8 @@ class PartitionWorker(Generic[State]):
         stage: Folds the records.
         ref: Which partition.
         log: Read on recovery.
-        open_writer: Creates the transactional writer; entering it fences the last worker.
+        open_writer: Creates the transactional writer.
+        recovery_slots: Bounds how many partitions of a process recover at once.
         snapshots: Where snapshots are read and written.
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
@@ -56,6 +57,7 @@ class PartitionWorker(Generic[State]):
         *,
         log: PartitionLog,
         open_writer: Callable[[], AbstractAsyncContextManager[OutputWriter]],
+        recovery_slots: asyncio.Semaphore,
         snapshots: SnapshotStore,
         snapshot_every_s: float,
         metrics: Metrics,
@@ -67,6 +69,7 @@ class PartitionWorker(Generic[State]):
         self.progress = Progress(clock_s)
         self._stage, self._clock_s, self._on_failure = stage, clock_s, on_failure
         self._open_writer, self._snapshot_every_s = open_writer, snapshot_every_s
+        self._recovery_slots = recovery_slots
         self._queue = PartitionQueue(max_records=MAX_QUEUED, set_paused=set_paused)
         self._processor = PartitionProcessor(
             stage,
@@ -81,6 +84,7 @@ class PartitionWorker(Generic[State]):
         self._between_batches = asyncio.Event()
         self._between_batches.set()
         self._task: asyncio.Task[None] | None = None
+        self._writer: OutputWriter | None = None
 
     @property
     def ready(self) -> bool:
@@ -126,12 +130,14 @@ class PartitionWorker(Generic[State]):
         """Wait until the current batch is committed."""
         await self._between_batches.wait()
 
-    async def stop(self, *, within_s: float) -> None:
-        """Finish the current batch, write a snapshot, and stop.
+    def give_up(self) -> None:
+        """Write nothing more, because the partition no longer belongs to this process or this worker."""
+        self._queue.close()
+        if self._writer is not None:
+            self._writer.revoke()
 
-        After ``within_s`` seconds the work is cancelled; the next worker of the partition fences
-        what is left of it.
-        """
+    async def stop(self, *, within_s: float) -> None:
+        """Finish the current batch, write a snapshot, and stop; cancel it after ``within_s`` seconds."""
         self._queue.close()
         if self._task is None:
             return
@@ -151,9 +157,12 @@ class PartitionWorker(Generic[State]):
     async def _run(self) -> None:
         self.progress.enter("recovering")
         try:
-            async with self._open_writer() as writer:
-                await self._processor.recover()
-                await self._work(writer)
+            async with self._open_writer() as self._writer:
+                self.progress.enter("new")
+                async with self._recovery_slots:
+                    self.progress.advanced()
+                    await self._processor.recover()
+                await self._work(self._writer)
         except Exception as error:  # the edge of a task: every error is reported
             self.progress.enter("fenced" if isinstance(error, FencedError) else "failed")
             if not (self._queue.closed and isinstance(error, TransientError | FencedError)):

@@ -55,18 +55,25 @@ class AssignedPartitions(Generic[State]):
         if worker is not None:
             await worker.put(batch)
 
-    def assign(self, numbers: set[int], generation: int) -> None:
+    def assign(self, numbers: set[int], generation: int) -> bool:
         """Open and close workers so that exactly ``numbers`` are open.
 
         A worker keeps its state unless the group has had a generation without this process: then
         another process may have moved the offsets on.
+
+        Returns:
+            Whether there was such a generation.
         """
-        if generation == self._generation + 1:
+        missed = generation != self._generation + 1
+        if not missed:
             stale = {number for number, worker in self._workers.items() if worker.ended}
         else:
             stale = set(self._workers)
         self._generation = generation
-        self._close((set(self._workers) - numbers) | stale)
+        given_up = (set(self._workers) - numbers) | stale
+        for number in given_up:
+            self._workers[number].give_up()
+        self._close(given_up)
         for number in sorted(numbers - set(self._workers)):
             worker = self._workers[number] = self._open_worker(number, self._worker_failed)
             worker.start()
@@ -79,6 +86,7 @@ class AssignedPartitions(Generic[State]):
                 "begun_again": sorted(stale & numbers),
             },
         )
+        return missed
 
     async def revoke(self) -> None:
         """Commit the current batches; a partition that is assigned again at once keeps its state."""
@@ -98,11 +106,14 @@ class AssignedPartitions(Generic[State]):
                 worker.observe_end_offsets(ends[number])
 
     def stalls(self, limit_s: float) -> list[Stall]:
-        """Return the partitions that have made no progress for more than ``limit_s``."""
+        """Return the partitions that have made no progress for more than ``limit_s``.
+
+        One that waits for its turn to recover is none of them.
+        """
         return [
             worker.progress.stall(self._stage, number)
             for number, worker in self
-            if worker.progress.since_advance_s > limit_s
+            if worker.progress.step != "new" and worker.progress.since_advance_s > limit_s
         ]
 
     async def close(self, *, within_s: float) -> None:

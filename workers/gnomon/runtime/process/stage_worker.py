@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
@@ -15,6 +16,8 @@ from faust.types import TP
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
+from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
 from gnomon.runtime.partition.ports import CanBeDegraded, PartitionRef, Stage
@@ -31,6 +34,8 @@ from gnomon.topics import group_of
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
+RECOVERIES_AT_ONCE = 4
+"""Each may read the log with a consumer of its own, and has one state more in memory for a moment."""
 ABORT_S = 1.0
 """How long a failing worker waits for its current batches: the next worker repeats them."""
 LEAVE_GROUP_S = 5.0
@@ -75,6 +80,15 @@ class StageWorker(Generic[State]):
             Path(settings.state_url.removeprefix("file://")) / self.group
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._writer = WorkerWriter(
+            brokers=settings.brokers,
+            group=self.group,
+            stage=stage.name,
+            prefix=settings.topic_prefix,
+            transactional_id=f"{self.group}-{settings.instance_id or secrets.token_hex(8)}",
+            metrics=metrics,
+        )
+        self._recovery_slots = asyncio.Semaphore(RECOVERIES_AT_ONCE)
         self._app: faust.App
         self._assigned = False
 
@@ -163,6 +177,8 @@ class StageWorker(Generic[State]):
             topics=topics,
             settings=self._settings,
             linger_ms=self.stage.linger_ms,
+            transactional_id=self._writer.transactional_id,
+            on_fetched=self._writer.expect,
             handle=self._partitions.put,
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,
@@ -184,6 +200,7 @@ class StageWorker(Generic[State]):
         finally:
             await monitor.stop()
             await self._partitions.close(within_s=HAND_OVER_S if self._stopped else ABORT_S)
+            await self._writer.stop()
             # Leaving the group would wait for a broker that is down.
             _, late = await asyncio.wait(
                 [asyncio.create_task(app.stop())],
@@ -218,8 +235,9 @@ class StageWorker(Generic[State]):
         finally:
             working.cancel()
 
-    async def _on_assigned(self, assigned: set[TP], generation: int) -> None:
-        self._partitions.assign({tp.partition for tp in assigned}, generation)
+    async def _on_assigned(self, assigned: set[TP], member: GroupMember) -> None:
+        missed = self._partitions.assign({tp.partition for tp in assigned}, member.generation)
+        self._writer.joined(member, missed=missed)
         self._assigned, self._joining_since_s = True, None
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
@@ -235,6 +253,9 @@ class StageWorker(Generic[State]):
                 prefix=self._settings.topic_prefix,
                 partition=number,
             ),
+            writer=self._writer,
+            read_beginnings=partial(engine.beginning_offsets, self._app),
+            recovery_slots=self._recovery_slots,
             snapshots=self._snapshots,
             snapshot_every_s=self._settings.snapshot_every_s,
             metrics=self.metrics,

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gnomon.verdict.decided import HOUR_MS
+from gnomon.verdict.evidence.decided import HOUR_MS
 from gnomon.verdict.report import svg
 from gnomon.verdict.report.blocks import figure, moment
 from gnomon.verdict.report.pictures import CELLS, RESIDUALS, Pictures, edge_s

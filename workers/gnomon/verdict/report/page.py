@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from gnomon.verdict.evidence.window import MOST_CLIP_US
 from gnomon.verdict.report import detail_charts
 from gnomon.verdict.report.blocks import coloured, empty, figures, moment, table, word
 from gnomon.verdict.report.model_section import KINDS, section
@@ -13,7 +14,6 @@ from gnomon.verdict.report.pictures import Album, Pictures
 from gnomon.verdict.report.source import Source
 from gnomon.verdict.report.style import STYLE
 from gnomon.verdict.result import Drill, ModelVerdict, Verdicts
-from gnomon.verdict.window import MOST_CLIP_US
 
 DAY_MS: Final = 86_400_000
 _NO_MODEL: Final = (

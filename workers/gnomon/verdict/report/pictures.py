@@ -8,15 +8,15 @@ from typing import Final
 from gnomon.drift import scaled_loss
 from gnomon.verdict.challenger import LOG_LOSS
 from gnomon.verdict.checks import is_enough
-from gnomon.verdict.decided import Decided, JudgedPrediction
-from gnomon.verdict.evidence import Evidence, by_key
+from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
+from gnomon.verdict.evidence.evidence import Evidence, by_key
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import T
 from gnomon.verdict.report.covered import Covered
 from gnomon.verdict.report.rolling import Rolling
 from gnomon.verdict.report.slices import Slices
 from gnomon.verdict.result import Bounded
 from gnomon.verdict.sequence import Plan, improvement
-from gnomon.verdict.series import Series
-from gnomon.verdict.sums import T
 
 CELLS: Final = 28
 """Number of cells on each axis of the chart of durations: from 0.1 s on, four to a factor of ten."""

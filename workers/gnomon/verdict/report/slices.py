@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from gnomon.verdict.checks import is_enough
-from gnomon.verdict.decided import Decided
+from gnomon.verdict.evidence.decided import Decided
+from gnomon.verdict.evidence.losses import LOG_CAP, on_log_axis, pair
+from gnomon.verdict.evidence.series import Series
+from gnomon.verdict.evidence.sums import Sums, T
 from gnomon.verdict.harm import e_bh, e_value
-from gnomon.verdict.losses import LOG_CAP, on_log_axis, pair
 from gnomon.verdict.sequence import Plan, improvement
-from gnomon.verdict.series import Series
 from gnomon.verdict.settings import VerdictSettings
-from gnomon.verdict.sums import Sums, T
 
 MOST_SLICES: Final = 1_000
 """Agents, or types, after the first 1,000 are one slice together."""

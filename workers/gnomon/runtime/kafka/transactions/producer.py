@@ -19,20 +19,22 @@ from functools import partial
 from typing import Any, Final
 
 from aiokafka import errors as kafka
-from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
-from aiokafka.protocol.transaction import InitProducerIdRequest
 from aiokafka.structs import TopicPartition
 
+from gnomon.errors import ConfigurationError
+from gnomon.runtime.kafka.transactions.coordinators import Coordinators
+from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.group_offsets import (
+    GroupOffset,
+    init_producer,
+    read_group_offsets,
+)
+from gnomon.runtime.kafka.transactions.offset_requests import NEEDED_VERSIONS, OLDEST_KAFKA
 from gnomon.runtime.kafka.transactions.produce_requests import SEQUENCES, RecordBatch
 from gnomon.runtime.kafka.transactions.requests import ApiVersionsRequestV3
-from gnomon.runtime.kafka.transactions.retries import (
-    ErrorCodes,
-    SendRequest,
-    error_codes,
-    retry_until_done,
-    run_all,
-)
+from gnomon.runtime.kafka.transactions.retries import ErrorCodes, SendRequest, error_codes, run_all
 from gnomon.runtime.kafka.transactions.versions import (
     FEATURE,
     REQUEST_TIMEOUT_MS,
@@ -44,9 +46,9 @@ from gnomon.runtime.kafka.transactions.versions import (
     TransactionV2,
 )
 
-TRANSACTION_TIMEOUT_MS: Final = 30_000
 MAX_IN_FLIGHT: Final = 5
 """How many of a producer's last batches a broker recognises when they are sent again."""
+_TOO_OLD: Final = f"the brokers are too old: gnomon needs Kafka {OLDEST_KAFKA} or newer"
 
 Batches = Mapping[TopicPartition, Sequence[RecordBatch]]
 
@@ -54,7 +56,8 @@ Batches = Mapping[TopicPartition, Sequence[RecordBatch]]
 class TransactionalProducer:
     """The producer of one transactional id, for one task at a time.
 
-    After an error from ``write`` it can only be stopped.
+    After an error from ``write`` it must be renewed before the next. The other methods need not wait
+    for a transaction.
 
     Args:
         brokers: ``host:port`` of some, separated by commas.
@@ -71,17 +74,28 @@ class TransactionalProducer:
         self._protocol: TransactionProtocol = TransactionV1()
         self._identity = ProducerIdentity(transactional_id, -1, -1)
         self._sequences: dict[TopicPartition, int] = {}
-        self._coordinators: dict[int, int] = {}
+        self._coordinators = Coordinators(self._client)
 
     async def start(self) -> None:
         """Abort or complete the transaction that the id's last producer left open, and fence it.
 
         Raises:
+            ConfigurationError: The brokers are too old.
             KafkaError: No broker answers, or the brokers refuse.
         """
         await self._client.bootstrap()
-        await self._retry(self._choose_protocol)
-        await self._retry(self._init_producer)
+        await self._coordinators.retry(self._choose_protocol)
+        await self.renew()
+
+    async def renew(self) -> None:
+        """Abort the transaction that has failed, and begin with a new epoch.
+
+        Raises:
+            KafkaError: No broker answers, or the brokers refuse.
+        """
+        producer_id, epoch = await init_producer(self._coordinators, self._id)
+        self._identity = ProducerIdentity(self._id, producer_id, epoch)
+        self._sequences.clear()
 
     async def stop(self) -> None:
         """Close the connections; the next producer of the id ends a transaction left open."""
@@ -96,21 +110,38 @@ class TransactionalProducer:
         cluster = self._client.cluster
         if not cluster.partitions_for_topic(topic):
             await self._client.add_topic(topic)
-            await self._retry(partial(self._check_known, topic))
+            await self._coordinators.retry(partial(self._check_known, topic))
         return sorted(cluster.partitions_for_topic(topic))
 
+    async def end_other(self, transactional_id: str) -> None:
+        """Abort or complete the open transaction of another id, and fence its producer.
+
+        Raises:
+            KafkaError: No broker answers, or the brokers refuse.
+        """
+        await init_producer(self._coordinators, transactional_id)
+
+    async def group_offsets(
+        self, group: str, tps: Sequence[TopicPartition], *, require_stable: bool
+    ) -> Mapping[TopicPartition, GroupOffset]:
+        """Return committed offsets of ``group``; see ``read_group_offsets``."""
+        return await read_group_offsets(
+            self._coordinators, group, tps, require_stable=require_stable
+        )
+
     async def write(
-        self, batches: Batches, offsets: Mapping[TopicPartition, int], *, group: str
+        self, batches: Batches, offsets: Mapping[TopicPartition, int], *, member: GroupMember
     ) -> None:
-        """Write all ``batches`` and commit ``offsets`` of ``group``, or neither.
+        """Write all ``batches`` and commit ``offsets`` as ``member``, or neither.
 
         Args:
             batches: By partition, in their order; none is empty.
             offsets: Next offset to read of each partition.
-            group: Consumer group.
+            member: Member of the consumer group, in the generation in which it owns the partitions.
 
         Raises:
             ProducerFenced: Another producer has started with the same id.
+            IllegalGenerationError, UnknownMemberIdError: The partitions belong to another member.
             KafkaError: The transaction was not committed.
         """
         if not batches and not offsets:
@@ -118,15 +149,15 @@ class TransactionalProducer:
         for topic in {tp.topic for tp in batches}:
             await self.partitions_of(topic)
         identity, protocol = self._identity, self._protocol
-        begin = protocol.begin(identity, list(batches), group if offsets else None)
+        begin = protocol.begin(identity, list(batches), member.group if offsets else None)
         try:
             if begin:
                 await run_all([self._retry(partial(self._send, request)) for request in begin])
             if batches:
                 await run_all([self._produce_all(batches)])
             if offsets:
-                request = protocol.commit(identity, offsets, group)
-                await self._retry(partial(self._send, request, group=group))
+                request = protocol.commit(identity, offsets, member)
+                await self._retry(partial(self._send, request, group=member.group))
         except kafka.ProducerFenced:
             raise  # nothing to abort: the new producer's start has aborted it
         except BaseException:
@@ -138,14 +169,10 @@ class TransactionalProducer:
         try:
             await self._end(commit=False)
         except KafkaError:
-            return  # the next producer's InitProducerId aborts it
+            return  # ``renew`` aborts it
 
     async def _retry(self, send: SendRequest) -> None:
-        await retry_until_done(send, refresh_metadata=self._refresh_metadata)
-
-    async def _refresh_metadata(self) -> None:
-        self._coordinators.clear()
-        await self._client.force_metadata_update()
+        await self._coordinators.retry(send)
 
     # Each of the methods below sends requests and returns Kafka's error codes, 0 for none.
 
@@ -155,20 +182,12 @@ class TransactionalProducer:
             return [kafka.CoordinatorNotAvailableError.errno]
         try:
             response = await self._client.send(node, ApiVersionsRequestV3())
-        except NotImplementedError:  # aiokafka's way to say that the broker has no such version
-            return []
+        except NotImplementedError as error:  # aiokafka's way to say that there is no such version
+            raise ConfigurationError(_TOO_OLD) from error
+        if not response.error_code and not response.supports(NEEDED_VERSIONS):
+            raise ConfigurationError(_TOO_OLD)
         version = response.finalized_features.get(FEATURE, 0)
         self._protocol = TransactionV2() if version >= TRANSACTIONS_V2 else TransactionV1()
-        return [response.error_code]
-
-    async def _init_producer(self) -> ErrorCodes:
-        response = await self._send_to_coordinator(
-            InitProducerIdRequest(
-                transactional_id=self._id, transaction_timeout_ms=TRANSACTION_TIMEOUT_MS
-            )
-        )
-        self._identity = ProducerIdentity(self._id, response.producer_id, response.producer_epoch)
-        self._sequences.clear()
         return [response.error_code]
 
     async def _check_known(self, topic: str) -> ErrorCodes:
@@ -176,11 +195,15 @@ class TransactionalProducer:
         return [] if known else [kafka.UnknownTopicOrPartitionError.errno]
 
     async def _send(self, request: Any, *, group: str | None = None) -> ErrorCodes:
-        return error_codes(await self._send_to_coordinator(request, group=group))
+        if group is None:
+            return error_codes(await self._coordinators.send_to_transaction(self._id, request))
+        return error_codes(await self._coordinators.send_to_group(group, request))
 
     async def _end(self, *, commit: bool) -> ErrorCodes:
         identity = self._identity
-        response = await self._send_to_coordinator(self._protocol.end(identity, commit=commit))
+        response = await self._coordinators.send_to_transaction(
+            self._id, self._protocol.end(identity, commit=commit)
+        )
         if not response.error_code:
             self._identity = self._protocol.next_identity(identity, response)
         if self._identity != identity:
@@ -228,12 +251,3 @@ class TransactionalProducer:
             )
         )
         return [code for response in responses for code in error_codes(response)]
-
-    async def _send_to_coordinator(self, request: Any, *, group: str | None = None) -> Any:
-        """Send to the coordinator of ``group``, or to that of the transaction if it is ``None``."""
-        kind = CoordinationType.TRANSACTION if group is None else CoordinationType.GROUP
-        node = self._coordinators.get(kind)
-        if node is None:
-            node = await self._client.coordinator_lookup(kind, group or self._id)
-            self._coordinators[kind] = node
-        return await self._client.send(node, request, group=ConnectionGroup.COORDINATION)

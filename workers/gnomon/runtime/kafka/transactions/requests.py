@@ -8,7 +8,7 @@ epoch, so that a late request of one transaction cannot become part of the next.
 Layouts: https://kafka.apache.org/protocol.html, in the versions that each class names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from io import BytesIO
 from typing import Any, Final
 
@@ -27,8 +27,6 @@ from aiokafka.protocol.types import (
 TEXT: Final = CompactString("utf-8")
 _TAGS: Final = ("tags", TaggedFields)
 _NO_TAGS: Final[dict[int, bytes]] = {}
-_UNSET: Final = -1
-"""No group generation and no leader epoch are sent: the transactional id alone fences."""
 _FINALIZED: Final = 2
 """Tag of the finalized features in the response to ApiVersions."""
 _FEATURES: Final = CompactArray(("name", TEXT), ("max", Int16), ("min", Int16), _TAGS)
@@ -52,6 +50,11 @@ class FeaturesResponse(Response):  # type: ignore[misc]  # untyped
         """The finalized version of each feature."""
         found = self.tags.get(_FINALIZED)
         return {} if found is None else {row[0]: row[1] for row in _FEATURES.decode(BytesIO(found))}
+
+    def supports(self, needed: Mapping[int, int]) -> bool:
+        """Whether the broker has the ``needed`` version of each request, by number of the request."""
+        newest = {api[0]: api[2] for api in self.apis}
+        return all(newest.get(api, -1) >= version for api, version in needed.items())
 
 
 class _FeaturesStruct(RequestStruct):  # type: ignore[misc]  # untyped
@@ -105,89 +108,6 @@ class ProduceResponse(Response):  # type: ignore[misc]  # untyped
         ("throttle_time_ms", Int32),
         _TAGS,
     )
-
-
-class CommitResponse(Response):  # type: ignore[misc]  # untyped
-    """TxnOffsetCommit, version 5."""
-
-    API_KEY = 28
-    API_VERSION = 5
-    SCHEMA = Schema(
-        ("throttle_time_ms", Int32),
-        (
-            "errors",
-            CompactArray(
-                ("topic", TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-
-class _CommitStruct(RequestStruct):  # type: ignore[misc]  # untyped
-    FLEXIBLE_VERSION = True
-    API_KEY = 28
-    API_VERSION = 5
-    RESPONSE_TYPE = CommitResponse
-    SCHEMA = Schema(
-        ("transactional_id", TEXT),
-        ("group_id", TEXT),
-        ("producer_id", Int64),
-        ("producer_epoch", Int16),
-        ("generation_id", Int32),
-        ("member_id", TEXT),
-        ("group_instance_id", TEXT),
-        (
-            "topics",
-            CompactArray(
-                ("topic", TEXT),
-                (
-                    "partitions",
-                    CompactArray(
-                        ("partition", Int32),
-                        ("offset", Int64),
-                        ("leader_epoch", Int32),
-                        ("metadata", TEXT),
-                        _TAGS,
-                    ),
-                ),
-                _TAGS,
-            ),
-        ),
-        _TAGS,
-    )
-
-
-class TxnOffsetCommitRequestV5(Request[_CommitStruct]):  # type: ignore[misc]  # untyped
-    """TxnOffsetCommit, version 5: commits offsets of a group in the transaction.
-
-    Args:
-        transactional_id: Of the transaction.
-        group: Consumer group.
-        producer: Producer id and epoch.
-        offsets: By topic: partitions and the next offset to read of each.
-    """
-
-    API_KEY = 28
-
-    def __init__(
-        self,
-        transactional_id: str,
-        group: str,
-        producer: tuple[int, int],
-        offsets: Mapping[str, Sequence[tuple[int, int]]],
-    ) -> None:
-        self._head = (transactional_id, group, *producer, _UNSET, "", None)
-        self._topics = [
-            (topic, [(p, offset, _UNSET, "", _NO_TAGS) for p, offset in of_topic], _NO_TAGS)
-            for topic, of_topic in offsets.items()
-        ]
-
-    def build(self, request_struct_class: type[_CommitStruct]) -> _CommitStruct:
-        """Return the request."""
-        return request_struct_class(*self._head, self._topics, _NO_TAGS)
 
 
 class EndResponse(Response):  # type: ignore[misc]  # untyped

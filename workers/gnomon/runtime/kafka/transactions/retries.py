@@ -22,13 +22,23 @@ _TRANSIENT = (
 )
 """Transient errors, in addition to those that aiokafka marks as retriable."""
 
+_NEWER: Final[dict[int, type[KafkaError]]] = {
+    82: kafka.IllegalGenerationError,  # FENCED_INSTANCE_ID: another process is the static member
+    88: kafka.ConcurrentTransactions,  # UNSTABLE_OFFSET_COMMIT: a transaction with the offset is open
+    90: kafka.InvalidProducerEpoch,  # PRODUCER_FENCED
+}
+"""Error codes that aiokafka does not know, as its error with the same consequence."""
+
 ErrorCodes = Iterable[int]
 """Error codes of Kafka's protocol; 0 means no error."""
 SendRequest = Callable[[], Awaitable[ErrorCodes]]
 
 
 async def retry_until_done(
-    send: SendRequest, *, refresh_metadata: Callable[[], Awaitable[None]]
+    send: SendRequest,
+    *,
+    refresh_metadata: Callable[[], Awaitable[None]],
+    within_s: float | None = None,
 ) -> None:
     """Repeat ``send`` with back-off until no error is left.
 
@@ -36,13 +46,15 @@ async def retry_until_done(
         send: Sends a request, or several.
         refresh_metadata: Awaited before a repeat, unless the only obstacle is another transaction:
             the leader or the coordinator may have moved.
+        within_s: For how long to repeat; ``RETRY_S`` if it is ``None``.
 
     Raises:
         ProducerFenced: A producer with the same transactional id has started since.
-        KafkaError: The error is not transient, or has persisted for ``RETRY_S`` seconds.
+        KafkaError: The error is not transient, or has persisted for that long.
     """
     clock_s = asyncio.get_running_loop().time
-    until_s, wait_s = clock_s() + RETRY_S, FIRST_BACKOFF_S
+    until_s = clock_s() + (RETRY_S if within_s is None else within_s)
+    wait_s = FIRST_BACKOFF_S
     while errors := await _errors_of(send):
         for error in errors:
             if isinstance(error, kafka.InvalidProducerEpoch):
@@ -61,10 +73,14 @@ async def retry_until_done(
 async def _errors_of(send: SendRequest) -> Sequence[KafkaError]:
     """The errors of one attempt; a batch that the broker has already stored is no error."""
     try:
-        errors: list[KafkaError] = [kafka.for_code(code)() for code in await send() if code]
+        errors: list[KafkaError] = [_error_of(code) for code in await send() if code]
     except KafkaError as error:
         errors = [error]
     return [e for e in errors if not isinstance(e, kafka.DuplicateSequenceNumber)]
+
+
+def _error_of(code: int) -> KafkaError:
+    return _NEWER.get(code, kafka.for_code(code))()
 
 
 def error_codes(response: Any) -> ErrorCodes:

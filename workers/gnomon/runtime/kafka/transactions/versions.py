@@ -12,12 +12,16 @@ from aiokafka.protocol.transaction import (
     AddOffsetsToTxnRequest,
     AddPartitionsToTxnRequest,
     EndTxnRequest,
-    TxnOffsetCommitRequest,
 )
 from aiokafka.structs import TopicPartition
 
+from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.offset_requests import (
+    TxnOffsetCommitRequestV3,
+    TxnOffsetCommitRequestV5,
+)
 from gnomon.runtime.kafka.transactions.produce_requests import ProduceRequestV7, ProduceRequestV12
-from gnomon.runtime.kafka.transactions.requests import EndTxnRequestV5, TxnOffsetCommitRequestV5
+from gnomon.runtime.kafka.transactions.requests import EndTxnRequestV5
 
 REQUEST_TIMEOUT_MS: Final = 20_000
 FEATURE: Final = "transaction.version"
@@ -51,7 +55,7 @@ class TransactionProtocol(Protocol):
         """Build the request for the leader of these partitions."""
         ...
 
-    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, member: GroupMember) -> Any:
         """Build the request for the group coordinator."""
         ...
 
@@ -81,14 +85,10 @@ class TransactionV1:
         """Produce 7."""
         return ProduceRequestV7(producer.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
-        """TxnOffsetCommit 0."""
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, member: GroupMember) -> Any:
+        """TxnOffsetCommit 3."""
         name, *id_and_epoch = producer
-        topics = [
-            (topic, [(partition, offset, "") for partition, offset in of_topic])
-            for topic, of_topic in _by_topic(offsets).items()
-        ]
-        return TxnOffsetCommitRequest(name, group, *id_and_epoch, topics)
+        return TxnOffsetCommitRequestV3(name, (id_and_epoch[0], id_and_epoch[1]), member, offsets)
 
     def end(self, producer: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 0."""
@@ -112,12 +112,10 @@ class TransactionV2:
         """Produce 12."""
         return ProduceRequestV12(producer.transactional_id, REQUEST_TIMEOUT_MS, batches)
 
-    def commit(self, producer: ProducerIdentity, offsets: Offsets, group: str) -> Any:
+    def commit(self, producer: ProducerIdentity, offsets: Offsets, member: GroupMember) -> Any:
         """TxnOffsetCommit 5."""
         name, *id_and_epoch = producer
-        return TxnOffsetCommitRequestV5(
-            name, group, (id_and_epoch[0], id_and_epoch[1]), _by_topic(offsets)
-        )
+        return TxnOffsetCommitRequestV5(name, (id_and_epoch[0], id_and_epoch[1]), member, offsets)
 
     def end(self, producer: ProducerIdentity, *, commit: bool) -> Any:
         """EndTxn 5."""
@@ -127,10 +125,3 @@ class TransactionV2:
     def next_identity(self, producer: ProducerIdentity, ended: Any) -> ProducerIdentity:
         """The identity in the response: a new epoch, and a new id when the epochs are used up."""
         return producer._replace(producer_id=ended.producer_id, epoch=ended.producer_epoch)
-
-
-def _by_topic(offsets: Offsets) -> Mapping[str, Sequence[tuple[int, int]]]:
-    topics: defaultdict[str, list[tuple[int, int]]] = defaultdict(list)
-    for tp, offset in offsets.items():
-        topics[tp.topic].append((tp.partition, offset))
-    return topics

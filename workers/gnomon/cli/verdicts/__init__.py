@@ -1,0 +1,1 @@
+"""Parts of ``gnomon verdict``: the log of comparisons, live evidence, experiments, drills."""

@@ -1,0 +1,1 @@
+"""Metrics of models, from joined decisions: rolling, over all time, against each baseline."""

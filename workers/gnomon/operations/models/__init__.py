@@ -1,0 +1,1 @@
+"""What is done with models: training, learning for ever, switching, explaining, live verdicts."""

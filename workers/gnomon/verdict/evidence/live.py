@@ -1,0 +1,213 @@
+"""Collects the evidence of one partition as decisions arrive, and what to publish of it.
+
+The records of all partitions together give the evidence that ``gnomon verdict`` computes from the same
+comparisons with the same settings: see ``gnomon.verdict.evidence.merged``. Two things differ from a log. The
+training window must be known before, so the settings must fix its constants. And a task id that is
+used again after the comparison stage forgot it counts again.
+
+The state is a fixed number of sums for each model version, baseline, loss and agent. Only blocks that
+may still grow, and decisions that are not mature, are kept beside them.
+"""
+
+from bisect import insort
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from gnomon.verdict.evidence.decided import HOUR_MS, Decided
+from gnomon.verdict.evidence.evidence import Evidence
+from gnomon.verdict.evidence.records import (
+    KeyedEvidence,
+    deletions,
+    experiment_record,
+    hour_records,
+    hours_of,
+    model_record,
+)
+from gnomon.verdict.evidence.suspects import Suspects
+from gnomon.verdict.evidence.window import WindowBuilder
+from gnomon.verdict.settings import BASELINES, VerdictSettings
+
+MAX_VERSIONS: Final = 16
+"""Model versions with evidence in one partition. Beyond it the version without a new prediction for
+the longest time is forgotten. Only that can depend on how the topics interleave."""
+LIVE_SETTINGS: Final = VerdictSettings(
+    mature_after_s=3600.0, clip_s=dict.fromkeys(BASELINES, 3600.0)
+)
+"""Settings of the live verdict if none are registered."""
+
+
+class AgentClock(msgspec.Struct, array_like=True):
+    """The latest time in an agent's decisions, and its decisions that are not mature, by their start."""
+
+    newest_ms: int = 0
+    waiting: list[Decided] = []
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    evidence: Evidence
+    clocks: dict[str, AgentClock]
+    open_from_hour: int
+    looked_hour: int
+    unannounced: bool
+    retired: dict[str, tuple[int, int]]
+
+
+class LiveEvidence:
+    """The evidence of one partition: ``add`` the decisions of a batch, then ``close`` the batch.
+
+    Attributes:
+        evidence: The sums.
+        settings_sha256: Hash of their settings.
+        clocks: By agent, what is not mature.
+        open_from_hour: No decision that is added later was predicted before this hour.
+        looked_hour: Hour at which the owner last determined which hours are over.
+
+    Args:
+        settings: Settings that fix the constants of the training window.
+
+    Raises:
+        ValueError: They do not.
+    """
+
+    def __init__(self, settings: VerdictSettings = LIVE_SETTINGS) -> None:
+        missing = [name for name in BASELINES if name not in settings.clip_s]
+        if settings.mature_after_s is None or missing:
+            raise ValueError(
+                "the live verdict needs mature_after_s and clip_s of every baseline:"
+                f" {', '.join(missing) or 'mature_after_s'} is missing"
+            )
+        self.evidence = Evidence(settings=settings, window=WindowBuilder(settings).build())
+        self.settings_sha256 = settings.sha256()
+        self.clocks: dict[str, AgentClock] = {}
+        self.open_from_hour = self.looked_hour = 0
+        self._retired: dict[str, tuple[int, int]] = {}
+        self._unannounced = False
+        self._changed: dict[str, set[int]] = {}
+        self._suspects = Suspects(settings)
+
+    def add(self, decided: Decided) -> None:
+        """Add a decision, and score those of its agent that have become mature."""
+        evidence, clock = self.evidence, self.clocks.get(decided.agent_id)
+        if clock is None:
+            clock = self.clocks[decided.agent_id] = AgentClock()
+        split = evidence.split(decided)
+        registered = decided.started_at_ms >= evidence.settings.registered_at_ms
+        if split[1] and registered and decided.hour >= self.open_from_hour:
+            evidence.count(decided, split)
+            self._note(decided, split[1])
+            if decided.status == "matched":
+                insort(clock.waiting, decided, key=_start)
+        clock.newest_ms = max(clock.newest_ms, decided.newest_ms)
+        mature = 0
+        for waiting in clock.waiting:
+            if not evidence.is_mature(waiting, clock.newest_ms):
+                break
+            split = evidence.split(waiting)
+            evidence.score(waiting, split)
+            self._note(waiting, split[1])
+            mature += 1
+        del clock.waiting[:mature]
+
+    def close(self, partition: int) -> Iterator[KeyedEvidence]:
+        """End the batch, and yield the records that changed."""
+        yield from self._forget_versions(partition)
+        if self._changed:
+            yield experiment_record(self.evidence.settings, partition)
+        for key in sorted(self._changed):
+            yield from self._records(key, partition, self._changed[key])
+        self._changed.clear()
+
+    def announce(self, partition: int) -> Iterator[KeyedEvidence]:
+        """Yield all records of an experiment that began with a restart, once, and delete the old ones."""
+        if not self._unannounced:
+            return
+        self._unannounced = False
+        for key, hours in self._retired.items():
+            yield from deletions(key, range(*hours), partition)
+        self._retired = {}
+        yield experiment_record(self.evidence.settings, partition)
+        for key, challenger in self.evidence.challengers.items():
+            yield from self._records(key, partition, hours_of(challenger))
+
+    def encode(self) -> bytes:
+        """Encode the state between two batches as JSON."""
+        return msgspec.json.encode(
+            _Saved(
+                self.evidence,
+                self.clocks,
+                self.open_from_hour,
+                self.looked_hour,
+                self._unannounced,
+                self._retired,
+            )
+        )
+
+    @classmethod
+    def decode(cls, data: bytes, settings: VerdictSettings) -> "LiveEvidence":
+        """Decode what ``encode`` returned. Evidence of other settings is dropped: a new experiment begins.
+
+        Raises:
+            msgspec.DecodeError: ``data`` is no such state.
+        """
+        saved, live = _decode(data), cls(settings)
+        live._unannounced, live._retired = saved.unannounced, saved.retired
+        if saved.evidence.settings != settings:
+            for key, challenger in saved.evidence.challengers.items():
+                hours = hours_of(challenger)
+                live._retired[key] = hours.start, hours.stop
+            live._unannounced = True
+            return live
+        live.evidence, live.clocks = saved.evidence, saved.clocks
+        live.open_from_hour, live.looked_hour = saved.open_from_hour, saved.looked_hour
+        return live
+
+    def _note(self, decided: Decided, keys: Iterable[str]) -> None:
+        for key in keys:
+            self._changed.setdefault(key, set()).add(decided.hour)
+            self._suspects.touch(key, decided.agent_id)
+
+    def _forget_versions(self, partition: int) -> Iterator[KeyedEvidence]:
+        challengers = self.evidence.challengers
+        oldest = sorted(challengers, key=lambda key: (challengers[key].last_ms or 0, key))
+        for key in oldest[: max(0, len(oldest) - MAX_VERSIONS)]:
+            challenger = challengers.pop(key)
+            self._changed.pop(key, None)
+            self._suspects.forget(key)
+            yield from deletions(key, hours_of(challenger), partition)
+
+    def forget_hours(self, before_hour: int) -> None:
+        """Forget what was only kept for decisions that were predicted before ``before_hour``: none follow."""
+        if before_hour <= self.open_from_hour:
+            return
+        self.open_from_hour = before_hour
+        kept = {
+            (decided.hour, agent)
+            for agent, clock in self.clocks.items()
+            for decided in clock.waiting
+            if decided.hour < before_hour
+        }
+        self.evidence.forget(before_hour, kept)
+        idle = [
+            agent
+            for agent, clock in self.clocks.items()
+            if not clock.waiting and clock.newest_ms < before_hour * HOUR_MS
+        ]
+        for agent in idle:
+            del self.clocks[agent]
+
+    def _records(self, key: str, partition: int, hours: Iterable[int]) -> Iterator[KeyedEvidence]:
+        challenger, settings_sha256 = self.evidence.challengers[key], self.settings_sha256
+        suspects, judged = self._suspects.test(key, challenger)
+        yield model_record(
+            key, challenger, settings_sha256, partition, suspects=suspects, judged_agents=judged
+        )
+        yield from hour_records(key, challenger, settings_sha256, partition, hours=hours)
+
+
+_decode = msgspec.json.Decoder(_Saved).decode
+
+
+def _start(decided: Decided) -> tuple[int, str]:
+    return decided.started_at_ms, decided.decision_id
