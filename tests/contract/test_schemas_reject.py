@@ -62,6 +62,9 @@ REQUIRED: dict[str, set[str]] = {
     "interval_correction.v1": {
         "sha256", "bucket", "level", "partition", "n", "miss_share", "correction",
     },
+    "verdict_experiment.v1": {"partition", "settings_sha256", "settings"},
+    "model_evidence.v1": {"model", "version", "sha256", "partition", "settings_sha256"},
+    "hour_evidence.v1": {"model", "version", "sha256", "partition", "settings_sha256", "hour"},
 }  # fmt: skip
 
 YEAR_10000_MS = 253_402_300_800_000
@@ -190,6 +193,11 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         ("sha256",): ("", "x" * 65), ("level",): (0, 100), ("miss_share",): SHARE,
         **{(name,): NEGATIVE for name in ("bucket", "partition", "n", "rule")},
     },
+    "model_evidence.v1": {
+        ("first_ms",): TIME, ("last_ms",): TIME,
+        **{(name,): NEGATIVE for name in ("partition", "decisions", "immature", "expired")},
+    },
+    "hour_evidence.v1": {("hour",): NEGATIVE, ("partition",): NEGATIVE},
 }  # fmt: skip
 
 
