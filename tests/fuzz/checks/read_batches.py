@@ -101,7 +101,7 @@ def check(data: bytes) -> None:
 
 def _read(log: bytes, start: int, isolation: int) -> Iterator[object]:
     """What each request for three records answers, until the end or an error."""
-    own = fetcher.MemoryRecords
+    own = fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords
     try:
         fetched_records.install()
         records = fetched_records._PartitionRecords(
@@ -125,4 +125,4 @@ def _read(log: bytes, start: int, isolation: int) -> Iterator[object]:
     except Exception:  # whatever aiokafka's parser raises is its refusal
         yield "refused"
     finally:
-        fetcher.MemoryRecords = own
+        fetcher.PartitionRecords, fetcher.FetchResult, fetcher.MemoryRecords = own
