@@ -1,6 +1,5 @@
 """Every figure of the report, recomputed from the records by pandas, numpy, scipy and river."""
 
-import json
 import math
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -14,7 +13,8 @@ import scipy.optimize
 import scipy.stats
 from river import drift as river
 from tests.unit.drift.oracle import psi_by_pandas
-from tests.unit.verdict.detailed import AGENTS, T0, detailed
+from tests.unit.verdict.detailed import AGENTS, detailed
+from tests.unit.verdict.drill_reports import NOW_MS, rounds, write_drills
 from tests.unit.verdict.page_reader import (
     chart,
     dots,
@@ -26,38 +26,14 @@ from tests.unit.verdict.page_reader import (
     write_comparisons,
 )
 
-from gnomon.drill.report import Round, compare, round_of
-
 ALPHA, T_STAR = 0.05, 300
-NOW_MS = T0 + 20 * 86_400_000
 PERCENT = 0.000_51  # what rounding to a tenth of a per cent may cost
-DRILLS: list[dict[str, Any]] = [
-    {"drill": "rollback", "at_ms": NOW_MS - 40 * 86_400_000, "passed": True, "longest_s": 9.0},
-    {"drill": "rollback", "at_ms": NOW_MS - 3 * 86_400_000, "passed": True, "longest_s": 1.25},
-    {"drill": "alert", "at_ms": NOW_MS - 12 * 3_600_000, "passed": False},
-]
-
-
-def rounds(extra_ms: float) -> list[Round]:
-    rng = np.random.default_rng(3)
-    return [round_of(list(rng.normal(12, 1, 80) + extra_ms), errors=0) for _ in range(5)]
 
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ET.Element]:
     folder = tmp_path_factory.mktemp("report")
-    compared = {phase: compare(rounds(0), rounds(2)) for phase in ("up", "killed")}
-    isolation = {
-        "drill": "isolation", "at_ms": NOW_MS, "passed": False,
-        "compared": {
-            phase: {
-                name: {"without_ms": q.without_ms, "with_ms": q.with_ms, "ratio": q.ratio, "limit": q.limit}
-                for name, q in by.items()
-            }
-            for phase, by in compared.items()
-        },
-    }  # fmt: skip
-    (folder / "drills.json").write_text(json.dumps([*DRILLS, isolation]))
+    write_drills(folder / "drills.json")
     path = write_comparisons(folder / "c.jsonl", detailed().rows)
     now = pd.Timestamp(NOW_MS, unit="ms").isoformat()
     with pytest.MonkeyPatch.context() as patch:

@@ -15,16 +15,15 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     Boolean,
     CompactArray,
-    CompactString,
     Int16,
     Int32,
     Int64,
     Schema,
-    TaggedFields,
 )
 from aiokafka.structs import TopicPartition
 
 from gnomon.runtime.kafka.transactions.group import GroupMember
+from gnomon.runtime.kafka.transactions.requests import NO_TAGS, TAGS, TEXT
 
 OLDEST_KAFKA: Final = "2.5"
 NEEDED_VERSIONS: Final = {9: 7, 28: 3}
@@ -32,9 +31,6 @@ NEEDED_VERSIONS: Final = {9: 7, 28: 3}
 UNSTABLE_OFFSET_COMMIT: Final = 88
 """Error code: a transaction that has not ended contains an offset of the partition."""
 
-_TEXT: Final = CompactString("utf-8")
-_TAGS: Final = ("tags", TaggedFields)
-_NO_TAGS: Final[dict[int, bytes]] = {}
 _UNSET: Final = -1
 """No leader epoch is sent."""
 
@@ -49,12 +45,12 @@ class CommitResponseV3(Response):  # type: ignore[misc]  # untyped
         (
             "errors",
             CompactArray(
-                ("topic", _TEXT),
-                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), _TAGS)),
-                _TAGS,
+                ("topic", TEXT),
+                ("partitions", CompactArray(("partition", Int32), ("error_code", Int16), TAGS)),
+                TAGS,
             ),
         ),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -70,31 +66,31 @@ class _CommitStructV3(RequestStruct):  # type: ignore[misc]  # untyped
     API_VERSION = 3
     RESPONSE_TYPE = CommitResponseV3
     SCHEMA = Schema(
-        ("transactional_id", _TEXT),
-        ("group_id", _TEXT),
+        ("transactional_id", TEXT),
+        ("group_id", TEXT),
         ("producer_id", Int64),
         ("producer_epoch", Int16),
         ("generation_id", Int32),
-        ("member_id", _TEXT),
-        ("group_instance_id", _TEXT),
+        ("member_id", TEXT),
+        ("group_instance_id", TEXT),
         (
             "topics",
             CompactArray(
-                ("topic", _TEXT),
+                ("topic", TEXT),
                 (
                     "partitions",
                     CompactArray(
                         ("partition", Int32),
                         ("offset", Int64),
                         ("leader_epoch", Int32),
-                        ("metadata", _TEXT),
-                        _TAGS,
+                        ("metadata", TEXT),
+                        TAGS,
                     ),
                 ),
-                _TAGS,
+                TAGS,
             ),
         ),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -135,17 +131,17 @@ class TxnOffsetCommitRequestV3(Request[_CommitStructV3]):  # type: ignore[misc] 
             (
                 topic,
                 [
-                    (p, offsets[TopicPartition(topic, p)], _UNSET, transactional_id, _NO_TAGS)
+                    (p, offsets[TopicPartition(topic, p)], _UNSET, transactional_id, NO_TAGS)
                     for p in ps
                 ],
-                _NO_TAGS,
+                NO_TAGS,
             )
             for topic, ps in _by_topic(offsets).items()
         ]
 
     def build(self, request_struct_class: type[_CommitStructV3]) -> _CommitStructV3:
         """Return the request."""
-        return request_struct_class(*self._head, self._topics, _NO_TAGS)
+        return request_struct_class(*self._head, self._topics, NO_TAGS)
 
 
 class TxnOffsetCommitRequestV5(Request[_CommitStructV5]):  # type: ignore[misc]  # untyped
@@ -169,23 +165,23 @@ class OffsetsResponse(Response):  # type: ignore[misc]  # untyped
         (
             "topics",
             CompactArray(
-                ("topic", _TEXT),
+                ("topic", TEXT),
                 (
                     "partitions",
                     CompactArray(
                         ("partition", Int32),
                         ("offset", Int64),
                         ("leader_epoch", Int32),
-                        ("metadata", _TEXT),
+                        ("metadata", TEXT),
                         ("error_code", Int16),
-                        _TAGS,
+                        TAGS,
                     ),
                 ),
-                _TAGS,
+                TAGS,
             ),
         ),
         ("error_code", Int16),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -195,13 +191,13 @@ class _OffsetsStruct(RequestStruct):  # type: ignore[misc]  # untyped
     API_VERSION = 7
     RESPONSE_TYPE = OffsetsResponse
     SCHEMA = Schema(
-        ("group_id", _TEXT),
+        ("group_id", TEXT),
         (
             "topics",
-            CompactArray(("topic", _TEXT), ("partitions", CompactArray(Int32)), _TAGS),
+            CompactArray(("topic", TEXT), ("partitions", CompactArray(Int32)), TAGS),
         ),
         ("require_stable", Boolean),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -217,8 +213,8 @@ class OffsetFetchRequestV7(Request[_OffsetsStruct]):  # type: ignore[misc]  # un
     API_KEY = 9
 
     def __init__(self, group: str, tps: Iterable[TopicPartition], *, require_stable: bool) -> None:
-        topics = [(topic, ps, _NO_TAGS) for topic, ps in _by_topic(tps).items()]
-        self._fields: tuple[Any, ...] = (group, topics, require_stable, _NO_TAGS)
+        topics = [(topic, ps, NO_TAGS) for topic, ps in _by_topic(tps).items()]
+        self._fields: tuple[Any, ...] = (group, topics, require_stable, NO_TAGS)
 
     def build(self, request_struct_class: type[_OffsetsStruct]) -> _OffsetsStruct:
         """Return the request."""

@@ -25,11 +25,11 @@ from aiokafka.protocol.types import (
 )
 
 TEXT: Final = CompactString("utf-8")
-_TAGS: Final = ("tags", TaggedFields)
-_NO_TAGS: Final[dict[int, bytes]] = {}
+TAGS: Final = ("tags", TaggedFields)
+NO_TAGS: Final[dict[int, bytes]] = {}
 _FINALIZED: Final = 2
 """Tag of the finalized features in the response to ApiVersions."""
-_FEATURES: Final = CompactArray(("name", TEXT), ("max", Int16), ("min", Int16), _TAGS)
+_FEATURES: Final = CompactArray(("name", TEXT), ("max", Int16), ("min", Int16), TAGS)
 _SOFTWARE: Final = ("gnomon", "1")
 
 
@@ -40,9 +40,9 @@ class FeaturesResponse(Response):  # type: ignore[misc]  # untyped
     API_VERSION = 3
     SCHEMA = Schema(
         ("error_code", Int16),
-        ("apis", CompactArray(("key", Int16), ("min", Int16), ("max", Int16), _TAGS)),
+        ("apis", CompactArray(("key", Int16), ("min", Int16), ("max", Int16), TAGS)),
         ("throttle_time_ms", Int32),
-        _TAGS,
+        TAGS,
     )
 
     @property
@@ -62,7 +62,7 @@ class _FeaturesStruct(RequestStruct):  # type: ignore[misc]  # untyped
     API_KEY = 18
     API_VERSION = 3
     RESPONSE_TYPE = FeaturesResponse
-    SCHEMA = Schema(("software_name", TEXT), ("software_version", TEXT), _TAGS)
+    SCHEMA = Schema(("software_name", TEXT), ("software_version", TEXT), TAGS)
 
     def parse_response_header(self, read_buffer: BytesIO | bytes) -> ResponseHeader_v0:
         """The old header, without tags: this response must be readable before versions are known."""
@@ -76,7 +76,7 @@ class ApiVersionsRequestV3(Request[_FeaturesStruct]):  # type: ignore[misc]  # u
 
     def build(self, request_struct_class: type[_FeaturesStruct]) -> _FeaturesStruct:
         """Return the request, of the version that aiokafka has negotiated."""
-        return request_struct_class(*_SOFTWARE, _NO_TAGS)
+        return request_struct_class(*_SOFTWARE, NO_TAGS)
 
 
 class ProduceResponse(Response):  # type: ignore[misc]  # untyped
@@ -97,16 +97,16 @@ class ProduceResponse(Response):  # type: ignore[misc]  # untyped
                         ("offset", Int64),
                         ("appended_at_ms", Int64),
                         ("log_start_offset", Int64),
-                        ("record_errors", CompactArray(("at", Int32), ("text", TEXT), _TAGS)),
+                        ("record_errors", CompactArray(("at", Int32), ("text", TEXT), TAGS)),
                         ("error_message", TEXT),
-                        _TAGS,
+                        TAGS,
                     ),
                 ),
-                _TAGS,
+                TAGS,
             ),
         ),
         ("throttle_time_ms", Int32),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -120,7 +120,7 @@ class EndResponse(Response):  # type: ignore[misc]  # untyped
         ("error_code", Int16),
         ("producer_id", Int64),
         ("producer_epoch", Int16),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -134,7 +134,7 @@ class _EndStruct(RequestStruct):  # type: ignore[misc]  # untyped
         ("producer_id", Int64),
         ("producer_epoch", Int16),
         ("transaction_result", Boolean),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -144,7 +144,7 @@ class EndTxnRequestV5(Request[_EndStruct]):  # type: ignore[misc]  # untyped
     API_KEY = 26
 
     def __init__(self, transactional_id: str, producer: tuple[int, int], *, commit: bool) -> None:
-        self._fields: tuple[Any, ...] = (transactional_id, *producer, commit, _NO_TAGS)
+        self._fields: tuple[Any, ...] = (transactional_id, *producer, commit, NO_TAGS)
 
     def build(self, request_struct_class: type[_EndStruct]) -> _EndStruct:
         """Return the request."""
