@@ -29,7 +29,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
-from benchmarks.client_report import (
+from benchmarks.harness.client_report import (
     REFUSED,
     STOPPED,
     UP,
@@ -38,8 +38,8 @@ from benchmarks.client_report import (
     calls_table,
     verdicts,
 )
-from benchmarks.peers import JOBS, Peer, UnavailableError, command
-from benchmarks.ports import free_ports
+from benchmarks.harness.peers import JOBS, Peer, UnavailableError, command
+from benchmarks.harness.ports import free_ports
 from tests.support.client.mock_kafka import MockKafka
 
 RESULTS = Path(__file__).parent / "results"

@@ -19,11 +19,12 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import latency, memory, report
-from benchmarks.contenders import Bench, Input
-from benchmarks.peers import HOUR_ONLY, PEERS, installed
-from benchmarks.report import ALL_STAGES, FEATURES, FLOOR
-from benchmarks.watching import end_in_order_at_sigterm
+from benchmarks import latency, memory
+from benchmarks.harness import report
+from benchmarks.harness.contenders import Bench, Input
+from benchmarks.harness.peers import HOUR_ONLY, PEERS, installed
+from benchmarks.harness.report import ALL_STAGES, FEATURES, FLOOR
+from benchmarks.harness.watching import end_in_order_at_sigterm
 
 from gnomon.broker import EmbeddedBroker
 

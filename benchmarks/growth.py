@@ -13,8 +13,8 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from benchmarks.stream import HOUR_MS, Event
-from benchmarks.watching import resident_mb
+from benchmarks.harness.stream import HOUR_MS, Event
+from benchmarks.harness.watching import resident_mb
 
 from gnomon import codec
 from gnomon.events import TaskFinished, TaskStarted

@@ -21,10 +21,10 @@ from statistics import quantiles
 
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from benchmarks.contenders import Bench, tail
-from benchmarks.ports import answers, free_ports
-from benchmarks.training_data import decisions
-from benchmarks.watching import end, end_in_order_at_sigterm, start
+from benchmarks.harness.contenders import Bench, tail
+from benchmarks.harness.ports import answers, free_ports
+from benchmarks.harness.training_data import decisions
+from benchmarks.harness.watching import end, end_in_order_at_sigterm, start
 
 from gnomon import Client
 from gnomon.broker import EmbeddedBroker

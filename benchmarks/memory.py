@@ -20,11 +20,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contenders import PARTITIONS, Bench, tail
 from benchmarks.growth import hour
-from benchmarks.ports import answers, free_ports
-from benchmarks.stream import by_partition, encoded, fill
-from benchmarks.watching import end, end_in_order_at_sigterm, resident_mb, start
+from benchmarks.harness.contenders import PARTITIONS, Bench, tail
+from benchmarks.harness.ports import answers, free_ports
+from benchmarks.harness.stream import by_partition, encoded, fill
+from benchmarks.harness.watching import end, end_in_order_at_sigterm, resident_mb, start
 
 from gnomon.broker import EmbeddedBroker
 

@@ -27,8 +27,8 @@ from typing import Any
 
 import aiohttp
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from benchmarks.stream import Keyed, by_partition, encoded, events, fill
-from benchmarks.watching import end, end_in_order_at_sigterm, start
+from benchmarks.harness.stream import Keyed, by_partition, encoded, events, fill
+from benchmarks.harness.watching import end, end_in_order_at_sigterm, start
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.probe import free_port

@@ -13,7 +13,7 @@ import pytest
 from aiokafka.admin import NewTopic
 from tests.contract.contract_files import SCHEMAS, TAGS, read
 
-from gnomon.cli import topics as topics_command
+from gnomon.cli.looking import topics as topics_command
 from gnomon.operations import topics_admin
 from gnomon.settings import Settings
 from gnomon.stages import STAGES

@@ -9,7 +9,7 @@ from tests.fuzz.mutation import mutated
 from tests.fuzz.targets import CORPUS, TARGETS
 
 from gnomon.features import SnapshotError, implementation, restore
-from gnomon.features.agent import Agent
+from gnomon.features.memory.agent import Agent
 from gnomon.runtime.kafka.compiled import batch_reader
 
 pytestmark = pytest.mark.skipif(

@@ -14,8 +14,8 @@ from tests.unit.features.support import APPENDED, Record, random_log
 
 from gnomon import codec
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot, tick
-from gnomon.features.agent import Agent
-from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.memory.agent import Agent
+from gnomon.features.memory.agent_memory import AgentMemory
 from gnomon.runtime.kafka.compiled import batch_reader
 
 WORDS = (*events.WORDS, b"\n", b"\n\n", b"@9223372036854775807 ", b"@-1 ", b"@0 ", b"null\n")

@@ -20,8 +20,8 @@ from gnomon.features import (
     snapshot,
     tick,
 )
-from gnomon.features.agent import Agent
-from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.memory.agent import Agent
+from gnomon.features.memory.agent_memory import AgentMemory
 
 CHECKSUM_AT = 18
 LATEST_MS = 253_402_200_000_000

@@ -13,7 +13,7 @@ from tests.unit.features.support import T0, Record
 
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation
-from gnomon.features.agent import Agent
+from gnomon.features.memory.agent import Agent
 
 WORDS = (
     *(struct.pack("<d", value) for value in (5e-324, 1e16, 1e-5, 1.7976931348623157e308, 0.1)),

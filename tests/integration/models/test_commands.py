@@ -13,7 +13,7 @@ from tests.conftest import Kafka
 from tests.unit.models.runs import runs, with_outcome
 
 from gnomon import codec
-from gnomon.cli import train as cli_train
+from gnomon.cli.judging import train as cli_train
 from gnomon.cli.main import main
 from gnomon.events import (
     AbsentModel,

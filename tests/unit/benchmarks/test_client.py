@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from benchmarks.client import ROWS, measure
-from benchmarks.client_report import REFUSED, UP, Row, bulk_table, calls_table, verdicts
+from benchmarks.harness.client_report import REFUSED, UP, Row, bulk_table, calls_table, verdicts
 
 EMIT, TASK = (
     Row(name=name, target=name, backend=UP, events=events)

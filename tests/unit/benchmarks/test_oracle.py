@@ -4,9 +4,9 @@ import json
 from itertools import groupby
 
 import pytest
+from benchmarks.harness.oracle import FIGURES, HOUR, compare, expected, figures_of
+from benchmarks.harness.stream import Event, by_partition, encoded, events
 from benchmarks.jobs.rolling import Rolling, Whole, step
-from benchmarks.oracle import FIGURES, HOUR, compare, expected, figures_of
-from benchmarks.stream import Event, by_partition, encoded, events
 
 from gnomon.events import TaskFinished, TaskStarted
 

@@ -1,8 +1,7 @@
 """What a run of the benchmark comes to."""
 
 import pytest
-from benchmarks.latency import delays
-from benchmarks.report import (
+from benchmarks.harness.report import (
     Run,
     Target,
     contenders_table,
@@ -10,7 +9,8 @@ from benchmarks.report import (
     median_per_s,
     targets_table,
 )
-from benchmarks.watching import Rate
+from benchmarks.harness.watching import Rate
+from benchmarks.latency import delays
 
 
 def run(

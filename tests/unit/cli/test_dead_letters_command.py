@@ -3,7 +3,7 @@
 import pytest
 
 from gnomon.cli import main
-from gnomon.cli.dead_letters import _readable
+from gnomon.cli.looking.dead_letters import _readable
 from gnomon.operations.dead_letters import DeadLetterFilter, DeadLetterRecord
 
 

@@ -6,7 +6,7 @@ from unittest.mock import patch
 import pytest
 
 from gnomon.features import implementation
-from gnomon.features.agent import Agent
+from gnomon.features.memory.agent import Agent
 from gnomon.features.state import FeaturesState
 
 

@@ -11,27 +11,77 @@ from gnomon.errors import ConfigurationError, GnomonError, MissingExtraError
 from gnomon.settings import Settings
 
 COMMANDS = (
-    ("broker", "run Apache Kafka on this machine", "broker"),
-    ("topics", "create, list or check the topics", "workers"),
-    ("worker", "run stages until stopped", "workers"),
-    ("gateway", "accept task events and OpenTelemetry traces over HTTP", "gateway"),
-    ("train", "fit and register a model version from the vault's decisions", "train"),
-    ("learn", "train again whenever enough decisions are new, until stopped", "train"),
-    ("models", "list, promote or roll back model versions", "train"),
-    ("baseline", "keep the metrics of a first period, and compare later ones with them", "workers"),
-    ("verdict", "judge from recorded comparisons whether a model may steer agents", "workers"),
-    ("keys", "make the key that seals decisions", "workers"),
-    ("vault", "read sealed decisions", "workers"),
-    ("explain", "tell one decision: what was known, what was predicted and why, what came", "all"),
-    ("replay", "publish recorded runs through the whole pipeline and report", "all"),
-    ("demo", "run all of gnomon on this machine, with agents that do real work", "all"),
-    ("drill", "measure the client's cost to a service, or the time of a rollback", "all"),
-    ("tail", "print the records of a topic, decoded", "workers"),
-    ("dead-letters", "list, show or send back records that no stage could process", "workers"),
-    ("status", "show stages, lag, live models, ledger and clients", "workers"),
-    ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers"),
+    ("broker", "run Apache Kafka on this machine", "broker", "running.broker"),
+    ("topics", "create, list or check the topics", "workers", "looking.topics"),
+    ("worker", "run stages until stopped", "workers", "running.worker"),
+    (
+        "gateway",
+        "accept task events and OpenTelemetry traces over HTTP",
+        "gateway",
+        "running.gateway",
+    ),
+    (
+        "train",
+        "fit and register a model version from the vault's decisions",
+        "train",
+        "judging.train",
+    ),
+    (
+        "learn",
+        "train again whenever enough decisions are new, until stopped",
+        "train",
+        "judging.learn",
+    ),
+    ("models", "list, promote or roll back model versions", "train", "judging.models"),
+    (
+        "baseline",
+        "keep the metrics of a first period, and compare later ones with them",
+        "workers",
+        "judging.baseline",
+    ),
+    (
+        "verdict",
+        "judge from recorded comparisons whether a model may steer agents",
+        "workers",
+        "judging.verdict",
+    ),
+    ("keys", "make the key that seals decisions", "workers", "keeping.keys"),
+    ("vault", "read sealed decisions", "workers", "keeping.vault"),
+    (
+        "explain",
+        "tell one decision: what was known, what was predicted and why, what came",
+        "all",
+        "looking.explain",
+    ),
+    (
+        "replay",
+        "publish recorded runs through the whole pipeline and report",
+        "all",
+        "running.replay",
+    ),
+    (
+        "demo",
+        "run all of gnomon on this machine, with agents that do real work",
+        "all",
+        "running.demo",
+    ),
+    (
+        "drill",
+        "measure the client's cost to a service, or the time of a rollback",
+        "all",
+        "judging.drill",
+    ),
+    ("tail", "print the records of a topic, decoded", "workers", "looking.tail"),
+    (
+        "dead-letters",
+        "list, show or send back records that no stage could process",
+        "workers",
+        "looking.dead_letters",
+    ),
+    ("status", "show stages, lag, live models, ledger and clients", "workers", "looking.status"),
+    ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers", "schemas"),
 )
-"""Name of each command, its description, and the extra that installs its packages."""
+"""Name of each command, its description, the extra that installs its packages, and its module."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -45,17 +95,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     chosen = next((word for word in argv if not word.startswith("-")), None)
     extras = {}
-    for name, about, extra in COMMANDS:
-        extras[name] = extra
+    modules = {}
+    for name, about, extra, module in COMMANDS:
+        extras[name], modules[name] = extra, module
         command = commands.add_parser(
             name, help=about, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if name == chosen:
-            _module(name).configure(command)
+            _import(module).configure(command)
     options = parser.parse_args(argv)
     try:
         settings = Settings.from_env(os.environ)
-        return int(_module(options.command).run(options, settings))
+        return int(_import(modules[options.command]).run(options, settings))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
             raise  # this is a bug in gnomon, not a missing extra
@@ -74,6 +125,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _module(command: str) -> ModuleType:
+def _import(module: str) -> ModuleType:
     """Import the module of a command: ``configure(parser)`` and ``run(options, settings) -> int``."""
-    return importlib.import_module(f"gnomon.cli.{command.replace('-', '_')}")
+    return importlib.import_module(f"gnomon.cli.{module}")

@@ -1,7 +1,7 @@
 """Publishes agents' features, also when only the passing of time has changed them."""
 
 from gnomon import codec
-from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.memory.agent_memory import AgentMemory
 from gnomon.features.state import FeaturesState
 from gnomon.features.vector import agent_features
 from gnomon.records import Keyed, Outputs

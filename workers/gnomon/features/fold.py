@@ -21,9 +21,9 @@ from typing import NamedTuple
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 from gnomon.features import implementation
-from gnomon.features.agent_memory import AgentMemory
 from gnomon.features.config import HOUR_MS, MEMORY_MS, FeaturesConfig
 from gnomon.features.decay import publish
+from gnomon.features.memory.agent_memory import AgentMemory
 from gnomon.features.state import FeaturesState
 from gnomon.features.vector import task_features
 from gnomon.records import REDRIVEN, DeadLetter, Keyed, Outputs, SourceRecord

@@ -6,8 +6,8 @@ Both give the same features to the last bit and read each other's snapshots.
 import importlib
 import os
 
-from gnomon.features.agent import Agent as PythonAgent
-from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.memory.agent import Agent as PythonAgent
+from gnomon.features.memory.agent_memory import AgentMemory
 
 
 def _chosen() -> type[AgentMemory]:

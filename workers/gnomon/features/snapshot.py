@@ -14,8 +14,8 @@ from typing import Annotated, Final
 import msgspec
 
 from gnomon.errors import GnomonError
-from gnomon.features.agent_memory import AgentColumns, AgentMemory
-from gnomon.features.columns import TIMES_END_MS
+from gnomon.features.memory.agent_memory import AgentColumns, AgentMemory
+from gnomon.features.memory.columns import TIMES_END_MS
 from gnomon.features.producers import Producers
 from gnomon.features.received import Received, ReceivedColumns
 from gnomon.features.state import FeaturesState

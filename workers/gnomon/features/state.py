@@ -1,8 +1,8 @@
 """The state of the features stage for one partition."""
 
-from gnomon.features.agent_memory import AgentMemory
 from gnomon.features.config import MEMORY_MS
 from gnomon.features.implementation import Agent
+from gnomon.features.memory.agent_memory import AgentMemory
 from gnomon.features.producers import Producers
 
 MINUTE_MS = 60_000

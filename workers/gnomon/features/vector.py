@@ -4,8 +4,8 @@ from operator import attrgetter
 from typing import Final
 
 from gnomon.events import AgentFeatures, Completeness, HourFeatures, TaskFeatures, TaskStarted
-from gnomon.features.agent_memory import CurrentFeatures, StartFeatures
 from gnomon.features.config import HOUR_MS
+from gnomon.features.memory.agent_memory import CurrentFeatures, StartFeatures
 
 _COMPLETE: Final = Completeness(hour_seen=1.0, late_dropped=0)
 _HOUR: Final = HourFeatures.__struct_fields__

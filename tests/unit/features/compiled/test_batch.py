@@ -23,8 +23,8 @@ from tests.unit.features.support import (
 from gnomon import codec
 from gnomon.events import ContextValue, TaskEvent, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot
-from gnomon.features.agent import Agent
-from gnomon.features.agent_memory import AgentMemory
+from gnomon.features.memory.agent import Agent
+from gnomon.features.memory.agent_memory import AgentMemory
 
 pytestmark = pytest.mark.skipif(
     not implementation.COMPILED,

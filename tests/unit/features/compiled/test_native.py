@@ -25,8 +25,8 @@ from gnomon.features import (
     snapshot,
     tick,
 )
-from gnomon.features.agent import Agent
-from gnomon.features.agent_memory import AgentColumns, AgentMemory
+from gnomon.features.memory.agent import Agent
+from gnomon.features.memory.agent_memory import AgentColumns, AgentMemory
 from gnomon.records import Outputs
 
 pytestmark = pytest.mark.skipif(

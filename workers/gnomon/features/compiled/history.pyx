@@ -10,8 +10,8 @@ from gnomon.features.compiled.arrays cimport (
     NS, Int64Array, check_within, int64_bytes, int128, ratio, read_int64s,
 )
 
-from gnomon.features.columns import RUNS_END as _RUNS_END
-from gnomon.features.history import RUNS as _RUNS
+from gnomon.features.memory.columns import RUNS_END as _RUNS_END
+from gnomon.features.memory.history import RUNS as _RUNS
 
 cdef int64_t RUNS_END = _RUNS_END
 

@@ -26,7 +26,7 @@ from gnomon.features.compiled.window cimport (
 from sys import intern
 
 from gnomon.features.config import FLIGHT_MS as _FLIGHT_MS, HOUR_MS as _HOUR_MS
-from gnomon.features.history import MAX_TYPES as _MAX_TYPES
+from gnomon.features.memory.history import MAX_TYPES as _MAX_TYPES
 
 cdef int64_t FLIGHT_MS = _FLIGHT_MS
 cdef int64_t HOUR_MS = _HOUR_MS

@@ -17,12 +17,12 @@ from gnomon.features.compiled.window cimport UNKNOWN, Finish, pack_flags
 
 from sys import intern
 
-from gnomon.features.agent_memory import (
+from gnomon.features.memory.agent_memory import (
     AgentColumns,
     CurrentFeatures as CurrentObject,
     StartFeatures as StartObject,
 )
-from gnomon.features.columns import (
+from gnomon.features.memory.columns import (
     DURATIONS_END_NS as _DURATIONS_END_NS,
     TIMES_END_MS as _TIMES_END_MS,
 )

@@ -11,12 +11,12 @@ from bisect import bisect_right, insort
 from typing import Self
 
 from gnomon.events import FeatureVector, TaskCancelled, TaskFinished, TaskStarted
-from gnomon.features import columns as stored
-from gnomon.features.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
 from gnomon.features.config import FLIGHT_MS, HOUR_MS
-from gnomon.features.history import NO_RUNS, History, RunsSummary, summary
-from gnomon.features.tasks import EndedTasks, TasksInFlight, task_key
-from gnomon.features.window import NS, Window, pack_flags
+from gnomon.features.memory import columns as stored
+from gnomon.features.memory.agent_memory import AgentColumns, CurrentFeatures, StartFeatures
+from gnomon.features.memory.history import NO_RUNS, History, RunsSummary, summary
+from gnomon.features.memory.tasks import EndedTasks, TasksInFlight, task_key
+from gnomon.features.memory.window import NS, Window, pack_flags
 
 _PRUNE_AT = 24
 _FLIGHT_LONGER_MS = FLIGHT_MS - HOUR_MS

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import duckdb
 import pandas as pd
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from benchmarks.stream import Event
+from benchmarks.harness.stream import Event
 
 from gnomon.events import TaskStarted
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from gnomon.cli.vault import find, with_payloads
+from gnomon.cli.keeping.vault import find, with_payloads
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:

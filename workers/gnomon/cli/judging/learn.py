@@ -9,7 +9,7 @@ import threading
 import uuid
 from typing import TYPE_CHECKING
 
-from gnomon.cli.train import add_training_arguments, positive, training_options
+from gnomon.cli.judging.train import add_training_arguments, positive, training_options
 from gnomon.errors import TransientError
 from gnomon.settings import Settings
 

@@ -5,7 +5,7 @@ from typing import Annotated, NamedTuple, Protocol, Self
 import msgspec
 
 from gnomon.events import FeatureVector, HourFeatures, TaskCancelled, TaskFinished, TaskStarted
-from gnomon.features.columns import TIMES_END_MS
+from gnomon.features.memory.columns import TIMES_END_MS
 
 
 class StartFeatures(msgspec.Struct, frozen=True, gc=False):

@@ -5,16 +5,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import oracle, peers
-from benchmarks.report import ALL_STAGES, FEATURES, FLOOR, Run
-from benchmarks.stream import Event, Keyed, by_partition, encoded, events, fill
-from benchmarks.watching import end, start, watch
+from benchmarks.harness import oracle, peers
+from benchmarks.harness.report import ALL_STAGES, FEATURES, FLOOR, Run
+from benchmarks.harness.stream import Event, Keyed, by_partition, encoded, events, fill
+from benchmarks.harness.watching import end, start, watch
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.operations.topics_admin import create_topics
 from gnomon.vault import create_key_file
 
-JOBS = Path(__file__).parent / "jobs"
+JOBS = Path(__file__).parents[1] / "jobs"
 PARTITIONS = 4
 AGENTS = 1000
 SPAN_H = 3.0

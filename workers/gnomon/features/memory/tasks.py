@@ -7,7 +7,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import Final, Self
 
-from gnomon.features import columns as stored
+from gnomon.features.memory import columns as stored
 
 _PRIME: Final = (1 << 63) - 25
 _PRUNE_AT = 16

@@ -6,7 +6,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from gnomon.cli.models import live_alias
+from gnomon.cli.judging.models import live_alias
 from gnomon.cli.texts.training_report import as_dict, lines
 from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings

@@ -11,8 +11,8 @@ from typing import Final, Self
 
 import msgspec
 
-from gnomon.features import columns as stored
-from gnomon.features.window import NS
+from gnomon.features.memory import columns as stored
+from gnomon.features.memory.window import NS
 
 RUNS: Final = 20
 """The number of runs that an average of past runs covers."""

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right, insort
 from typing import Final, Self
 
-from gnomon.features import columns as stored
+from gnomon.features.memory import columns as stored
 
 NS: Final = 1_000_000_000
 _RANK_ABOVE = 24

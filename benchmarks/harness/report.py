@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from benchmarks.watching import Rate
+from benchmarks.harness.watching import Rate
 
 FLOOR, FEATURES, ALL_STAGES = "floor", "features", "all four stages"
 

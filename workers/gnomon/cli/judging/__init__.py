@@ -1,0 +1,1 @@
+"""Commands that train models, judge them and switch between them."""

@@ -1,0 +1,1 @@
+"""Commands of the vault and its keys."""

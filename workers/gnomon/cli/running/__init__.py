@@ -1,0 +1,1 @@
+"""Commands that run a part of gnomon, or all of it."""
