@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.events import TaskFinished, TaskStarted
+from gnomon.codec import event_time_ms
+from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
 from gnomon.replay.plan import in_event_time_order
 from gnomon.replay.source import Run
 
@@ -40,10 +41,26 @@ def test_at_one_instant_a_finish_comes_first() -> None:
 def test_times_never_go_back_and_no_run_ends_before_it_began(spans: list[tuple[int, int]]) -> None:
     events = in_event_time_order([a_run(i, at, lasted) for i, (at, lasted) in enumerate(spans)])
 
-    times = [e.started_at_ms if isinstance(e, TaskStarted) else e.finished_at_ms for e in events]
+    times = list(map(event_time_ms, events))
     assert times == sorted(times)
     assert len(events) == 2 * len(spans)
     begun: set[str] = set()
     for event in events:
         assert isinstance(event, TaskStarted) or event.task_id in begun
         begun.add(event.task_id)
+
+
+def test_a_cancelled_run_ends_in_its_time() -> None:
+    given_up = Run(
+        started=a_run(0, 5, 0).started,
+        finished=None,
+        cancelled=TaskCancelled(agent_id="a", task_id="0", cancelled_at_ms=9),
+    )
+
+    ordered = in_event_time_order([a_run(1, 9, 1), given_up])
+
+    assert [(type(e).__name__, e.task_id) for e in ordered][:3] == [
+        ("TaskStarted", "0"),
+        ("TaskCancelled", "0"),
+        ("TaskStarted", "1"),
+    ]

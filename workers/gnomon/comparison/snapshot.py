@@ -9,6 +9,7 @@ from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
 from gnomon.comparison.metrics.rolling_metrics import MetricSeries, MetricSeriesKey
+from gnomon.comparison.metrics.sums import FIELDS
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
@@ -106,10 +107,18 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.metrics.series, state.metrics.hour = read.series, read.hour
+    state.metrics.series, state.metrics.hour = _whole(read.series), read.hour
     state.ledger = read.ledger
     state.calibration.windows = read.windows
     return state
+
+
+def _whole(series: dict[MetricSeriesKey, MetricSeries]) -> dict[MetricSeriesKey, MetricSeries]:
+    """Lengthen the rows of a snapshot that was written before a sum was added, in place."""
+    for each in series.values():
+        for sums in (each.total, each.window, *each.hours.values()):
+            sums.row += [0] * (len(FIELDS) - len(sums.row))
+    return series
 
 
 def _restore_tasks(state: ComparisonState, read: _Tasks, config: ComparisonConfig) -> None:

@@ -162,10 +162,12 @@ def _write_comparisons(state: ComparisonState, outputs: Outputs) -> None:
     for decision, features, outcome in decisions.complete:
         agent_id = decision.agent_id
         written.append((agent_id.encode(), comparison_json(decision, features, outcome, sources)))
+        agent = agent_id if agent_id in agents else ALL_AGENTS
         if outcome.status == "matched":
-            agent = agent_id if agent_id in agents else ALL_AGENTS
             state.metrics.add(decision, outcome, sources, agent)
             _calibrate(state, decision, outcome)
+        elif outcome.status == "expired":
+            state.metrics.add_expired(decision, outcome, sources, agent)
         state.evidence.add(decided(decision, outcome, sources))
     decisions.complete.clear()
 

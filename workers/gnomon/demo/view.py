@@ -14,6 +14,7 @@ from gnomon.events import Ledger
 _HEADS = (
     "version",
     "n",
+    "expired",
     "error s",
     "strongest",
     "its s",
@@ -59,6 +60,7 @@ def models_table(models: Sequence[Achieved]) -> Table:
             row.name,
             row.version,
             str(row.n),
+            str(row.expired),
             seconds(row.mae_s),
             row.strongest or "-",
             seconds(row.headline.baseline_mae_s if row.headline else None),

@@ -61,6 +61,9 @@ class ModelMetrics(
     model and all baselines predicted that know at least half of the model's tasks, and
     ``improvement_over`` is ``1 - MAE / baseline's MAE`` by baseline.
 
+    ``expired`` counts the predicted tasks whose end did not come in time. They are in no other number,
+    so long tasks may be missing from all errors if there are many of these.
+
     ``verdict`` is the live verdict on the version over all partitions, as the worker knew it when it
     wrote the record, and ``blocked_by`` has the criteria that do not hold. They exist for the slice
     ``all`` and the window ``all`` only, once the evidence was judged.
@@ -109,6 +112,7 @@ class ModelMetrics(
     improvement_over: dict[str, float] = {}
     verdict: Literal["GO", "NO-GO", "STOP-HARM", "CONTINUE"] | None = None
     blocked_by: list[str] = []
+    expired: Count = 0
 
 
 MetricsEvent = Ledger | ModelMetrics

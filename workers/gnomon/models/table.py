@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 import pandas as pd
@@ -65,25 +65,54 @@ def kind_of(name: str) -> Kind | None:
     return _BY_NAME.get(name)
 
 
-def context_columns(tasks: Sequence[Task]) -> tuple[Column, ...]:
+class HasContext(Protocol):
+    """Anything with the context that an agent gave at the start of a task."""
+
+    @property
+    def context(self) -> Mapping[str, ContextValue]:
+        """Return the values by their names."""
+        ...
+
+
+def context_columns(tasks: Sequence[HasContext]) -> tuple[Column, ...]:
     """Return columns, by name, for the context names that occur often enough in training rows.
 
     Numbers and booleans make a column of doubles, strings one of strings. A name with both kinds
     makes no column.
     """
-    seen: Counter[tuple[str, Kind]] = Counter(
-        (name, "string" if isinstance(value, str) else "double")
-        for task in tasks
-        for name, value in task.context.items()
-        if value is not None and not _UNIT.fullmatch(name)
-    )
+    return _chosen(tasks)[0]
+
+
+def left_out(tasks: Sequence[HasContext]) -> dict[str, str]:
+    """Return why each context name of the training rows makes no column, by name."""
+    return dict(sorted(_chosen(tasks)[1].items()))
+
+
+def _chosen(tasks: Sequence[HasContext]) -> tuple[tuple[Column, ...], dict[str, str]]:
+    """Return the columns, by name, and why there is none for each other name."""
+    seen: Counter[tuple[str, Kind]] = Counter()
+    reasons: dict[str, str] = {}
+    for task in tasks:
+        for name, value in task.context.items():
+            if value is None:
+                reasons.setdefault(name, "it is always empty")
+            elif _UNIT.fullmatch(name):
+                reasons[name] = "it is the unit of an experiment"
+            else:
+                seen[name, "string" if isinstance(value, str) else "double"] += 1
     kinds = Counter(name for name, _ in seen)
-    frequent = [
-        Column(CONTEXT + name, kind)
-        for (name, kind), count in sorted(seen.items(), key=lambda item: (-item[1], item[0]))
-        if kinds[name] == 1 and count >= MIN_CONTEXT_SHARE * len(tasks)
-    ]
-    return tuple(sorted(frequent[:MAX_CONTEXT_COLUMNS]))
+    frequent: list[Column] = []
+    for (name, kind), count in sorted(seen.items(), key=lambda item: (-item[1], item[0])):
+        reasons.pop(name, None)
+        if kinds[name] > 1:
+            reasons[name] = "it has both numbers and texts"
+        elif count < MIN_CONTEXT_SHARE * len(tasks):
+            reasons[name] = f"only {count} of {len(tasks)} runs have it"
+        elif len(frequent) == MAX_CONTEXT_COLUMNS:
+            reasons[name] = f"{MAX_CONTEXT_COLUMNS} others are more frequent"
+        else:
+            frequent.append(Column(CONTEXT + name, kind))
+    return tuple(sorted(frequent)), reasons
 
 
 def to_frame(tasks: Sequence[Task], columns: Sequence[Column] = COLUMNS) -> pd.DataFrame:

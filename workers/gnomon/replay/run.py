@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from gnomon.codec import encode, event_time_ms
-from gnomon.events import TaskStarted
+from gnomon.events import TaskCancelled, TaskStarted
 from gnomon.models.runs import MIN_DECISIONS
 from gnomon.operations.local_stack import LocalStack, StackError
 from gnomon.replay.plan import Planned
+from gnomon.replay.refusals import LOOK_EVERY_S, Refusals
 from gnomon.topics import TASK_EVENTS
 
 STALL_S = 120.0
@@ -38,12 +40,30 @@ class Trainer(Protocol):
 
 @dataclass(slots=True)
 class Progress:
-    """Progress of a replay, for display."""
+    """Progress of a replay, for display: ``ends`` counts finished runs, and cancelled ones."""
 
     starts: int = 0
+    ends: int = 0
     finishes: int = 0
     step: str = "publishing"
     version: str = "-"
+
+
+class _Ledger(msgspec.Struct, frozen=True):
+    """The counts of the ledger that are waited for; other fields are ignored."""
+
+    predictions: int = 0
+    matched: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    duplicate: int = 0
+    late: int = 0
+    orphan: int = 0
+
+
+def _read_ends(ledger: _Ledger) -> int:
+    """Return how many ends were read, whatever became of them."""
+    return ledger.matched + ledger.cancelled + ledger.late + ledger.duplicate + ledger.orphan
 
 
 class Replay:
@@ -73,12 +93,16 @@ class Replay:
         self._train_every, self._settle_every = train_every, settle_every
         self._speed, self._show = speed, show
         self._progress = Progress()
+        self._refusals = Refusals(
+            brokers=stack.settings.brokers, prefix=stack.settings.topic_prefix
+        )
 
     async def run(self, events: Sequence[Planned]) -> None:
         """Publish ``events`` in their order, and wait until all decisions are in the vault.
 
         Raises:
-            StackError: A stage stopped, or there was no progress for ``STALL_S`` seconds.
+            StackError: A stage stopped or refused a record, or there was no progress for
+                ``STALL_S`` seconds.
         """
         settings = self._stack.settings
         topic = settings.topic_prefix + TASK_EVENTS.name
@@ -108,6 +132,9 @@ class Replay:
             if isinstance(event, TaskStarted):
                 progress.starts += 1
                 continue
+            progress.ends += 1
+            if isinstance(event, TaskCancelled):
+                continue
             progress.finishes += 1
             due = self._train_every and progress.finishes % self._train_every == 0
             if self._may_settle and progress.finishes % self._settle_every == 0:
@@ -134,19 +161,30 @@ class Replay:
         seen, moved_s = (-1, -1), loop.time()
         while True:
             self._stack.check()
-            status = await self._stack.status("comparison")
-            predicted = int(status["ledger"]["predictions"]) if status is not None else -1
+            ledger = await self._ledger()
             stored = await asyncio.to_thread(self._trainer.stored)
-            if predicted >= progress.starts and stored >= progress.finishes:
+            if (
+                ledger.predictions >= progress.starts
+                and _read_ends(ledger) >= progress.ends
+                and stored >= ledger.matched + ledger.expired + ledger.cancelled
+            ):
                 return
-            if (predicted, stored) != seen:
-                seen, moved_s = (predicted, stored), loop.time()
+            if (ledger.predictions, stored) != seen:
+                seen, moved_s = (ledger.predictions, stored), loop.time()
+            if loop.time() - moved_s > LOOK_EVERY_S:
+                await self._refusals.check()
             if loop.time() - moved_s > STALL_S:
                 raise StackError(
-                    f"no progress for {STALL_S:.0f} s: {predicted} of {progress.starts} tasks"
-                    f" predicted, {stored} of {progress.finishes} decisions stored"
+                    f"no progress for {STALL_S:.0f} s: {ledger.predictions} of {progress.starts}"
+                    f" tasks predicted, {_read_ends(ledger)} of {progress.ends} ends joined,"
+                    f" {stored} decisions stored"
                 )
             await asyncio.sleep(POLL_S)
+
+    async def _ledger(self) -> _Ledger:
+        """Return the ledger of all partitions; an empty one while comparison does not answer."""
+        status = await self._stack.status("comparison")
+        return msgspec.convert({} if status is None else status["ledger"], _Ledger)
 
     @property
     def _may_settle(self) -> bool:
@@ -163,14 +201,15 @@ class Replay:
             comparison = await self._stack.status("comparison")
             shadow = await self._stack.status("shadow")
             if comparison is not None and shadow is not None:
-                ledger = comparison["ledger"]
-                ended = sum(ledger[name] for name in ("matched", "late", "duplicate", "orphan"))
+                ledger = msgspec.convert(comparison["ledger"], _Ledger)
                 if (
-                    ledger["predictions"] >= progress.starts
-                    and ended >= progress.finishes
+                    ledger.predictions >= progress.starts
+                    and _read_ends(ledger) >= progress.ends
                     and shadow["corrections_read"] >= comparison["corrections_written"]
                 ):
                     return
+            if loop.time() > deadline - STALL_S + LOOK_EVERY_S:
+                await self._refusals.check()
             if loop.time() > deadline:
                 raise StackError(f"the predictions did not catch up within {STALL_S:.0f} s")
             await asyncio.sleep(POLL_S)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -143,9 +144,22 @@ def test_the_strongest_baseline_is_named_in_the_table() -> None:
     *_, line = table(by_version(decisions)).splitlines()
 
     assert line.split() == [
-        *("m", "1", "3", "2", "20", "90.0", "%", "100.0", "%", "0.0", "%", "100.0", "%", "-"),
+        *("m", "1", "3", "0", "2", "20", "90.0", "%", "100.0", "%", "0.0", "%", "100.0", "%", "-"),
         *("same-type", "4", "50.0", "%", "96.0", "%"),
     ]
+
+
+def test_tasks_without_a_known_end_are_shown_beside_the_figures() -> None:
+    said: dict[tuple[str, str], tuple[float | None, float | None]] = {("m", "1"): (12, 0.9)}
+    lost = msgspec.structs.replace(
+        a_decision(10.0, said), outcome=Outcome(status="expired", at_ms=9)
+    )
+
+    (row,) = by_version([a_decision(10.0, said), lost, lost])
+
+    assert (row.n, row.expired, row.mae_s) == (1, 2, 2.0)
+    head, line = (each.split() for each in table([row]).splitlines())
+    assert line[head.index("expired")] == "2"
 
 
 def test_baselines_are_no_versions_of_the_shadow() -> None:
@@ -171,5 +185,5 @@ def test_a_figure_that_is_not_there_is_a_dash() -> None:
 
     head, line = table([row]).splitlines()
 
-    assert line.split() == ["m", "1", "0", *["-"] * 11]
+    assert line.split() == ["m", "1", "0", "0", *["-"] * 11]
     assert head.index("version") + len("version") == line.index(" 1 ") + 2

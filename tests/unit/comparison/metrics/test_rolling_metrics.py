@@ -227,10 +227,13 @@ def test_keys_of_different_names_differ() -> None:
     assert keys("a%7Cb", "c").isdisjoint(keys("a|b", "c"))
 
 
-def test_expired_and_cancelled_tasks_have_no_figures() -> None:
+def test_expired_tasks_have_no_figures_but_are_counted_beside_them() -> None:
     seen = run([started("t"), features("t"), predicted("t"), started("u", 9000)])
     assert seen.ledger.expired == 1
-    assert seen.metrics == {}
+    assert seen.metrics
+    assert {(m.expired, m.n, m.n_success, m.mae_s) for m in seen.metrics.values()} == {
+        (1, 0, 0, None)
+    }
 
 
 def test_a_histogram_survives_json() -> None:

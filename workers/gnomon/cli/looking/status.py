@@ -160,7 +160,8 @@ def _counts(ledger: "Ledger") -> dict[str, int]:
 def _figures_line(found: "VersionFigures") -> str:
     """Return the error of a version beside the strongest baseline's, and how its intervals hold."""
     against = found.against.get(found.strongest or "")
-    parts = [f"{found.n} tasks"]
+    censored = f", {found.expired} without an end not counted" if found.expired else ""
+    parts = [f"{found.n} tasks{censored}"]
     if found.mae_s is not None:
         parts.append(f"error {found.mae_s:.3g} s")
     if against is not None and against.improvement is not None:

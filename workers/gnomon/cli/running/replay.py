@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gnomon.cli.texts import replay_input
 from gnomon.cli.texts.replay_scores import named_version, run_scores
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
@@ -19,20 +20,24 @@ if TYPE_CHECKING:
     from gnomon.operations.isolation_report import ProductionImpact
     from gnomon.replay.report import Report
     from gnomon.replay.run import Progress
-    from gnomon.replay.source import Columns, Run
+    from gnomon.replay.source import Run
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
-        "file", type=Path, nargs="?", metavar="FILE.csv", help="recorded runs, one per row"
+        "file",
+        type=Path,
+        nargs="?",
+        metavar="FILE",
+        help="recorded runs, one per row: CSV, JSON lines or a JSON array (.jsonl, .json), or Parquet",
     )
     parser.add_argument(
         "--model",
         type=named_version,
         action="append",
         metavar="NAME@VERSION",
-        help="publish nothing; predict the runs, or without FILE.csv the vault's decisions, with this"
+        help="publish nothing; predict the runs, or without FILE the vault's decisions, with this"
         " registered version, and write replayed.jsonl to --out; may be repeated",
     )
     parser.add_argument(
@@ -65,25 +70,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="write every topic to this folder, decoded"
     )
-    parser.add_argument(
-        "--map",
-        action="append",
-        default=[],
-        metavar="FIELD=COLUMN",
-        help="use a column of another name, such as run_id=id; may be repeated",
-    )
-    parser.add_argument(
-        "--context",
-        metavar="COLUMNS",
-        help="comma-separated columns known at the start, for models"
-        " (agent, model and instruction_chars, if the file has them)",
-    )
+    replay_input.add_arguments(parser)
     parser.epilog = (
         "columns: run_id, agent_id, task_type, started_at, finished_at, success;"
         " and duration_s, estimate_s,\n  code_review_iterations, deployment_succeeded,"
-        " error_type if the file has them\n\n"
+        " error_type if the file has them.\n  A row with a column that is mapped to parent_id is"
+        " left out: it is a step of a run.\n\n"
         "examples:\n"
         "  gnomon replay examples/agent_runs.csv --report report.json --out topics/\n"
+        "  gnomon replay tasks.jsonl --preset airflow --dry-run\n"
         "  gnomon replay --model gnomon@7 --out scores/"
     )
 
@@ -91,25 +86,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Check the file, replay it, and print and write the report."""
     from gnomon.operations.isolation_report import ImpactSummary  # noqa: PLC0415
-    from gnomon.replay.source import read_runs  # noqa: PLC0415
+    from gnomon.replay.isolated import isolated  # noqa: PLC0415
 
     if options.model:
-        if options.brokers or options.speed:
+        if options.brokers or options.speed or options.dry_run:
             raise ConfigurationError(
-                "gnomon replay --model publishes nothing: no --brokers, --speed"
+                "gnomon replay --model publishes nothing: no --brokers, --speed, --dry-run"
             )
-        return run_scores(options, settings, _columns(options))
+        return run_scores(options, settings)
     if options.file is None:
-        raise ConfigurationError(
-            "gnomon replay needs FILE.csv, or --model for the vault's decisions"
-        )
-    runs = read_runs(options.file, _columns(options))
+        raise ConfigurationError("gnomon replay needs FILE, or --model for the vault's decisions")
+    if options.dry_run:
+        return replay_input.dry_run(options, settings)
+    runs = replay_input.read(options, settings).runs
     if not runs:
         print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
         return 2
     began_s = time.monotonic()
     measured = ImpactSummary.of(settings.data_dir)
-    own = _isolated_settings(options, settings)
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
+    own = isolated(settings, runs, name=name, brokers=options.brokers)
     try:
         report = asyncio.run(_replay(runs, options, own, measured.impact))
     except asyncio.CancelledError:
@@ -117,38 +113,6 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     _print(report, seconds=time.monotonic() - began_s)
     print("\n".join(measured.lines))
     return 0
-
-
-def _columns(options: argparse.Namespace) -> "Columns":
-    from gnomon.replay.source import OPTIONAL, REQUIRED, BadInputError, Columns  # noqa: PLC0415
-
-    names: dict[str, str] = {}
-    for pair in options.map:
-        name, equals, column = pair.partition("=")
-        if not equals or name not in (*REQUIRED, *OPTIONAL):
-            raise BadInputError(
-                f"--map {pair}: expected FIELD=COLUMN with a field of"
-                f" {', '.join((*REQUIRED, *OPTIONAL))}"
-            )
-        names[name] = column
-    context = None if options.context is None else [c for c in options.context.split(",") if c]
-    return Columns(names=names, context=context)
-
-
-def _isolated_settings(options: argparse.Namespace, settings: Settings) -> Settings:
-    """Return settings of this replay alone, so that its decisions never mix with live ones."""
-    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}"
-    own = {
-        "GNOMON_DATA_DIR": str(Path(settings.data_dir) / "replays" / name),
-        "GNOMON_TOPIC_PREFIX": f"{settings.topic_prefix}replay-{name}-",
-        "GNOMON_BROKERS": options.brokers or settings.brokers,
-        "GNOMON_MODEL_POLL_S": "0.25",
-        "GNOMON_SESSION_TIMEOUT_S": "6",
-        "GNOMON_SHED_LAG_RECORDS": "0",  # a replay has lag by design
-        "GNOMON_MODEL_BUDGET_MS": "0",  # its results must not depend on the machine's load
-        "GNOMON_LOG_LEVEL": settings.log_level,
-    }
-    return Settings.from_env(own)
 
 
 async def _replay(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from gnomon.cli.texts import replay_input
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from gnomon.events import Comparison
     from gnomon.replay.scoring import ScoredVersion, ScoreReport
-    from gnomon.replay.source import Columns
 
 FILE_NAME = "replayed.jsonl"
 
@@ -34,7 +34,7 @@ def named_version(text: str) -> tuple[str, str]:
     return name, version
 
 
-def run_scores(options: argparse.Namespace, settings: Settings, columns: "Columns") -> int:
+def run_scores(options: argparse.Namespace, settings: Settings) -> int:
     """Predict the runs of ``options.file``, or else the decisions of the vault, and report.
 
     Raises:
@@ -47,7 +47,7 @@ def run_scores(options: argparse.Namespace, settings: Settings, columns: "Column
     from gnomon.replay.scoring import report_of, scored  # noqa: PLC0415
 
     versions = _versions(options.model, settings)
-    decisions = _decisions(options.file, columns, settings)
+    decisions = _decisions(options, settings)
     replayed = with_corrections(list(scored(decisions, versions)))
     if not replayed:
         print("gnomon replay: there is no decision to predict", file=sys.stderr)
@@ -74,14 +74,13 @@ def _versions(names: "Sequence[tuple[str, str]]", settings: Settings) -> "list[S
     return found
 
 
-def _decisions(file: Path | None, columns: "Columns", settings: Settings) -> "Iterator[Comparison]":
+def _decisions(options: argparse.Namespace, settings: Settings) -> "Iterator[Comparison]":
     """Yield past decisions by the time of their end, with their features."""
-    if file is not None:
+    if options.file is not None:
         from gnomon.features import FeaturesConfig  # noqa: PLC0415
         from gnomon.replay.history import decisions_of  # noqa: PLC0415
-        from gnomon.replay.source import read_runs  # noqa: PLC0415
 
-        runs = read_runs(file, columns)
+        runs = replay_input.read(options, settings).runs
         yield from decisions_of(runs, config=FeaturesConfig.from_settings(settings))
         return
     from gnomon.operations.vault_reader import VaultReader  # noqa: PLC0415

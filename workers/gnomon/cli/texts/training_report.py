@@ -11,6 +11,8 @@ _BASELINES = {"control": "control", "same_type": "same-type", "type": "type"}
 
 def as_dict(fit: "Fit", *, version: str, alias: str) -> dict[str, object]:
     """Return what was done, for JSON; ``evaluation`` has the means over the origins."""
+    from gnomon.models.table import left_out  # noqa: PLC0415  heavy
+
     found = fit.trained.evaluation
     return {
         "version": version,
@@ -19,6 +21,7 @@ def as_dict(fit: "Fit", *, version: str, alias: str) -> dict[str, object]:
         "decisions": fit.trained.decisions,
         "read": fit.read,
         "unreadable": fit.unreadable.total(),
+        "left_out": left_out(fit.trained.runs),
         "current": None if fit.current is None else fit.current.version,
         "origins": 0 if found is None else len(found.origins),
         "evaluation": None if found is None else found.mean(),
@@ -28,6 +31,8 @@ def as_dict(fit: "Fit", *, version: str, alias: str) -> dict[str, object]:
 
 def lines(fit: "Fit", *, version: str, alias: str) -> Iterator[str]:
     """Yield what was done, for people."""
+    from gnomon.models.table import left_out  # noqa: PLC0415  heavy
+
     unreadable = fit.unreadable.total()
     beside = f", {unreadable} could not be opened" if unreadable else ""
     trained, found = fit.trained, fit.trained.evaluation
@@ -35,6 +40,8 @@ def lines(fit: "Fit", *, version: str, alias: str) -> Iterator[str]:
         f"version {version} is {alias}: {trained.learner} on {trained.decisions} of {fit.read}"
         f" decisions{beside}"
     )
+    for name, why in left_out(trained.runs).items():
+        yield f"  context {name!r} is not used: {why}"
     if found is None:
         yield "not evaluated: too few runs had ended before the last ones began"
         return

@@ -22,6 +22,7 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
     probability. If the tasks are known, ``against`` has the comparison with each baseline by its
     name, and ``strongest`` names the baseline that is hardest to beat. ``coverage_80`` is the share
     of durations inside the 80 % interval; ``intervals`` has more by level, if the tasks are known.
+    ``expired`` counts the tasks that it predicted and whose end never came: they are in no other number.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Achieved(msgspec.Struct, frozen=True, kw_only=True):
     strongest: str | None = None
     coverage_80: float | None = None
     intervals: dict[str, Coverage] = {}
+    expired: int = 0
 
     @property
     def headline(self) -> Against | None:
@@ -70,6 +72,7 @@ def achieved(
         strongest=strongest,
         coverage_80=metrics.coverage_80,
         intervals=dict(intervals or {}),
+        expired=metrics.expired,
     )
 
 
@@ -121,6 +124,7 @@ _HEAD = (
         "model",
         "version",
         "n",
+        "expired",
         "MAE s",
         "control s",
         "better by",
@@ -146,6 +150,7 @@ def _cells(row: Achieved) -> tuple[str, ...]:
         row.name,
         row.version,
         str(row.n),
+        str(row.expired),
         _seconds(row.mae_s),
         _seconds(row.control_mae_s),
         _percent(row.improvement),

@@ -51,11 +51,13 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
-    """Compute the metrics of one model version over the matched ones of ``comparisons``."""
+    """Compute the metrics of one model version over the matched ones of ``comparisons``, and count the expired."""
     row, histogram, bins, paired = sums.empty_row(), sums.Histogram(), empty_bins(), Paired()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)
-        if comparison.outcome.status == "matched" and predicted is not None:
+        if comparison.outcome.status == "expired" and predicted is not None:
+            row[sums.EXPIRED] += 1
+        elif comparison.outcome.status == "matched" and predicted is not None:
             control = _prediction(comparison, model=CONTROL_MODEL, version=None)
             sums.add_task(row, histogram, comparison.outcome, predicted, control, bins=bins)
             if model not in BASELINES:

@@ -110,6 +110,17 @@ class RollingMetrics:
                 results = results or _results(decision, outcome, sources)
                 add_paired(batch_sums.paired, outcome, predicted, results, model=model)
 
+    def add_expired(
+        self, decision: Decision, outcome: Outcome, sources: Sources, agent: str
+    ) -> None:
+        """Count a decision whose end did not come in time; ``agent`` as in ``add``."""
+        for predicted in decision.predictions:
+            key = (sources.model_of[predicted.source], agent, outcome.at_ms // HOUR_MS)
+            batch_sums = self._batch.get(key)
+            if batch_sums is None:
+                batch_sums = self._batch[key] = HourSums(sums.empty_row(), bins=empty_bins())
+            batch_sums.row[sums.EXPIRED] += 1
+
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """End the batch: move the window to the watermark, and yield the metrics that changed."""
         changed = self._move(watermark_ms // HOUR_MS)

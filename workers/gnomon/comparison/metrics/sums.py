@@ -1,7 +1,8 @@
 """Metrics of one model version as integer sums, which can be added in any order.
 
 A row has one integer for each of ``FIELDS``: counts, microseconds, and parts per million. Only
-``matched`` tasks count, each in the sums of those quantities that the model predicted.
+``matched`` tasks count, each in the sums of those quantities that the model predicted; ``expired``
+counts the predicted tasks whose end never came, which are in no other sum.
 """
 
 import math
@@ -37,9 +38,11 @@ FIELDS: Final = (
     "n_90",
     "covered_90_sum",
     "width_90_us_sum",
+    "expired",
 )
 (N, ERROR, WITHIN, PAIRED, PAIRED_ERROR, CONTROL_ERROR, SUCCESS, CORRECT, BRIER, SUCCESS_PAIRED,
- CONTROL_CORRECT, N_80, COVERED_80, WIDTH_80, N_90, COVERED_90, WIDTH_90) = range(len(FIELDS))  # fmt: skip
+ CONTROL_CORRECT, N_80, COVERED_80, WIDTH_80, N_90, COVERED_90, WIDTH_90,
+ EXPIRED) = range(len(FIELDS))  # fmt: skip
 
 _OF_LEVEL: Final = (("80", N_80, COVERED_80, WIDTH_80), ("90", N_90, COVERED_90, WIDTH_90))
 """Levels of intervals, and where in a row their sums are."""
@@ -214,6 +217,7 @@ def metrics(
         coverage_90=_ratio(row[COVERED_90], row[N_90]),
         mean_width_80_s=_ratio(row[WIDTH_80], row[N_80] * 1_000_000),
         mean_width_90_s=_ratio(row[WIDTH_90], row[N_90] * 1_000_000),
+        expired=row[EXPIRED],
         success_bins=bins[:BINS],
         success_bins_succeeded=bins[BINS:],
     )

@@ -19,7 +19,8 @@ class VersionFigures(msgspec.Struct, frozen=True, kw_only=True):
     ``against`` compares with each baseline on the tasks that both predicted, and ``strongest`` names
     the one that is hardest to beat. ``coverage_80`` is the share of durations inside the 80 %
     interval, and ``worst_agent_80`` the smallest such share of an agent with enough tasks; only agents
-    with metrics of their own are known.
+    with metrics of their own are known. ``expired`` counts the tasks whose end did not come in time,
+    which are in no other number.
     """
 
     model: str
@@ -36,6 +37,7 @@ class VersionFigures(msgspec.Struct, frozen=True, kw_only=True):
     worst_agent_90: float | None = None
     mean_width_80_s: float | None = None
     mean_width_90_s: float | None = None
+    expired: int = 0
 
     @property
     def improvement(self) -> float | None:
@@ -80,6 +82,7 @@ def _figures(record: ModelMetrics, agents: Iterable[ModelMetrics]) -> VersionFig
         worst_agent_90=_worst((a.covered_90_sum, a.n_90) for a in agents),
         mean_width_80_s=record.mean_width_80_s,
         mean_width_90_s=record.mean_width_90_s,
+        expired=record.expired,
     )
 
 

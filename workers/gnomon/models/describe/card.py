@@ -14,6 +14,7 @@ import numpy as np
 
 from gnomon.models.evaluation import CURRENT, Evaluation
 from gnomon.models.runs import outcomes_of
+from gnomon.models.table import left_out
 from gnomon.models.train import Trained
 
 LIBRARIES: Final = ("gnomon", "numpy", "pandas", "scikit-learn", "skops")
@@ -71,6 +72,10 @@ def model_card(trained: Trained, circumstances: Circumstances) -> str:
         _LIMITS,
         "## Inputs\n\n" + ", ".join(f"`{name}`" for name, _ in trained.columns),
     ]
+    unused = left_out(trained.runs)
+    if unused:
+        lines = [f"- `{name}`: {why}" for name, why in unused.items()]
+        parts.append("Not used, although agents gave it at the start:\n\n" + "\n".join(lines))
     return "\n\n".join(parts) + "\n"
 
 

@@ -1,0 +1,130 @@
+"""Reads JSON lines, or one JSON array of objects, an object at a time."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TextIO
+
+from gnomon.replay.source.formats.csv_file import UNDECODABLE, encoding_of, register
+from gnomon.replay.source.formats.rows import BadInputError, BadRowError, Reading, Row, Rows
+
+_PIECE_CHARS: Final = 1 << 16
+MAX_OBJECT_CHARS: Final = 1 << 27
+"""Longest object of an array. Without a bound, a bracket that is never closed would fill the memory."""
+
+_LONGEST_WORD: Final = 16
+"""More characters than an error can be before the end of a text that merely breaks off."""
+
+
+@contextmanager
+def open_json(path: Path, reading: Reading) -> Iterator[Rows]:
+    """Open a file of objects: one on each line, or all in one array.
+
+    Raises:
+        BadInputError: The file cannot be opened, or the encoding is unknown.
+    """
+    encoding = reading.encoding or encoding_of(path)
+    register()
+    try:
+        with path.open(encoding=encoding, errors=UNDECODABLE) as file:
+            yield _JsonRows(file, encoding)
+    except OSError as error:
+        raise BadInputError(f"{path}: {error.strerror}") from error
+    except LookupError as error:
+        raise BadInputError(f"{path}: {error}") from error
+
+
+class _JsonRows:
+    """The objects of an open file. Each has names of its own, so there is no header."""
+
+    unit = "line"
+    header: Sequence[str] | None = None
+
+    def __init__(self, file: TextIO, encoding: str) -> None:
+        self._scanner = _Scanner(file)
+        self._array = self._scanner.peek() == "["
+        self.layout = f"{'a JSON array' if self._array else 'JSON lines'}, {encoding}"
+
+    def __iter__(self) -> Iterator[Row]:
+        scanner, expected = self._scanner, "[" if self._array else ""
+        while True:
+            found = scanner.peek()
+            if self._array:
+                if found == "]":
+                    return
+                if not found or found != expected:
+                    raise BadRowError(scanner.line, f"expected {expected!r} of a JSON array")
+                scanner.skip()
+                if scanner.peek() == "]" and expected == "[":
+                    return
+                expected = ","
+            elif not found:
+                return
+            number = scanner.line
+            value = scanner.value(number)
+            if not isinstance(value, dict):
+                raise BadRowError(number, f"expected a JSON object, got {type(value).__name__}")
+            yield Row(number, value)
+
+
+class _Scanner:
+    """Takes one JSON value after another from a file, of which it holds one value and a piece."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file, self._text, self._at = file, "", 0
+        self._decoder = json.JSONDecoder()
+        self.line = 1
+
+    def peek(self) -> str:
+        """Return the next character that is no white space, without taking it; empty at the end."""
+        while True:
+            while self._at < len(self._text):
+                character = self._text[self._at]
+                if not character.isspace():
+                    return character
+                self.skip()
+            if not self._more(_PIECE_CHARS):
+                return ""
+
+    def skip(self) -> None:
+        """Take one character."""
+        self.line += self._text[self._at] == "\n"
+        self._at += 1
+
+    def value(self, number: int) -> object:
+        """Take one value.
+
+        Raises:
+            BadRowError: There is no JSON value here.
+        """
+        self.peek()
+        size = _PIECE_CHARS
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except (ValueError, RecursionError) as error:
+                if not self._may_go_on(error) or not self._more(size):
+                    why = getattr(error, "msg", str(error))
+                    raise BadRowError(number, f"not JSON: {why}") from error
+                size *= 2
+                continue
+            self.line += self._text.count("\n", self._at, end)
+            self._at = end
+            found: object = value
+            return found
+
+    def _may_go_on(self, error: Exception) -> bool:
+        """Return whether the value may be whole with more of the file: the error is at its end."""
+        if len(self._text) - self._at > MAX_OBJECT_CHARS or not isinstance(
+            error, json.JSONDecodeError
+        ):
+            return False
+        at_end = error.pos > len(self._text) - _LONGEST_WORD
+        return at_end or error.msg.startswith("Unterminated string")
+
+    def _more(self, size: int) -> bool:
+        """Read ``size`` more characters and forget what was taken; return whether there were any."""
+        piece = self._file.read(size)
+        self._text, self._at = self._text[self._at :] + piece, 0
+        return bool(piece)

@@ -1,0 +1,72 @@
+"""Notices a column of durations that is in another unit than the times of its runs."""
+
+from collections import Counter
+from typing import Final
+
+from gnomon.events import TaskFinished
+from gnomon.replay.source.runs import Run
+
+FACTORS: Final = {
+    1e3: ("1,000 times", "ms"),
+    1e6: ("1,000,000 times", "us"),
+    1e9: ("1,000,000,000 times", "ns"),
+    1 / 60: ("a 60th of", "min"),
+    1 / 3600: ("a 3,600th of", "h"),
+}
+"""What a duration is of ``finished_at - started_at``, and the unit it then is in."""
+TOLERANCE: Final = 0.05
+MIN_RUNS: Final = 3
+MIN_SHARE: Final = 0.5
+MIN_SPAN_S: Final = 0.05
+"""Shorter runs say nothing: their times are rounded to milliseconds."""
+
+
+def factor_of(finished: TaskFinished) -> float | None:
+    """Return the factor of ``FACTORS`` that the duration is of the run's times, if it is one."""
+    span_s = (finished.finished_at_ms - finished.started_at_ms) / 1000
+    if span_s < MIN_SPAN_S:
+        return None
+    ratio = finished.duration_s / span_s
+    near = (factor for factor in FACTORS if abs(ratio / factor - 1) <= TOLERANCE)
+    return next(near, None)
+
+
+def unit_hint(finished: TaskFinished) -> str:
+    """Return the end of a message on a duration that may be in another unit; empty if it is not."""
+    factor = factor_of(finished)
+    if factor is None:
+        return ""
+    of, unit = FACTORS[factor]
+    return f"; it is {of} finished_at - started_at: --unit duration_s={unit}"
+
+
+class Durations:
+    """Compares durations with times.
+
+    Args:
+        column: Name of the column of durations.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._compared = 0
+        self._near: Counter[float] = Counter()
+
+    def add(self, run: Run) -> None:
+        """Compare one run."""
+        finished = run.finished
+        if finished is None or finished.finished_at_ms == finished.started_at_ms:
+            return
+        self._compared += 1
+        factor = factor_of(finished)
+        if factor is not None:
+            self._near[factor] += 1
+
+    def remarks(self) -> list[str]:
+        """Return what is noticed: in at least half of the runs, and in three."""
+        return [
+            f"{self._column} is {FACTORS[factor][0]} finished_at - started_at in {near} of"
+            f" {self._compared} runs: if so, say --unit duration_s={FACTORS[factor][1]}"
+            for factor, near in self._near.items()
+            if near >= MIN_RUNS and near >= MIN_SHARE * self._compared
+        ]
