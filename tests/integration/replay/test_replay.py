@@ -37,6 +37,7 @@ FIGURES = {
     "strongest",
     "coverage_80",
     "intervals",
+    "expired",
 }
 
 

@@ -1,7 +1,6 @@
 """The gateway's HTTP server: authorization, limits, and responses."""
 
 import hmac
-import json
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,16 +11,23 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gnomon.errors import EventError
+from gnomon.gateway.decoding import (
+    SUPPORTED,
+    BadEncodingError,
+    TooLargeError,
+    UnsupportedEncodingError,
+    read_body,
+)
 from gnomon.gateway.delivery import Delivery, Sender
 from gnomon.gateway.metrics import GatewayMetrics
-from gnomon.gateway.otlp import JSON, PROTOBUF, failure, read_traces, success
+from gnomon.gateway.otlp import JSON, PROTOBUF, read_traces, success
 from gnomon.gateway.reading import read_events
+from gnomon.gateway.responses import answer, of_error, refused_whole
 
 logger = logging.getLogger(__name__)
 
 MAX_ERRORS_LISTED: Final = 100
 """Most errors that a response lists; its counts include all."""
-RETRY_AFTER_S: Final = "5"
 LINGER_S: Final = 1.0
 """How long the rest of a refused body is read, so that the sender receives the response."""
 SHUTDOWN_S: Final = 2.0
@@ -71,6 +77,7 @@ class GatewayServer:
             access_log=None,
             shutdown_timeout=SHUTDOWN_S,
             lingering_time=LINGER_S,
+            auto_decompress=False,  # aiohttp answers in its own words, without the protocol's form
         )
 
     async def start(self) -> None:
@@ -102,13 +109,16 @@ class GatewayServer:
             self._check(request)
             response = await handler(request)
         except web.HTTPException as error:
-            response = _refused(request, error.status, error.text or error.reason)
-            if error.status == web.HTTPUnauthorized.status_code:
-                response.headers["WWW-Authenticate"] = "Bearer"
+            response = of_error(request, error)
         except (HttpProcessingError, web.RequestPayloadError):
-            response = _refused(request, 400, "the body does not match its Content-Encoding")
+            response = refused_whole(request, 400, "the body breaks off, or its chunks are wrong")
         except EventError as error:
-            response = _refused(request, 400, str(error))
+            response = refused_whole(request, 400, str(error))
+        except Exception:  # the process edge
+            logger.exception("gateway.request_failed", extra={"route": route})
+            response = refused_whole(
+                request, 500, "the gateway failed on this request; its log says why"
+            )
         self._metrics.request(route, response.status)
         return response
 
@@ -132,14 +142,22 @@ class GatewayServer:
             raise web.HTTPServiceUnavailable(text="the gateway is shutting down")
 
     async def _body(self, request: web.Request) -> bytes:
-        """Read the body piece by piece: ``request.read`` would use several times the limit."""
+        """Read and unpack the body; ``request.read`` would use several times the limit."""
         limit = self._config.max_body_bytes
-        body = bytearray()
-        async for piece in request.content.iter_any():
-            body += piece
-            if len(body) > limit:
-                raise web.HTTPRequestEntityTooLarge(limit, text=f"more than {limit} bytes")
-        return bytes(body)
+        encoding = request.headers.get("Content-Encoding", "")
+        try:
+            return await read_body(request.content.iter_any(), encoding, limit)
+        except TooLargeError:
+            raise web.HTTPRequestEntityTooLarge(limit, text=f"more than {limit} bytes") from None
+        except BadEncodingError:
+            why = "the body does not match its Content-Encoding"
+            raise web.HTTPBadRequest(text=why) from None
+        except UnsupportedEncodingError:
+            known = ", ".join(SUPPORTED)
+            raise web.HTTPUnsupportedMediaType(
+                text=f"expected a Content-Encoding of {known} or none",
+                headers={"Accept-Encoding": known},
+            ) from None
 
     async def _events(self, request: web.Request) -> web.Response:
         found = read_events(await self._body(request))
@@ -153,7 +171,7 @@ class GatewayServer:
             refused += [(valid_at[at], CLIENT_REFUSED) for at in delivered.refused]
             refused.sort(key=itemgetter(0))
         self._metrics.events("/v1/events", taken=taken, refused=len(refused), no_room=no_room)
-        answer: dict[str, object] = {
+        found_out: dict[str, object] = {
             "accepted": taken,
             "refused": len(refused),
             "errors": [
@@ -162,11 +180,11 @@ class GatewayServer:
             ],
         }
         if no_room:
-            answer["resend_from"] = valid_at[delivered.seen]
-            return _answer(429, answer)
+            found_out["resend_from"] = valid_at[delivered.seen]
+            return answer(429, found_out)
         if not refused:
-            return _answer(202, answer)
-        return _answer(207 if taken else 400, answer)
+            return answer(202, found_out)
+        return answer(207 if taken else 400, found_out)
 
     async def _traces(self, request: web.Request) -> web.Response:
         media_type = request.content_type
@@ -183,7 +201,7 @@ class GatewayServer:
         if no_room:
             # OTLP resends the whole request. Tasks that were accepted already are then repeats,
             # which the workers drop by their ids.
-            return _refused(request, 429, "the buffer is full: send again later")
+            return refused_whole(request, 429, "the buffer is full: send again later")
         return web.Response(body=success(refused, media_type), content_type=media_type)
 
     async def _livez(self, _: web.Request) -> web.Response:
@@ -204,26 +222,3 @@ class GatewayServer:
             body=self._metrics.exposition(self._sender.stats()),
             headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
         )
-
-
-def _answer(status: int, answer: object) -> web.Response:
-    headers = (
-        {"Retry-After": RETRY_AFTER_S} if status == web.HTTPTooManyRequests.status_code else None
-    )
-    return web.Response(
-        body=json.dumps(answer).encode(), status=status, content_type=JSON, headers=headers
-    )
-
-
-def _refused(request: web.Request, status: int, why: str) -> web.Response:
-    """Return the response that refuses a whole request, in OTLP's form if OTLP was sent."""
-    if request.path != "/v1/traces":
-        response = _answer(status, {"error": why})
-    else:
-        media_type = PROTOBUF if request.content_type == PROTOBUF else JSON
-        response = web.Response(
-            body=failure(why, media_type), status=status, content_type=media_type
-        )
-    if status in {429, 503}:
-        response.headers["Retry-After"] = RETRY_AFTER_S
-    return response
