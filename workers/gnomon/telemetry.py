@@ -37,6 +37,7 @@ MetricName = Literal[
     "gnomon_snapshot_seconds",
     "gnomon_gateway_requests_total",
     "gnomon_gateway_events_total",
+    "gnomon_gateway_skipped_spans_total",
     "gnomon_gateway_delivery",
 ]
 
@@ -91,6 +92,9 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_snapshot_seconds": Metric("histogram", "Time to write a snapshot.", ("stage",)),
     "gnomon_gateway_requests_total": Metric("counter", "Requests answered.", ("route", "status")),
     "gnomon_gateway_events_total": Metric("counter", "Events received.", ("route", "state")),
+    "gnomon_gateway_skipped_spans_total": Metric(
+        "counter", "Spans received that are no tasks.", ("reason",)
+    ),
     "gnomon_gateway_delivery": Metric("gauge", "Events by delivery state.", ("state",)),
 }
 assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here

@@ -1,6 +1,6 @@
 """The span processor and the exporter under OpenTelemetry's own SDK."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -8,7 +8,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExportResult
 from opentelemetry.trace import Status, StatusCode
 from tests.support.genai import SECOND_NS, Recorder, as_json, as_protobuf
 
-from gnomon.events import TaskEvent, TaskFinished, TaskStarted
+from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 from gnomon.integrations.opentelemetry import GnomonSpanExporter, GnomonSpanProcessor
 from gnomon.otel import decode_json, to_events
 from gnomon.otel.otlp_proto import decode_protobuf
@@ -74,7 +74,7 @@ def test_a_task_begins_as_its_span_begins(recorder: Recorder, kept: Kept) -> Non
             finished_at_ms=1_760_000_002_000,
             duration_s=2.0,
             succeeded=True,
-            outcome={"otel_mapping": 1, "input_tokens": 9},
+            outcome={"otel_mapping": 2, "input_tokens": 9},
         )
     ]
 
@@ -128,13 +128,67 @@ def test_an_operation_named_late_gives_start_and_end_together(
     assert kept.events[0].agent_id == "router"
 
 
-def test_an_agent_renamed_on_its_way_ends_under_the_name_it_began_with(
+def test_an_agent_renamed_on_its_way_ends_under_its_last_name(
     recorder: Recorder, kept: Kept
 ) -> None:
     span = recorder.tracer.start_span("x", attributes=AGENT)
     span.set_attribute("gen_ai.agent.name", "renamed")
     span.end()
-    assert [event.agent_id for event in kept.events] == ["router", "router"]
+    assert [(type(event).__name__, event.agent_id) for event in kept.events] == [
+        ("TaskStarted", "router"),
+        ("TaskCancelled", "router"),
+        ("TaskStarted", "renamed"),
+        ("TaskFinished", "renamed"),
+    ]
+
+
+def test_attributes_that_come_late_make_the_same_tasks_in_every_way(
+    recorder: Recorder, kept: Kept
+) -> None:
+    """The processor, the exporter, and what the gateway reads of OTLP agree on agents and types."""
+    late = [
+        ({"gen_ai.operation.name": "invoke_agent"}, {"gen_ai.agent.name": "refund-agent"}),
+        ({"gen_ai.operation.name": "execute_tool"}, {"gen_ai.tool.name": "lookup"}),
+        ({}, {**AGENT}),
+        ({"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "x"}, AGENT_NAME),
+        ({"gen_ai.operation.name": "invoke_agent"}, {}),
+        ({"openinference.span.kind": "AGENT"}, {"agent.name": "phoenix"}),
+        (AGENT, {"gen_ai.agent.name": "renamed"}),
+    ]
+    for first, then in late:
+        span = recorder.tracer.start_span("x", attributes=first)
+        for name, value in then.items():
+            span.set_attribute(name, value)
+        span.end()
+
+    exported = Kept()
+    GnomonSpanExporter(exported).export(recorder.ended())
+    given_up = {
+        (event.agent_id, event.task_id) for event in kept.events if isinstance(event, TaskCancelled)
+    }
+    by_processor = [e for e in kept.events if (e.agent_id, e.task_id) not in given_up]
+
+    assert tasks_of(by_processor) == tasks_of(exported.events)
+    for decode, encode in ((decode_json, as_json), (decode_protobuf, as_protobuf)):
+        assert tasks_of(by_processor) == tasks_of(
+            to_events(decode(encode(recorder.ended()))).events
+        )
+    assert [agent for agent, *_ in tasks_of(by_processor)] == [
+        *("refund-agent", "desk", "router", "late", "desk", "phoenix", "renamed")
+    ]
+    assert len(given_up) == 2
+
+
+AGENT_NAME = {"gen_ai.agent.name": "late"}
+
+
+def tasks_of(events: Iterable[TaskEvent]) -> list[tuple[str, str, str, float]]:
+    """Agent, task, type and duration of each finished task, whose start must be there too."""
+    events = list(events)
+    begun = {(e.agent_id, e.task_id, e.task_type) for e in events if isinstance(e, TaskStarted)}
+    ended = [e for e in events if isinstance(e, TaskFinished)]
+    assert {(e.agent_id, e.task_id, e.task_type) for e in ended} == begun
+    return [(e.agent_id, e.task_id, e.task_type, e.duration_s) for e in ended]
 
 
 @pytest.mark.parametrize("attributes", [{}, {"gen_ai.operation.name": "chat"}, {"http.route": "/"}])

@@ -48,7 +48,7 @@ def test_the_collectors_records_are_read(
             duration_s=1.0,
             succeeded=False,
             error_type="timeout",
-            outcome={"otel_mapping": 1},
+            outcome={"otel_mapping": 2},
             traceparent=AROUND_TOOL,
         ),
         TaskFinished(
@@ -59,6 +59,6 @@ def test_the_collectors_records_are_read(
             finished_at_ms=1_760_000_002_500,
             duration_s=2.5,
             succeeded=True,
-            outcome={"otel_mapping": 1, "input_tokens": 100},
+            outcome={"otel_mapping": 2, "input_tokens": 100},
         ),
     ]

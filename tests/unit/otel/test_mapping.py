@@ -75,7 +75,7 @@ def test_an_agents_run_in_the_words_of_today() -> None:
         succeeded=True,
         context=context,
         outcome={
-            "otel_mapping": 1,
+            "otel_mapping": 2,
             "input_tokens": 100,
             "output_tokens": 180,
             "response_model": "gpt-4o-2024-08-06",

@@ -1,5 +1,7 @@
 """Prometheus metrics of the gateway."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from gnomon.client.stats import Stats
@@ -13,6 +15,7 @@ class GatewayMetrics:
         self._registry = CollectorRegistry()
         self._requests = self._counter("gnomon_gateway_requests_total")
         self._events = self._counter("gnomon_gateway_events_total")
+        self._skipped = self._counter("gnomon_gateway_skipped_spans_total")
         about = METRICS["gnomon_gateway_delivery"]
         self._delivery = Gauge(
             "gnomon_gateway_delivery", about.about, about.labels, registry=self._registry
@@ -30,6 +33,11 @@ class GatewayMetrics:
         """Count the events of one request by what happened to them."""
         for state, count in (("taken", taken), ("refused", refused), ("no_room", no_room)):
             self._events.labels(route, state).inc(count)
+
+    def skipped(self, reasons: Mapping[str, int]) -> None:
+        """Count the spans of one request that are no tasks, by the reason."""
+        for reason, count in reasons.items():
+            self._skipped.labels(reason).inc(count)
 
     def exposition(self, stats: Stats) -> bytes:
         """Return all metrics in Prometheus's text format."""

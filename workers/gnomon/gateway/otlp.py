@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -20,22 +20,38 @@ _DECODERS: Final = {JSON: decode_json, PROTOBUF: decode_protobuf}
 MAX_MESSAGE: Final = 120
 
 
-def read_traces(body: bytes, media_type: str) -> TraceEvents:
+def read_traces(body: bytes, media_type: str, skipped: Counter[str]) -> TraceEvents:
     """Return the task events of an ``ExportTraceServiceRequest``.
+
+    Args:
+        body: The request.
+        media_type: ``JSON`` or ``PROTOBUF``.
+        skipped: Where spans that are no tasks are counted, by the reason.
 
     Raises:
         EventError: The body is not such a request.
         KeyError: ``media_type`` is neither ``JSON`` nor ``PROTOBUF``.
     """
-    return to_events(_DECODERS[media_type](body))
+    return to_events(_DECODERS[media_type](body, skipped))
 
 
-def success(refused: Sequence[EventError], media_type: str) -> bytes:
-    """Encode an ``ExportTraceServiceResponse``, with ``partial_success`` if spans were refused."""
-    if not refused:
+def success(
+    refused: Sequence[EventError], media_type: str, skipped: Mapping[str, int] | None = None
+) -> bytes:
+    """Encode an ``ExportTraceServiceResponse``, with ``partial_success`` if there is something to say.
+
+    Args:
+        refused: One error for each span that should be a task and is none.
+        media_type: ``JSON`` or ``PROTOBUF``.
+        skipped: Spans that are no tasks, by the reason. OTLP has such a warning in ``partial_success``
+            too, with no span rejected.
+    """
+    if not refused and not skipped:
         return b"{}" if media_type == JSON else b""
     reasons = Counter(error.reason for error in refused)
-    message = ", ".join(f"{count} {reason}" for reason, count in reasons.items())
+    parts = [f"{count} {reason}" for reason, count in reasons.items()]
+    parts += [f"{count} no task ({reason})" for reason, count in (skipped or {}).items()]
+    message = ", ".join(parts)
     if media_type == JSON:
         partial = {"rejectedSpans": str(len(refused)), "errorMessage": message}
         return json.dumps({"partialSuccess": partial}).encode()

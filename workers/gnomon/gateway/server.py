@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -190,7 +191,9 @@ class GatewayServer:
         media_type = request.content_type
         if media_type not in {JSON, PROTOBUF}:
             raise web.HTTPUnsupportedMediaType(text=f"expected {JSON} or {PROTOBUF}")
-        found = read_traces(await self._body(request), media_type)
+        skipped: Counter[str] = Counter()
+        found = read_traces(await self._body(request), media_type, skipped)
+        self._metrics.skipped(skipped)
         delivered = await self._delivery.deliver(found.events)
         no_room = len(found.events) - delivered.seen
         tasks = {found.events[at].task_id for at in delivered.refused}
@@ -202,7 +205,9 @@ class GatewayServer:
             # OTLP resends the whole request. Tasks that were accepted already are then repeats,
             # which the workers drop by their ids.
             return refused_whole(request, 429, "the buffer is full: send again later")
-        return web.Response(body=success(refused, media_type), content_type=media_type)
+        # Most requests have other spans beside tasks; that all are others is worth a warning.
+        warned = {} if found.events else skipped
+        return web.Response(body=success(refused, media_type, warned), content_type=media_type)
 
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -20,11 +20,12 @@ from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.trace import StatusCode, get_tracer_provider
 
-from gnomon.events import TaskStarted
+from gnomon.events import TaskCancelled, TaskStarted
 from gnomon.integrations.guarded import guarded
 from gnomon.integrations.recording import Emitter, default_client
-from gnomon.otel import Span, finished, started, to_events
-from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
+from gnomon.otel import Span, finished, named_agent, started, to_events
+from gnomon.otel.conventions import TASKS, is_task
+from gnomon.otel.names import READ, SERVICE
 
 MAX_OPEN_SPANS = 10_000
 """Most spans whose start is remembered. A span whose start was dropped is mapped at its end."""
@@ -43,8 +44,10 @@ class FlushingEmitter(Emitter, Protocol):
 class GnomonSpanProcessor(SpanProcessor):
     """Publishes GenAI spans as tasks when they begin and end. It never raises and never blocks.
 
-    Attributes that are set after a span has begun are not in the start of its task. If the
-    operation is set later, start and end of the task are published when the span ends.
+    Attributes that are set after a span has begun are not in the start of its task. The agent of a task
+    is the one that the attributes name when the span ends, as for an exporter, which sees no others: if
+    a span begins without the operation, or without a name of agent or tool, start and end of its task
+    are published when it ends; if the name changes later, the first task is cancelled.
 
     Args:
         client: Client that publishes; by default the one that all integrations share.
@@ -56,19 +59,21 @@ class GnomonSpanProcessor(SpanProcessor):
 
     @guarded
     def on_start(self, span: SdkSpan, parent_context: Context | None = None) -> None:
-        """Publish the task's start."""
+        """Publish the task's start, if the attributes name the agent, or the tool that is called."""
         if not _is_task(span):
             return
-        start = started(_neutral(span))
-        if start is not None:
-            self._starts[start.task_id] = start
-            if len(self._starts) > MAX_OPEN_SPANS:
-                self._starts.popitem(last=False)
-            self._client.emit(start)
+        neutral = _neutral(span)
+        start = started(neutral)
+        if start is None or not (named_agent(neutral) or start.task_type not in TASKS):
+            return
+        self._starts[start.task_id] = start
+        if len(self._starts) > MAX_OPEN_SPANS:
+            self._starts.popitem(last=False)
+        self._client.emit(start)
 
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
-        """Publish the task's end, and its start if that was not published."""
+        """Publish the task's end, and its start if that was not published for this agent."""
         if not _is_task(span):
             return
         neutral = _neutral(span)
@@ -76,6 +81,9 @@ class GnomonSpanProcessor(SpanProcessor):
         if mapped is None:
             return
         start = self._starts.pop(mapped.task_id, None)
+        if start is not None and start.agent_id != mapped.agent_id:
+            self._client.emit(_renamed(start, neutral))
+            start = None
         end = finished(neutral, start or mapped)
         if start is None:
             self._client.emit(mapped)
@@ -126,9 +134,19 @@ def _export_ended_spans() -> None:
 
 
 def _is_task(span: ReadableSpan) -> bool:
-    """Return whether ``span`` has an operation that is a task; most spans have not."""
+    """Return whether ``span`` is a task; most spans are not."""
     attributes = span.attributes
-    return attributes is not None and attributes.get(OPERATION) in TASKS
+    return attributes is not None and is_task(attributes)
+
+
+def _renamed(start: TaskStarted, span: Span) -> TaskCancelled:
+    """Return the end of a task that was published for another agent than its span has at its end."""
+    return TaskCancelled(
+        agent_id=start.agent_id,
+        task_id=start.task_id,
+        cancelled_at_ms=max(start.started_at_ms, span.end_ns // 1_000_000),
+        reason="the span names another agent at its end",
+    )
 
 
 def _neutral(span: ReadableSpan) -> Span:

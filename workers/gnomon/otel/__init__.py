@@ -4,7 +4,7 @@ Only the module ``otlp_proto`` needs a package of OpenTelemetry (``opentelemetry
 imported only where protobuf is received.
 """
 
-from gnomon.otel.mapping import MAPPING_VERSION, finished, started
+from gnomon.otel.mapping import MAPPING_VERSION, finished, named_agent, started
 from gnomon.otel.otlp_json import decode_json
 from gnomon.otel.span import Span
 from gnomon.otel.traces import TraceEvents, to_events
@@ -15,6 +15,7 @@ __all__ = [
     "TraceEvents",
     "decode_json",
     "finished",
+    "named_agent",
     "started",
     "to_events",
 ]

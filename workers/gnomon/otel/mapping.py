@@ -1,4 +1,4 @@
-"""Maps a GenAI span to the events of one task.
+"""Maps a span of an agent or a tool to the events of one task.
 
 The task id is made of the ids of the span, so a span that arrives twice is still one task. Only
 names, counts and times are copied, never a message, an argument or the text of a status, because
@@ -11,19 +11,11 @@ from typing import Final
 
 from gnomon.errors import EventError
 from gnomon.events import ContextValue, TaskFinished, TaskStarted
-from gnomon.otel.names import (
-    AGENT,
-    CONTEXT,
-    COUNTS,
-    ERROR_TYPE,
-    OPERATION,
-    OUTCOME,
-    TASKS,
-    TOOL,
-)
+from gnomon.otel.conventions import TOOL_CALL, Convention, read_kind
+from gnomon.otel.names import AGENT, CONTEXT, COUNTS, ERROR_TYPE, OUTCOME, TOOL
 from gnomon.otel.span import Span
 
-MAPPING_VERSION: Final = 1
+MAPPING_VERSION: Final = 2
 """Version of these mapping rules, written to ``otel_mapping`` in the outcome of each event."""
 UNKNOWN_AGENT: Final = "unknown_agent"
 MAX_TEXT: Final = 256
@@ -40,16 +32,17 @@ def started(span: Span) -> TaskStarted | None:
     Raises:
         EventError: The ids or the start of the span are invalid.
     """
-    operation = _operation(span)
-    if operation is None:
+    kind = read_kind(span.attributes)
+    if isinstance(kind, str):
         return None
+    convention, operation = kind
     task_id = _task_id(span)
     if not 0 < span.start_ns < MAX_NS:
         raise EventError("span_times", "the start must be after 1970 and fit 64 bits")
     return TaskStarted(
-        agent_id=_first(span.attributes, AGENT) or _text(span.service) or UNKNOWN_AGENT,
+        agent_id=named_agent(span) or _text(span.service) or UNKNOWN_AGENT,
         task_id=task_id,
-        task_type=_task_type(operation, span.attributes),
+        task_type=_task_type(convention, operation, span.attributes),
         started_at_ms=span.start_ns // 1_000_000,
         context=_texts(span.attributes, CONTEXT),
         traceparent=_traceparent(span),
@@ -93,9 +86,14 @@ def finished(span: Span, start: TaskStarted | None = None) -> TaskFinished | Non
     )
 
 
-def _operation(span: Span) -> str | None:
-    operation = span.attributes.get(OPERATION)
-    return operation if isinstance(operation, str) and operation in TASKS else None
+def named_agent(span: Span) -> str | None:
+    """Return the agent that an attribute of the span names, if one does."""
+    kind = read_kind(span.attributes)
+    if isinstance(kind, str):
+        return None
+    convention, operation = kind
+    own = convention.caller if operation == TOOL_CALL else convention.agent
+    return _first(span.attributes, (*own, *AGENT))
 
 
 def _task_id(span: Span) -> str:
@@ -106,9 +104,9 @@ def _task_id(span: Span) -> str:
     return f"{span.trace_id}-{span.span_id}"
 
 
-def _task_type(operation: str, attributes: Mapping[str, object]) -> str:
+def _task_type(convention: Convention, operation: str, attributes: Mapping[str, object]) -> str:
     """Return the operation, or ``tool:<name>`` for a tool, as the framework integrations do."""
-    tool = _first(attributes, TOOL) if operation == "execute_tool" else None
+    tool = _first(attributes, (*convention.tool, *TOOL)) if operation == TOOL_CALL else None
     return f"tool:{tool}"[:MAX_TEXT] if tool else operation
 
 

@@ -7,13 +7,15 @@ names are ignored.
 """
 
 import re
+from collections import Counter
 from typing import Final
 
 import msgspec
 
 from gnomon.codec import UNDECODABLE
 from gnomon.errors import EventError
-from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
+from gnomon.otel.conventions import read_kind
+from gnomon.otel.names import READ, SERVICE
 from gnomon.otel.span import FAILED, Span
 
 _WHOLE: Final = re.compile(r"-?[0-9]{1,20}")
@@ -70,8 +72,12 @@ _decode_request: Final = msgspec.json.Decoder(_Request).decode
 _decode_span: Final = msgspec.json.Decoder(_Span).decode
 
 
-def decode_json(body: bytes) -> list[Span | EventError]:
+def decode_json(body: bytes, skipped: Counter[str] | None = None) -> list[Span | EventError]:
     """Return the spans of ``body`` that are tasks, with an error for each that cannot be read.
+
+    Args:
+        body: The bytes that were received.
+        skipped: Where the other spans are counted, by the reason why they are no tasks.
 
     Raises:
         EventError: ``body`` is not an ``ExportTraceServiceRequest``.
@@ -87,19 +93,23 @@ def decode_json(body: bytes) -> list[Span | EventError]:
         for scope_spans in resource_spans.scope_spans or ():
             for raw in scope_spans.spans or ():
                 span = _read(raw, service if isinstance(service, str) else "")
-                if span is not None:
+                if not isinstance(span, str):
                     found.append(span)
+                elif skipped is not None:
+                    skipped[span] += 1
     return found
 
 
-def _read(raw: msgspec.Raw, service: str) -> Span | EventError | None:
+def _read(raw: msgspec.Raw, service: str) -> Span | EventError | str:
+    """Return the span, or the reason why it is no task."""
     try:
         span = _decode_span(raw)
     except UNDECODABLE as error:
         return EventError("invalid_span", str(error))
     attributes = _values(span.attributes)
-    if attributes.get(OPERATION) not in TASKS:
-        return None
+    kind = read_kind(attributes)
+    if isinstance(kind, str):
+        return kind
     return Span(
         trace_id=(span.trace_id or "").lower(),
         span_id=(span.span_id or "").lower(),

@@ -4,6 +4,7 @@ Both are the same bytes. This module needs ``opentelemetry-proto`` and is import
 bytes are received.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 from google.protobuf.message import DecodeError
@@ -12,14 +13,19 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from gnomon.errors import EventError
-from gnomon.otel.names import OPERATION, READ, SERVICE, TASKS
+from gnomon.otel.conventions import read_kind
+from gnomon.otel.names import READ, SERVICE
 from gnomon.otel.span import FAILED, Span
 
 _PLAIN = frozenset({"string_value", "bool_value", "int_value", "double_value"})
 
 
-def decode_protobuf(body: bytes) -> list[Span | EventError]:
+def decode_protobuf(body: bytes, skipped: Counter[str] | None = None) -> list[Span | EventError]:
     """Return the spans of ``body`` that are tasks.
+
+    Args:
+        body: The bytes that were received.
+        skipped: Where the other spans are counted, by the reason why they are no tasks.
 
     Raises:
         EventError: ``body`` is not an ``ExportTraceServiceRequest``.
@@ -34,10 +40,13 @@ def decode_protobuf(body: bytes) -> list[Span | EventError]:
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 attributes = _values(span.attributes, READ)
-                if attributes.get(OPERATION) in TASKS:
+                kind = read_kind(attributes)
+                if not isinstance(kind, str):
                     found.append(
                         _span(span, attributes, service if isinstance(service, str) else "")
                     )
+                elif skipped is not None:
+                    skipped[kind] += 1
     return found
 
 

@@ -5,6 +5,7 @@ distinguishes; one record is one batch of spans. Events are partitioned by their
 own are, so this stage alone does not write to the partition number it read from.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from gnomon.codec import encode, event_time_ms
@@ -31,6 +32,7 @@ class CollectorStage:
 
     def __init__(self) -> None:
         self._tasks = 0
+        self._skipped: Counter[str] = Counter()
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -47,7 +49,7 @@ class CollectorStage:
         events: list[TaskEvent] = []
         for record in records:
             try:
-                found = to_events(_spans(record.value))
+                found = to_events(_spans(record.value, self._skipped))
             except EventError as error:
                 outputs.dead.append(DeadLetter(record, error.reason, error.detail))
                 continue
@@ -73,11 +75,11 @@ class CollectorStage:
         """There is no state."""
 
     def status(self) -> Mapping[str, object]:
-        """Return how many tasks this process has published."""
-        return {"tasks": self._tasks}
+        """Return how many tasks this process has published, and how many spans were none, by reason."""
+        return {"tasks": self._tasks, "skipped": dict(self._skipped)}
 
 
-def _spans(value: bytes | None) -> list[Span | EventError]:
+def _spans(value: bytes | None, skipped: Counter[str]) -> list[Span | EventError]:
     """Decode the spans of one record.
 
     Raises:
@@ -86,7 +88,7 @@ def _spans(value: bytes | None) -> list[Span | EventError]:
     if value is None:
         raise EventError("empty", "a record needs a value")
     if value[:1] == _JSON:
-        return decode_json(value)
+        return decode_json(value, skipped)
     if value[:1] in {_PROTOBUF, b""}:
-        return decode_protobuf(value)
+        return decode_protobuf(value, skipped)
     raise EventError("not_otlp", "expected the encoding otlp_json or otlp_proto")
