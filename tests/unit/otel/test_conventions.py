@@ -140,3 +140,26 @@ async def test_the_gateway_counts_them_and_says_so_where_there_was_no_task() -> 
     assert said["errorMessage"] == "5 no task (part_of_task), 4 no task (not_genai)"
     assert 'gnomon_gateway_skipped_spans_total{reason="not_genai"} 5.0' in lines
     assert 'gnomon_gateway_skipped_spans_total{reason="part_of_task"} 5.0' in lines
+
+
+def test_spans_that_the_real_libraries_made_are_tasks() -> None:
+    """The file has the library and version of each; texts of over 60 characters were left out."""
+    found = {}
+    for recording in json.loads((CASES / "recorded_spans.json").read_text()):
+        spans = recorded(*(span["attributes"] for span in recording["spans"])).ended()
+        skipped: Counter[str] = Counter()
+        events = to_events(decode_json(as_json(spans), skipped)).events
+        finished = [event for event in events if isinstance(event, TaskFinished)]
+        found[recording["library"]] = (
+            {(event.agent_id, event.task_type) for event in finished},
+            dict(skipped),
+        )
+
+    assert found == {
+        # Its decorators name the agent in the name of the span only, which is not read.
+        "openinference-instrumentation": ({("desk", "invoke_agent"), ("desk", "tool:lookup")}, {}),
+        "pydantic-ai-slim": (
+            {("assistant", "invoke_agent"), ("desk", "tool:roll")},
+            {"part_of_task": 2, "not_genai": 1},
+        ),
+    }
