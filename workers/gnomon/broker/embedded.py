@@ -210,7 +210,6 @@ class EmbeddedBroker:
         security: Mapping[str, str] | None = None
         if self._secured is not None:
             self._secured.make(now=datetime.now(UTC))  # noqa: TID251  of certificates
-            self._secured.write_users()
             self._secured.write_variables(port=self._port)
             security = self._secured.settings(
                 port=self._port, controller_port=controller_port, mutual_port=self._mutual_port
@@ -221,7 +220,7 @@ class EmbeddedBroker:
         self._node.settings_file.write_text(text, encoding="utf-8")
 
     def _format(self, java: Path, jars: list[Path]) -> None:
-        users_file = None if self._secured is None else self._secured.users_file
+        users_file = None if self._secured is None else self._secured.write_users()
         with self._console().open("wb") as console:
             done = subprocess.run(  # noqa: S603  Java as the user set it
                 self._node.format_command(java, jars, users_file=users_file),
@@ -231,6 +230,8 @@ class EmbeddedBroker:
                 check=False,
                 timeout=60,
             )
+        if users_file is not None:
+            users_file.unlink()
         if done.returncode != 0:
             raise self._failed(f"Kafka could not prepare {self._node.data}")
 

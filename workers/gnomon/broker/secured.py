@@ -27,6 +27,9 @@ _SETTINGS: Final = {
     "listener.security.protocol.map": "BROKER:SASL_SSL,MUTUAL:SSL,CONTROLLER:SSL",
     "inter.broker.listener.name": "MUTUAL",
     "sasl.enabled.mechanisms": MECHANISM,
+    "listener.name.broker.scram-sha-512.sasl.jaas.config": (
+        "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+    ),
     "listener.name.mutual.ssl.client.auth": "required",
     "listener.name.controller.ssl.client.auth": "required",
     "ssl.keystore.type": "PEM",
@@ -53,11 +56,6 @@ class SecuredFiles:
     def keystore(self) -> Path:
         """Certificate and key of the broker."""
         return self.root / "node.pem"
-
-    @property
-    def users_file(self) -> Path:
-        """Arguments that make the users, for Kafka's storage tool."""
-        return self.root / "users"
 
     def password(self, user: str) -> Path:
         """File with the password of a user."""
@@ -92,13 +90,19 @@ class SecuredFiles:
             made = authority.issue(name, now=now, valid=valid, hosts=hosts)
             _write(path, made.key + made.certificate)
 
-    def write_users(self) -> None:
-        """Write the arguments that make the users: in a file, because a command line can be seen."""
+    def write_users(self) -> Path:
+        """Write what makes the users for Kafka's storage tool: a file, for a command line can be seen.
+
+        Returns:
+            The file, to be deleted after use.
+        """
         lines = []
         for user in (ADMIN, *ROLES):
             password = self.password(user).read_text(encoding="utf-8").strip()
             lines += ["--add-scram", f"{MECHANISM}=[name={user},password={password}]"]
-        _write(self.users_file, "\n".join(lines).encode())
+        path = self.root / "users"
+        _write(path, "\n".join(lines).encode())
+        return path
 
     def settings(self, *, port: int, controller_port: int, mutual_port: int) -> Mapping[str, str]:
         """Return the settings of Kafka that differ from those of a broker that lets everyone in."""

@@ -32,7 +32,8 @@ def grant(kafka: KafkaConnection, rights: Sequence[Right], *, principal: str) ->
         NotLetInError: The cluster refuses; this user may not grant rights.
     """
     wanted = [binding for right in rights for binding in _bindings(right, principal)]
-    granted = admin(kafka).create_acls(wanted, request_timeout=_TIMEOUT_S)
+    client = admin(kafka)  # its requests end with it
+    granted = client.create_acls(wanted, request_timeout=_TIMEOUT_S)
     for future in granted.values():
         try:
             future.result(_TIMEOUT_S)
