@@ -61,7 +61,7 @@ class Trainer:
 
 async def test_a_replay_that_waits_says_what_was_refused(kafka: Kafka, prefix: str) -> None:
     settings = Settings(brokers=kafka.brokers, topic_prefix=prefix)
-    await create_topics(settings.brokers, prefix=prefix, partitions=1, replication=1)
+    await create_topics(settings.kafka, prefix=prefix, partitions=1, replication=1)
     producer = AIOKafkaProducer(bootstrap_servers=kafka.brokers)
     await producer.start()
     headers = {"stage": b"features", "reason": b"invalid", "detail": b"Expected `float`"}

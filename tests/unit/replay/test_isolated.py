@@ -18,9 +18,11 @@ CHANGED = {
 HOUR_S = 3600
 
 
-def of(environ: dict[str, str], file: str = "words_airflow.csv") -> Settings:
+def of(
+    environ: dict[str, str], file: str = "words_airflow.csv", brokers: str | None = None
+) -> Settings:
     runs = read_runs(CASES / file, Columns())
-    return isolated(Settings.from_env(environ), runs, name="x", brokers=None)
+    return isolated(Settings.from_env(environ), runs, name="x", brokers=brokers)
 
 
 def test_settings_are_passed_on() -> None:
@@ -52,3 +54,16 @@ def test_what_the_file_knows_does_not_expire() -> None:
 
 def test_an_expiry_that_is_said_reaches_the_workers() -> None:
     assert of({"GNOMON_EXPIRE_AFTER_S": "3600"}, "one_long.csv").expire_after_s == HOUR_S
+
+
+def test_a_broker_of_its_own_asks_for_no_login_and_a_given_one_for_that_of_the_process() -> None:
+    secured = {
+        "GNOMON_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
+        "GNOMON_KAFKA_SASL_MECHANISM": "SCRAM-SHA-512",
+        "GNOMON_KAFKA_SASL_USERNAME": "replayer",
+        "GNOMON_KAFKA_SASL_PASSWORD": "s3cret",
+    }
+
+    assert of(secured).kafka_security_protocol == "PLAINTEXT"
+    given = of(secured, brokers="host:9093")
+    assert (given.brokers, given.kafka_sasl_username) == ("host:9093", "replayer")

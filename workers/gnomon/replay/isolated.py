@@ -7,8 +7,11 @@ from typing import Final
 from gnomon.replay.source import Run
 from gnomon.settings import Settings
 
-_OWN: Final = ("STATE_URL", "STORE_URL", "MLFLOW_URI", "KEY_FILE", "INSTANCE_ID")
-"""Settings of an installation that a replay has of its own, in its own folder."""
+_OWN: Final = (
+    *("STATE_URL", "STORE_URL", "MLFLOW_URI", "KEY_FILE", "INSTANCE_ID"),
+    *("TOPIC_PARTITIONS", "TOPIC_REPLICATION", "TOPIC_RETENTION"),
+)
+"""Settings of an installation that a replay has of its own: its folder and its topics."""
 MARGIN_S: Final = 3600.0
 
 
@@ -24,11 +27,14 @@ def isolated(
         settings: Settings of the process.
         runs: What is replayed.
         name: Name of the replay, part of its folder and of its topics.
-        brokers: Brokers to use instead of those of ``settings``.
+        brokers: Brokers to use, with the security of ``settings``; ``None`` if the replay starts its own.
     """
     passed_on = settings.as_environ()
     for own in _OWN:
         passed_on.pop(f"GNOMON_{own}", None)
+    if brokers is None:
+        # The broker that a replay starts for itself is on this machine and asks for no login.
+        passed_on = {k: v for k, v in passed_on.items() if not k.startswith("GNOMON_KAFKA_")}
     return Settings.from_env(
         {
             **passed_on,

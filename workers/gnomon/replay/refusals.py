@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+from gnomon.connection import KafkaConnection
 from gnomon.operations.dead_letters import DeadLetterFilter, read_dead_letters
 from gnomon.operations.local_stack import StackError
 
@@ -13,12 +14,12 @@ class Refusals:
     """Looks for the dead letters of one replay.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: How to reach the brokers.
         prefix: Prefix of the replay's topics.
     """
 
-    def __init__(self, *, brokers: str, prefix: str) -> None:
-        self._brokers, self._prefix = brokers, prefix
+    def __init__(self, *, kafka: KafkaConnection, prefix: str) -> None:
+        self._kafka, self._prefix = kafka, prefix
         self._looked_s = 0.0
 
     async def check(self) -> None:
@@ -34,7 +35,7 @@ class Refusals:
         dead_letters = [
             each
             async for each in read_dead_letters(
-                brokers=self._brokers, prefix=self._prefix, selected=DeadLetterFilter()
+                kafka=self._kafka, prefix=self._prefix, selected=DeadLetterFilter()
             )
         ]
         if dead_letters:

@@ -15,6 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaProducer
 
 from gnomon.codec import encode, event_time_ms
+from gnomon.connection import aiokafka_clients
 from gnomon.events import TaskCancelled, TaskStarted
 from gnomon.models.runs import MIN_DECISIONS
 from gnomon.operations.local_stack import LocalStack, StackError
@@ -93,9 +94,7 @@ class Replay:
         self._train_every, self._settle_every = train_every, settle_every
         self._speed, self._show = speed, show
         self._progress = Progress()
-        self._refusals = Refusals(
-            brokers=stack.settings.brokers, prefix=stack.settings.topic_prefix
-        )
+        self._refusals = Refusals(kafka=stack.settings.kafka, prefix=stack.settings.topic_prefix)
 
     async def run(self, events: Sequence[Planned]) -> None:
         """Publish ``events`` in their order, and wait until all decisions are in the vault.
@@ -106,9 +105,7 @@ class Replay:
         """
         settings = self._stack.settings
         topic = settings.topic_prefix + TASK_EVENTS.name
-        producer = AIOKafkaProducer(
-            bootstrap_servers=settings.brokers, enable_idempotence=True, linger_ms=5
-        )
+        producer = aiokafka_clients.producer(settings.kafka, enable_idempotence=True, linger_ms=5)
         await producer.start()
         try:
             await self._publish(producer, topic, events)

@@ -150,11 +150,13 @@ async def _replay(
             began_s = time.monotonic()
             await replay.run(in_event_time_order(runs))
             seconds = time.monotonic() - began_s
-            where = {"brokers": settings.brokers, "prefix": settings.topic_prefix}
-            report = await build_report(**where, tasks=len(runs), seconds=seconds, impact=impact)
+            kafka, prefix = settings.kafka, settings.topic_prefix
+            report = await build_report(
+                kafka=kafka, prefix=prefix, tasks=len(runs), seconds=seconds, impact=impact
+            )
             if options.out is not None:
                 say(f"writing every topic to {options.out}")
-                await write_topics(options.out, **where)
+                await write_topics(options.out, kafka=kafka, prefix=prefix)
     finally:
         if not options.brokers:
             shutil.rmtree(Path(settings.data_dir) / "broker", ignore_errors=True)
