@@ -162,4 +162,12 @@ def test_spans_that_the_real_libraries_made_are_tasks() -> None:
             {("assistant", "invoke_agent"), ("desk", "tool:roll")},
             {"part_of_task": 2, "not_genai": 1},
         ),
+        "autogen-core": (
+            {("critic", "invoke_agent"), ("desk", "tool:lookup")},
+            {"part_of_task": 1},
+        ),
+        "traceloop-sdk": (
+            {("writer", "invoke_agent"), ("blog", "invoke_workflow"), ("writer", "tool:fetch")},
+            {"part_of_task": 1},
+        ),
     }
