@@ -62,7 +62,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     config = GatewayConfig(
         host=options.host,
         port=options.port,
-        token=os.environ.get("GNOMON_GATEWAY_TOKEN", ""),
+        token=settings.gateway_token,
         max_body_bytes=options.max_body_mib * MIB,
     )
     brokers = options.brokers or settings.brokers

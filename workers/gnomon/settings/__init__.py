@@ -1,0 +1,6 @@
+"""Settings of a gnomon process: declared once, read from a file and ``GNOMON_*`` variables, passed on as arguments."""
+
+from gnomon.settings.declaration import PREFIX
+from gnomon.settings.settings import DEFAULT_BROKERS, Settings
+
+__all__ = ["DEFAULT_BROKERS", "PREFIX", "Settings"]
