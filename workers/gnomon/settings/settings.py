@@ -29,6 +29,8 @@ InstanceId = Annotated[
     msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,120}$", description="letters, digits, `.`, `_`, `-`"),
 ]
 DIGEST_CHARACTERS = 12
+_OF_ONE_PROCESS = frozenset({"listen_host", "listen_port", "instance_id"})
+"""Settings in which the workers of one installation differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +213,7 @@ class Settings:
 
     def digest(self) -> str:
         """Return a short hash of the settings, by which two workers can be seen to have the same ones."""
-        text = repr(sorted(self.shown().items()))
+        text = repr([each for each in self.shown().items() if each[0] not in _OF_ONE_PROCESS])
         return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_CHARACTERS]
 
     def folded(self, stage: str) -> str:

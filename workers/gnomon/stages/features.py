@@ -53,7 +53,7 @@ class FeaturesStage:
         """Fold the batch."""
         outputs = fold(state, records, config=self._config)
         partition, producers = str(state.partition), state.producers
-        self._metrics.set("gnomon_records_repeated", producers.repeated, partition)
+        self._metrics.count_to("gnomon_records_repeated_total", producers.repeated, partition)
         self._metrics.set("gnomon_producers_known", len(producers), partition)
         return outputs
 

@@ -40,10 +40,10 @@ class VaultStage:
     inputs = (COMPARISONS.name,)
     stateful = False
     linger_ms = 250  # no user waits for a row
-    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
+        self.nice = settings.nice
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
         self._decode = msgspec.json.Decoder(_ToSeal).decode

@@ -64,6 +64,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         port=options.port,
         token=settings.gateway_token,
         max_body_bytes=options.max_body_mib * MIB,
+        settings_digest=settings.digest(),
     )
     brokers = options.brokers or settings.brokers
     given = arguments_from_env({**os.environ, "GNOMON_BROKERS": brokers, "GNOMON_DISABLED": ""})
