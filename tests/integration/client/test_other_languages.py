@@ -154,7 +154,10 @@ def features(producer: Producer, kafka: Kafka, topics: str, tmp_path: Path) -> I
     }
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen(  # noqa: S603  our own command
-            [*GNOMON, "worker", "features"], env=environ(settings), stdout=log, stderr=log
+            [*GNOMON, "worker", "features", "--with-parent"],
+            env=environ(settings),
+            stdout=log,
+            stderr=log,
         )
     try:
         yield

@@ -96,6 +96,39 @@ def test_passwords_in_urls_are_not_in_a_repr() -> None:
     assert "https://me:***@mlflow/x" in shown
 
 
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("max_lateness_s", {"features"}),
+        ("max_clock_ahead_s", {"features", "comparison"}),
+        ("expire_after_s", {"comparison"}),
+        ("model_poll_s", set()),
+    ],
+)
+def test_a_setting_that_a_state_depends_on_is_part_of_what_its_snapshots_keep(
+    name: str, stages: set[str]
+) -> None:
+    """That a change of these changes the state is what ``comparison/config.py`` says."""
+    before, after = Settings(), Settings.from_env({f"GNOMON_{name.upper()}": "17"})
+
+    changed = {
+        s for s in ("features", "comparison", "vault") if before.folded(s) != after.folded(s)
+    }
+
+    assert changed == stages
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/state", "gs://b", "https://host/x"])
+def test_a_state_url_that_is_no_folder_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"GNOMON_STATE_URL: expected a path or file:///"):
+        Settings.from_env({"GNOMON_STATE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["/data/state", "file:///data/state"])
+def test_a_state_url_is_a_path_or_a_file_url(url: str) -> None:
+    assert Settings.from_env({"GNOMON_STATE_URL": url}).state_folder() == Path("/data/state")
+
+
 def test_two_processes_with_other_settings_have_other_digests() -> None:
     one = Settings(data_dir="/d")
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 import msgspec
 
+from gnomon.errors import ConfigurationError
 from gnomon.settings.declaration import PREFIX, declared_by, setting
 from gnomon.settings.masking import HIDDEN, masked_url
 from gnomon.settings.sources import Given, given, read_file, refusal
@@ -196,14 +197,32 @@ class Settings:
             ConfigurationError: A value is invalid; the message names its origin, and no value.
         """
         try:
-            return msgspec.convert(found.values, cls, strict=False)
+            settings = msgspec.convert(found.values, cls, strict=False)
         except msgspec.ValidationError as error:
             raise refusal(error, found) from error
+        settings.state_folder()
+        return settings
 
     def as_environ(self) -> dict[str, str]:
         """Return these settings as variables for a child process, which needs no file beside them."""
         variables = {each.variable: str(getattr(self, each.name)) for each in DECLARED.values()}
         return {**variables, f"{PREFIX}CONFIG": ""}
+
+    def state_folder(self) -> Path:
+        """Return the folder of snapshots.
+
+        Raises:
+            ConfigurationError: ``state_url`` is the URL of something else than a folder.
+        """
+        scheme, found, path = self.state_url.partition("://")
+        if not found:
+            return Path(self.state_url)
+        if scheme != "file":
+            raise ConfigurationError(
+                f"GNOMON_STATE_URL: expected a path or file:///…, got {scheme}://…: snapshots are files of a"
+                " folder. Mount the storage as one; if snapshots are lost, the log is folded again"
+            )
+        return Path(path)
 
     def shown(self) -> dict[str, object]:
         """Return each value by name, secrets and passwords masked."""

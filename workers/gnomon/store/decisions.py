@@ -74,7 +74,11 @@ class DecisionStore:
         require_installed(self._database)
 
     def upsert(self, rows: Sequence[SealedDecision]) -> None:
-        """Store ``rows`` in one transaction; of several rows with the same id, the last is kept."""
+        """Store ``rows`` in one transaction; of several rows with the same id, the last is kept.
+
+        Raises:
+            EventError: A row can never be stored; none of ``rows`` was.
+        """
         if not rows:
             return
         # All writers use the same order, so that two with the same ids cannot deadlock.

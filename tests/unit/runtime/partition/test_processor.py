@@ -294,6 +294,21 @@ async def test_a_tick_writes_without_offsets(rig: Callable[..., Rig]) -> None:
     assert here.kafka.committed == {TOPIC: 1}
 
 
+async def test_while_records_wait_no_tick_tells_the_time(rig: Callable[..., Rig]) -> None:
+    here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
+    await here.process()
+    here.processor.end_offsets = {TOPIC: 2}
+
+    async with here.kafka.open_writer() as writer:
+        await here.processor.tick(writer, 1.5)
+        assert here.stage.idle_ms == []
+
+        here.processor.end_offsets = {TOPIC: 1}
+        await here.processor.tick(writer, 1.5)
+
+    assert here.stage.idle_ms == [1500]
+
+
 @pytest.mark.parametrize(
     ("outputs", "writes"),
     [(None, 0), (Outputs(), 0), (Outputs({"out": []}), 0), (Outputs({"out": [(None, b"")]}), 1)],

@@ -136,7 +136,12 @@ class PartitionProcessor(Generic[State]):
             await self._process_without_poison(writer, records, retries_s=())
 
     async def tick(self, writer: OutputWriter, idle_s: float) -> None:
-        """Write what the passing of time alone leads to, ``idle_s`` after the last record."""
+        """Write what the passing of time alone leads to, ``idle_s`` after the last record.
+
+        While records wait, it is them that tell the time.
+        """
+        if self.lag:
+            return
         outputs = self._stage.tick(self._state, int(idle_s * 1000))
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")

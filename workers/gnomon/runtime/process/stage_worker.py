@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import faust
@@ -80,7 +79,7 @@ class StageWorker(Generic[State]):
             on_dropped=lambda number: metrics.set("gnomon_lag_records", 0, stage.name, str(number)),
         )
         self._snapshots = SnapshotStore(
-            Path(settings.state_url.removeprefix("file://")) / self.group
+            settings.state_folder() / self.group, settings=settings.folded(stage.name)
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer = WorkerWriter(
