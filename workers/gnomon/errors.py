@@ -7,6 +7,7 @@
   + EventError               this record is invalid: write it to dead-letters and continue
   + TransientError           a service is unavailable: retry with back-off, commit nothing
     - BrokerUnavailableError
+      NotLetInError          Kafka answers and refuses: correct a setting, certificate or right
     - RegistryUnavailableError
     - StoreUnavailableError
       . StoreRefusedError    the tables or rights were changed: the message says how, a person must look
@@ -58,6 +59,13 @@ class TransientError(GnomonError):
 
 class BrokerUnavailableError(TransientError):
     """No Kafka broker answers."""
+
+
+class NotLetInError(BrokerUnavailableError):
+    """Kafka answers, and refuses the login, the certificate or the right of this user.
+
+    It is worth a retry: passwords, certificates and rights are often changed on one side first.
+    """
 
 
 class RegistryUnavailableError(TransientError):

@@ -63,6 +63,23 @@ def test_every_mistake_is_told_at_once(
     assert main(["--config", str(file), "config", "check"]) == 0
 
 
+def test_settings_that_have_to_fit_each_other_are_checked_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "g.toml"
+    file.write_text(
+        'kafka_security_protocol = "SASL_SSL"\nkafka_sasl_mechanism = "PLAIN"\n'
+        'kafka_sasl_username = "ada"\nkafka_ssl_check_hostname = false\n'
+    )
+    monkeypatch.setenv("GNOMON_KAFKA_SASL_PASSWORD", "hunter2")
+
+    assert main(["--config", str(file), "config", "check"]) == 0
+
+    monkeypatch.delenv("GNOMON_KAFKA_SASL_PASSWORD")
+    assert main(["--config", str(file), "config", "check"]) == 2
+    assert "GNOMON_KAFKA_SASL_PASSWORD" in capsys.readouterr().err
+
+
 def test_a_command_refuses_a_file_with_an_unknown_name(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,161 +1,32 @@
-"""The settings of a gnomon process: the one table of names, types, defaults and meanings."""
+"""The settings of a gnomon process, read from a file and variables, and passed on as arguments."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Self
 
 import msgspec
 
+from gnomon.connection import KafkaConnection, KafkaSecurity
 from gnomon.errors import ConfigurationError
-from gnomon.settings.declaration import PREFIX, declared_by, setting
+from gnomon.settings.declaration import PREFIX, declared_by
+from gnomon.settings.fields import Fields
 from gnomon.settings.masking import HIDDEN, masked_url
 from gnomon.settings.sources import Given, given, read_file, refusal
 
-DEFAULT_BROKERS = "127.0.0.1:9092"
-
-Positive = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-LogLevel = Annotated[
-    str,
-    msgspec.Meta(
-        pattern="(?i)^(debug|info|warning|error|critical)$",
-        description="debug, info, warning, error or critical",
-    ),
-]
-InstanceId = Annotated[
-    str,
-    msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{0,120}$", description="letters, digits, `.`, `_`, `-`"),
-]
 DIGEST_CHARACTERS = 12
 _OF_ONE_PROCESS = frozenset({"listen_host", "listen_port", "instance_id"})
 """Settings in which the workers of one installation differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Configuration of one gnomon process. Immutable once built; each field describes itself."""
-
-    brokers: str = setting(DEFAULT_BROKERS, "Kafka brokers, a comma-separated list of `host:port`.")
-    topic_prefix: str = setting(
-        "",
-        "Prefix of every topic name and consumer group. It separates two installations, or a replay, on one cluster.",
-    )
-    data_dir: str = setting(
-        ".gnomon", "Folder of local files, unless one of the URLs below says otherwise."
-    )
-    state_url: str = setting(
-        "",
-        "Folder of the stages' state snapshots: a path or a `file://` URL.",
-        otherwise="`state` in the data folder",
-    )
-    store_url: str = setting(
-        "",
-        "Store of decisions: `sqlite:///…` or `postgresql://…`.",
-        otherwise="`store.db` in the data folder",
-    )
-    mlflow_uri: str = setting(
-        "",
-        "Model registry: `sqlite:///…` or the URL of an MLflow server.",
-        otherwise="`mlflow.db` in the data folder",
-    )
-    model_name: str = setting(
-        "gnomon", "Registered model whose live versions the shadow stage runs."
-    )
-    key: str = setting(
-        "",
-        "Key-encryption key, base64 of 32 bytes; used instead of the key file if both are set.",
-        secret=True,
-    )
-    key_file: str = setting(
-        "",
-        "File that holds the key-encryption key.",
-        otherwise="`kek.key` in the data folder",
-    )
-    log_level: LogLevel = setting("INFO", "Lowest level of gnomon's own log lines.")
-    log_format: Literal["plain", "json"] = setting("plain", "Form of log lines.")
-    sentry_dsn: str = setting(
-        "",
-        "Sentry project that receives errors, without payloads.",
-        variable="SENTRY_DSN",
-        secret=True,
-    )
-    listen_host: str = setting(
-        "127.0.0.1",
-        "Address on which a worker serves `/metrics`, `/livez`, `/readyz` and `/status`.",
-        otherwise="`127.0.0.1`; in the container image `0.0.0.0`",
-    )
-    listen_port: Port = setting(
-        9100,
-        "Port of these; further stages of one command use the next ports. 0 means a free port each.",
-    )
-    gateway_token: str = setting("", "Token that senders must give to the gateway.", secret=True)
-    nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = setting(
-        5,
-        "By how much the stages that no user waits for (comparison, vault) yield to the others on one machine.",
-    )
-    session_timeout_s: Positive = setting(10.0, "Session timeout of the consumer group.")
-    instance_id: InstanceId = setting(
-        "",
-        "Name of this worker among those of its stage, the same after each restart. With it the worker is a"
-        " static member of its group (KIP-345): after a restart within the session timeout it goes on with its"
-        " partitions, and ends at once the transaction it left open.",
-    )
-    batch_max_records: Annotated[int, msgspec.Meta(ge=1)] = setting(
-        8192, "Most records of one batch."
-    )
-    model_poll_s: Positive = setting(5.0, "Time between two looks at the model registry.")
-    max_lateness_s: NotNegative = setting(
-        600.0,
-        "A finished task whose end is older than its agent's newest event by more than this does not count in"
-        " the features.",
-        folded_by=("features",),
-    )
-    max_clock_ahead_s: NotNegative = setting(
-        600.0,
-        "Events whose time is ahead of the broker's by more than this are refused.",
-        folded_by=("features", "comparison"),
-    )
-    expire_after_s: Positive = setting(
-        86_400.0,
-        "A task without an end expires this long after its start.",
-        folded_by=("comparison",),
-    )
-    snapshot_every_s: Positive = setting(10.0, "Time between two state snapshots of a partition.")
-    stall_after_s: Positive = setting(
-        60.0,
-        "The worker is reported as not ready if a partition with work to do makes no progress for this long;"
-        " after three times as long the process exits to be restarted.",
-    )
-    shed_lag_records: Annotated[int, msgspec.Meta(ge=0)] = setting(
-        50_000,
-        "If a partition of the shadow stage is behind by more records than this, its oldest tasks are skipped"
-        " without a prediction; 0 means never.",
-    )
-    verdict_settings: str = setting(
-        "",
-        "JSON file with the registered settings of the live verdict.",
-        otherwise="an hour for each constant",
-    )
-    model_budget_ms: NotNegative = setting(
-        200.0,
-        "Time that a model version may take for a batch; 0 means as long as it takes.",
-    )
-    model_budget_task_ms: NotNegative = setting(0.5, "Further time for each task of the batch.")
-    model_grace_s: NotNegative = setting(
-        5.0,
-        "How much longer than its budget a batch waits for a version, before it goes on without its predictions.",
-    )
-    model_failures_in_a_row: Annotated[int, msgspec.Meta(ge=1)] = setting(
-        5,
-        "A version whose calls fail, or take longer than the budget, this many times in a row is skipped.",
-    )
-    model_pause_s: Positive = setting(30.0, "How long it is skipped before it is tried again.")
+class Settings(Fields):
+    """Configuration of one gnomon process. Immutable once built."""
 
     def __post_init__(self) -> None:
-        """Derive from ``data_dir`` the paths that were not given."""
+        """Derive from ``data_dir`` the paths that were not given; check that the security settings fit."""
+        _ = self.kafka
         root = Path(self.data_dir).resolve()
         for name, value in (
             ("state_url", str(root / "state")),
@@ -169,6 +40,19 @@ class Settings:
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={value!r}" for name, value in self.shown().items())
         return f"{type(self).__name__}({shown})"
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """The cluster, and what it asks of those who connect."""
+        security = {f.name: getattr(self, f"kafka_{f.name}") for f in fields(KafkaSecurity)}
+        return KafkaConnection(self.brokers, KafkaSecurity(**security))
+
+    def reaching(self, kafka: KafkaConnection) -> Self:
+        """Return these settings for another cluster."""
+        security = {
+            f"kafka_{f.name}": getattr(kafka.security, f.name) for f in fields(KafkaSecurity)
+        }
+        return replace(self, brokers=kafka.brokers, **security)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -202,6 +86,10 @@ class Settings:
             raise refusal(error, found) from error
         settings.state_folder()
         return settings
+
+    def environ_of_child(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of a child process: ``environ`` with these settings."""
+        return {**environ, **self.as_environ()}
 
     def as_environ(self) -> dict[str, str]:
         """Return these settings as variables for a child process, which needs no file beside them."""

@@ -2,6 +2,7 @@
 
 A decision is stored sealed or not at all. The SQL upsert precedes the transaction that commits the input
 offsets, so after a crash between the two a decision is stored again under the same id: effectively once.
+Each upsert also stores the keys that sealed it, if they are missing: the store may have been restored.
 """
 
 import asyncio
@@ -47,6 +48,7 @@ class VaultStage:
         self.nice = settings.nice
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
+        self._canary: bytes | None = None
         self._decode = msgspec.json.Decoder(_ToSeal).decode
         self._stored = 0
 
@@ -60,7 +62,7 @@ class VaultStage:
         key = load_key(self._settings)
         self._store = await asyncio.to_thread(_open_store, self._settings.store_url)
         self._keyring = KeyRing(key, self._store.keys)
-        await asyncio.to_thread(check_key, self._keyring, self._store.canary)
+        self._canary = await asyncio.to_thread(check_key, self._keyring, self._store.canary)
 
     async def stop(self) -> None:
         """Close the store."""
@@ -98,21 +100,25 @@ class VaultStage:
         self, sealed: Sequence[tuple[SourceRecord, SealedDecision]], outputs: Outputs
     ) -> list[SealedDecision]:
         """Store all at once; if the store refuses a row, one by one, and make dead letters of those refused."""
-        if self._store is None:
-            raise RuntimeError("start() was not awaited")
         rows = [row for _, row in sealed]
         try:
-            self._store.upsert(rows)
+            self._upsert(rows)
         except EventError:
             rows = []
             for record, row in sealed:
                 try:
-                    self._store.upsert([row])
+                    self._upsert([row])
                 except EventError as error:
                     outputs.dead.append(DeadLetter(record, error.reason, error.detail))
                 else:
                     rows.append(row)
         return rows
+
+    def _upsert(self, rows: Sequence[SealedDecision]) -> None:
+        if self._store is None or self._keyring is None:
+            raise RuntimeError("start() was not awaited")
+        keys = self._keyring.rows_of(row.key_id for row in rows)
+        self._store.upsert(rows, keys=keys, canary=self._canary)
 
     def _seal(self, record: SourceRecord, outputs: Outputs) -> SealedDecision | None:
         value = record.value or b""

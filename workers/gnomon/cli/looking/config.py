@@ -68,11 +68,13 @@ def _check(file: Path | None) -> int:
 
 
 def _invalid(found: Given) -> list[str]:
-    """Return a sentence for each value that is refused, each looked at alone."""
+    """Return a sentence for each value that is refused, looked at alone, or with those it has to fit."""
+    of_kafka = {name: value for name, value in found.values.items() if name.startswith("kafka_")}
+    alone = [{name: value} for name, value in found.values.items() if name not in of_kafka]
     problems = []
-    for name, value in found.values.items():
+    for values in (*alone, of_kafka):
         try:
-            Settings.of(Given({name: value}, found.origins))
+            Settings.of(Given(values, found.origins))
         except ConfigurationError as error:
             problems.append(str(error))
     return problems
