@@ -14,7 +14,7 @@ from faust.types import TP
 
 from gnomon import __version__
 from gnomon.connection.refusals import broker_error
-from gnomon.errors import ConfigurationError, StalledError
+from gnomon.errors import StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -103,15 +103,9 @@ class StageWorker(Generic[State]):
             ConfigurationError: The port is taken, or the stage can never work as configured.
         """
         health = HealthServer(self, host=host, port=port)
-        try:
-            await health.start()
-        except OSError as error:
-            raise ConfigurationError(
-                f"port {port} of {host}: {error.strerror or error}. --port and GNOMON_LISTEN_PORT name"
-                " another; 0 means a free one"
-            ) from error
+        await health.start()
         self.port = health.port
-        self._log_start(host)
+        self._log_start(health.address)
         try:
             if await self._run_until_ended(self.stage.start(), within_s=None):
                 await self._work()
@@ -172,13 +166,13 @@ class StageWorker(Generic[State]):
                 lag = worker.progress.lag or 0
                 self.metrics.set("gnomon_lag_records", lag, self.stage.name, str(number))
 
-    def _log_start(self, host: str) -> None:
+    def _log_start(self, address: str) -> None:
         logger.info(
             "worker.started",
             extra={
                 "stage": self.stage.name,
                 "version": __version__,
-                "address": f"http://{f'[{host}]' if ':' in host else host}:{self.port}",
+                "address": address,
                 "brokers": self._settings.brokers,
                 "settings": self._settings.digest(),
             },
