@@ -62,6 +62,15 @@ async def test_within_the_hour_nothing_decays() -> None:
     assert AGENT_FEATURES.name not in stage.tick(stage.restore(0, data), 1000).by_topic
 
 
+async def test_while_a_backlog_is_read_its_age_is_no_silence() -> None:
+    """The newest record read is 90 minutes old, and others wait behind it."""
+    data = await snapshot_after_a_finished_task()
+    stage = stage_at(NOW_MS + 90 * MINUTE_MS)
+
+    for idle_ms in (0, 20):
+        assert AGENT_FEATURES.name not in stage.tick(stage.restore(0, data), idle_ms).by_topic
+
+
 async def test_a_clock_that_is_behind_takes_no_time_away() -> None:
     """Then the time since the start is all that is known."""
     data = await snapshot_after_a_finished_task()

@@ -23,6 +23,9 @@ from gnomon.topics import TASK_EVENTS
 
 logger = logging.getLogger(__name__)
 
+IDLE_MS = 1000
+"""After this long without a record, none waits that was appended before."""
+
 
 class FeaturesStage:
     """Runs the fold of ``gnomon.features`` as a stage.
@@ -68,7 +71,7 @@ class FeaturesStage:
         """Let the features of silent agents decay, and report on clients: time passes without records."""
         newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
         # The state may be older than this process: time has passed since the broker had its last record.
-        since_ms = self._now_ms() - state.appended_ms if state.appended_ms else 0
+        since_ms = self._now_ms() - state.appended_ms if idle_ms >= IDLE_MS else 0
         return tick(state, newest_ms + max(idle_ms, since_ms))
 
     def snapshot(self, state: FeaturesState) -> bytes:

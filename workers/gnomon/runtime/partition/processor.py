@@ -138,11 +138,9 @@ class PartitionProcessor(Generic[State]):
     async def tick(self, writer: OutputWriter, idle_s: float) -> None:
         """Write what the passing of time alone leads to, ``idle_s`` after the last record.
 
-        While records wait, it is them that tell the time.
+        While records wait, no time has passed since the last: the next ones tell what happened.
         """
-        if self.lag:
-            return
-        outputs = self._stage.tick(self._state, int(idle_s * 1000))
+        outputs = self._stage.tick(self._state, 0 if self.lag else int(idle_s * 1000))
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:
