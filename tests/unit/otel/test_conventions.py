@@ -166,6 +166,14 @@ def test_spans_that_the_real_libraries_made_are_tasks() -> None:
             {("critic", "invoke_agent"), ("desk", "tool:lookup")},
             {"part_of_task": 1},
         ),
+        "google-adk": (
+            {
+                ("refund_agent", "invoke_agent"),
+                ("refund_agent", "invoke_workflow"),
+                ("refund_agent", "tool:lookup"),
+            },
+            {"part_of_task": 2},
+        ),
         "traceloop-sdk": (
             {("writer", "invoke_agent"), ("blog", "invoke_workflow"), ("writer", "tool:fetch")},
             {"part_of_task": 1},
