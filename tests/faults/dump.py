@@ -15,6 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import SealedDecision
 from gnomon.runtime.kafka.reading import partitions_of
 from gnomon.settings import Settings
@@ -43,7 +44,7 @@ async def dump(settings: Settings, folder: Path) -> dict[str, int]:
     keyring = KeyRing(load_key(settings), store.keys)
     counts = {}
     for topic in TOPICS:
-        records = await read_all(settings.brokers, settings.topic_prefix + topic)
+        records = await read_all(settings.kafka, settings.topic_prefix + topic)
         counts[topic] = write_lines(
             folder / f"{topic}.jsonl", (as_line(topic, record, keyring) for record in records)
         )
@@ -83,18 +84,18 @@ def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
     }
 
 
-async def read_all(brokers: str, topic: str) -> list[Any]:
+async def read_all(kafka: KafkaConnection, topic: str) -> list[Any]:
     """Read every committed record of ``topic``.
 
     Raises:
         TimeoutError: The end was not reached.
     """
-    tps = (await partitions_of(brokers, [topic]))[topic]
-    async with AIOKafkaConsumer(bootstrap_servers=brokers) as uncommitted:
+    tps = (await partitions_of(kafka, [topic]))[topic]
+    async with aiokafka_clients.consumer(kafka) as uncommitted:
         # To a reader of committed records, the log ends where the first open transaction begins.
         ends = await uncommitted.end_offsets(tps)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+    consumer = aiokafka_clients.consumer(
+        kafka,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 << 20,

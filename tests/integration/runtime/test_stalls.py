@@ -96,7 +96,7 @@ async def test_a_transaction_that_nobody_ends_is_a_stalled_fetch(bench: Bench) -
         await producer.send_and_wait(f"{prefix}task-events", b"v", partition=0)
         await bench.send([b"v"] * 4, partitions=1)
 
-        stages = await overview(brokers=brokers, prefix=prefix)
+        stages = await overview(kafka=bench.settings.kafka, prefix=prefix)
         assert {stage.name: stage.lag for stage in stages}["features"] == 5
         await expect_stall(bench, worker, "fetch")
         await producer.abort_transaction()
