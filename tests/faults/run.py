@@ -106,10 +106,13 @@ async def run(options: Options) -> Report:
             seconds=options.seconds,
             kinds_of=options.kinds,
         )
-        inflicting = asyncio.create_task(inflicter.run(planned))
-        places = await _publish(rig.broker.connection, sent, seconds=options.seconds)
-        say("all sent")
-        await inflicting
+        # A fault that fails ends the run: without the broker, publishing would wait for ever.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(inflicter.run(planned))
+            publishing = group.create_task(
+                _publish(rig.broker.connection, sent, seconds=options.seconds)
+            )
+        places = publishing.result()
         ended_s = time.monotonic()
         drained = await rig.drained(timeout_s=DRAIN_S)
         await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
