@@ -21,6 +21,8 @@ from gnomon.connection import KafkaConnection, aiokafka_clients
 TICK_S = 0.05
 DRAIN_S = 240.0
 TOLD_S = 30.0
+PUBLISH_MS = 400_000
+"""How long a record waits for a broker that starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +151,7 @@ async def _publish(
         kafka,
         enable_idempotence=True,
         linger_ms=5,
-        request_timeout_ms=120_000,
+        request_timeout_ms=PUBLISH_MS,
     )
     await producer.start()
     try:
