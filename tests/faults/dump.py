@@ -90,6 +90,10 @@ async def read_all(kafka: KafkaConnection, topic: str) -> list[Any]:
     Raises:
         TimeoutError: The end was not reached.
     """
+    tps = (await partitions_of(kafka, [topic]))[topic]
+    async with aiokafka_clients.consumer(kafka) as uncommitted:
+        # To a reader of committed records, the log ends where the first open transaction begins.
+        ends = await uncommitted.end_offsets(tps)
     consumer = aiokafka_clients.consumer(
         kafka,
         isolation_level="read_committed",
@@ -98,19 +102,17 @@ async def read_all(kafka: KafkaConnection, topic: str) -> list[Any]:
     )
     await consumer.start()
     try:
-        tps = (await partitions_of(kafka, [topic]))[topic]
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
-        return await _to_the_end(consumer, tps)
+        return await _to_the_end(consumer, ends)
     finally:
         await consumer.stop()
 
 
-async def _to_the_end(consumer: AIOKafkaConsumer, tps: list[TopicPartition]) -> list[Any]:
-    ends = await consumer.end_offsets(tps)
+async def _to_the_end(consumer: AIOKafkaConsumer, ends: Mapping[TopicPartition, int]) -> list[Any]:
     deadline = time.monotonic() + _READ_S
     records: list[Any] = []
-    while behind := [tp for tp in tps if await consumer.position(tp) < ends[tp]]:
+    while behind := [tp for tp in ends if await consumer.position(tp) < ends[tp]]:
         if time.monotonic() > deadline:
             raise TimeoutError(f"not read to the end: {behind}")
         for found in (await consumer.getmany(timeout_ms=200, max_records=8192)).values():

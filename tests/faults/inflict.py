@@ -14,6 +14,8 @@ from tests.faults.rig import SESSION_S, STAGES, Rig
 
 ANY = STAGES
 STATEFUL = ("features", "comparison")
+START_S = 300.0
+"""How long Kafka may take to check its files; it has hundreds, and a busy machine."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,7 +113,7 @@ async def broker(rig: Rig, fault: Fault) -> None:
     """SIGKILL of Kafka, and a restart with the same data."""
     await asyncio.to_thread(rig.broker.kill)
     await asyncio.sleep(fault.between(0.0, 3.0))
-    await asyncio.to_thread(rig.broker.start)
+    await asyncio.to_thread(rig.broker.start, START_S)
 
 
 async def broker_recovering(rig: Rig, fault: Fault) -> None:

@@ -21,6 +21,8 @@ from gnomon.connection import KafkaConnection, aiokafka_clients
 TICK_S = 0.05
 DRAIN_S = 240.0
 TOLD_S = 30.0
+PUBLISH_MS = 400_000
+"""How long a record waits for a broker that starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,10 +108,13 @@ async def run(options: Options) -> Report:
             seconds=options.seconds,
             kinds_of=options.kinds,
         )
-        inflicting = asyncio.create_task(inflicter.run(planned))
-        places = await _publish(rig.broker.connection, sent, seconds=options.seconds)
-        say("all sent")
-        await inflicting
+        # A fault that fails ends the run: without the broker, publishing would wait for ever.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(inflicter.run(planned))
+            publishing = group.create_task(
+                _publish(rig.broker.connection, sent, seconds=options.seconds)
+            )
+        places = publishing.result()
         ended_s = time.monotonic()
         drained = await rig.drained(timeout_s=DRAIN_S)
         await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
@@ -146,7 +151,7 @@ async def _publish(
         kafka,
         enable_idempotence=True,
         linger_ms=5,
-        request_timeout_ms=120_000,
+        request_timeout_ms=PUBLISH_MS,
     )
     await producer.start()
     try:

@@ -10,11 +10,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiokafka import AIOKafkaProducer
 from tests.integration.runtime.bench import Bench
 from tests.integration.runtime.counting import Counted, CountingStage
 from tests.support.polling import eventually
 
 from gnomon.errors import BrokerUnavailableError, StalledError
+from gnomon.operations.lag import overview
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.consumer import BatchConsumer, LoopConsumer
@@ -82,6 +84,22 @@ async def test_a_transaction_that_hangs_is_named(
     await bench.send([b"v"], partitions=1)
 
     await expect_stall(bench, worker, "committing")
+
+
+async def test_a_transaction_that_nobody_ends_is_a_stalled_fetch(bench: Bench) -> None:
+    worker = await bench.start(stall_after_s=STALL_AFTER_S)
+    brokers, prefix = bench.settings.brokers, bench.settings.topic_prefix
+    async with AIOKafkaProducer(
+        bootstrap_servers=brokers, transactional_id=f"{prefix}dead"
+    ) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(f"{prefix}task-events", b"v", partition=0)
+        await bench.send([b"v"] * 4, partitions=1)
+
+        stages = await overview(kafka=bench.settings.kafka, prefix=prefix)
+        assert {stage.name: stage.lag for stage in stages}["features"] == 5
+        await expect_stall(bench, worker, "fetch")
+        await producer.abort_transaction()
 
 
 async def test_a_recovery_that_hangs_is_named(bench: Bench) -> None:

@@ -51,7 +51,7 @@ class Rig:
         self.kafka = MemoryPartition({TOPIC: self.log})
         self.stage = stage or NumberingStage()
         self.store = CrashingStore(folder, self.kafka)
-        self.clock = Clock()
+        self.clock, self.slots = Clock(), asyncio.Semaphore(1)
         self.failures: list[Exception] = []
         self.pauses: list[bool] = []
         self.workers: list[PartitionWorker[list[int]]] = []
@@ -62,7 +62,7 @@ class Rig:
             REF,
             log=self.kafka,
             open_writer=self.kafka.open_writer,
-            recovery_slots=asyncio.Semaphore(1),
+            recovery_slots=self.slots,
             snapshots=self.store,
             snapshot_every_s=60.0,
             metrics=Metrics(),

@@ -156,6 +156,26 @@ def test_an_agent_that_comes_back_finds_its_immature_tasks() -> None:
     assert (sums.blocks[0], sums.hours.row[0], sums.totals[0]) == (1, 1, 1)
 
 
+def test_the_total_of_an_hour_is_kept_for_an_agent_that_has_no_mature_task_in_it() -> None:
+    live = LiveEvidence(RULES)
+    topic: Topic = {}
+    for row in (
+        decided(1, control(9.0), model(3.0)),
+        decided(2, control(9.0), model(3.0), hour=90),
+    ):
+        live.add(row)
+    immature = msgspec.structs.replace(decided(3, control(9.0), model(3.0)), agent_id="bob")
+    live.add(immature)
+    live.forget_hours(T0 // HOUR + 80)
+    later = decided(4, control(9.0), model(3.0), hour=95)
+    live.add(msgspec.structs.replace(later, agent_id="bob"))
+    publish(topic, live, 0)
+
+    (sums,) = (c.against["control"].sums["log_loss"] for c in merged(topic)[0].challengers.values())
+    assert (sums.blocks[0], sums.hours.row[0]) == (2, 1)
+    assert (sums.hours.row[1], sums.hours.row[2]) == (sums.blocks[1], sums.blocks[2])
+
+
 def test_changed_settings_begin_a_new_experiment() -> None:
     topic: Topic = {}
     before = LiveEvidence(RULES)

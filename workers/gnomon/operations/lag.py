@@ -1,7 +1,7 @@
 """Reads lag and members of each stage from the broker alone, also if no worker runs."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,15 +73,19 @@ async def overview(*, kafka: KafkaConnection, prefix: str) -> list[StageOverview
         isolation_level="read_committed",
         fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
     )
+    # To a reader of committed records, the log ends where the first open transaction begins.
+    uncommitted = aiokafka_clients.consumer(kafka)
     admin = aiokafka_clients.admin(kafka)
     try:
         await consumer.start()
+        await uncommitted.start()
         await admin.start()
+        ends = await uncommitted.end_offsets([tp for tps in partitions.values() for tp in tps])
         return [
             await _stage(
                 name,
                 group_of(name, prefix),
-                [tp for topic in inputs for tp in partitions.get(prefix + topic, ())],
+                {tp: ends[tp] for topic in inputs for tp in partitions.get(prefix + topic, ())},
                 consumer,
                 admin,
             )
@@ -92,21 +96,23 @@ async def overview(*, kafka: KafkaConnection, prefix: str) -> list[StageOverview
         raise await broker_error(kafka, error) from error
     finally:
         await consumer.stop()
+        await uncommitted.stop()
         await admin.close()
 
 
 async def _stage(
     name: str,
     group: str,
-    tps: Sequence[TopicPartition],
+    ends: Mapping[TopicPartition, int],
     consumer: AIOKafkaConsumer,
     admin: AIOKafkaAdminClient,
 ) -> StageOverview:
+    tps = list(ends)
     workers = len(await retry_transient(lambda: _members(admin, group), within_s=COORDINATOR_S))
     if not tps:
         return StageOverview(name, workers, {})
-    ends, begins = await consumer.end_offsets(tps), await consumer.beginning_offsets(tps)
-    committed = await admin.list_consumer_group_offsets(group, partitions=list(tps))
+    begins = await consumer.beginning_offsets(tps)
+    committed = await admin.list_consumer_group_offsets(group, partitions=tps)
     done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
     starts = {tp: max(done[tp], begins[tp]) for tp in tps}
     lag = {tp: max(0, ends[tp] - starts[tp]) for tp in tps}
@@ -121,7 +127,10 @@ async def _count_records(
     starts: Mapping[TopicPartition, int],
     ends: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, int]:
-    """Count the records: the end of a transaction occupies an offset but is no record."""
+    """Count the records: the end of a transaction occupies an offset but is no record.
+
+    What cannot be read, because a transaction is open or time is short, is counted by offsets.
+    """
     counts = dict.fromkeys(starts, 0)
     if not counts:
         return counts
@@ -135,7 +144,7 @@ async def _count_records(
     ]:
         for tp, records in (await consumer.getmany(timeout_ms=100)).items():
             counts[tp] += sum(record.offset < ends[tp] for record in records)
-    return counts
+    return {tp: n + max(0, ends[tp] - await consumer.position(tp)) for tp, n in counts.items()}
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:

@@ -1,8 +1,12 @@
-"""How long a fetch waits for more records, by the rate at which they come."""
+"""How long a fetch waits for more records, by their rate and the duration of transactions."""
 
 import pytest
 
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
+from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, MAX_LINGER_MS, FetchPacing
+
+
+def pacing(transaction_s: float = 0.004, *, linger_ms: int = 10) -> FetchPacing:
+    return FetchPacing(linger_ms, lambda: transaction_s)
 
 
 def last(pacing: FetchPacing, *, start_s: float, per_s: float, seconds: float) -> bool:
@@ -13,28 +17,48 @@ def last(pacing: FetchPacing, *, start_s: float, per_s: float, seconds: float) -
     return busy
 
 
-@pytest.mark.parametrize(("per_s", "busy"), [(0, False), (200, False), (300, True), (9000, True)])
-def test_many_records_a_second_are_busy(per_s: float, busy: bool) -> None:  # noqa: FBT001
-    assert last(FetchPacing(10), start_s=50.0, per_s=per_s, seconds=2.0) is busy
+@pytest.mark.parametrize(
+    ("per_s", "transaction_s", "busy"),
+    [
+        (0, 0.004, False),
+        (200, 0.004, False),
+        (300, 0.004, True),
+        (9000, 0.004, True),
+        (200, 0.02, True),
+        (300, 0.001, False),
+    ],
+)
+def test_several_records_in_the_time_of_a_transaction_are_busy(
+    per_s: float,
+    transaction_s: float,
+    busy: bool,  # noqa: FBT001
+) -> None:
+    assert last(pacing(transaction_s), start_s=50.0, per_s=per_s, seconds=2.0) is busy
 
 
 def test_the_answer_follows_the_rate() -> None:
-    pacing = FetchPacing(10)
+    found = pacing()
 
-    assert last(pacing, start_s=50.0, per_s=2000, seconds=2.0) is True
-    assert last(pacing, start_s=52.0, per_s=0, seconds=1.1) is False
-    assert last(pacing, start_s=54.0, per_s=2000, seconds=1.1) is True
+    assert last(found, start_s=50.0, per_s=2000, seconds=2.0) is True
+    assert last(found, start_s=52.0, per_s=0, seconds=1.1) is False
+    assert last(found, start_s=54.0, per_s=2000, seconds=1.1) is True
 
 
 def test_the_first_batch_alone_is_no_rate() -> None:
     """Before a full interval has passed, a large batch does not count as load."""
-    assert FetchPacing(10).observe(1_000.0, 10_000) is False
+    assert pacing().observe(1_000.0, 10_000) is False
 
 
-def test_records_wait_only_under_load() -> None:
-    pacing = FetchPacing(10)
-    assert pacing.wait_ms() == IDLE_WAIT_MS
+@pytest.mark.parametrize(
+    ("transaction_s", "linger_ms", "expected_ms"),
+    [(0.002, 10, 10), (0.02, 10, 40), (3.0, 10, MAX_LINGER_MS), (3.0, 250, 250)],
+)
+def test_under_load_records_wait_for_two_transactions(
+    transaction_s: float, linger_ms: int, expected_ms: int
+) -> None:
+    found = pacing(transaction_s, linger_ms=linger_ms)
+    assert found.wait_ms() == IDLE_WAIT_MS
 
-    last(pacing, start_s=50.0, per_s=2000, seconds=2.0)
+    last(found, start_s=50.0, per_s=2000, seconds=2.0)
 
-    assert pacing.wait_ms() == 10
+    assert found.wait_ms() == expected_ms

@@ -21,6 +21,18 @@ async def test_the_last_worker_is_fenced_before_its_offsets_are_read(
     assert here.kafka.calls == ["open_writer", "resume_offsets", "read"]
 
 
+async def test_all_partitions_ask_for_their_offsets_but_wait_for_their_turn_to_recover(
+    rig: Callable[..., Rig],
+) -> None:
+    here = rig(b"v")
+    async with here.slots:
+        worker = here.start()
+        await eventually(lambda: "resume_offsets" in here.kafka.calls, what="it asks")
+        await eventually(lambda: worker.progress.step == "new", what="it waits")
+        assert "read" not in here.kafka.calls
+    await eventually(lambda: worker.ready, what="it is ready")
+
+
 async def test_a_fenced_worker_aborts(rig: Callable[..., Rig]) -> None:
     here = rig(*[b"v"] * 6)
     zombie = here.start()

@@ -47,7 +47,7 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         super().__post_init__()
         self.next_offsets: dict[TP, int] = {}
         transport = cast("BatchTransport", self.transport)
-        self.pacing = FetchPacing(transport.linger_ms)
+        self.pacing = FetchPacing(transport.linger_ms, transport.transaction_s)
         self._keeping = StickyAssignor(transport.transactional_id)
 
     async def start(self) -> None:
@@ -126,7 +126,7 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         return batches
 
     def _pace_next_fetch(self, consumer: aiokafka.AIOKafkaConsumer, *, records: int) -> None:
-        """Set the size and the wait of the next fetch request from the rate of records."""
+        """Set the size and the wait of the next fetch request from rate and transactions."""
         busy = self.pacing.observe(time.monotonic(), records)
         fetcher = consumer._fetcher  # noqa: SLF001  aiokafka takes these only when it is created
         fetcher._fetch_min_bytes = BUSY_MIN_BYTES if busy else 1  # noqa: SLF001
@@ -160,7 +160,8 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 
         The end of a transaction occupies an offset without being a record, so the end of the log
         alone would show a lag that nothing can reduce. Once the position has passed it, the offset
-        after the last record that was handed on is used instead.
+        after the last record that was handed on is used instead. Records behind the begin of an open
+        transaction wait, too: a transaction that nobody ends becomes a stalled fetch.
 
         Raises:
             KafkaError: The brokers did not answer.
@@ -172,7 +173,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         for tp, log_end in log_ends.items():
             position = await consumer.position(tp)
             key = TP(tp.topic, tp.partition)
-            ends[key] = log_end if position < log_end else self.next_offsets.get(key, 0)
+            # To a reader of committed records, the log ends where the first open transaction begins.
+            end = max(log_end, consumer.highwater(tp) or 0)
+            ends[key] = end if position < end else self.next_offsets.get(key, 0)
         return ends
 
     @property
@@ -254,4 +257,5 @@ class BatchTransport(driver.Transport):
     linger_ms = 100
     transactional_id = ""
     instance_id = ""
+    transaction_s: Callable[[], float] = staticmethod(lambda: 0.0)
     on_fetched: Callable[[set[int]], None] = staticmethod(lambda partitions: None)

@@ -77,6 +77,7 @@ def create_app(
     topics: Sequence[str],
     settings: Settings,
     linger_ms: int,
+    transaction_s: Callable[[], float],
     transactional_id: str,
     on_fetched: Callable[[set[int]], None],
     handle: BatchHandler,
@@ -89,7 +90,8 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
-        linger_ms: How long the broker waits for more records under load.
+        linger_ms: How long the broker waits for more records under load at least.
+        transaction_s: Returns how long transactions have taken lately; the wait follows it.
         transactional_id: Of the worker; reported to the group.
         on_fetched: Called with the partition numbers whose batches will be passed to ``handle`` next.
         handle: Awaited for each batch, one at a time, in the order of arrival.
@@ -101,6 +103,7 @@ def create_app(
     app.transport = BatchTransport(app.conf.broker_consumer, app)
     app.transport.kafka = settings.kafka
     app.transport.linger_ms, app.transport.on_fetched = linger_ms, on_fetched
+    app.transport.transaction_s = transaction_s
     app.transport.transactional_id = transactional_id
     app.transport.instance_id = settings.instance_id
     source = app.topic(*topics, schema=BatchSchema(), internal=True)

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Generic, TypeVar
 
 from gnomon.errors import OutputTooLargeError, TransientError
@@ -20,6 +21,7 @@ from gnomon.runtime.partition.snapshotting import Snapshotter
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
+_FREE: AbstractAsyncContextManager[object] = nullcontext()
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 5.0
 RETRIES_S = (0.1, 1.0)
@@ -92,8 +94,12 @@ class PartitionProcessor(Generic[State]):
         """Whether a snapshot is due before its time, because much was processed since the last."""
         return self._snapshotter.due
 
-    async def recover(self) -> None:
+    async def recover(self, slots: AbstractAsyncContextManager[object] = _FREE) -> None:
         """Find the offsets to resume from and rebuild the state there.
+
+        Args:
+            slots: Held while the state is rebuilt. All partitions ask for their offsets at once, because
+                each answer takes the brokers up to half a second.
 
         Raises:
             BrokerUnavailableError: Offsets or log could not be read.
@@ -101,11 +107,14 @@ class PartitionProcessor(Generic[State]):
         self._progress.enter("recovering")
         topics = [self._ref.prefix + name for name in self._stage.inputs]
         offsets = await self._log.resume_offsets(topics)
-        self._progress.advanced()
-        began_s = self._clock_s()
-        self._state = await self._recovery.rebuild(offsets)
-        self._snapshotter.recovered(self._clock_s() - began_s)
-        self.offsets = offsets
+        self._progress.enter("new")
+        async with slots:
+            self._progress.enter("recovering")
+            self._progress.advanced()
+            began_s = self._clock_s()
+            self._state = await self._recovery.rebuild(offsets)
+            self._snapshotter.recovered(self._clock_s() - began_s)
+            self.offsets = offsets
 
     async def process(self, writer: OutputWriter, records: Sequence[SourceRecord]) -> None:
         """Fold ``records``, and write the outputs together with the new offsets.

@@ -41,7 +41,7 @@ class PartitionWorker(Generic[State]):
         ref: Which partition.
         log: Read on recovery.
         open_writer: Creates the transactional writer.
-        recovery_slots: Bounds how many partitions of a process recover at once.
+        recovery_slots: Bounds how many partitions of a process rebuild their state at once.
         snapshots: Where snapshots are read and written.
         snapshot_every_s: Seconds between them.
         metrics: Where to count.
@@ -158,10 +158,7 @@ class PartitionWorker(Generic[State]):
         self.progress.enter("recovering")
         try:
             async with self._open_writer() as self._writer:
-                self.progress.enter("new")
-                async with self._recovery_slots:
-                    self.progress.advanced()
-                    await self._processor.recover()
+                await self._processor.recover(self._recovery_slots)
                 await self._work(self._writer)
         except Exception as error:  # the edge of a task: every error is reported
             self.progress.enter("fenced" if isinstance(error, FencedError) else "failed")

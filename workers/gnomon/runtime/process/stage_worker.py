@@ -191,6 +191,7 @@ class StageWorker(Generic[State]):
             topics=topics,
             settings=self._settings,
             linger_ms=self.stage.linger_ms,
+            transaction_s=lambda: self._writer.transaction_s,
             transactional_id=self._writer.transactional_id,
             on_fetched=self._writer.expect,
             handle=self._partitions.put,

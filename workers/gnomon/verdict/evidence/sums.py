@@ -108,7 +108,9 @@ class Sums(msgspec.Struct):
                 self.open[hour] = left
             else:
                 del self.open[hour]
-        for hour in [h for h in self.waiting if h < before_hour and h not in self.open]:
+        # A decision that is kept may be the first of its block: its hour is not open yet.
+        growing = self.open.keys() | {hour for hour, _ in kept}
+        for hour in [h for h in self.waiting if h < before_hour and h not in growing]:
             del self.waiting[hour]
 
     def close_hours(self, before_hour: int = NEVER) -> None:

@@ -110,6 +110,11 @@ class WorkerWriter:
         self._running: asyncio.Task[None] | None = None
         self._current: asyncio.Task[None] | None = None
 
+    @property
+    def transaction_s(self) -> float:
+        """How long transactions have taken lately."""
+        return self._queue.transaction_s
+
     def joined(self, member: GroupMember, *, missed: bool) -> None:
         """Use ``member`` from the next transaction on.
 
