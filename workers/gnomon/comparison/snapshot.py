@@ -47,6 +47,7 @@ class _State(msgspec.Struct, array_like=True):
     ledger: Ledger | None
     windows: dict[GroupKey, list[CountedTask]]
     evidence: bytes = b""
+    unread: int = 0
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -80,6 +81,7 @@ def snapshot(state: ComparisonState) -> bytes:
             state.ledger,
             state.calibration.windows,
             state.evidence.encode(),  # JSON, because its sums exceed 64 bits
+            state.unread,
         )
     )
     return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
@@ -107,7 +109,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
     state.metrics.series, state.metrics.hour = read.series, read.hour
-    state.ledger = read.ledger
+    state.ledger, state.unread = read.ledger, read.unread
     state.calibration.windows = read.windows
     return state
 

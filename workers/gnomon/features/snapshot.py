@@ -40,6 +40,7 @@ class _Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     span: int = -1
     producers_appended_ms: int = 0
     repeated: int = 0
+    torn: bool = False
 
 
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
@@ -61,6 +62,7 @@ def snapshot(state: FeaturesState) -> bytes:
         producers.span,
         producers.appended_ms,
         producers.repeated,
+        state.torn,
     )
     _append(data, head)
     for agent_id, agent in state.agents.items():
@@ -105,6 +107,7 @@ def restore(
     if len(state.producers) != head.older + head.newer:
         raise SnapshotError("the number of producers differs from the number in the head")
     state.covered_from_ms, state.appended_ms = head.covered_from_ms, head.appended_ms
+    state.torn = head.torn or head.covered_from_ms < 0
     return state
 
 

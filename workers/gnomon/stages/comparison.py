@@ -32,6 +32,7 @@ LEDGER_STATES = (
     "orphan",
     "shed",
     "incomplete",
+    "unread",
 )
 
 
@@ -103,6 +104,10 @@ class ComparisonStage:
         outputs = Outputs()
         write_evidence(outputs, state.state.evidence.announce(state.config.partition))
         return outputs if outputs.by_topic else None
+
+    def missed(self, state: PartitionState, records: int) -> None:
+        """Let the ledger state how many records were never read."""
+        state.state.unread += records
 
     def snapshot(self, state: PartitionState) -> bytes:
         """Serialise open tasks, metrics and the ledger."""

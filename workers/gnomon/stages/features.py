@@ -62,6 +62,10 @@ class FeaturesStage:
         newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
         return tick(state, newest_ms + idle_ms)
 
+    def missed(self, state: FeaturesState, records: int) -> None:
+        """Let the completeness of the features begin anew."""
+        state.note_gap()
+
     def snapshot(self, state: FeaturesState) -> bytes:
         """Serialise all agents and producers."""
         return snapshot(state)

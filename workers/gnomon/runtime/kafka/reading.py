@@ -12,8 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError
+from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError
 from gnomon.records import SourceRecord
+from gnomon.runtime.kafka.failures import failure
 from gnomon.topics import BY_NAME, DEAD_LETTERS
 
 logger = logging.getLogger(__name__)
@@ -158,11 +159,14 @@ async def await_topics(brokers: str, topics: Sequence[str], *, wait_for_broker_s
         await require_topics(brokers, topics, within_s=wait_for_broker_s)
 
 
-def broker_unavailable(brokers: str, error: KafkaError) -> BrokerUnavailableError:
-    """Create the error that tells a person how to get a broker."""
-    return BrokerUnavailableError(
-        f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
-    )
+def broker_unavailable(brokers: str, error: KafkaError) -> GnomonError:
+    """Create the error that tells a person what to do, such as how to get a broker."""
+    found = failure(brokers, error)
+    if isinstance(found, BrokerUnavailableError):
+        return BrokerUnavailableError(
+            f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
+        )
+    return found
 
 
 def as_json(record: SourceRecord) -> bytes:

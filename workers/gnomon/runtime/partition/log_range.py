@@ -10,6 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.errors import BrokerUnavailableError
 from gnomon.records import SourceRecord
+from gnomon.runtime.kafka.failures import failure
 
 STALL_S = 60.0
 CHUNK_RECORDS = 4096
@@ -54,7 +55,7 @@ async def read_range(
             yield chunks[oldest]
             chunks[oldest] = await _next_chunk(consumer, oldest, end[oldest.topic])
     except KafkaError as error:
-        raise BrokerUnavailableError(f"{', '.join(end)}[{partition}]: {error!r}") from error
+        raise failure(f"{', '.join(end)}[{partition}]", error) from error
     finally:
         await consumer.stop()
 

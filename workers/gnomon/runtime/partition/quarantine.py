@@ -6,7 +6,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError
+from gnomon.runtime.kafka.failures import failure
 from gnomon.runtime.partition.log_range import read_range
 from gnomon.runtime.partition.poison import QUARANTINE_REASONS
 from gnomon.runtime.partition.ports import RecordIds
@@ -40,7 +40,7 @@ async def read_quarantined(
         found = await consumer.offsets_for_times({tp: max(0, since_ms - MAX_CLOCK_SKEW_MS)})
         end = (await consumer.end_offsets([tp]))[tp]
     except KafkaError as error:
-        raise BrokerUnavailableError(f"{tp.topic}[{partition}]: {error!r}") from error
+        raise failure(f"{tp.topic}[{partition}]", error) from error
     finally:
         await consumer.stop()
     start = found[tp].offset if found.get(tp) is not None else end

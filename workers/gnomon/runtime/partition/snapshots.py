@@ -1,7 +1,9 @@
 """Snapshots on a file system: the bytes of a state and the offsets up to which it is folded.
 
 A snapshot only shortens recovery. If it is lost or refused, the state is rebuilt from the log. Files
-are written under a temporary name and renamed, so a reader never sees a partial one.
+are written under a temporary name and renamed, so a reader never sees a partial one. A snapshot names
+the logs that its state was folded from, because a topic that was deleted and made again has the same
+name and soon the same offsets.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -26,16 +28,26 @@ UNFINISHED_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A serialised state. ``offsets`` has the next offset to process, by full topic name."""
+    """A serialised state.
+
+    Attributes:
+        offsets: Next offset to process, by full topic name.
+        data: The state.
+        logs: Ids of the logs, by full topic name; empty if they were not known.
+        written_at_ms: When the file was written, epoch ms.
+    """
 
     offsets: Mapping[str, int]
     data: bytes
+    logs: Mapping[str, str] = field(default_factory=dict)
+    written_at_ms: int = 0
 
 
 class _Header(msgspec.Struct):
     offsets: dict[str, int]
     size: int
     crc32: int
+    logs: dict[str, str] = {}
 
 
 class SnapshotStore:
@@ -60,6 +72,7 @@ class SnapshotStore:
                 offsets=dict(snapshot.offsets),
                 size=len(snapshot.data),
                 crc32=zlib.crc32(snapshot.data),
+                logs=dict(snapshot.logs),
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
@@ -83,7 +96,7 @@ class SnapshotStore:
         folder = self._folder / str(partition)
         for path in sorted(folder.glob("*.snapshot"), reverse=True):
             try:
-                yield _parse(path.read_bytes())
+                yield _parse(path.read_bytes(), written_at_ms=path.stat().st_mtime_ns // 1_000_000)
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
 
@@ -107,7 +120,7 @@ def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
                 path.unlink()
 
 
-def _parse(raw: bytes) -> Snapshot:
+def _parse(raw: bytes, *, written_at_ms: int) -> Snapshot:
     if raw[: len(MAGIC)] != MAGIC:
         raise ValueError("not a snapshot of this version")
     start = len(MAGIC) + 4
@@ -116,4 +129,4 @@ def _parse(raw: bytes) -> Snapshot:
     data = raw[end:]
     if len(data) != header.size or zlib.crc32(data) != header.crc32:
         raise ValueError("truncated or corrupt")
-    return Snapshot(header.offsets, data)
+    return Snapshot(header.offsets, data, header.logs, written_at_ms)

@@ -64,10 +64,15 @@ class Snapshotter(Generic[State]):
         """Note that the state has changed."""
         self._changed = True
 
-    async def save(self, state: State, offsets: Mapping[str, int]) -> None:
+    async def save(self, state: State, offsets: Mapping[str, int], logs: Mapping[str, str]) -> None:
         """Write a snapshot if anything has changed.
 
         A failed write is only logged: it makes the next recovery longer.
+
+        Args:
+            state: What to save.
+            offsets: Next offset to process, by full topic name.
+            logs: Ids of the logs that it was folded from, by full topic name.
         """
         self._unsaved_s = 0.0
         changed, self._changed = self._changed, False
@@ -76,7 +81,7 @@ class Snapshotter(Generic[State]):
         self._progress.enter("snapshotting")
         began_s = self._clock_s()
         with self._metrics.time("gnomon_snapshot_seconds", self._stage.name):
-            snapshot = Snapshot(dict(offsets), self._stage.snapshot(state))
+            snapshot = Snapshot(dict(offsets), self._stage.snapshot(state), dict(logs))
             self._last_snapshot_s = self._clock_s() - began_s
             try:
                 await asyncio.to_thread(self._store.save, self._partition, snapshot)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from aiokafka.errors import (
     IllegalGenerationError,
+    InvalidProducerIdMapping,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
@@ -19,11 +20,13 @@ from aiokafka.errors import (
     RebalanceInProgressError,
     RecordListTooLargeError,
     UnknownMemberIdError,
+    UnknownProducerId,
 )
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
+from gnomon.errors import FencedError, OutputTooLargeError
 from gnomon.records import Outputs
+from gnomon.runtime.kafka.failures import failure
 from gnomon.runtime.kafka.transactions.group import GroupMember, Membership
 from gnomon.runtime.kafka.transactions.output_batches import Batches, OutputEncoder
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
@@ -35,6 +38,8 @@ ABORT_S: Final = 2.0
 """How long ``stop`` waits for the abort of a transaction; the next owner ends what is left of it."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_EXPIRED = (InvalidProducerIdMapping, UnknownProducerId)
+"""Kafka has forgotten the producer, which was idle for long (``transactional.id.expiration.ms``)."""
 _NOT_A_MEMBER = (IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError)
 
 
@@ -44,7 +49,7 @@ class Producer(OffsetSource, Protocol):
     async def start(self) -> None: ...  # noqa: D102
     async def renew(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
-    async def partitions_of(self, topic: str) -> Sequence[int]: ...  # noqa: D102
+    async def partitions_of(self, topic: str, at_least: int) -> Sequence[int]: ...  # noqa: D102
     async def write(  # noqa: D102
         self, batches: Batches, offsets: Mapping[TopicPartition, int], *, member: GroupMember
     ) -> None: ...
@@ -164,7 +169,7 @@ class WorkerWriter:
         try:
             batches = await self._encoder.encode(outputs, owner.partition)
         except KafkaError as error:
-            raise BrokerUnavailableError(f"{self._stage}: {error!r}") from error
+            raise failure(self._stage, error) from error
         tps = {TopicPartition(topic, owner.partition): n for topic, n in offsets.items()}
         done = asyncio.get_running_loop().create_future()
         self._queue.add(Write(owner, batches, tps, done))
@@ -191,6 +196,7 @@ class WorkerWriter:
             fail(writes, error)
 
     async def _transact(self, writes: Sequence[Write]) -> None:
+        forgotten = False
         while True:
             await self._ensure_producer()
             member = await self._membership.wait(newer_than=None)
@@ -212,6 +218,9 @@ class WorkerWriter:
                 self._stale = True  # rule 5
                 if isinstance(error, _NOT_A_MEMBER):
                     await self._membership.wait(newer_than=member)
+                    continue
+                if isinstance(error, _EXPIRED) and not forgotten:
+                    forgotten = True  # begun again in place; nothing of this transaction was stored
                     continue
                 if isinstance(error, _TOO_LARGE) and len(writes) > 1:
                     half = len(writes) // 2
@@ -243,7 +252,7 @@ class WorkerWriter:
                 await self._producer.renew()
             self._stale = False
         except KafkaError as error:
-            raise BrokerUnavailableError(f"{self._brokers}: {error!r}") from error
+            raise failure(self._brokers, error) from error
 
     def _as_gnomon_error(self, error: Exception) -> Exception:
         if isinstance(error, _FENCED):
@@ -252,5 +261,5 @@ class WorkerWriter:
         if isinstance(error, _TOO_LARGE):
             return OutputTooLargeError(f"a topic refused it: {error!r}")
         if isinstance(error, KafkaError):
-            return BrokerUnavailableError(f"{self._stage}: {error!r}")
+            return failure(self._stage, error)
         return error
