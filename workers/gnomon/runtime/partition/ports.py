@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
 from gnomon.records import Outputs, SourceRecord
+from gnomon.steps import Steps
 
 State = TypeVar("State")
 State_contra = TypeVar("State_contra", contravariant=True)
@@ -211,6 +212,15 @@ class PartitionLog(Protocol):
         Raises:
             BrokerUnavailableError: The brokers did not answer.
         """
+        ...
+
+
+@runtime_checkable
+class SnapshotsInSteps(Protocol[State_contra]):
+    """A stage whose states can be so large that to serialise one would hold up the event loop."""
+
+    def snapshot_steps(self, state: State_contra) -> Steps:
+        """Serialise the state in steps of about a millisecond; it is not changed meanwhile."""
         ...
 
 
