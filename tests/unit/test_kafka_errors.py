@@ -12,9 +12,15 @@ from aiokafka.errors import KafkaError
 from confluent_kafka import KafkaError as LibrdkafkaError
 
 from gnomon.broker.jars import locked_jars, maven_repository
-from gnomon.errors import BrokerUnavailableError, ConfigurationError, GnomonError, StalledError
+from gnomon.connection.refusals import unavailable
+from gnomon.errors import (
+    BrokerUnavailableError,
+    ConfigurationError,
+    GnomonError,
+    NotLetInError,
+    StalledError,
+)
 from gnomon.kafka_errors import AIOKAFKA, LIBRDKAFKA, PROTOCOL, action_of
-from gnomon.runtime.kafka.failures import failure
 
 
 def aiokafka_classes() -> list[type[KafkaError]]:
@@ -94,10 +100,11 @@ def test_what_aiokafka_marks_as_retriable_stops_no_stage_for_good(error: type[Ka
 @pytest.mark.parametrize(
     ("error", "expected", "advice"),
     [
-        (aiokafka.errors.KafkaConnectionError(), BrokerUnavailableError, "Kafka running"),
-        (aiokafka.errors.LeaderNotAvailableError(), BrokerUnavailableError, "Kafka running"),
-        (aiokafka.errors.TopicAuthorizationFailedError("t"), ConfigurationError, "right"),
-        (aiokafka.errors.SaslAuthenticationFailed(), ConfigurationError, "setting"),
+        (aiokafka.errors.KafkaConnectionError(), BrokerUnavailableError, "brokers are back"),
+        (aiokafka.errors.LeaderNotAvailableError(), BrokerUnavailableError, "brokers are back"),
+        (aiokafka.errors.TopicAuthorizationFailedError("t"), NotLetInError, "rights"),
+        (aiokafka.errors.SaslAuthenticationFailed(), NotLetInError, "login"),
+        (aiokafka.errors.PolicyViolationError(), ConfigurationError, "change the setting"),
         (aiokafka.errors.AuthenticationFailedError(), ConfigurationError, "setting"),
         (aiokafka.errors.UnsupportedVersionError(), ConfigurationError, "do not fit"),
         (aiokafka.errors.CorruptRecordException(), ConfigurationError, "damaged"),
@@ -109,9 +116,9 @@ def test_what_aiokafka_marks_as_retriable_stops_no_stage_for_good(error: type[Ka
 def test_the_error_of_gnomon_says_what_to_do(
     error: KafkaError, expected: type[GnomonError], advice: str
 ) -> None:
-    found = failure("task-events[3]", error)
+    found = unavailable("task-events[3]", error)
     assert type(found) is expected
-    assert str(found).startswith(f"task-events[3]: {type(error).__name__}")
+    assert str(found).startswith("task-events[3]: ")
     assert advice in str(found)
 
 

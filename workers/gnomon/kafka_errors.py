@@ -241,7 +241,7 @@ LIBRDKAFKA: Final = _by_name(
 """The action by the name of each of librdkafka's own errors."""
 
 
-def action_of(error: Exception) -> Action:
+def action_of(error: BaseException) -> Action:
     """Return what the operator does about an error of aiokafka.
 
     A class that is in no table, such as one that a newer release has added, counts as its nearest base

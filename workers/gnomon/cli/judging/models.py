@@ -132,7 +132,7 @@ def _words(settings: Settings) -> dict[str, dict[str, Any]]:
 
     try:
         found = asyncio.run(
-            read_evidence(brokers=settings.brokers, prefix=settings.topic_prefix, within_s=0.0)
+            read_evidence(kafka=settings.kafka, prefix=settings.topic_prefix, within_s=0.0)
         )
     except BrokerUnavailableError:
         return {}
@@ -152,9 +152,7 @@ def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
     from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
 
     try:
-        switches = asyncio.run(
-            read_switches(brokers=settings.brokers, prefix=settings.topic_prefix)
-        )
+        switches = asyncio.run(read_switches(kafka=settings.kafka, prefix=settings.topic_prefix))
     except BrokerUnavailableError:
         print(
             f"gnomon: {settings.brokers} does not answer, so it is not known which versions predict",

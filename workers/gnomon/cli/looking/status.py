@@ -53,22 +53,22 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    brokers = options.brokers or settings.brokers
+    kafka = settings.kafka.at(options.brokers)
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
-    stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
-    figures = asyncio.run(read_figures(brokers=brokers, prefix=prefix))
+    stages = asyncio.run(overview(kafka=kafka, prefix=prefix))
+    figures = asyncio.run(read_figures(kafka=kafka, prefix=prefix))
     counts = _counts(figures.ledger)
-    reported = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
+    reported = asyncio.run(read_clients(kafka=kafka, prefix=prefix))
     found = clients(
         reported,
         now_ms=time.time_ns() // 1_000_000,
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
-    switches = asyncio.run(read_switches(brokers=brokers, prefix=prefix))
+    switches = asyncio.run(read_switches(kafka=kafka, prefix=prefix))
     states = states_of(switches)
     models = _models(settings)
-    evidence = asyncio.run(read_evidence(brokers=brokers, prefix=prefix))
+    evidence = asyncio.run(read_evidence(kafka=kafka, prefix=prefix))
     verdicts = _verdicts(evidence, settings)
     if options.json:
         print(

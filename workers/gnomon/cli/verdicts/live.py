@@ -23,8 +23,8 @@ def live(options: argparse.Namespace, settings: Settings, *, drills: Sequence[Dr
     for name in ("settings", "newest", "verify", "register", "html"):
         if getattr(options, name):
             raise ConfigurationError(f"--{name} needs --comparisons: expected no --live")
-    brokers = options.brokers or settings.brokers
-    found = asyncio.run(read_evidence(brokers=brokers, prefix=settings.topic_prefix))
+    kafka = settings.kafka.at(options.brokers)
+    found = asyncio.run(read_evidence(kafka=kafka, prefix=settings.topic_prefix))
     now_ms = time.time_ns() // 1_000_000 if options.now is None else options.now
     evidence = found[0] if found else LiveEvidence().evidence
     return live_verdicts(evidence, drills=drills, now_ms=now_ms)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection.refusals import unavailable
 from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
-from gnomon.runtime.kafka.failures import failure
 from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.partition.log_range import read_range
 from gnomon.runtime.partition.ports import LogFacts, PartitionRef, RecordIds
@@ -77,13 +77,13 @@ class KafkaPartitionLog:
     ) -> AsyncGenerator[list[SourceRecord], None]:
         """See ``PartitionLog``."""
         return read_range(
-            brokers=self._ref.brokers, partition=self._ref.partition, start=start, end=end
+            kafka=self._ref.kafka, partition=self._ref.partition, start=start, end=end
         )
 
     async def read_quarantined(self, *, stage: str, since_ms: int) -> RecordIds:
         """See ``PartitionLog``."""
         return await read_quarantined(
-            brokers=self._ref.brokers,
+            kafka=self._ref.kafka,
             prefix=self._ref.prefix,
             stage=stage,
             partition=self._ref.partition,
@@ -99,7 +99,7 @@ def _answered(topics: Sequence[str]) -> Iterator[None]:
     try:
         yield
     except KafkaError as error:
-        raise failure(", ".join(topics), error) from error
+        raise unavailable(", ".join(topics), error) from error
 
 
 def _resume_offset(tp: TopicPartition, committed: int, *, beginning: int, end: int) -> int:
