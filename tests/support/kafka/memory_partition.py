@@ -13,7 +13,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError, TransientError
+from gnomon.errors import (
+    BrokerUnavailableError,
+    FencedError,
+    LostRecordsError,
+    OutputTooLargeError,
+    TransientError,
+)
 from gnomon.records import DeadLetter, Headers, Outputs, SourceRecord
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.partition.poison import QUARANTINE_REASONS
@@ -116,6 +122,11 @@ class MemoryPartition:
     async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """See ``PartitionLog``."""
         self.call("resume_offsets")
+        for topic in topics:
+            records = self.inputs[topic]
+            end = records[-1].offset + 1 if records else 0
+            if self.committed.get(topic, 0) > end:
+                raise LostRecordsError(f"{topic}: {self.committed[topic]} after the end, {end}")
         return {t: max(self.committed.get(t, 0), self.beginnings.get(t, 0)) for t in topics}
 
     async def describe(self, topics: Sequence[str]) -> LogFacts:

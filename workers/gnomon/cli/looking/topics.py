@@ -78,7 +78,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "create":
         created = asyncio.run(topics_admin.create_topics(kafka, prefix=prefix, **shape))
         print("\n".join(created) if created else "all topics exist; 'check' compares them")
-        return 0
+        # A client may have made a topic first, with another number of partitions.
+        differing = [
+            difference
+            for difference in asyncio.run(topics_admin.check_topics(kafka, prefix=prefix, **shape))
+            if difference.what == "partitions"
+        ]
+        for difference in differing:
+            print(difference)
+        return 1 if differing else 0
     if options.action == "list":
         _print_table(asyncio.run(topics_admin.describe_topics(kafka, prefix=prefix)))
         return 0
