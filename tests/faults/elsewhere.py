@@ -19,7 +19,8 @@ KEY_S = 30.0
 async def store_restored(rig: Rig, fault: Fault) -> None:
     """The database goes back to before a key was stored with which the vault still seals.
 
-    So does a lagging replica that is promoted. If nothing is sealed any more, the key is put back.
+    So does a lagging replica that is promoted. If nothing more is sealed, because the stream has ended,
+    the key is put back: it would be lost by no fault of the vault's.
     """
     path = Path(rig.settings.store_url.removeprefix("sqlite:///"))
     before = await asyncio.to_thread(_keys, path)
@@ -28,8 +29,9 @@ async def store_restored(rig: Rig, fault: Fault) -> None:
     if not made:
         return
     await asyncio.sleep(fault.between(0.0, 1.0))
-    await asyncio.to_thread(_forget, path, made)
-    if not made.keys() <= (await _until_made(path, before)).keys():
+    sealed = await asyncio.to_thread(_forget, path, made)
+    back = await _until_made(path, before)
+    if not made.keys() <= back.keys() and await asyncio.to_thread(_sealed, path, made) == sealed:
         await asyncio.to_thread(_put_back, path, made)
 
 
@@ -63,9 +65,18 @@ async def _until_made(
     return {}
 
 
-def _forget(path: Path, keys: Mapping[str, tuple[Any, ...]]) -> None:
+def _forget(path: Path, keys: Mapping[str, tuple[Any, ...]]) -> int:
+    """Delete the keys; returns how many decisions they had sealed."""
     with closing(sqlite3.connect(path, timeout=30)) as store, store:
         store.executemany("DELETE FROM gnomon_keys WHERE kid = ?", [(kid,) for kid in keys])
+    return _sealed(path, keys)
+
+
+def _sealed(path: Path, keys: Mapping[str, tuple[Any, ...]]) -> int:
+    """How many decisions are sealed with the keys."""
+    count = "SELECT count(*) FROM gnomon_decisions WHERE key_id = ?"
+    with closing(sqlite3.connect(path, timeout=30)) as store:
+        return sum(store.execute(count, (kid,)).fetchone()[0] for kid in keys)
 
 
 def _put_back(path: Path, keys: Mapping[str, tuple[Any, ...]]) -> None:
