@@ -33,7 +33,7 @@ def after_a_day() -> FeaturesState:
 
 
 def gap(state: FeaturesState) -> FeaturesState:
-    FeaturesStage(Settings(), metrics=Metrics()).missed(state, 1)
+    FeaturesStage(Settings(), metrics=Metrics(), now_ms=lambda: 0).missed(state, 1)
     return state
 
 

@@ -45,7 +45,10 @@ def test_a_snapshot_names_the_logs_it_was_folded_from(tmp_path: Path) -> None:
 
 def test_a_snapshot_of_a_version_that_noted_no_logs_is_read(tmp_path: Path) -> None:
     data = b"state"
-    header = b'{"offsets":{"events":7},"size":%d,"crc32":%d}' % (len(data), zlib.crc32(data))
+    header = b'{"offsets":{"events":7},"size":%d,"crc32":%d,"settings":""}' % (
+        len(data),
+        zlib.crc32(data),
+    )
     path = tmp_path / "0" / "7.snapshot"
     path.parent.mkdir()
     path.write_bytes(b"GNSN\x01" + len(header).to_bytes(4, "big") + header + data)
@@ -104,3 +107,14 @@ def test_temporary_files_of_a_killed_process_are_removed_later(tmp_path: Path) -
 
     assert not abandoned.exists()
     assert being_written.exists()
+
+
+def test_a_snapshot_made_with_other_settings_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    SnapshotStore(tmp_path, settings="expire_after_s=60").save(0, Snapshot({"events": 1}, b"a"))
+
+    assert list(SnapshotStore(tmp_path, settings="expire_after_s=90").candidates(0)) == []
+    assert "expire_after_s=60" in str(caplog.records[-1].__dict__["reason"])
+    kept = SnapshotStore(tmp_path, settings="expire_after_s=60").candidates(0)
+    assert [s.data for s in kept] == [b"a"]

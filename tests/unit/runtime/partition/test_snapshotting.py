@@ -22,7 +22,7 @@ from gnomon.stages.features import FeaturesStage
 
 
 def many_agents(agents: int) -> tuple[Any, Any]:
-    stage = FeaturesStage(Settings(), metrics=Metrics())
+    stage = FeaturesStage(Settings(), metrics=Metrics(), now_ms=lambda: 0)
     state = stage.new_state(0)
     finishes = [
         support.finished(f"t{n}", support.T0 + minute, agent=f"a{n}")

@@ -3,8 +3,8 @@
 All records read here were processed before, so their outputs are in Kafka already and are dropped.
 Records that were quarantined then (``poison``) are skipped.
 
-A snapshot is used only if it was folded from these logs (``snapshots``). A snapshot of a version of
-gnomon that did not note this is used only if each log has a record that is older than the snapshot:
+A snapshot is used only if it was folded from these logs (``snapshots``). One that does not name them,
+because the brokers had no ids, is used only if each log has a record that is older than the snapshot:
 if the topic had been made again since, all its records would be newer.
 
 If retention has removed records that come after the snapshot, or after the beginning of the log, the
