@@ -10,26 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from tests.faults.elsewhere import registry_away, store_restored
+from tests.faults.fault import Fault
 from tests.faults.rig import SESSION_S, STAGES, Rig
 
 ANY = STAGES
 STATEFUL = ("features", "comparison")
 START_S = 300.0
 """How long Kafka may take to check its files; it has hundreds, and a busy machine."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One planned fault. ``chance``, in [0, 1), determines its random details."""
-
-    kind: str
-    stage: str
-    at_s: float
-    chance: float
-
-    def between(self, least: float, most: float) -> float:
-        """Return a number in that range, determined by ``chance``."""
-        return least + self.chance * (most - least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,8 +174,14 @@ KINDS: Mapping[str, tuple[Callable[[Rig, Fault], Awaitable[None]], Sequence[str]
     "join_and_kill": (join_and_kill, ANY),
     "snapshot_corrupt": (snapshot_corrupt, STATEFUL),
     "snapshots_refused": (snapshots_refused, STATEFUL),
+    "store_restored": (store_restored, ("vault",)),
+    "registry_away": (registry_away, ("shadow",)),
 }
 """What each kind does, and to which stages."""
+
+
+WITH_BROKER = frozenset({"broker_recovering", "store_restored"})
+"""Kinds that kill the broker too, or that end in nothing if another fault kills it meanwhile."""
 
 
 def plan(
@@ -232,7 +226,7 @@ class Inflicter:
 
     async def _inflict(self, fault: Fault, begun_s: float) -> None:
         await asyncio.sleep(max(0.0, begun_s + fault.at_s - time.monotonic()))
-        kafka = self._locks["all"] if fault.kind == "broker_recovering" else nullcontext()
+        kafka = self._locks["all"] if fault.kind in WITH_BROKER else nullcontext()
         async with self._locks[fault.stage], kafka:
             from_s = time.monotonic()
             self._say(f"{from_s - begun_s:6.1f} s  {fault.kind} {fault.stage}")

@@ -92,12 +92,15 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     listed = gnomon("topics", "list", *where)
     fit = gnomon("topics", "check", "--partitions", "2", *where)
     unfit = gnomon("topics", "check", "--partitions", "8", *where)
+    others = gnomon("topics", "create", "--partitions", "8", *where)
 
     assert missing.returncode == 1
     assert missing.stdout.count("is missing") == 14
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
     assert len(created.stdout.splitlines()) == 14
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
+    assert others.returncode == 1
+    assert f"{prefix}task-events: partitions is 2, expected 8" in others.stdout
     assert f"{prefix}control" in listed.stdout
     assert (fit.returncode, unfit.returncode) == (0, 1)
     assert f"{prefix}decisions: partitions is 2, expected 8. " in unfit.stdout

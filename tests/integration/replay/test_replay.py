@@ -52,7 +52,7 @@ def test_the_report_has_its_fields_and_an_exact_ledger(replayed: Replayed) -> No
         replayed.printed
     )
     assert report["tasks"] == RUNS
-    nothing = ("pending", "expired", "cancelled", "duplicate", "late", "orphan", "shed")
+    nothing = ("pending", "expired", "cancelled", "duplicate", "late", "orphan", "shed", "unread")
     assert {name: n for name, n in report["ledger"].items() if name != "incomplete"} == {
         "predictions": RUNS,
         "matched": RUNS,

@@ -107,12 +107,20 @@ class Bench:
             for partition, outputs in (await self.outputs()).items()
         }
 
-    async def expect(self, each: int, *, timeout_s: float = 60.0) -> None:
-        """Wait for ``each`` outputs in every partition; they must be 1, 2, 3 … without a repeat."""
+    async def expect(self, each: int, *, since: int = 0, timeout_s: float = 60.0) -> None:
+        """Wait for ``each`` outputs in every partition; they must be 1, 2, 3 … without a repeat.
+
+        Args:
+            each: How many.
+            since: So many of each partition, from before, are left out.
+            timeout_s: For how long to wait.
+        """
+        count = (each + since) * PARTITIONS
 
         async def enough() -> bool:
-            return sum(map(len, (await self.written()).values())) >= each * PARTITIONS
+            return sum(map(len, (await self.written()).values())) >= count
 
-        await eventually(enough, what=f"{each * PARTITIONS} outputs", timeout_s=timeout_s)
+        await eventually(enough, what=f"{count} outputs", timeout_s=timeout_s)
         expected = {p: list(range(1, each + 1)) for p in range(PARTITIONS)}
-        assert await self.written() == expected
+        written = {p: numbers[since:] for p, numbers in (await self.written()).items()}
+        assert written == expected

@@ -13,6 +13,7 @@ class Counted:
     """How many records of the partition were processed."""
 
     n: int = 0
+    partition: int = 0
 
 
 @dataclass
@@ -38,6 +39,7 @@ class CountingStage:
     largest_batch: int = 0
     turns: list[int] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
+    gaps: dict[int, int] = field(default_factory=dict)
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -46,7 +48,7 @@ class CountingStage:
         """Nothing to release."""
 
     def new_state(self, partition: int) -> Counted:
-        return Counted()
+        return Counted(partition=partition)
 
     async def apply(self, state: Counted, records: Sequence[SourceRecord]) -> Outputs:
         if self.failures_left:
@@ -76,12 +78,15 @@ class CountingStage:
         self.ticks += 1
         return self.on_tick
 
+    def missed(self, state: Counted, records: int) -> None:
+        self.gaps[state.partition] = records
+
     def snapshot(self, state: Counted) -> bytes:
         return str(state.n).encode()
 
     def restore(self, partition: int, data: bytes) -> Counted:
         self.restored.append(partition)
-        return Counted(int(data))
+        return Counted(int(data), partition)
 
     def status(self) -> Mapping[str, object]:
         return {"counting": True}

@@ -13,6 +13,7 @@ from tests.support.polling import eventually
 
 from gnomon.connection import KafkaConnection
 from gnomon.errors import BrokerUnavailableError
+from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -38,9 +39,7 @@ class _OnKafka:
         offsets = StableOffsets(self.producer, stage="numbering", transactional_id="")
         offsets.joined(GroupMember(self._group), can_end=False)
         self.consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
-        self.log = KafkaPartitionLog(
-            ref, read_offsets=offsets.read, read_beginnings=self.consumer.beginning_offsets
-        )
+        self.log = KafkaPartitionLog(ref, read_offsets=offsets.read, leaders=Leaders(self.consumer))
 
     def open_writer(self) -> AbstractAsyncContextManager[OutputWriter]:
         return group_writer(

@@ -13,11 +13,17 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError, TransientError
+from gnomon.errors import (
+    BrokerUnavailableError,
+    FencedError,
+    LostRecordsError,
+    OutputTooLargeError,
+    TransientError,
+)
 from gnomon.records import DeadLetter, Headers, Outputs, SourceRecord
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.partition.poison import QUARANTINE_REASONS
-from gnomon.runtime.partition.ports import OutputWriter, RecordIds
+from gnomon.runtime.partition.ports import LogFacts, OutputWriter, RecordIds
 
 TOPIC = "p.in"
 CHUNK = 3
@@ -60,6 +66,8 @@ class MemoryPartition:
 
     Attributes:
         inputs: Records by full topic name.
+        beginnings: Offset of the first record left, by full topic name; 0 without one.
+        logs: Ids of the logs, by full topic name.
         committed: The group's next offsets.
         written: Values of committed outputs, by base topic name.
         dead: Committed dead letters.
@@ -71,6 +79,7 @@ class MemoryPartition:
 
     inputs: dict[str, list[Record]]
     beginnings: dict[str, int] = field(default_factory=dict)
+    logs: dict[str, str] = field(default_factory=dict)
     committed: dict[str, int] = field(default_factory=dict)
     written: defaultdict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     dead: list[DeadLetter] = field(default_factory=list)
@@ -113,7 +122,25 @@ class MemoryPartition:
     async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """See ``PartitionLog``."""
         self.call("resume_offsets")
+        for topic in topics:
+            records = self.inputs[topic]
+            end = records[-1].offset + 1 if records else 0
+            if self.committed.get(topic, 0) > end:
+                raise LostRecordsError(f"{topic}: {self.committed[topic]} after the end, {end}")
         return {t: max(self.committed.get(t, 0), self.beginnings.get(t, 0)) for t in topics}
+
+    async def describe(self, topics: Sequence[str]) -> LogFacts:
+        """See ``PartitionLog``."""
+        self.call("describe")
+        return LogFacts(dict(self.logs), {topic: self.beginnings.get(topic, 0) for topic in topics})
+
+    async def older_than(self, topics: Sequence[str], at_ms: int) -> bool:
+        """See ``PartitionLog``."""
+        return all(any(r.timestamp < at_ms for r in self.left(topic)) for topic in topics)
+
+    def left(self, topic: str) -> list[Record]:
+        """The records that retention has left."""
+        return [r for r in self.inputs[topic] if r.offset >= self.beginnings.get(topic, 0)]
 
     async def read(
         self, *, start: Mapping[str, int], end: Mapping[str, int]
@@ -178,6 +205,7 @@ class NumberingStage:
     restored: list[bytes] = field(default_factory=list)
     lags: list[int] = field(default_factory=list)
     idle_ms: list[int] = field(default_factory=list)
+    gaps: list[int] = field(default_factory=list)
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -211,6 +239,9 @@ class NumberingStage:
     def tick(self, state: list[int], idle_ms: int) -> Outputs | None:
         self.idle_ms.append(idle_ms)
         return self.on_tick
+
+    def missed(self, state: list[int], records: int) -> None:
+        self.gaps.append(records)
 
     def snapshot(self, state: list[int]) -> bytes:
         return b"%d" % state[0]

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import pytest
 
-from gnomon.errors import FencedError
+from gnomon.errors import FencedError, LostRecordsError
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.partition.ports import OutputWriter, PartitionLog
 
@@ -53,12 +53,34 @@ class PartitionLogContract:
     async def test_outputs_and_offsets_are_there_after_the_transaction(
         self, kafka: PartitionUnderTest
     ) -> None:
+        await kafka.append(b"0", b"1", b"2")
         async with kafka.open_writer() as writer:
             await writer.write(Outputs({OUT: [(b"k", b"1"), (b"k", b"2")]}), {kafka.topic: 2})
             await writer.write(Outputs(), {kafka.topic: 3})
 
         assert await kafka.outputs() == [b"1", b"2"]
         assert await kafka.log.resume_offsets([kafka.topic]) == {kafka.topic: 3}
+
+    async def test_an_offset_beyond_the_end_of_the_log_is_not_resumed(
+        self, kafka: PartitionUnderTest
+    ) -> None:
+        """The log has lost records, or it is another log: nothing may be skipped without a word."""
+        await kafka.append(b"0", b"1")
+        async with kafka.open_writer() as writer:
+            await writer.write(Outputs(), {kafka.topic: 7})
+
+        with pytest.raises(LostRecordsError, match="7"):
+            await kafka.log.resume_offsets([kafka.topic])
+
+    async def test_a_log_has_facts(self, kafka: PartitionUnderTest) -> None:
+        await kafka.append(b"0", b"1")
+        (first, second) = await read(kafka, 0, 2)
+        facts = await kafka.log.describe([kafka.topic])
+
+        assert facts.beginnings == {kafka.topic: 0}
+        assert await kafka.log.older_than([kafka.topic], second.timestamp + 1)
+        assert not await kafka.log.older_than([kafka.topic], first.timestamp)
+        assert await kafka.log.older_than([], 0)
 
     async def test_a_range_has_its_records_in_order(self, kafka: PartitionUnderTest) -> None:
         await kafka.append(*(b"%d" % n for n in range(10)))
@@ -71,6 +93,7 @@ class PartitionLogContract:
         assert await read(kafka, 4, 4) == []
 
     async def test_a_writer_that_was_fenced_writes_nothing(self, kafka: PartitionUnderTest) -> None:
+        await kafka.append(b"0", b"1", b"2")
         async with kafka.open_writer() as zombie:
             await zombie.write(Outputs({OUT: [(b"k", b"1")]}), {kafka.topic: 1})
             async with kafka.open_writer() as successor:

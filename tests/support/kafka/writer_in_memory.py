@@ -56,7 +56,7 @@ class MemoryProducer:
         self.calls.append("stop")
         self.running = False
 
-    async def partitions_of(self, topic: str) -> Sequence[int]:
+    async def partitions_of(self, topic: str, at_least: int) -> Sequence[int]:
         return range(4)
 
     async def end_other(self, transactional_id: str) -> None:

@@ -15,7 +15,11 @@ from tests.unit.comparison.build import (
     started,
 )
 
+from gnomon.comparison import fold, merge_ledgers
 from gnomon.events import Ledger
+from gnomon.runtime.metrics import Metrics
+from gnomon.settings import Settings
+from gnomon.stages.comparison import ComparisonStage
 
 ALL = [features("t"), predicted("t")]
 AGAIN = [features("t", 1011), predicted("t", 1011)]
@@ -134,7 +138,24 @@ def test_every_state_is_in_the_table() -> None:
         for name in msgspec.structs.asdict(expected)
         if getattr(expected, name)
     }
-    assert reached == set(Ledger.__struct_fields__) - {"incomplete"}  # see test_bounds
+    assert reached == set(Ledger.__struct_fields__) - {
+        "incomplete",
+        "unread",
+    }  # see test_bounds, and below
+
+
+def test_records_that_were_never_read_are_in_the_ledger_with_the_next_batch() -> None:
+    stage = ComparisonStage(Settings(), metrics=Metrics())
+    state = stage.new_state(0)
+    fold(state.state, [started("t"), *ALL], config=config())
+    stage.missed(state, 30)
+    again = stage.restore(0, stage.snapshot(state))
+    stage.missed(again, 12)
+
+    seen = run([finished("t", 5)], state=again.state)
+
+    assert seen.ledger == ledger(predictions=1, matched=1, unread=42)
+    assert merge_ledgers([seen.ledger, seen.ledger]).unread == 84
 
 
 @pytest.mark.parametrize(

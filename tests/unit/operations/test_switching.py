@@ -30,6 +30,7 @@ class MemoryRegistry:
     pointed: dict[str, str] = field(default_factory=dict)
     refused: set[str] = field(default_factory=set)
     renumbered: dict[str, str] = field(default_factory=dict)
+    deleted: set[str] = field(default_factory=set)
 
     def load(self, version: str, *, sha256: str | None = None) -> LoadedModel:
         if version in self.refused:
@@ -40,9 +41,14 @@ class MemoryRegistry:
         return dict(self.pointed)
 
     def version_of(self, version: str, sha256: str | None) -> str:
-        return self.renumbered.get(sha256 or "", version)
+        number = self.renumbered.get(sha256 or "", version)
+        if number in self.deleted:
+            raise ModelRefusedError("unknown_version", number)
+        return number
 
     def point(self, alias: str, version: str) -> None:
+        if version in self.deleted:
+            raise ModelRefusedError("unknown_version", version)
         self.pointed[alias] = version
 
     def remove_alias(self, alias: str) -> None:
@@ -204,3 +210,49 @@ def test_a_registry_that_was_made_again_is_pointed_by_sha256(
     switch(registry, log).sync()
 
     assert registry.pointed == {"champion": "1"}
+
+
+def test_a_champion_that_was_deleted_is_replaced_and_is_none_to_return_to(
+    registry: MemoryRegistry, log: MemoryLog
+) -> None:
+    moving = switch(registry, log)
+    moving.promote("3")
+    registry.deleted = {"3"}
+
+    moving.promote("4")
+
+    assert registry.pointed["champion"] == log.intents["champion"].version == "4"
+    assert "previous" not in registry.pointed
+    assert "previous" not in log.intents
+    with pytest.raises(ConfigurationError, match="no previous champion"):
+        moving.rollback()
+
+
+def test_a_previous_version_with_a_new_number_is_pointed_at_by_that(
+    registry: MemoryRegistry, log: MemoryLog
+) -> None:
+    moving = switch(registry, log)
+    moving.promote("3")
+    moving.promote("4")
+    registry.deleted, registry.renumbered = {"3"}, {"sha-3": "7"}
+
+    moving.rollback()
+
+    assert registry.pointed["champion"] == log.intents["champion"].version == "7"
+    assert log.intents["champion"].sha256 == "sha-3"
+
+
+def test_a_rollback_to_a_version_that_vanishes_meanwhile_publishes_nothing(
+    registry: MemoryRegistry, log: MemoryLog
+) -> None:
+    moving = switch(registry, log)
+    moving.promote("3")
+    moving.promote("4")
+    before = dict(log.intents)
+    registry.deleted = {"3"}  # it could still be loaded a moment ago
+
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        moving.rollback()
+
+    assert log.intents == before
+    assert registry.pointed == {"champion": "4", "previous": "3"}

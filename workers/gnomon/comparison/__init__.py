@@ -3,7 +3,7 @@
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.identity import decision_id
 from gnomon.comparison.metrics.merge import merge_ledgers, merge_metrics, metrics_of
-from gnomon.comparison.snapshot import restore, snapshot
+from gnomon.comparison.snapshot import restore, snapshot, snapshot_steps
 from gnomon.comparison.sources import BASELINES, CONTROL_MODEL, SAME_TYPE_MODEL, TYPE_MODEL
 from gnomon.comparison.state import ComparisonState, fold
 
@@ -21,4 +21,5 @@ __all__ = [
     "metrics_of",
     "restore",
     "snapshot",
+    "snapshot_steps",
 ]

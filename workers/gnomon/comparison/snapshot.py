@@ -1,7 +1,8 @@
 """Snapshots of the comparison state: a format version, a checksum, and MessagePack."""
 
+from collections.abc import Iterator, Mapping
 from hashlib import blake2b
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -13,11 +14,14 @@ from gnomon.comparison.metrics.sums import FIELDS
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
+from gnomon.steps import Steps, finish
 from gnomon.verdict import LiveEvidence
 
 MAGIC: Final = b"GNCM\x02"
 """First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
+_STEP: Final = 256
+"""Parts encoded in one step: about a millisecond."""
 
 
 class _Tasks(msgspec.Struct, array_like=True):
@@ -48,42 +52,80 @@ class _State(msgspec.Struct, array_like=True):
     ledger: Ledger | None
     windows: dict[GroupKey, list[CountedTask]]
     evidence: bytes = b""
+    unread: int = 0
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
+_encode_into = msgspec.msgpack.Encoder().encode_into
 
 
 def snapshot(state: ComparisonState) -> bytes:
     """Encode ``state`` as bytes, from which ``restore`` rebuilds it; ``state`` is not changed."""
+    return finish(snapshot_steps(state))
+
+
+def snapshot_steps(state: ComparisonState) -> Steps:
+    """Encode ``state`` in steps; it must not be changed before the last.
+
+    The bytes are those of a ``_State``, written part by part.
+    """
+    data, digest, done = bytearray(), blake2b(digest_size=_DIGEST_BYTES), 0
+    for number, part in enumerate(_parts(state), start=1):
+        if isinstance(part, _Header):
+            data += part
+        else:
+            _encode_into(part, data, -1)
+        if not number % _STEP:
+            digest.update(memoryview(data)[done:])
+            done = len(data)
+            yield
+    digest.update(memoryview(data)[done:])
+    return MAGIC + digest.digest() + data
+
+
+class _Header(bytes):
+    """The first bytes of an array or a map in MessagePack, whose items follow."""
+
+    __slots__ = ()
+
+
+def _array(items: int) -> _Header:
+    return _Header(b"\xdd" + items.to_bytes(4, "big"))
+
+
+def _map(items: int) -> _Header:
+    return _Header(b"\xdf" + items.to_bytes(4, "big"))
+
+
+def _parts(state: ComparisonState) -> Iterator[object]:
+    """Yield the parts of a ``_State`` in the order of its fields; each is small."""
     tasks, decisions = state.tasks, state.decisions
-    payload = msgspec.msgpack.encode(
-        _State(
-            _Tasks(
-                tasks.known,
-                list(tasks.agents),
-                tasks.watermark_ms,
-                tasks.duplicate,
-                tasks.late,
-                tasks.orphan,
-            ),
-            _Decisions(
-                list(decisions.unstarted.values()),
-                list(decisions.started.values()),
-                list(decisions.pending.values()),
-                decisions.features,
-                decisions.predictions,
-                decisions.counts,
-                decisions.starts,
-                decisions.sources.names,
-            ),
-            state.metrics.series,
-            state.metrics.hour,
-            state.ledger,
-            state.calibration.windows,
-            state.evidence.encode(),  # JSON, because its sums exceed 64 bits
-        )
-    )
-    return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
+    yield _array(len(_State.__struct_fields__))
+    yield _array(len(_Tasks.__struct_fields__))
+    yield _map(len(tasks.known))
+    for agent_id, of_agent in tasks.known.items():
+        yield agent_id
+        yield from _in_map(of_agent)
+    yield from (list(tasks.agents), tasks.watermark_ms, tasks.duplicate, tasks.late, tasks.orphan)
+    yield _array(len(_Decisions.__struct_fields__))
+    for waiting in (decisions.unstarted, decisions.started, decisions.pending):
+        yield _array(len(waiting))
+        yield from waiting.values()
+    yield from (decisions.features, decisions.predictions, decisions.counts, decisions.starts)
+    yield decisions.sources.names
+    yield from _in_map(state.metrics.series)
+    yield state.metrics.hour
+    yield state.ledger
+    yield from _in_map(state.calibration.windows)
+    yield state.evidence.encode()  # JSON, because its sums exceed 64 bits
+    yield state.unread
+
+
+def _in_map(mapping: Mapping[Any, object]) -> Iterator[object]:
+    yield _map(len(mapping))
+    for key, value in mapping.items():
+        yield key
+        yield value
 
 
 def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
@@ -108,7 +150,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
     state.metrics.series, state.metrics.hour = _whole(read.series), read.hour
-    state.ledger = read.ledger
+    state.ledger, state.unread = read.ledger, read.unread
     state.calibration.windows = read.windows
     return state
 

@@ -32,6 +32,7 @@ class ComparisonState:
         calibration: Tasks by which the models' intervals are corrected.
         evidence: Evidence of the live verdict.
         ledger: The ledger as it was last written.
+        unread: Records of the inputs, at most, that were never read.
         words: The latest verdict on each model and version, and what blocks it. The owner sets it;
             it is not part of snapshots.
 
@@ -46,6 +47,7 @@ class ComparisonState:
         "ledger",
         "metrics",
         "tasks",
+        "unread",
         "words",
     )
 
@@ -56,6 +58,7 @@ class ComparisonState:
         self.calibration = Calibration()
         self.evidence = LiveEvidence(verdict)
         self.ledger: Ledger | None = None
+        self.unread = 0
         self.words: Words = {}
 
     @property
@@ -256,4 +259,5 @@ def _ledger(state: ComparisonState, partition: int) -> Ledger:
         orphan=tasks.orphan,
         shed=counts.shed,
         incomplete=counts.incomplete,
+        unread=state.unread,
     )

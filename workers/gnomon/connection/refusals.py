@@ -14,7 +14,14 @@ from aiokafka.protocol.metadata import MetadataRequest
 from gnomon.connection.aiokafka_clients import options_of
 from gnomon.connection.kafka_connection import KafkaConnection
 from gnomon.connection.kafka_security import setting
-from gnomon.errors import BrokerUnavailableError, NotLetInError
+from gnomon.errors import (
+    BrokerUnavailableError,
+    ConfigurationError,
+    GnomonError,
+    NotLetInError,
+    StalledError,
+)
+from gnomon.kafka_errors import Action, action_of
 
 TIMEOUT_MS: Final = 5_000
 _UNKNOWN_CA: Final = (
@@ -58,6 +65,12 @@ _REFUSED: Final = (
         "this user may not use a transactional id",
     ),
 )
+_ADVICE: Final[dict[Action, str]] = {
+    "wait": "it passes when the brokers are back",
+    "restart": "the process is out of date and has to start again",
+    "configure": "change the setting, the right or the topic that it names; retries cannot help",
+    "replace": "Kafka and gnomon do not fit each other, or stored bytes are damaged; retries cannot help",
+}
 _RIGHTS: Final = "; 'gnomon topics acls' prints the rights of each role"
 
 
@@ -82,27 +95,32 @@ def _alert(error: ssl.SSLError) -> str:
     return next((text for part, text in _ALERTS if part in reason), f"no TLS with it: {reason}")
 
 
-def unavailable(what: str, error: BaseException) -> BrokerUnavailableError:
-    """Turn an error of aiokafka about ``what`` into gnomon's; ``NotLetInError`` for a refusal."""
-    why = refusal(error)
-    return (
-        BrokerUnavailableError(f"{what}: {error!r}")
-        if why is None
-        else NotLetInError(f"{what}: {why}")
-    )
-
-
-async def broker_error(kafka: KafkaConnection, error: BaseException) -> BrokerUnavailableError:
-    """Turn an error of aiokafka into the error that tells a person what to do.
+def unavailable(what: str, error: BaseException) -> GnomonError:
+    """Turn an error of aiokafka about ``what`` into gnomon's, by what the operator does about it.
 
     Returns:
-        ``NotLetInError`` if brokers answer and refuse.
+        ``NotLetInError`` for a refusal; else ``BrokerUnavailableError`` to wait, ``StalledError`` to start
+        the process again, ``ConfigurationError`` if no retry can help (``kafka_errors``).
     """
+    why = refusal(error)
+    if why is not None:
+        return NotLetInError(f"{what}: {why}")
+    action = action_of(error)
+    message = f"{what}: {error!r}: {_ADVICE[action]}"
+    if action == "wait":
+        return BrokerUnavailableError(message)
+    return StalledError(message) if action == "restart" else ConfigurationError(message)
+
+
+async def broker_error(kafka: KafkaConnection, error: BaseException) -> GnomonError:
+    """Turn an error of aiokafka into the error that tells a person what to do; see ``unavailable``."""
     why = refusal(error)
     if why is None and isinstance(error, errors.KafkaConnectionError | TimeoutError):
         why = await why_no_broker(kafka)
     if why is not None:
         return NotLetInError(f"{kafka} answers, but {why}")
+    if action_of(error) != "wait":
+        return unavailable(str(kafka), error)
     return BrokerUnavailableError(
         f"no Kafka broker answers at {kafka} ({error!r}): start one with 'gnomon broker',"
         " or say where one is with GNOMON_BROKERS"

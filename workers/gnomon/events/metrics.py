@@ -16,6 +16,8 @@ class Ledger(
     separate. ``duplicate``: repeated starts and ends. ``late``: ends after the task expired, and
     starts older than the expiry time. ``orphan``: ends without a start. ``shed``: tasks that were
     not predicted because of lag. ``incomplete``: tasks whose features or predictions never came.
+    ``unread``: input records, at most, that retention deleted before they were read; while it is not
+    zero, tasks may be missing from all other counts.
     """
 
     partition: Count
@@ -29,6 +31,7 @@ class Ledger(
     orphan: Count = 0
     shed: Count = 0
     incomplete: Count = 0
+    unread: Count = 0
 
 
 class ModelMetrics(

@@ -3,7 +3,7 @@
 from gnomon.features.config import FeaturesConfig
 from gnomon.features.decay import tick
 from gnomon.features.fold import fold
-from gnomon.features.snapshot import SnapshotError, restore, snapshot
+from gnomon.features.snapshot import SnapshotError, restore, snapshot, snapshot_steps
 from gnomon.features.state import FeaturesState
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "fold",
     "restore",
     "snapshot",
+    "snapshot_steps",
     "tick",
 ]

@@ -14,7 +14,7 @@ def publish(state: FeaturesState, agent_id: str, agent: AgentMemory, *, as_of_ms
         agent_id,
         agent.current(as_of_ms),
         as_of_ms=as_of_ms,
-        covered_ms=as_of_ms - state.covered_from_ms,
+        covered_ms=state.covered_ms(as_of_ms),
     )
     agent.published_count = features.tasks_completed_1h + features.tasks_in_flight
     _schedule(state, agent_id, agent, as_of_ms=as_of_ms)

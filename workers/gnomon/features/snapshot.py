@@ -19,12 +19,15 @@ from gnomon.features.memory.columns import TIMES_END_MS
 from gnomon.features.producers import Producers
 from gnomon.features.received import Received, ReceivedColumns
 from gnomon.features.state import FeaturesState
+from gnomon.steps import Steps, finish
 
 _MAGIC: Final = b"gnomon.features\0"
 _VERSION: Final = 3
 _READABLE: Final = (2, _VERSION)
 _HEAD: Final = len(_MAGIC) + 2 + 4
 _LENGTH: Final = 4
+_STEP: Final = 64
+"""Agents serialised in one step: about a millisecond."""
 
 
 class SnapshotError(GnomonError, ValueError):
@@ -40,6 +43,7 @@ class _Head(msgspec.Struct, array_like=True, frozen=True, gc=False):
     span: int = -1
     producers_appended_ms: int = 0
     repeated: int = 0
+    torn: bool = False
 
 
 _encode_into: Final = msgspec.msgpack.Encoder().encode_into
@@ -50,6 +54,11 @@ _decode_producer: Final = msgspec.msgpack.Decoder(tuple[str, ReceivedColumns]).d
 
 def snapshot(state: FeaturesState) -> bytes:
     """Serialise ``state``, which is not changed."""
+    return finish(snapshot_steps(state))
+
+
+def snapshot_steps(state: FeaturesState) -> Steps:
+    """Serialise ``state`` in steps; it must not be changed before the last."""
     data = bytearray(_MAGIC + _VERSION.to_bytes(2, "little") + bytes(4))
     producers = state.producers
     head = _Head(
@@ -61,14 +70,20 @@ def snapshot(state: FeaturesState) -> bytes:
         producers.span,
         producers.appended_ms,
         producers.repeated,
+        state.torn,
     )
     _append(data, head)
-    for agent_id, agent in state.agents.items():
-        _append(data, (agent_id, agent.columns()))
-    for producer_id, received in chain(producers.older.items(), producers.newer.items()):
-        _append(data, (producer_id, received.columns()))
-    with memoryview(data) as view:
-        data[_HEAD - 4 : _HEAD] = zlib.crc32(view[_HEAD:]).to_bytes(4, "little")
+    everything: Iterator[tuple[str, AgentMemory | Received]] = chain(
+        state.agents.items(), producers.older.items(), producers.newer.items()
+    )
+    checksum, checked = 0, _HEAD
+    for number, (name, memory) in enumerate(everything, start=1):
+        _append(data, (name, memory.columns()))
+        if not number % _STEP:
+            checksum, checked = zlib.crc32(memoryview(data)[checked:], checksum), len(data)
+            yield
+    checksum = zlib.crc32(memoryview(data)[checked:], checksum)
+    data[_HEAD - 4 : _HEAD] = checksum.to_bytes(4, "little")
     return bytes(data)
 
 
@@ -105,6 +120,7 @@ def restore(
     if len(state.producers) != head.older + head.newer:
         raise SnapshotError("the number of producers differs from the number in the head")
     state.covered_from_ms, state.appended_ms = head.covered_from_ms, head.appended_ms
+    state.torn = head.torn or head.covered_from_ms < 0
     return state
 
 

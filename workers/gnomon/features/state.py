@@ -15,7 +15,8 @@ class FeaturesState:
     Attributes:
         memory: The implementation of an agent's memory.
         agents: The agents by agent id.
-        covered_from_ms: Event time of the first record that was folded; -1 before it.
+        covered_from_ms: Event time since when all records were folded; -1 before the first.
+        torn: Whether that time begins with the next record.
         appended_ms: Newest append time read.
         partition: Number of the partition.
         producers: The client processes whose events were read.
@@ -23,7 +24,7 @@ class FeaturesState:
 
     __slots__ = (
         "_decays", "_silent", "agents", "appended_ms", "covered_from_ms", "memory", "partition",
-        "producers",
+        "producers", "torn",
     )  # fmt: skip
 
     def __init__(self, memory: type[AgentMemory] = Agent, *, partition: int = 0) -> None:
@@ -31,15 +32,27 @@ class FeaturesState:
         self.memory = memory
         self.agents: dict[str, AgentMemory] = {}
         self.producers = Producers()
-        self.covered_from_ms = -1
+        self.covered_from_ms, self.torn = -1, True
         self.appended_ms = 0
         self._decays: dict[int, list[str]] = {}
         self._silent: dict[int, list[str]] = {}
 
+    def covered_ms(self, as_of_ms: int) -> int:
+        """Return for how long before an instant all records were folded; it may be negative."""
+        return 0 if self.torn else as_of_ms - self.covered_from_ms
+
+    def note_gap(self) -> None:
+        """Note that records before the next one were never read.
+
+        What was read stays, the tasks in flight too, by which repeats of their starts are known.
+        Those that ended in the gap stay in flight for as long as tasks that never end.
+        """
+        self.torn = True
+        newest_ms = max((agent.newest_ms for agent in self.agents.values()), default=-1)
+        self.covered_from_ms = max(self.covered_from_ms, newest_ms)
+
     def add_new(self, agent_id: str, *, newest_ms: int, appended_ms: int) -> AgentMemory:
         """Add an agent that is new, or that was forgotten."""
-        if self.covered_from_ms < 0:
-            self.covered_from_ms = newest_ms
         agent = self.memory(newest_ms, appended_ms)
         self.add(agent_id, agent)
         return agent

@@ -11,6 +11,7 @@ from gnomon.comparison import (
     merge_ledgers,
     restore,
     snapshot,
+    snapshot_steps,
 )
 from gnomon.comparison.state import write_evidence
 from gnomon.errors import ConfigurationError
@@ -18,6 +19,7 @@ from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.live_verdicts import LiveVerdicts
+from gnomon.steps import Steps
 from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
@@ -31,6 +33,7 @@ LEDGER_COUNTS = (
     "orphan",
     "shed",
     "incomplete",
+    "unread",
 )
 
 
@@ -105,9 +108,17 @@ class ComparisonStage:
         write_evidence(outputs, state.state.evidence.announce(state.config.partition))
         return outputs if outputs.by_topic else None
 
+    def missed(self, state: PartitionState, records: int) -> None:
+        """Let the ledger state how many records were never read."""
+        state.state.unread += records
+
     def snapshot(self, state: PartitionState) -> bytes:
         """Serialise open tasks, metrics and the ledger."""
         return snapshot(state.state)
+
+    def snapshot_steps(self, state: PartitionState) -> Steps:
+        """Serialise them in steps."""
+        return snapshot_steps(state.state)
 
     def restore(self, partition: int, data: bytes) -> PartitionState:
         """Restore open tasks, metrics and the ledger."""

@@ -14,11 +14,13 @@ from gnomon.features import (
     implementation,
     restore,
     snapshot,
+    snapshot_steps,
     tick,
 )
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
+from gnomon.steps import Steps
 from gnomon.topics import TASK_EVENTS
 
 logger = logging.getLogger(__name__)
@@ -74,9 +76,17 @@ class FeaturesStage:
         since_ms = self._now_ms() - state.appended_ms if idle_ms >= IDLE_MS else 0
         return tick(state, newest_ms + max(idle_ms, since_ms))
 
+    def missed(self, state: FeaturesState, records: int) -> None:
+        """Let the completeness of the features begin anew."""
+        state.note_gap()
+
     def snapshot(self, state: FeaturesState) -> bytes:
         """Serialise all agents and producers."""
         return snapshot(state)
+
+    def snapshot_steps(self, state: FeaturesState) -> Steps:
+        """Serialise them in steps: 100,000 agents take more than a second."""
+        return snapshot_steps(state)
 
     def restore(self, partition: int, data: bytes) -> FeaturesState:
         """Restore all agents and producers."""

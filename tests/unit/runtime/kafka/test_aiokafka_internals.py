@@ -15,7 +15,7 @@ import aiokafka
 import pytest
 from aiokafka import conn
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
@@ -174,3 +174,18 @@ def test_the_table_names_what_the_consumer_changes() -> None:
     for name in foreign_private_names(Path(kafka.__path__[0]) / "consumer.py"):
         if f"fetcher.{name}" in source or f"consumer.{name}" in source:
             assert f"``{name}``" in (kafka.__doc__ or ""), name
+
+
+async def test_the_position_in_a_partition() -> None:
+    """``fetched_records.install`` replaces the class, which is how a jump is noticed."""
+    require(subscription_state, "TopicPartitionState")
+    state = own(subscription_state.TopicPartitionState)(None)
+    require(state, "_position", "await_reset", "seek")
+    used = used_by(subscription_state.Assignment)
+    assert "TopicPartitionState" in used, f"Assignment no longer creates it {SEE}"
+    assert "await_reset" in used_by(fetcher.Fetcher), f"Fetcher no longer calls it {SEE}"
+    require(
+        own(fetcher.FetchResult)(None, assignment=7, partition_records=None, backoff=0),
+        "_assignment",
+    )
+    require(aiokafka.AIOKafkaConsumer, "offsets_for_times")

@@ -18,7 +18,7 @@ async def test_the_last_worker_is_fenced_before_its_offsets_are_read(
     assert not worker.ready
     await eventually(lambda: worker.ready, what="it is ready")
 
-    assert here.kafka.calls == ["open_writer", "resume_offsets", "read"]
+    assert here.kafka.calls == ["open_writer", "resume_offsets", "describe", "read"]
 
 
 async def test_all_partitions_ask_for_their_offsets_but_wait_for_their_turn_to_recover(

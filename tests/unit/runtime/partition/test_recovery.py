@@ -1,5 +1,6 @@
 """A rebuilt state is the state after exactly the committed records that were not quarantined."""
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -38,15 +39,20 @@ class Rig:
         self.stage.on_apply = lambda records: self.read.extend(r.offset for r in records)
         self.steps = 0
 
-    def save(self, data: bytes, **offsets: int) -> None:
-        """A snapshot; ``offsets`` are by base topic name."""
-        self.store.save(0, Snapshot({f"p.{name}": n for name, n in offsets.items()}, data))
+    def save(self, data: bytes, **offsets: int) -> Path:
+        """A snapshot that names no log; ``offsets`` are by base topic name."""
+        return self.store.save(0, Snapshot({f"p.{name}": n for name, n in offsets.items()}, data))
+
+    def save_of(self, log: str, data: bytes, **offsets: int) -> Path:
+        """A snapshot; ``log`` is the id of all its logs."""
+        by_topic = {f"p.{name}": n for name, n in offsets.items()}
+        return self.store.save(0, Snapshot(by_topic, data, dict.fromkeys(by_topic, log)))
 
     def quarantine(self, *offsets: int, reason: str = "stage_error") -> None:
         self.kafka.dead += [DeadLetter(self.log[n], reason) for n in offsets]
 
-    async def rebuild(self, committed: int) -> list[int]:
-        recovery = Recovery(
+    def recovery(self) -> Recovery[list[int]]:
+        return Recovery(
             self.stage,
             REF,
             log=self.kafka,
@@ -54,7 +60,9 @@ class Rig:
             on_progress=self._step,
             failure_limit=ConsecutiveFailureLimit("numbering"),
         )
-        return await recovery.rebuild({TOPIC: committed})
+
+    async def rebuild(self, committed: int) -> list[int]:
+        return await self.recovery().rebuild({TOPIC: committed})
 
     def _step(self) -> None:
         self.steps += 1
@@ -127,6 +135,89 @@ async def test_an_unusable_snapshot_is_skipped_for_the_one_before(
 
     assert await rig.rebuild(8) == [8]
     assert rig.read == [2, 3, 4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("other", ["cluster/old", "other-cluster/new"])
+async def test_a_snapshot_of_a_topic_that_was_made_again_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, other: str
+) -> None:
+    """The new log has become longer than the old one was, so offsets alone would fit."""
+    rig = Rig(tmp_path, *[b"v"] * 10)
+    rig.kafka.logs = {TOPIC: "cluster/new"}
+    rig.save_of(other, b"1000", **{"in": 6})
+    rig.save_of("cluster/new", b"4", **{"in": 4})
+
+    assert await rig.rebuild(9) == [9]
+    assert rig.read == [4, 5, 6, 7, 8]
+    reasons = [r.__dict__["reason"] for r in caplog.records if r.message == "snapshot.refused"]
+    assert reasons == ["it was made from a topic that has been made again since"]
+
+
+async def test_one_of_several_topics_made_again_is_enough(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, stage=NumberingStage(inputs=("a", "b")))
+    rig.kafka.inputs = {
+        topic: [Record(n, topic=topic, timestamp=n) for n in range(3)] for topic in ("p.a", "p.b")
+    }
+    rig.save_of("one", b"1000", a=2, b=2)
+    rig.kafka.logs = {"p.a": "one", "p.b": "two"}
+
+    assert await rig.recovery().rebuild({"p.a": 3, "p.b": 3}) == [6]
+
+
+@pytest.mark.parametrize(("oldest_ms", "used"), [(4_999, True), (5_000, False), (9_000, False)])
+async def test_a_snapshot_without_ids_is_used_if_the_log_has_a_record_older_than_it(
+    tmp_path: Path,
+    oldest_ms: int,
+    used: bool,  # noqa: FBT001
+) -> None:
+    """The rule for the upgrade: had the topic been made again since, every record would be newer."""
+    rig = Rig(tmp_path)
+    rig.log += [Record(n, timestamp=oldest_ms + n) for n in range(5)]
+    rig.kafka.logs = {TOPIC: "cluster/1"}
+    path = rig.save(b"3", **{"in": 3})
+    os.utime(path, ns=(0, 5_000_000_000))
+
+    assert await rig.rebuild(5) == [5]
+    assert rig.read == ([3, 4] if used else [0, 1, 2, 3, 4])
+
+
+async def test_what_retention_removed_after_the_snapshot_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig = Rig(tmp_path, *[b"v"] * 10)
+    rig.save(b"3", **{"in": 3})
+    rig.kafka.beginnings = {TOPIC: 7}
+
+    assert await rig.rebuild(9) == [5]
+    assert rig.read == [7, 8]
+    assert rig.stage.gaps == [4]
+    (line,) = [r for r in caplog.records if r.message == "recovery.gap"]
+    assert (line.__dict__["topic"], line.__dict__["from"], line.__dict__["to"]) == (TOPIC, 3, 7)
+
+
+@pytest.mark.parametrize(
+    ("saved", "begins", "committed", "gaps"),
+    [
+        (3, 3, 9, []),  # nothing between the snapshot and the beginning
+        (3, 2, 9, []),
+        (None, 0, 9, []),
+        (None, 4, 9, [4]),  # no snapshot: the state has not seen what is gone
+        (3, 9, 9, [6]),  # all of what was committed is gone
+        (3, 9, 5, [2]),  # what is gone after the committed offset is another matter
+        (9, 4, 9, []),
+    ],
+)
+async def test_only_what_the_state_has_not_seen_is_missed(
+    tmp_path: Path, saved: int | None, begins: int, committed: int, gaps: list[int]
+) -> None:
+    rig = Rig(tmp_path, *[b"v"] * 10)
+    rig.kafka.beginnings = {TOPIC: begins}
+    if saved is not None:
+        rig.save(b"%d" % saved, **{"in": saved})
+
+    await rig.rebuild(committed)
+
+    assert rig.stage.gaps == gaps
 
 
 async def test_a_stateless_stage_reads_nothing(tmp_path: Path) -> None:

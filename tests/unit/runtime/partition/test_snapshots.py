@@ -1,6 +1,7 @@
 """Snapshots are written completely or not at all, and refused when they were changed."""
 
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,34 @@ def test_after_a_reset_of_the_offsets_new_snapshots_are_kept(tmp_path: Path) -> 
     store.save(0, Snapshot({"events": 9}, b"state 9"))
     assert b"state 9" in [s.data for s in store.candidates(0)]
     assert len(list(store.candidates(0))) == 2
+
+
+def test_a_snapshot_names_the_logs_it_was_folded_from(tmp_path: Path) -> None:
+    store = SnapshotStore(tmp_path)
+    store.save(0, Snapshot({"events": 100}, b"of the old log", {"events": "cluster/old"}))
+    store.save(0, Snapshot({"events": 20}, b"of the new log", {"events": "cluster/new"}))
+
+    assert {s.logs["events"]: s.data for s in store.candidates(0)} == {
+        "cluster/old": b"of the old log",
+        "cluster/new": b"of the new log",
+    }
+
+
+def test_a_snapshot_of_a_version_that_noted_no_logs_is_read(tmp_path: Path) -> None:
+    data = b"state"
+    header = b'{"offsets":{"events":7},"size":%d,"crc32":%d,"settings":""}' % (
+        len(data),
+        zlib.crc32(data),
+    )
+    path = tmp_path / "0" / "7.snapshot"
+    path.parent.mkdir()
+    path.write_bytes(b"GNSN\x01" + len(header).to_bytes(4, "big") + header + data)
+    os.utime(path, ns=(0, 1_760_000_000_123_456_789))
+
+    (found,) = SnapshotStore(tmp_path).candidates(0)
+
+    assert (found.offsets, found.data, found.logs) == ({"events": 7}, data, {})
+    assert found.written_at_ms == 1_760_000_000_123
 
 
 def test_partitions_have_separate_snapshots(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from gnomon.contract.access import ROLES, as_kafka_acls, as_strimzi, rights_of
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
 from gnomon.text_table import aligned
-from gnomon.topics import DEFAULT_PARTITIONS, retention_by_topic
+from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, retention_by_topic
 
 if TYPE_CHECKING:
     from gnomon.operations.topics_admin import TopicState
@@ -78,7 +78,14 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.action == "create":
         created = asyncio.run(topics_admin.create_topics(kafka, prefix=prefix, **shape))
         print("\n".join(created) if created else "all topics exist; 'check' compares them")
-        return 0
+        if len(created) == len(TOPICS):
+            return 0
+        # A client may have made a topic first, with another number of partitions.
+        differences = asyncio.run(topics_admin.check_topics(kafka, prefix=prefix, **shape))
+        differing = [str(each) for each in differences if each.what == "partitions"]
+        if differing:
+            print("\n".join(differing))
+        return 1 if differing else 0
     if options.action == "list":
         _print_table(asyncio.run(topics_admin.describe_topics(kafka, prefix=prefix)))
         return 0

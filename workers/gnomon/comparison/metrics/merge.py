@@ -19,7 +19,7 @@ MERGED_PARTITION = 0
 
 _COUNTS = (
     "predictions", "matched", "pending", "expired", "cancelled", "duplicate", "late", "orphan",
-    "shed", "incomplete",
+    "shed", "incomplete", "unread",
 )  # fmt: skip
 
 

@@ -38,6 +38,7 @@ def fold_events(state, records, events, config, list dead):
     cdef int64_t retention_ms = HOUR_MS + <int64_t>config.max_lateness_ms
     cdef int64_t max_ahead_ms = config.max_clock_ahead_ms
     cdef int64_t appended_ms = state.appended_ms, covered_from_ms = state.covered_from_ms
+    cdef bint torn = state.torn
     cdef int64_t at_ms
     cdef Py_ssize_t at
     cdef const Event* event
@@ -56,11 +57,13 @@ def fold_events(state, records, events, config, list dead):
             continue
         if event.timestamp_ms > appended_ms:
             appended_ms = state.appended_ms = event.timestamp_ms
+        if torn:
+            covered_from_ms = state.covered_from_ms = max(covered_from_ms, at_ms)
+            torn = state.torn = False
         agent_id = name_of(&event.agent_id)
         agent = agents.get(agent_id)
         if agent is None or <int128>appended_ms - agent.appended_ms > MEMORY_MS:
             agent = state.add_new(agent_id, newest_ms=at_ms, appended_ms=appended_ms)
-            covered_from_ms = state.covered_from_ms
         if agent.batch != _batches:
             agent.batch = _batches
             touched[agent_id] = agent

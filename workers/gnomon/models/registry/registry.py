@@ -200,7 +200,7 @@ class Registry:
         """
         client = self._connection.client()
         if sha256 is None:
-            return version
+            return str(self._version(client, version).version)
         try:
             if self._version(client, version).tags.get(SHA256_TAG) == sha256:
                 return version
@@ -214,9 +214,16 @@ class Registry:
         )
 
     def point(self, alias: str, version: str) -> None:
-        """Point ``alias`` at ``version`` without a check: ``ModelSwitch`` checks, and writes the intent first."""
+        """Point ``alias`` at ``version``; ``ModelSwitch`` checks it, and writes the intent first.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+        """
         client = self._connection.client()
-        answer(lambda: client.set_registered_model_alias(self.name, alias, version))
+        try:
+            answer(lambda: client.set_registered_model_alias(self.name, alias, version))
+        except MissingError as error:
+            raise ModelRefusedError("unknown_version", str(error)) from error
 
     def remove_alias(self, alias: str) -> None:
         """Remove ``alias``, if it exists."""

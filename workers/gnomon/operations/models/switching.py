@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gnomon.errors import ConfigurationError
+from gnomon.errors import ConfigurationError, ModelRefusedError
 from gnomon.events import ModelIntent
 from gnomon.models.intents import CHAMPION, PREVIOUS
 from gnomon.models.registry import Registry
@@ -130,7 +130,9 @@ class ModelSwitch:
             found.pop(PREVIOUS, None)  # after a rollback; the registry may not be updated yet
         return found | {alias: (i.version, i.sha256) for alias, i in intents.items()}
 
-    def _move(self, targets: Mapping[str, _Target | None], action: Action) -> None:
+    def _move(self, wanted: Mapping[str, _Target | None], action: Action) -> None:
+        # Nothing is published that the registry then refuses.
+        targets = {alias: self._located(alias, target) for alias, target in wanted.items()}
         if self._log is not None:
             at_ms = self._now_ms()
             self._log.write(
@@ -154,3 +156,19 @@ class ModelSwitch:
                 self._registry.remove_alias(alias)
             else:
                 self._registry.point(alias, target[0])
+
+    def _located(self, alias: str, target: _Target | None) -> _Target | None:
+        """Return the target with its number in the registry of now.
+
+        Raises:
+            ModelRefusedError: The registry has no such version, unless it is that of ``previous``: then
+                there is none to roll back to.
+        """
+        if target is None:
+            return None
+        try:
+            return self._registry.version_of(*target), target[1]
+        except ModelRefusedError:
+            if alias == PREVIOUS:
+                return None
+            raise

@@ -13,8 +13,11 @@ aiokafka                       names                                            
                                ``_aborted_producers``, ``_consume_aborted_up_to``,
                                ``_contains_abort_marker``, ``next_fetch_offset``
 ``FetchResult``                ``_partition_records``, ``_topic_partition``,              fetched_records
-                               ``_update_position``, ``check_assignment``
-``AIOKafkaConsumer``           ``_fetcher``, ``_coordinator``                             consumer
+                               ``_assignment``, ``_update_position``,
+                               ``check_assignment``
+``subscription_state``         ``TopicPartitionState`` (replaced): ``_position``,         fetched_records
+                               ``await_reset``, ``seek``
+``AIOKafkaConsumer``           ``_fetcher``, ``_coordinator``, ``_client``                consumer, leaders
 ``GroupCoordinator``           ``group_id``, ``generation``, ``member_id``                consumer
 ``Fetcher``                    ``_records``, ``_fetch_min_bytes``, ``_fetch_max_wait_ms``  consumer
 ``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions

@@ -8,7 +8,7 @@ transaction that writes the outputs.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import aiokafka
@@ -17,9 +17,11 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.errors import LostRecordsError
 from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
+from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.group import GroupMember
 
 # Faust's base class logs the life cycle of each service under the module that defines it.
@@ -101,9 +103,13 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
     ) -> dict[TP, Batch]:
         if len(active_partitions) < len(consumer.assignment()):  # some are paused
             timeout = PARTIAL_POLL_S
-        fetched = await super()._fetch_records(
-            consumer, active_partitions, timeout=timeout, max_records=max_records
-        )
+        try:
+            fetched = await super()._fetch_records(
+                consumer, active_partitions, timeout=timeout, max_records=max_records
+            )
+        except LostRecordsError as error:
+            cast("BatchTransport", self.transport).on_lost(error)
+            return {}
         self._pace_next_fetch(consumer, records=sum(map(len, fetched.values())))
         batches = {}
         # aiokafka would hand on all fetched records of the first partition before the second's.
@@ -143,17 +149,9 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             self._keeping.members,
         )
 
-    async def beginning_offsets(
-        self, tps: Sequence[aiokafka.TopicPartition]
-    ) -> Mapping[aiokafka.TopicPartition, int]:
-        """Ask the brokers where the logs of ``tps`` begin.
-
-        Raises:
-            KafkaError: The brokers did not answer.
-        """
-        found: Mapping[aiokafka.TopicPartition, int]
-        found = await self._ensure_consumer().beginning_offsets(list(tps))
-        return found
+    def leaders(self) -> Leaders:
+        """Return what asks the leaders of partitions by this consumer's connections."""
+        return Leaders(self._ensure_consumer())
 
     async def end_offsets(self) -> dict[TP, int]:
         """Ask the brokers for the offset after the last record, by assigned partition.
@@ -259,3 +257,4 @@ class BatchTransport(driver.Transport):
     instance_id = ""
     transaction_s: Callable[[], float] = staticmethod(lambda: 0.0)
     on_fetched: Callable[[set[int]], None] = staticmethod(lambda partitions: None)
+    on_lost: Callable[[LostRecordsError], None] = staticmethod(lambda error: None)

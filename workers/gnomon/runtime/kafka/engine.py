@@ -10,16 +10,17 @@ record, ``faust.Schema.compile`` passes it through undecoded, and a ``Transport`
 the consumer on the worker's own event loop.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 import faust
-from aiokafka.structs import TopicPartition
 from faust.types import TP
 
+from gnomon.errors import LostRecordsError
 from gnomon.runtime.kafka.batch import Batch, BatchScheduler, BatchSchema
 from gnomon.runtime.kafka.consumer import BatchConsumer, BatchTransport
 from gnomon.runtime.kafka.fetched_records import install as install_lean_records
+from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.settings import Settings
 
@@ -42,15 +43,9 @@ async def end_offsets(app: faust.App) -> dict[TP, int]:
     return await _consumer(app).loop_consumer.end_offsets()
 
 
-async def beginning_offsets(
-    app: faust.App, tps: Sequence[TopicPartition]
-) -> Mapping[TopicPartition, int]:
-    """Ask where the logs of ``tps`` begin.
-
-    Raises:
-        KafkaError: The brokers did not answer.
-    """
-    return await _consumer(app).loop_consumer.beginning_offsets(tps)
+def leaders(app: faust.App) -> Leaders:
+    """Return what asks the leaders of partitions."""
+    return _consumer(app).loop_consumer.leaders()
 
 
 def set_paused(app: faust.App, partition: int, paused: bool) -> None:  # noqa: FBT001  a callback's only argument
@@ -80,6 +75,7 @@ def create_app(
     transaction_s: Callable[[], float],
     transactional_id: str,
     on_fetched: Callable[[set[int]], None],
+    on_lost: Callable[[LostRecordsError], None],
     handle: BatchHandler,
     on_assigned: AssignedHandler,
     on_revoked: PartitionsHandler,
@@ -94,6 +90,7 @@ def create_app(
         transaction_s: Returns how long transactions have taken lately; the wait follows it.
         transactional_id: Of the worker; reported to the group.
         on_fetched: Called with the partition numbers whose batches will be passed to ``handle`` next.
+        on_lost: Called with an error when the log of a partition had to be read on from another offset.
         handle: Awaited for each batch, one at a time, in the order of arrival.
         on_assigned: Awaited with the partitions this worker owns, before any of them is read.
         on_revoked: Awaited with the partitions that are being taken away, before they are.
@@ -104,6 +101,7 @@ def create_app(
     app.transport.kafka = settings.kafka
     app.transport.linger_ms, app.transport.on_fetched = linger_ms, on_fetched
     app.transport.transaction_s = transaction_s
+    app.transport.on_lost = on_lost
     app.transport.transactional_id = transactional_id
     app.transport.instance_id = settings.instance_id
     source = app.topic(*topics, schema=BatchSchema(), internal=True)

@@ -5,6 +5,10 @@ one comprehension makes Structs of seven fields, which the garbage collector doe
 thirds of the time. ``batch_reader`` does the same in C for the batches it can read. Which records are
 skipped (aborted, control, before the position) and how the position moves is as in aiokafka.
 
+One thing is not: if the position is outside the log, because retention has removed its records or
+because the topic was made again, aiokafka reads on from the beginning of the log without a word. Here
+that is an error.
+
 The classes replace aiokafka's own by name: ``gnomon.runtime.kafka`` lists the names they rely on.
 """
 
@@ -15,10 +19,11 @@ from itertools import dropwhile, islice
 from typing import Any
 
 import msgspec
-from aiokafka.consumer import fetcher
+from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.errors import CorruptRecordException
 from aiokafka.record.memory_records import MemoryRecords
 
+from gnomon.errors import LostRecordsError
 from gnomon.records import Headers, SourceRecord
 from gnomon.runtime.kafka import compiled
 
@@ -161,17 +166,43 @@ def _is_plain(batch: Any) -> bool:
     return batch.producer_id is not None and not batch.compression_type
 
 
+class _PartitionState(subscription_state.TopicPartitionState):  # type: ignore[misc]  # untyped
+    """The position in one partition.
+
+    Attributes:
+        left: The position from which it was taken away, if it was; ``None`` again after a seek.
+    """
+
+    left: int | None = None
+
+    def await_reset(self, strategy: int) -> None:
+        """Give up the position: the broker has answered that it is outside the log."""
+        if self._position is not None:
+            self.left = self._position
+        super().await_reset(strategy)
+
+    def seek(self, position: int) -> None:
+        """Take a position that was asked for."""
+        self.left = None
+        super().seek(position)
+
+
 class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # untyped
     _partition_records: _PartitionRecords | None
 
     def getall(self, max_records: int | None = None) -> Run:
-        """Return up to ``max_records`` and move the position past them."""
+        """Return up to ``max_records`` and move the position past them.
+
+        Raises:
+            LostRecordsError: They do not follow those before them.
+        """
         records = self._partition_records
         if records is None:
             return []
         if not self.check_assignment(self._topic_partition):
             records.close()
             return []
+        self._require_next(records.next_fetch_offset)
         most = sys.maxsize if max_records is None else max_records
         run = records.run(most)
         self._update_position()
@@ -179,6 +210,17 @@ class _FetchResult(fetcher.FetchResult):  # type: ignore[misc]  # untyped
             records.close()
             self._partition_records = None
         return run
+
+    def _require_next(self, offset: int) -> None:
+        state = self._assignment.state_value(self._topic_partition)
+        left = getattr(state, "left", None)  # an assignment from before ``install`` has none
+        if left is None or left == offset:
+            return
+        topic, partition = self._topic_partition
+        raise LostRecordsError(
+            f"{topic}[{partition}]: offset {left} is not in the log, which was read on from {offset}:"
+            " retention has removed records that were not read, or the topic was made again"
+        )
 
 
 def install() -> None:
@@ -188,3 +230,4 @@ def install() -> None:
     """
     fetcher.PartitionRecords, fetcher.FetchResult = _PartitionRecords, _FetchResult
     fetcher.MemoryRecords = _FramedBatches
+    subscription_state.TopicPartitionState = _PartitionState

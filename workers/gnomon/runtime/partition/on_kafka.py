@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.log import KafkaPartitionLog, ReadBeginnings
+from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -19,7 +20,7 @@ def kafka_partition_worker(
     ref: PartitionRef,
     *,
     writer: WorkerWriter,
-    read_beginnings: ReadBeginnings,
+    leaders: Leaders,
     recovery_slots: asyncio.Semaphore,
     snapshots: SnapshotStore,
     snapshot_every_s: float,
@@ -35,9 +36,7 @@ def kafka_partition_worker(
     return PartitionWorker(
         stage,
         ref,
-        log=KafkaPartitionLog(
-            ref, read_offsets=writer.offsets.read, read_beginnings=read_beginnings
-        ),
+        log=KafkaPartitionLog(ref, read_offsets=writer.offsets.read, leaders=leaders),
         open_writer=lambda: writer.open(ref.partition),
         recovery_slots=recovery_slots,
         snapshots=snapshots,

@@ -6,8 +6,10 @@ from typing import Protocol, TypeVar, runtime_checkable
 
 from gnomon.connection import KafkaConnection
 from gnomon.records import Outputs, SourceRecord
+from gnomon.steps import Steps
 
 State = TypeVar("State")
+State_contra = TypeVar("State_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,11 +153,41 @@ RecordIds = frozenset[tuple[str, int]]
 """Full topic name and offset of each record."""
 
 
+@dataclass(frozen=True, slots=True)
+class LogFacts:
+    """What is known of the logs of one partition number, by full topic name.
+
+    Attributes:
+        logs: Their ids; empty if the brokers have none.
+        beginnings: Offset of the first record that retention has left.
+    """
+
+    logs: Mapping[str, str]
+    beginnings: Mapping[str, int]
+
+
 class PartitionLog(Protocol):
     """The committed records of one partition number, as recovery reads them."""
 
     async def resume_offsets(self, topics: Sequence[str]) -> dict[str, int]:
         """Return the next offset to read by topic: as committed, or where the log begins.
+
+        Raises:
+            BrokerUnavailableError: The brokers did not answer.
+            LostRecordsError: An offset was committed that is beyond the end of its log.
+        """
+        ...
+
+    async def describe(self, topics: Sequence[str]) -> LogFacts:
+        """Return the facts of the logs of ``topics``.
+
+        Raises:
+            BrokerUnavailableError: The brokers did not answer.
+        """
+        ...
+
+    async def older_than(self, topics: Sequence[str], at_ms: int) -> bool:
+        """Return whether each of ``topics`` has a record that was written before ``at_ms``, epoch ms.
 
         Raises:
             BrokerUnavailableError: The brokers did not answer.
@@ -181,6 +213,24 @@ class PartitionLog(Protocol):
         Raises:
             BrokerUnavailableError: The brokers did not answer.
         """
+        ...
+
+
+@runtime_checkable
+class SnapshotsInSteps(Protocol[State_contra]):
+    """A stage whose states can be so large that to serialise one would hold up the event loop."""
+
+    def snapshot_steps(self, state: State_contra) -> Steps:
+        """Serialise the state in steps of about a millisecond; it is not changed meanwhile."""
+        ...
+
+
+@runtime_checkable
+class CanMissRecords(Protocol[State_contra]):
+    """A stage whose outputs say whether its state has seen all records."""
+
+    def missed(self, state: State_contra, records: int) -> None:
+        """Note in ``state`` that up to ``records`` records, before the next one, were never read."""
         ...
 
 

@@ -162,7 +162,7 @@ class PartitionProcessor(Generic[State]):
 
     async def save(self) -> None:
         """Write a snapshot if anything has changed."""
-        await self._snapshotter.save(self._state, self.offsets)
+        await self._snapshotter.save(self._state, self.offsets, self._recovery.logs)
 
     async def _apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
         """Apply the batch, with back-off while the stage raises ``TransientError``."""

@@ -2,6 +2,13 @@
 
 All records read here were processed before, so their outputs are in Kafka already and are dropped.
 Records that were quarantined then (``poison``) are skipped.
+
+A snapshot is used only if it was folded from these logs (``snapshots``). One that does not name them,
+because the brokers had no ids, is used only if each log has a record that is older than the snapshot:
+if the topic had been made again since, all its records would be newer.
+
+If retention has removed records that come after the snapshot, or after the beginning of the log, the
+state is told so: its outputs must not claim to be complete.
 """
 
 import contextlib
@@ -12,8 +19,15 @@ from typing import Generic, TypeVar
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.poison import NOT_POISON, QUARANTINE_REASONS, fold_without_poison
-from gnomon.runtime.partition.ports import PartitionLog, PartitionRef, RecordIds, Stage
-from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.ports import (
+    CanMissRecords,
+    LogFacts,
+    PartitionLog,
+    PartitionRef,
+    RecordIds,
+    Stage,
+)
+from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
@@ -29,6 +43,9 @@ class Recovery(Generic[State]):
         snapshots: Where recovery may start from.
         on_progress: Called after each part of the log.
         failure_limit: Told of records on which the stage raises.
+
+    Attributes:
+        logs: Ids of the logs from which the state was last rebuilt, by full topic name.
     """
 
     def __init__(
@@ -44,6 +61,7 @@ class Recovery(Generic[State]):
         self._stage, self._ref, self._log = stage, ref, log
         self._snapshots, self._on_progress = snapshots, on_progress
         self._failure_limit = failure_limit
+        self.logs: Mapping[str, str] = {}
 
     async def rebuild(self, committed: Mapping[str, int]) -> State:
         """Return the state after exactly the records before ``committed``.
@@ -63,7 +81,10 @@ class Recovery(Generic[State]):
         self, committed: Mapping[str, int], *, skipped: set[tuple[str, int]] | None
     ) -> State:
         """``skipped`` are records to skip, or ``None`` if they are not known yet."""
-        state, start = self._from_snapshot(committed)
+        facts = await self._log.describe(list(committed))
+        self.logs = facts.logs
+        state, start = await self._from_snapshot(committed, facts)
+        self._note_missed(state, start, committed, facts)
         offsets, folded = dict(start), 0
         chunks = self._log.read(start=start, end=committed)
         async with contextlib.aclosing(chunks):
@@ -134,20 +155,66 @@ class Recovery(Generic[State]):
             failure_limit=self._failure_limit,
         )
 
-    def _from_snapshot(self, committed: Mapping[str, int]) -> tuple[State, Mapping[str, int]]:
+    async def _from_snapshot(
+        self, committed: Mapping[str, int], facts: LogFacts
+    ) -> tuple[State, Mapping[str, int]]:
         """The state of the newest usable snapshot and its offsets, or a new state and zeros."""
         stage, partition = self._stage, self._ref.partition
         for snapshot in self._snapshots.candidates(partition):
             ahead = any(offset > committed.get(t, 0) for t, offset in snapshot.offsets.items())
             if ahead or set(snapshot.offsets) != set(committed):
                 continue
+            if not await self._of_these_logs(snapshot, facts):
+                self._refuse("it was made from a topic that has been made again since")
+                continue
             try:
                 return stage.restore(partition, snapshot.data), snapshot.offsets
             except ValueError as error:
-                logger.warning(
-                    "snapshot.refused", extra={"stage": stage.name, "reason": str(error)}
-                )
+                self._refuse(str(error))
         return stage.new_state(partition), dict.fromkeys(committed, 0)
+
+    async def _of_these_logs(self, snapshot: Snapshot, facts: LogFacts) -> bool:
+        if snapshot.logs and facts.logs:
+            return dict(snapshot.logs) == dict(facts.logs)
+        begun = [topic for topic, offset in snapshot.offsets.items() if offset]
+        return await self._log.older_than(begun, snapshot.written_at_ms)
+
+    def _refuse(self, reason: str) -> None:
+        logger.warning(
+            "snapshot.refused",
+            extra={
+                "stage": self._stage.name,
+                "partition": self._ref.partition,
+                "reason": reason,
+            },
+        )
+
+    def _note_missed(
+        self,
+        state: State,
+        start: Mapping[str, int],
+        committed: Mapping[str, int],
+        facts: LogFacts,
+    ) -> None:
+        """Tell the state of the offsets from ``start`` on that no log has any more."""
+        missed = 0
+        for topic, offset in start.items():
+            begins = min(facts.beginnings[topic], committed[topic])
+            if begins <= offset:
+                continue
+            missed += begins - offset
+            logger.error(
+                "recovery.gap",
+                extra={
+                    "stage": self._stage.name,
+                    "topic": topic,
+                    "partition": self._ref.partition,
+                    "from": offset,
+                    "to": begins,
+                },
+            )
+        if missed and isinstance(self._stage, CanMissRecords):
+            self._stage.missed(state, missed)
 
 
 def _without(

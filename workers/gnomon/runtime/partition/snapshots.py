@@ -1,7 +1,9 @@
 """Snapshots on a file system: the bytes of a state and the offsets up to which it is folded.
 
 A snapshot only shortens recovery. If it is lost or refused, the state is rebuilt from the log. Files
-are written under a temporary name and renamed, so a reader never sees a partial one.
+are written under a temporary name and renamed, so a reader never sees a partial one. A snapshot names
+the logs that its state was folded from, because a topic that was deleted and made again has the same
+name and soon the same offsets.
 """
 
 import contextlib
@@ -10,7 +12,7 @@ import os
 import secrets
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -26,10 +28,19 @@ UNFINISHED_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A serialised state. ``offsets`` has the next offset to process, by full topic name."""
+    """A serialised state.
+
+    Attributes:
+        offsets: Next offset to process, by full topic name.
+        data: The state.
+        logs: Ids of the logs, by full topic name; empty if they were not known.
+        written_at_ms: When the file was written, epoch ms.
+    """
 
     offsets: Mapping[str, int]
     data: bytes
+    logs: Mapping[str, str] = field(default_factory=dict)
+    written_at_ms: int = 0
 
 
 class _Header(msgspec.Struct):
@@ -37,6 +48,7 @@ class _Header(msgspec.Struct):
     size: int
     crc32: int
     settings: str
+    logs: dict[str, str] = {}
 
 
 class SnapshotStore:
@@ -67,6 +79,7 @@ class SnapshotStore:
                 size=len(snapshot.data),
                 crc32=zlib.crc32(snapshot.data),
                 settings=self._settings,
+                logs=dict(snapshot.logs),
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
@@ -90,7 +103,11 @@ class SnapshotStore:
         folder = self._folder / str(partition)
         for path in sorted(folder.glob("*.snapshot"), reverse=True):
             try:
-                yield _parse(path.read_bytes(), settings=self._settings)
+                yield _parse(
+                    path.read_bytes(),
+                    settings=self._settings,
+                    written_at_ms=path.stat().st_mtime_ns // 1_000_000,
+                )
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
 
@@ -114,7 +131,7 @@ def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
                 path.unlink()
 
 
-def _parse(raw: bytes, *, settings: str) -> Snapshot:
+def _parse(raw: bytes, *, settings: str, written_at_ms: int) -> Snapshot:
     if raw[: len(MAGIC)] != MAGIC:
         raise ValueError("not a snapshot of this version")
     start = len(MAGIC) + 4
@@ -125,4 +142,4 @@ def _parse(raw: bytes, *, settings: str) -> Snapshot:
         raise ValueError("truncated or corrupt")
     if header.settings != settings:
         raise ValueError(f"made with other settings: {header.settings}; now {settings}")
-    return Snapshot(header.offsets, data)
+    return Snapshot(header.offsets, data, header.logs, written_at_ms)

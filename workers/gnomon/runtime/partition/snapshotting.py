@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.ports import Stage
+from gnomon.runtime.partition.ports import SnapshotsInSteps, Stage
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
+from gnomon.steps import take_turns
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
@@ -64,10 +65,15 @@ class Snapshotter(Generic[State]):
         """Note that the state has changed."""
         self._changed = True
 
-    async def save(self, state: State, offsets: Mapping[str, int]) -> None:
+    async def save(self, state: State, offsets: Mapping[str, int], logs: Mapping[str, str]) -> None:
         """Write a snapshot if anything has changed.
 
         A failed write is only logged: it makes the next recovery longer.
+
+        Args:
+            state: What to save.
+            offsets: Next offset to process, by full topic name.
+            logs: Ids of the logs that it was folded from, by full topic name.
         """
         self._unsaved_s = 0.0
         changed, self._changed = self._changed, False
@@ -76,7 +82,7 @@ class Snapshotter(Generic[State]):
         self._progress.enter("snapshotting")
         began_s = self._clock_s()
         with self._metrics.time("gnomon_snapshot_seconds", self._stage.name):
-            snapshot = Snapshot(dict(offsets), self._stage.snapshot(state))
+            snapshot = Snapshot(dict(offsets), await self._serialise(state), dict(logs))
             self._last_snapshot_s = self._clock_s() - began_s
             try:
                 await asyncio.to_thread(self._store.save, self._partition, snapshot)
@@ -86,3 +92,8 @@ class Snapshotter(Generic[State]):
                     extra={"stage": self._stage.name, "reason": str(error)},
                 )
         self._progress.advanced()
+
+    async def _serialise(self, state: State) -> bytes:
+        if isinstance(self._stage, SnapshotsInSteps):
+            return await take_turns(self._stage.snapshot_steps(state))
+        return self._stage.snapshot(state)

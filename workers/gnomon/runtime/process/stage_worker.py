@@ -14,7 +14,7 @@ from faust.types import TP
 
 from gnomon import __version__
 from gnomon.connection.refusals import broker_error
-from gnomon.errors import StalledError
+from gnomon.errors import ConfigurationError, LostRecordsError, StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -27,6 +27,7 @@ from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
 from gnomon.runtime.process.assigned_partitions import HAND_OVER_S, AssignedPartitions, OnFailure
 from gnomon.runtime.process.health import HealthServer
+from gnomon.runtime.process.input_topics import InputTopics
 from gnomon.runtime.process.memory import tune_gc
 from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS, StallMonitor
 from gnomon.settings import Settings
@@ -92,6 +93,8 @@ class StageWorker(Generic[State]):
             metrics=metrics,
         )
         self._recovery_slots = asyncio.Semaphore(RECOVERIES_AT_ONCE)
+        self._topics = [settings.topic_prefix + name for name in stage.inputs]
+        self._inputs = InputTopics(self._topics)
         self._app: faust.App
         self._assigned = False
 
@@ -179,7 +182,7 @@ class StageWorker(Generic[State]):
         )
 
     async def _work(self) -> None:
-        topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
+        topics = self._topics
         topics_known = await_topics(
             self._settings.kafka, topics, wait_for_broker_s=self._wait_for_broker_s
         )
@@ -194,13 +197,14 @@ class StageWorker(Generic[State]):
             transaction_s=lambda: self._writer.transaction_s,
             transactional_id=self._writer.transactional_id,
             on_fetched=self._writer.expect,
+            on_lost=self.fail,
             handle=self._partitions.put,
             on_assigned=self._on_assigned,
             on_revoked=self._on_revoked,
         )
         monitor = StallMonitor(
             self,
-            end_offsets=lambda: engine.end_offsets(app),
+            end_offsets=lambda: self._end_offsets(app),
             last_error=lambda: engine.last_error(app),
             stall_after_s=self._settings.stall_after_s,
             on_failure=self.fail,
@@ -250,7 +254,19 @@ class StageWorker(Generic[State]):
         finally:
             working.cancel()
 
+    async def _end_offsets(self, app: faust.App) -> Mapping[TP, int]:
+        self._inputs.check(await engine.leaders(app).topics(self._topics))
+        return await engine.end_offsets(app)
+
     async def _on_assigned(self, assigned: set[TP], member: GroupMember) -> None:
+        # Partitions that are assigned again keep their states, so this comes first.
+        try:
+            self._inputs.check(await engine.leaders(self._app).topics(self._topics))
+        except KafkaError as error:
+            logger.warning("topics.unknown", extra={"reason": repr(error)})
+        except (LostRecordsError, ConfigurationError) as error:
+            self.fail(error)
+            return
         missed = self._partitions.assign({tp.partition for tp in assigned}, member.generation)
         self._writer.joined(member, missed=missed)
         self._assigned, self._joining_since_s = True, None
@@ -269,7 +285,7 @@ class StageWorker(Generic[State]):
                 partition=number,
             ),
             writer=self._writer,
-            read_beginnings=partial(engine.beginning_offsets, self._app),
+            leaders=engine.leaders(self._app),
             recovery_slots=self._recovery_slots,
             snapshots=self._snapshots,
             snapshot_every_s=self._settings.snapshot_every_s,

@@ -6,7 +6,7 @@ from aiokafka.structs import TopicPartition
 from tests.support.kafka.memory_partition import Record
 from tests.support.kafka.writer_in_memory import GROUP, MEMBER, Rig, rows, writing
 
-from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
+from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError, StalledError
 from gnomon.records import DeadLetter, Outputs
 
 
@@ -171,3 +171,23 @@ async def test_a_broker_that_is_down_is_transient_and_leaves_no_connection() -> 
     await rig.worker.stop()
 
     assert not rig.producer.running
+
+
+@pytest.mark.parametrize("error", [kafka.InvalidProducerIdMapping, kafka.UnknownProducerId])
+async def test_a_producer_that_kafka_has_forgotten_is_begun_again_in_place(
+    error: type[kafka.KafkaError],
+) -> None:
+    """It was idle for longer than ``transactional.id.expiration.ms``."""
+    rig = Rig(error("write"))
+
+    producer = await rig.write(Outputs({"task-features": rows(b"1")}), {"p.task-events": 7})
+
+    assert producer.calls == ["start", "write", "renew", "write", "stop"]
+    assert producer.transactions == [[2]]
+    assert producer.offsets == {TopicPartition("p.task-events", 2): 7}
+
+
+async def test_a_producer_that_is_forgotten_at_once_again_ends_the_worker() -> None:
+    rig = Rig(kafka.InvalidProducerIdMapping("write"), kafka.InvalidProducerIdMapping("write"))
+    with pytest.raises(StalledError, match="InvalidProducerIdMapping"):
+        await rig.write(Outputs({"task-features": rows(b"1")}))

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from aiokafka.partitioner import DefaultPartitioner
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import OutputTooLargeError
+from gnomon.errors import ConfigurationError, OutputTooLargeError
 from gnomon.records import DeadLetter, Keyed, Outputs
 from gnomon.runtime.kafka.transactions.produce_requests import (
     MAX_BATCH_BYTES,
@@ -20,8 +20,8 @@ MAX_DEAD_LETTER_BYTES = 8_000_000
 compressed bytes, so a record that was read can be larger."""
 
 Batches = Mapping[TopicPartition, Sequence[RecordBatch]]
-PartitionsOf = Callable[[str], Awaitable[Sequence[int]]]
-"""Returns the partition numbers of a topic, ascending."""
+PartitionsOf = Callable[[str, int], Awaitable[Sequence[int]]]
+"""Returns the partition numbers of a topic, ascending; asks the brokers again if there are fewer than given."""
 
 
 class OutputEncoder:
@@ -47,6 +47,7 @@ class OutputEncoder:
         Raises:
             OutputTooLargeError: One record alone exceeds ``MAX_BATCH_BYTES``.
             KafkaError: The brokers do not know a topic.
+            ConfigurationError: A topic has no such partition.
         """
         batches: dict[TopicPartition, list[RecordBatch]] = defaultdict(list)
         # The batches copy the records; keeping both would hold megabytes until the transaction ends.
@@ -58,14 +59,24 @@ class OutputEncoder:
                 for number, part in (await self._by_key(topic, records)).items():
                     batches[TopicPartition(topic, number)] += _in_batches(part)
             elif records:
+                await self._require_partition(topic, partition)
                 batches[TopicPartition(topic, partition)] += _in_batches(records)
         for dead_letter in outputs.dead:
             await self._add_dead_letter(dead_letter, partition, batches)
         return batches
 
+    async def _require_partition(self, topic: str, partition: int) -> None:
+        known = await self._partitions_of(topic, partition + 1)
+        if partition >= len(known):
+            raise ConfigurationError(
+                f"{topic} has {len(known)} partitions, but the input of {self._stage} has at least"
+                f" {partition + 1}: all topics of gnomon need the same number. Add partitions with"
+                " kafka-topics.sh --alter --partitions; gnomon topics check names all that differ"
+            )
+
     async def _by_key(self, topic: str, records: Sequence[Keyed]) -> Mapping[int, list[Keyed]]:
         """Group records by the partition of ``topic`` that Kafka's own clients would choose."""
-        partitions = await self._partitions_of(topic)
+        partitions = await self._partitions_of(topic, 1)
         choose = DefaultPartitioner()
         grouped: dict[int, list[Keyed]] = {}
         for record in records:
@@ -81,7 +92,7 @@ class OutputEncoder:
         record = dead_letter.record
         topic = self._prefix + DEAD_LETTERS.name
         # An input topic that is not gnomon's own may have more partitions.
-        number = partition % len(await self._partitions_of(topic))
+        number = partition % len(await self._partitions_of(topic, 1))
         key = record.key if record.key is not None or record.value is not None else b""
         of_partition = batches[TopicPartition(topic, number)]
         row = (

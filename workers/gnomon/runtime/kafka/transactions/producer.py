@@ -99,8 +99,12 @@ class TransactionalProducer:
         """Close the connections; the next producer of the id ends a transaction left open."""
         await self._client.close()
 
-    async def partitions_of(self, topic: str) -> Sequence[int]:
+    async def partitions_of(self, topic: str, at_least: int = 1) -> Sequence[int]:
         """Return the partition numbers of ``topic``, ascending.
+
+        Args:
+            topic: Full name.
+            at_least: If fewer are known, the brokers are asked again: some may have been added.
 
         Raises:
             KafkaError: The brokers do not know the topic.
@@ -109,6 +113,8 @@ class TransactionalProducer:
         if not cluster.partitions_for_topic(topic):
             await self._client.add_topic(topic)
             await self._coordinators.retry(partial(self._check_known, topic))
+        if len(cluster.partitions_for_topic(topic)) < at_least:
+            await self._client.force_metadata_update()
         return sorted(cluster.partitions_for_topic(topic))
 
     async def end_other(self, transactional_id: str) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from aiokafka.errors import (
     IllegalGenerationError,
+    InvalidProducerIdMapping,
     KafkaError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
@@ -19,6 +20,7 @@ from aiokafka.errors import (
     RebalanceInProgressError,
     RecordListTooLargeError,
     UnknownMemberIdError,
+    UnknownProducerId,
 )
 from aiokafka.structs import TopicPartition
 
@@ -37,6 +39,8 @@ ABORT_S: Final = 2.0
 """How long ``stop`` waits for the abort of a transaction; the next owner ends what is left of it."""
 _FENCED = (ProducerFenced, OutOfOrderSequenceNumber)
 _TOO_LARGE = (MessageSizeTooLargeError, RecordListTooLargeError)
+_EXPIRED = (InvalidProducerIdMapping, UnknownProducerId)
+"""Kafka has forgotten the producer, which was idle for long (``transactional.id.expiration.ms``)."""
 _NOT_A_MEMBER = (IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError)
 
 
@@ -46,7 +50,7 @@ class Producer(OffsetSource, Protocol):
     async def start(self) -> None: ...  # noqa: D102
     async def renew(self) -> None: ...  # noqa: D102
     async def stop(self) -> None: ...  # noqa: D102
-    async def partitions_of(self, topic: str) -> Sequence[int]: ...  # noqa: D102
+    async def partitions_of(self, topic: str, at_least: int) -> Sequence[int]: ...  # noqa: D102
     async def write(  # noqa: D102
         self, batches: Batches, offsets: Mapping[TopicPartition, int], *, member: GroupMember
     ) -> None: ...
@@ -198,6 +202,7 @@ class WorkerWriter:
             fail(writes, error)
 
     async def _transact(self, writes: Sequence[Write]) -> None:
+        forgotten = False
         while True:
             await self._ensure_producer()
             member = await self._membership.wait(newer_than=None)
@@ -219,6 +224,9 @@ class WorkerWriter:
                 self._stale = True  # rule 5
                 if isinstance(error, _NOT_A_MEMBER):
                     await self._membership.wait(newer_than=member)
+                    continue
+                if isinstance(error, _EXPIRED) and not forgotten:
+                    forgotten = True  # begun again in place; nothing of this transaction was stored
                     continue
                 if isinstance(error, _TOO_LARGE) and len(writes) > 1:
                     half = len(writes) // 2
