@@ -29,6 +29,7 @@ from gnomon.events import (
     Intervals,
     ModelPrediction,
     Outcome,
+    TaskCancelled,
     TaskEvent,
     TaskFeatures,
     TaskFinished,
@@ -203,6 +204,8 @@ def prequential(
             said[event.task_id] = simple_rules(features[event.task_id])
             recorded[event.task_id] = []
             waiting.append(event.task_id)
+            continue
+        if isinstance(event, TaskCancelled):  # it has no duration
             continue
         if with_intervals:  # they are corrected by each run that finishes
             predict_waiting()
