@@ -12,7 +12,7 @@ TO_DESTROY = {"Delete", "Alter", "AlterConfigs", "ClusterAction", "IdempotentWri
 
 
 def granted(role: Role) -> dict[tuple[str, str], set[str]]:
-    found = defaultdict(set)
+    found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for right in rights_of(role, prefix="p-"):
         found[right.resource, right.name] |= set(right.operations)
     return found

@@ -42,7 +42,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker
     """Kafka by SASL_SSL and mutual TLS, which denies what no right allows."""
     broker = EmbeddedBroker(data_dir=tmp_path_factory.mktemp("secured"), secure=True)
     try:
-        broker.start()
+        broker.start(timeout_s=120)
     except (JavaMissingError, JarsUnavailableError, MissingExtraError) as error:
         pytest.skip(str(error))
     try:
