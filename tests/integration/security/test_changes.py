@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,15 +36,19 @@ def change_password(broker: EmbeddedBroker, user: str) -> None:
 
 
 def test_changed_certificates_and_passwords_are_taken_up_at_the_next_connection(
-    secured: EmbeddedBroker, pipeline: Pipeline
+    secured: EmbeddedBroker, pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    """By an agent, by a client of the workers' library that goes on, and by the pipeline as a whole."""
+    """By an agent with a spool, by a client of the workers' library that goes on, and by the pipeline as a whole."""
     agent = secured.as_user("agent")
     topic = f"{pipeline.prefix}exposures"
     with (
         asyncio.Runner() as runner,
         Client(
-            agent.brokers, security=agent.security, topic_prefix=pipeline.prefix, agent_id="long"
+            agent.brokers,
+            security=agent.security,
+            topic_prefix=pipeline.prefix,
+            agent_id="long",
+            spool_dir=str(tmp_path),
         ) as client,
     ):
         producer = runner.run(started(agent))
@@ -55,6 +60,9 @@ def test_changed_certificates_and_passwords_are_taken_up_at_the_next_connection(
         for user in ("agent", "worker"):
             change_password(secured, user)
         secured.stop()  # which ends every connection
+        with client.task("review", task_id="while it is away"):
+            pass
+        eventually_sync(lambda: client.stats().spooled >= 2, timeout_s=30, what="spooled events")
         secured.files.make_certificates(now=now(), valid=timedelta(days=60))
         secured.start()
 
@@ -62,12 +70,17 @@ def test_changed_certificates_and_passwords_are_taken_up_at_the_next_connection(
         runner.run(producer.stop())
         with client.task("review", task_id="after the change"):
             pass
-        assert client.flush(60.0) == 0
+        eventually_sync(
+            lambda: client.flush(1.0) == client.stats().spooled == 0, timeout_s=60, what="delivery"
+        )
     assert {b"before", b"after"} <= {record.value for record in pipeline.read("exposures")}
     eventually_sync(
-        lambda: {"before the change", "after the change"} <= set(pipeline.decided()),
+        lambda: (
+            {f"{when} the change" for when in ("before", "after")} | {"while it is away"}
+            <= set(pipeline.decided())
+        ),
         timeout_s=90,
-        what="both decisions",
+        what="the three decisions",
     )
 
 
