@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -17,6 +18,12 @@ from gnomon.operations.topics_admin import create_topics
 # A machine that is busy makes every example slow: that is no finding about the code.
 settings.register_profile("gnomon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("gnomon")
+
+
+# A process in the background of a script ignores SIGINT, and so do the processes that it starts: those of
+# the tests are to end by it.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ NAMES = sorted(METRICS)
 # Never an agent, a task or a key.
 BOUNDED_LABELS = {
     "stage", "topic", "partition", "state", "reason", "model", "version", "route", "status",
+    "settings",
 }  # fmt: skip
 
 
@@ -24,7 +25,7 @@ def test_every_name_of_the_type_has_a_meaning_and_the_reverse() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_metric_says_what_it_is(name: MetricName) -> None:
     metric = METRICS[name]
-    assert metric.kind in {"counter", "gauge", "histogram"}
+    assert metric.kind in {"counter", "gauge", "histogram", "info"}
     assert re.fullmatch(r"[A-Z].{5,}\.", metric.about)
 
 

@@ -31,6 +31,7 @@ COMMAND_NAMES = (
     "tail",
     "dead-letters",
     "status",
+    "config",
     "schemas",
 )
 CLIENT_NAMES = {

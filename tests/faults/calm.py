@@ -107,7 +107,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     vault = VaultStage(settings, metrics=metrics)
     await vault.start()
     for stage in (
-        FeaturesStage(settings, metrics=metrics),
+        FeaturesStage(settings, metrics=metrics, now_ms=lambda: 0),
         ShadowStage(nothing_live, metrics=metrics, now_ms=lambda: 0),
         ComparisonStage(settings, metrics=metrics),
         vault,

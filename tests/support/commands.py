@@ -10,9 +10,9 @@ GNOMON = (sys.executable, "-m", "gnomon")
 
 
 def environ(settings: Mapping[str, str]) -> dict[str, str]:
-    """This process's variables, with none of gnomon's but ``settings``."""
+    """This process's variables, with none of gnomon's but ``settings``; workers take free ports."""
     others = {k: v for k, v in os.environ.items() if not k.startswith(("GNOMON_", "SENTRY_"))}
-    return {**others, **settings}
+    return {**others, "GNOMON_LISTEN_PORT": "0", **settings}
 
 
 def gnomon(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":

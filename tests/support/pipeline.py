@@ -74,7 +74,7 @@ class Pipeline:
         create_key_file(self.folder / "kek.key")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603  our own command
-                [*GNOMON, "worker", "--port", str(self.first_port)],
+                [*GNOMON, "worker", "--with-parent", "--port", str(self.first_port)],
                 env=environ(self.settings),
                 stdout=log,
                 stderr=log,

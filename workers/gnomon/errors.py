@@ -10,6 +10,7 @@
       NotLetInError          Kafka answers and refuses: correct a setting, certificate or right
     - RegistryUnavailableError
     - StoreUnavailableError
+      . StoreRefusedError    the tables or rights were changed: the message says how, a person must look
   + ModelRefusedError        this model version must not be used: skip it, log why, keep the others
   + UnreadableError          a sealed decision or payload cannot be opened: count it and continue
   + FencedError              another worker owns the partition: give it up, write nothing
@@ -73,6 +74,13 @@ class RegistryUnavailableError(TransientError):
 
 class StoreUnavailableError(TransientError):
     """The SQL store does not answer."""
+
+
+class StoreRefusedError(StoreUnavailableError):
+    """The SQL store refuses gnomon's own statement: a table is missing, or a right.
+
+    It is no fault of a record, and it passes when somebody restores the table or the right.
+    """
 
 
 class ModelRefusedError(GnomonError):

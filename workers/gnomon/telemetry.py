@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 MetricName = Literal[
+    "gnomon_build",
     "gnomon_records_total",
     "gnomon_batches_total",
     "gnomon_dead_letters_total",
-    "gnomon_records_repeated",
+    "gnomon_records_repeated_total",
     "gnomon_producers_known",
     "gnomon_batch_seconds",
     "gnomon_transaction_seconds",
@@ -30,33 +31,43 @@ MetricName = Literal[
     "gnomon_predictions_total",
     "gnomon_predictions_missing_total",
     "gnomon_predictions_shed_total",
-    "gnomon_ledger",
+    "gnomon_ledger_tasks_total",
+    "gnomon_ledger_pending_tasks",
     "gnomon_verdict",
     "gnomon_vault_sealed_total",
     "gnomon_vault_unreadable_total",
     "gnomon_snapshot_seconds",
     "gnomon_gateway_requests_total",
     "gnomon_gateway_events_total",
-    "gnomon_gateway_delivery",
+    "gnomon_gateway_delivery_total",
+    "gnomon_gateway_waiting_events",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """Kind, help text and labels of one metric. Labels have few values, never an identifier."""
+    """Kind, help text and labels of one metric. Labels have few values, never an identifier.
 
-    kind: Literal["counter", "gauge", "histogram"]
+    A counter that is ``restored`` is told its total, which is saved with a state: a recovery counts
+    nothing a second time.
+    """
+
+    kind: Literal["counter", "gauge", "histogram", "info"]
     about: str
     labels: tuple[str, ...] = ()
+    restored: bool = False
 
 
 METRICS: dict[MetricName, Metric] = {
+    "gnomon_build": Metric(
+        "info", "The process: its version and settings.", ("stage", "version", "settings")
+    ),
     "gnomon_records_total": Metric("counter", "Records read.", ("stage", "topic")),
     "gnomon_batches_total": Metric("counter", "Batches committed.", ("stage",)),
     "gnomon_dead_letters_total": Metric("counter", "Records refused.", ("stage", "reason")),
-    # A gauge although it only grows: it is restored with the state, so a recovery counts no record
-    # a second time.
-    "gnomon_records_repeated": Metric("gauge", "Repeated records, dropped.", ("partition",)),
+    "gnomon_records_repeated_total": Metric(
+        "counter", "Repeated records, dropped.", ("partition",), restored=True
+    ),
     "gnomon_producers_known": Metric("gauge", "Client processes remembered.", ("partition",)),
     "gnomon_batch_seconds": Metric("histogram", "Time to process a batch.", ("stage",)),
     "gnomon_transaction_seconds": Metric(
@@ -78,7 +89,10 @@ METRICS: dict[MetricName, Metric] = {
         "counter", "Predictions that a live version did not make.", ("version", "reason")
     ),
     "gnomon_predictions_shed_total": Metric("counter", "Tasks skipped because of lag."),
-    "gnomon_ledger": Metric("gauge", "Tasks by state of the ledger.", ("partition", "state")),
+    "gnomon_ledger_tasks_total": Metric(
+        "counter", "Tasks by count of the ledger.", ("partition", "state"), restored=True
+    ),
+    "gnomon_ledger_pending_tasks": Metric("gauge", "Open tasks of the ledger.", ("partition",)),
     "gnomon_verdict": Metric(
         "gauge",
         "The live verdict: 1 GO, 0 CONTINUE, -1 NO-GO, -2 STOP-HARM.",
@@ -91,7 +105,10 @@ METRICS: dict[MetricName, Metric] = {
     "gnomon_snapshot_seconds": Metric("histogram", "Time to write a snapshot.", ("stage",)),
     "gnomon_gateway_requests_total": Metric("counter", "Requests answered.", ("route", "status")),
     "gnomon_gateway_events_total": Metric("counter", "Events received.", ("route", "state")),
-    "gnomon_gateway_delivery": Metric("gauge", "Events by delivery state.", ("state",)),
+    "gnomon_gateway_delivery_total": Metric(
+        "counter", "Events by what became of them.", ("state",), restored=True
+    ),
+    "gnomon_gateway_waiting_events": Metric("gauge", "Events to be delivered.", ("state",)),
 }
 assert set(METRICS) == set(get_args(MetricName))  # noqa: S101  a missing entry is a bug here
 

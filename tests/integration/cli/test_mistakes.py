@@ -19,8 +19,11 @@ GOOD = "r1,a,build,2025-07-11T19:11:55.399Z,2025-07-11T19:12:55.400Z,True\n"
 
 
 def one_line(said: str) -> str:
-    """Standard error, which must be one line of ours: no traceback, no library's line."""
-    (line,) = said.splitlines()
+    """Standard error, which must be one line of ours: no traceback, no library's line.
+
+    A worker says before it where it serves.
+    """
+    (line,) = [line for line in said.splitlines() if "worker.started" not in line]
     return line
 
 

@@ -145,8 +145,8 @@ def producer(request: pytest.FixtureRequest, kafka: Kafka, topics: str, tmp_path
 
 
 @pytest.fixture
-def features(kafka: Kafka, topics: str, tmp_path: Path) -> Iterator[None]:
-    """A features worker."""
+def features(producer: Producer, kafka: Kafka, topics: str, tmp_path: Path) -> Iterator[None]:
+    """A features worker; started only where there is a ``producer``."""
     settings = {
         "GNOMON_BROKERS": kafka.brokers,
         "GNOMON_TOPIC_PREFIX": topics,
@@ -154,7 +154,10 @@ def features(kafka: Kafka, topics: str, tmp_path: Path) -> Iterator[None]:
     }
     with (tmp_path / "worker.log").open("wb") as log:
         worker = subprocess.Popen(  # noqa: S603  our own command
-            [*GNOMON, "worker", "features"], env=environ(settings), stdout=log, stderr=log
+            [*GNOMON, "worker", "features", "--with-parent"],
+            env=environ(settings),
+            stdout=log,
+            stderr=log,
         )
     try:
         yield

@@ -203,7 +203,7 @@ def test_workers_end_with_their_supervisor(
     log = tmp_path / "log"
     with log.open("wb") as said:
         supervisor = subprocess.Popen(  # noqa: S603  our own command
-            [*GNOMON, "worker", "features", "comparison"],
+            [*GNOMON, "worker", "features", "comparison", "--with-parent"],
             env=environ(settings),
             stdout=said,
             stderr=said,

@@ -29,7 +29,9 @@ async def main() -> int:
         CountingStage(hangs=HANGS[sys.argv[1]]),
         settings=Settings.from_env(os.environ),
         metrics=Metrics(),
+        host="127.0.0.1",
         port=0,
+        supervised=False,
         parent=None,
     )
 

@@ -87,7 +87,7 @@ async def test_a_supervised_process_waits_for_its_broker_and_ends_with_its_super
 ) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "gnomon", "worker", "features", "--supervised"),
+        *("-m", "gnomon", "worker", "features", "--supervised", "--port", "0"),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -119,7 +119,7 @@ async def test_batches_in_both_encodings_become_features(rig: Rig) -> None:
     )
     async with (
         rig.running(CollectorStage()),
-        rig.running(FeaturesStage(rig.settings, metrics=Metrics())),
+        rig.running(FeaturesStage(rig.settings, metrics=Metrics(), now_ms=lambda: 0)),
     ):
         found = await rig.await_values("task-features", 6)
     runs = [f for f in found if f["task_type"] == "invoke_agent"]

@@ -49,7 +49,9 @@ def test_it_runs_where_its_topic_is_and_status_knows_it(
     asyncio.run(make(kafka, f"{prefix}otlp_spans"))
     assert stages(kafka, prefix)["collector"] == 0
     with subprocess.Popen(  # noqa: S603  our own command
-        [*GNOMON, "worker", "collector"], env=environ(settings), stderr=subprocess.DEVNULL
+        [*GNOMON, "worker", "collector", "--with-parent"],
+        env=environ(settings),
+        stderr=subprocess.DEVNULL,
     ) as worker:
         try:
             eventually_sync(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import inspect
 
-from gnomon.errors import ConfigurationError
+from gnomon.errors import ConfigurationError, EventError
 from gnomon.events import SealedDecision
 from gnomon.store import DecisionStore, Summary
 from gnomon.store.schema import META
@@ -81,7 +81,7 @@ def test_an_empty_batch_is_nothing(store: DecisionStore) -> None:
 
 def test_a_batch_is_stored_whole_or_not_at_all(store: DecisionStore) -> None:
     broken = msgspec.structs.replace(sealed(2), key_id="of-this-row", sealed=None)
-    with pytest.raises(ConfigurationError) as refused:
+    with pytest.raises(EventError) as refused:
         store.upsert([sealed(1), broken, sealed(3)])
     assert store.count() == 0
     if store.name.startswith("sqlite"):  # PostgreSQL's own text quotes the row

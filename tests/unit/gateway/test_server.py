@@ -179,7 +179,7 @@ async def test_figures_for_prometheus() -> None:
     assert 'gnomon_gateway_requests_total{route="/v1/events",status="202"} 1.0' in lines
     assert 'gnomon_gateway_requests_total{route="other",status="404"} 1.0' in lines
     assert 'gnomon_gateway_events_total{route="/v1/events",state="taken"} 2.0' in lines
-    assert 'gnomon_gateway_delivery{state="delivered"} 3.0' in lines
+    assert 'gnomon_gateway_delivery_total{state="delivered"} 3.0' in lines
 
 
 async def test_a_port_that_is_taken() -> None:

@@ -67,6 +67,16 @@ def test_a_child_gets_the_same_settings() -> None:
     assert Settings.from_env(settings.as_environ()) == settings
 
 
+def test_a_child_takes_no_value_of_its_environment_that_its_parent_replaced() -> None:
+    inherited = {"GNOMON_TOPIC_PREFIX": "x-", "GNOMON_CONFIG": "/no/such/file", "SENTRY_DSN": "s"}
+    settings = Settings(topic_prefix="", sentry_dsn="")
+
+    environ = {**inherited, **settings.as_environ()}
+
+    assert Settings.from_env(environ) == settings
+    assert not environ["GNOMON_CONFIG"]
+
+
 def test_no_secret_is_in_a_repr() -> None:
     """A secret is a setting whose name says so; the path of a file with a secret is none."""
     names = [f.name for f in dataclasses.fields(Settings) if SECRET.search(f.name)]
@@ -76,6 +86,61 @@ def test_no_secret_is_in_a_repr() -> None:
 
     assert [getattr(settings, name) for name in names] == ["a secret"] * len(names)
     assert "a secret" not in repr(settings)
+
+
+def test_passwords_in_urls_are_not_in_a_repr() -> None:
+    settings = Settings(
+        store_url="postgresql://gnomon:pa@ss:word@db:5432/d?sslmode=require&sslpassword=hidden",
+        mlflow_uri="https://me:hunter2@mlflow/x",
+    )
+
+    shown = repr(settings)
+
+    for secret in ("pa@ss", "word@", "hidden", "hunter2"):
+        assert secret not in shown
+    assert "postgresql://gnomon:***@db:5432/d?sslmode=require" in shown
+    assert "https://me:***@mlflow/x" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "stages"),
+    [
+        ("max_lateness_s", {"features"}),
+        ("max_clock_ahead_s", {"features", "comparison"}),
+        ("expire_after_s", {"comparison"}),
+        ("model_poll_s", set()),
+    ],
+)
+def test_a_setting_that_a_state_depends_on_is_part_of_what_its_snapshots_keep(
+    name: str, stages: set[str]
+) -> None:
+    """That a change of these changes the state is what ``comparison/config.py`` says."""
+    before, after = Settings(), Settings.from_env({f"GNOMON_{name.upper()}": "17"})
+
+    changed = {
+        s for s in ("features", "comparison", "vault") if before.folded(s) != after.folded(s)
+    }
+
+    assert changed == stages
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/state", "gs://b", "https://host/x"])
+def test_a_state_url_that_is_no_folder_is_refused(url: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"GNOMON_STATE_URL: expected a path or file:///"):
+        Settings.from_env({"GNOMON_STATE_URL": url})
+
+
+@pytest.mark.parametrize("url", ["/data/state", "file:///data/state"])
+def test_a_state_url_is_a_path_or_a_file_url(url: str) -> None:
+    assert Settings.from_env({"GNOMON_STATE_URL": url}).state_folder() == Path("/data/state")
+
+
+def test_two_processes_with_other_settings_have_other_digests() -> None:
+    one = Settings(data_dir="/d")
+
+    assert one.digest() == Settings(data_dir="/d").digest()
+    assert one.digest() != Settings(data_dir="/d", nice=6).digest()
+    assert re.fullmatch("[0-9a-f]{12}", one.digest())
 
 
 def test_files_are_in_the_data_folder_unless_said_otherwise() -> None:

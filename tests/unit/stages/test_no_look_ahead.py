@@ -94,7 +94,7 @@ async def run_at_once(log: Sequence[TaskEvent]) -> dict[str, list[bytes]]:
     records = [Record("task-events", codec.encode(event)) for event in log]
     written: dict[str, list[bytes]] = {}
     stages: tuple[Any, ...] = (
-        FeaturesStage(settings, metrics=metrics),
+        FeaturesStage(settings, metrics=metrics, now_ms=lambda: 0),
         ShadowStage(live, metrics=metrics, now_ms=lambda: T0),
         ComparisonStage(settings, metrics=metrics),
     )

@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import os
 import stat
 from pathlib import Path
 
@@ -91,7 +92,7 @@ def test_a_malformed_variable_is_refused_and_not_shown(tmp_path: Path, text: str
         load_key(settings(tmp_path, key=text))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o602, 0o610, 0o644, 0o666])
+@pytest.mark.parametrize("mode", [0o604, 0o620, 0o660, 0o602, 0o610, 0o644, 0o666])
 def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> None:
     path = key_file(tmp_path, TEXT.encode(), mode=mode)
     with pytest.raises(KeyUnavailableError, match="chmod 600") as refused:
@@ -99,9 +100,39 @@ def test_a_file_that_others_may_touch_is_refused(tmp_path: Path, mode: int) -> N
     assert not shows(frames_of_gnomon(refused.value), SECRET)
 
 
-@pytest.mark.parametrize("mode", [0o600, 0o400])
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o440, 0o640])
 def test_a_file_of_its_owner_is_taken(tmp_path: Path, mode: int) -> None:
     load_key(settings(tmp_path, key_file=key_file(tmp_path, TEXT.encode(), mode=mode)))
+
+
+NOBODYS = 54_321
+"""A user and a group that this process is not in."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "group", "mode", "taken"),
+    [
+        (0, NOBODYS, 0o440, True),
+        (NOBODYS, 0, 0o440, True),
+        (NOBODYS, 0, 0o460, False),
+        (NOBODYS, NOBODYS, 0o440, False),
+        (NOBODYS, 0, 0o444, False),
+    ],
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_for_a_group_is_taken_if_owner_or_group_is_ours(
+    tmp_path: Path, owner: int, group: int, mode: int, *, taken: bool
+) -> None:
+    """Kubernetes mounts a secret with ``fsGroup`` as owner root, that group, mode 0440."""
+    path = key_file(tmp_path, TEXT.encode(), mode=mode)
+    os.chown(path, owner, group)
+
+    if taken:
+        load_key(settings(tmp_path, key_file=path))
+        return
+    with pytest.raises(KeyUnavailableError, match=rf"has mode {mode:04o}") as refused:
+        load_key(settings(tmp_path, key_file=path))
+    assert not shows(frames_of_gnomon(refused.value), SECRET)
 
 
 def test_a_directory_is_no_key(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from gnomon.errors import ConfigurationError, GnomonError, MissingExtraError
@@ -79,6 +80,7 @@ COMMANDS = (
         "looking.dead_letters",
     ),
     ("status", "show stages, lag, live models, ledger and clients", "workers", "looking.status"),
+    ("config", "show or check the settings", "workers", "looking.config"),
     ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers", "schemas"),
 )
 """Name of each command, its description, the extra that installs its packages, and its module."""
@@ -92,8 +94,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="Learn about AI agents in the shadow of production.",
         epilog="example: gnomon replay examples/agent_runs.csv",
     )
+    file = parser.add_argument(
+        "--config", metavar="FILE", help="file of settings, in TOML (GNOMON_CONFIG)"
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = next((word for word in argv if not word.startswith("-")), None)
+    chosen = _command(argv, after=file.option_strings)
     extras = {}
     modules = {}
     for name, about, extra, module in COMMANDS:
@@ -104,8 +109,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name == chosen:
             _import(module).configure(command)
     options = parser.parse_args(argv)
+    options.config = options.config or os.environ.get("GNOMON_CONFIG")
     try:
-        settings = Settings.from_env(os.environ)
+        settings = _settings(options)
         return int(_import(modules[options.command]).run(options, settings))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
@@ -123,6 +129,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _command(argv: Sequence[str], *, after: Sequence[str]) -> str | None:
+    """Return the first word that is neither an option nor the value of an option of ``after``."""
+    pairs = zip(["", *argv], argv, strict=False)
+    words = (word for before, word in pairs if before not in after and not word.startswith("-"))
+    return next(words, None)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Read the settings, but for ``gnomon config``, which says of each what is wrong with it."""
+    if options.command == "config":
+        return Settings()
+    return Settings.load(os.environ, Path(options.config) if options.config else None)
 
 
 def _import(module: str) -> ModuleType:

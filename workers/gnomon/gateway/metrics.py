@@ -3,20 +3,28 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from gnomon.client.stats import Stats
+from gnomon.prometheus import RestoredCounters, describe_process
 from gnomon.telemetry import METRICS, MetricName
 
 
 class GatewayMetrics:
-    """Counters of requests and events, and gauges of the client's delivery counts."""
+    """Counters of requests, of events, and of what became of them.
 
-    def __init__(self) -> None:
+    Args:
+        version: Version of gnomon.
+        settings: Hash of the settings.
+    """
+
+    def __init__(self, *, version: str = "", settings: str = "") -> None:
         self._registry = CollectorRegistry()
+        describe_process(self._registry, stage="gateway", version=version, settings=settings)
         self._requests = self._counter("gnomon_gateway_requests_total")
         self._events = self._counter("gnomon_gateway_events_total")
-        about = METRICS["gnomon_gateway_delivery"]
-        self._delivery = Gauge(
-            "gnomon_gateway_delivery", about.about, about.labels, registry=self._registry
+        about = METRICS["gnomon_gateway_waiting_events"]
+        self._waiting = Gauge(
+            "gnomon_gateway_waiting_events", about.about, about.labels, registry=self._registry
         )
+        self._ended = RestoredCounters(self._registry)
 
     def _counter(self, name: MetricName) -> Counter:
         metric = METRICS[name]
@@ -33,6 +41,8 @@ class GatewayMetrics:
 
     def exposition(self, stats: Stats) -> bytes:
         """Return all metrics in Prometheus's text format."""
-        for state in ("delivered", "failed", "spooled", "buffered", "in_flight", "dropped"):
-            self._delivery.labels(state).set(getattr(stats, state))
+        for state in ("delivered", "failed", "spooled", "dropped"):
+            self._ended.set("gnomon_gateway_delivery_total", getattr(stats, state), (state,))
+        for state in ("buffered", "in_flight"):
+            self._waiting.labels(state).set(getattr(stats, state))
         return generate_latest(self._registry)

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from gnomon import __version__
 from gnomon.errors import EventError
 from gnomon.gateway.delivery import Delivery, Sender
 from gnomon.gateway.metrics import GatewayMetrics
@@ -39,6 +40,7 @@ class GatewayConfig:
         token: Token required in ``Authorization: Bearer``; empty if none is required.
         max_body_bytes: Most bytes of a body, after decompression.
         wait_s: Longest time that a request waits while the buffer is full.
+        settings_digest: Hash of the settings, for ``/metrics``.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +48,7 @@ class GatewayConfig:
     token: str = field(default="", repr=False)
     max_body_bytes: int = 16 << 20
     wait_s: float = 5.0
+    settings_digest: str = ""
 
 
 class GatewayServer:
@@ -58,7 +61,7 @@ class GatewayServer:
     def __init__(self, sender: Sender, config: GatewayConfig) -> None:
         self.port = config.port
         self._sender, self._config = sender, config
-        self._metrics = GatewayMetrics()
+        self._metrics = GatewayMetrics(version=__version__, settings=config.settings_digest)
         self._delivery = Delivery(sender, wait_s=config.wait_s)
         app = web.Application(middlewares=[self._guard])
         app.router.add_post("/v1/events", self._events)

@@ -102,10 +102,12 @@ class LocalStack:
             return None
 
     def check(self) -> None:
-        """Raise ``StackError`` if the workers have stopped for good."""
-        if self._supervising is not None and self._supervising.done():
+        """Raise ``StackError`` if a worker has stopped for good."""
+        ended = self._supervising is not None and self._supervising.done()
+        children = self._supervisor.children.values() if self._supervisor is not None else ()
+        if ended or any(child.done for child in children):
             lines = "; ".join(f"{name}: {line}" for name, line in self.last_lines.items())
-            raise StackError(f"the workers have stopped ({lines})")
+            raise StackError(f"a worker has stopped for good ({lines})")
 
     async def kill(self) -> None:
         """Kill the workers and the broker with SIGKILL; nothing is restarted."""

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from gnomon.prometheus import RestoredCounters, describe_process
 from gnomon.telemetry import METRICS, MetricName
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -18,24 +19,28 @@ class Metrics:
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}
+        self._restored = RestoredCounters(self._registry)
         for name, metric in METRICS.items():
-            if metric.kind == "counter":
-                self._counters[name] = Counter(
-                    name, metric.about, metric.labels, registry=self._registry
-                )
+            of = (name, metric.about, metric.labels)
+            if metric.kind == "counter" and not metric.restored:
+                self._counters[name] = Counter(*of, registry=self._registry)
             elif metric.kind == "gauge":
-                self._gauges[name] = Gauge(
-                    name, metric.about, metric.labels, registry=self._registry
-                )
-            else:
-                self._histograms[name] = Histogram(
-                    name, metric.about, metric.labels, registry=self._registry, buckets=BUCKETS
-                )
+                self._gauges[name] = Gauge(*of, registry=self._registry)
+            elif metric.kind == "histogram":
+                self._histograms[name] = Histogram(*of, registry=self._registry, buckets=BUCKETS)
+
+    def describe_process(self, *, stage: str, version: str, settings: str) -> None:
+        """Add what is known of the process: memory, processor time, files, Python, and its build."""
+        describe_process(self._registry, stage=stage, version=version, settings=settings)
 
     def count(self, name: MetricName, amount: float, *labels: str) -> None:
         """Add ``amount`` to a counter."""
         counter = self._counters[name]
         (counter.labels(*labels) if labels else counter).inc(amount)
+
+    def count_to(self, name: MetricName, total: float, *labels: str) -> None:
+        """Set a restored counter to the total that the state has."""
+        self._restored.set(name, total, labels)
 
     def set(self, name: MetricName, value: float, *labels: str) -> None:
         """Set a gauge."""

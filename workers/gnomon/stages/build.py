@@ -23,7 +23,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
         case "features":
             from gnomon.stages.features import FeaturesStage  # noqa: PLC0415
 
-            return FeaturesStage(settings, metrics=metrics)
+            return FeaturesStage(settings, metrics=metrics, now_ms=_now_ms)
         case "shadow":
             from gnomon.models.circuit_breaker import CallLimits  # noqa: PLC0415
             from gnomon.models.registry import Registry  # noqa: PLC0415
@@ -52,7 +52,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             return ShadowStage(
                 models,
                 metrics=metrics,
-                now_ms=lambda: time.time_ns() // 1_000_000,
+                now_ms=_now_ms,
                 shed_lag_records=settings.shed_lag_records,
                 limits=CallLimits(
                     budget_ms=settings.model_budget_ms,
@@ -78,7 +78,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
                 evidence,
                 drills=partial(read_drills, (), settings.data_dir),
                 metrics=metrics,
-                now_ms=lambda: time.time_ns() // 1_000_000,
+                now_ms=_now_ms,
                 every_s=settings.model_poll_s,
             )
             return ComparisonStage(settings, metrics=metrics, verdicts=verdicts)
@@ -92,3 +92,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             return CollectorStage()
         case _:
             raise ValueError(f"no stage is called {name!r}")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

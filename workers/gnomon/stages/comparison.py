@@ -21,10 +21,9 @@ from gnomon.stages.live_verdicts import LiveVerdicts
 from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
-LEDGER_STATES = (
+LEDGER_COUNTS = (
     "predictions",
     "matched",
-    "pending",
     "expired",
     "cancelled",
     "duplicate",
@@ -59,12 +58,12 @@ class ComparisonStage:
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
     linger_ms = 250  # no user waits for a metric
-    nice = 5
 
     def __init__(
         self, settings: Settings, *, metrics: Metrics, verdicts: LiveVerdicts | None = None
     ) -> None:
         self._settings, self._metrics = settings, metrics
+        self.nice = settings.nice
         self._states: dict[int, PartitionState] = {}
         self._corrections = 0
         self._verdicts = verdicts
@@ -94,8 +93,10 @@ class ComparisonStage:
         ledger = state.state.ledger
         if ledger is not None:
             partition = str(state.config.partition)
-            for name in LEDGER_STATES:
-                self._metrics.set("gnomon_ledger", getattr(ledger, name), partition, name)
+            for name in LEDGER_COUNTS:
+                total = getattr(ledger, name)
+                self._metrics.count_to("gnomon_ledger_tasks_total", total, partition, name)
+            self._metrics.set("gnomon_ledger_pending_tasks", ledger.pending, partition)
         return outputs
 
     def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:

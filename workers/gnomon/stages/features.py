@@ -5,7 +5,7 @@ refuses records that are no valid task events: no other stage makes dead letters
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from gnomon.features import (
     FeaturesConfig,
@@ -23,9 +23,18 @@ from gnomon.topics import TASK_EVENTS
 
 logger = logging.getLogger(__name__)
 
+IDLE_MS = 1000
+"""After this long without a record, none waits that was appended before."""
+
 
 class FeaturesStage:
-    """Runs the fold of ``gnomon.features`` as a stage."""
+    """Runs the fold of ``gnomon.features`` as a stage.
+
+    Args:
+        settings: Settings of the worker.
+        metrics: Where to count.
+        now_ms: The clock, epoch milliseconds.
+    """
 
     name = "features"
     inputs = (TASK_EVENTS.name,)
@@ -33,7 +42,8 @@ class FeaturesStage:
     linger_ms = 15
     nice = 0
 
-    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
+    def __init__(self, settings: Settings, *, metrics: Metrics, now_ms: Callable[[], int]) -> None:
+        self._now_ms = now_ms
         self._config = FeaturesConfig.from_settings(settings)
         self._metrics = metrics
 
@@ -53,14 +63,16 @@ class FeaturesStage:
         """Fold the batch."""
         outputs = fold(state, records, config=self._config)
         partition, producers = str(state.partition), state.producers
-        self._metrics.set("gnomon_records_repeated", producers.repeated, partition)
+        self._metrics.count_to("gnomon_records_repeated_total", producers.repeated, partition)
         self._metrics.set("gnomon_producers_known", len(producers), partition)
         return outputs
 
     def tick(self, state: FeaturesState, idle_ms: int) -> Outputs:
         """Let the features of silent agents decay, and report on clients: time passes without records."""
         newest_ms = max((agent.newest_ms for agent in state.agents.values()), default=0)
-        return tick(state, newest_ms + idle_ms)
+        # The state may be older than this process: time has passed since the broker had its last record.
+        since_ms = self._now_ms() - state.appended_ms if idle_ms >= IDLE_MS else 0
+        return tick(state, newest_ms + max(idle_ms, since_ms))
 
     def snapshot(self, state: FeaturesState) -> bytes:
         """Serialise all agents and producers."""

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from gnomon import codec
+from gnomon.errors import EventError
 from gnomon.events import SealedDecision
 from gnomon.records import DeadLetter, Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
@@ -41,10 +42,10 @@ class VaultStage:
     inputs = (COMPARISONS.name,)
     stateful = False
     linger_ms = 250  # no user waits for a row
-    nice = 5
 
     def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
         self._settings, self._metrics = settings, metrics
+        self.nice = settings.nice
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
         self._canary: bytes | None = None
@@ -81,21 +82,43 @@ class VaultStage:
 
     def _seal_and_store(self, records: Sequence[SourceRecord]) -> Outputs:
         outputs = Outputs()
-        rows: list[SealedDecision] = []
+        sealed: list[tuple[SourceRecord, SealedDecision]] = []
         for record in records:
             row = self._seal(record, outputs)
             if row is not None:
-                rows.append(row)
-        if rows and self._store is not None and self._keyring is not None:
-            keys = self._keyring.rows_of(row.key_id for row in rows)
-            self._store.upsert(rows, keys=keys, canary=self._canary)
-            self._stored += len(rows)
-            self._metrics.count("gnomon_vault_sealed_total", len(rows))
+                sealed.append((record, row))
+        rows = self._stored_of(sealed, outputs)
+        self._stored += len(rows)
+        self._metrics.count("gnomon_vault_sealed_total", len(rows))
         published = outputs.topic(DECISIONS.name)
         encode = codec.encode
         for row in rows:
             published.append((row.decision_id.encode(), encode(row)))
         return outputs
+
+    def _stored_of(
+        self, sealed: Sequence[tuple[SourceRecord, SealedDecision]], outputs: Outputs
+    ) -> list[SealedDecision]:
+        """Store all at once; if the store refuses a row, one by one, and make dead letters of those refused."""
+        rows = [row for _, row in sealed]
+        try:
+            self._upsert(rows)
+        except EventError:
+            rows = []
+            for record, row in sealed:
+                try:
+                    self._upsert([row])
+                except EventError as error:
+                    outputs.dead.append(DeadLetter(record, error.reason, error.detail))
+                else:
+                    rows.append(row)
+        return rows
+
+    def _upsert(self, rows: Sequence[SealedDecision]) -> None:
+        if self._store is None or self._keyring is None:
+            raise RuntimeError("start() was not awaited")
+        keys = self._keyring.rows_of(row.key_id for row in rows)
+        self._store.upsert(rows, keys=keys, canary=self._canary)
 
     def _seal(self, record: SourceRecord, outputs: Outputs) -> SealedDecision | None:
         value = record.value or b""

@@ -11,7 +11,14 @@ from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, exc
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql import ClauseElement
 
-from gnomon.errors import ConfigurationError, MissingExtraError, StoreUnavailableError
+from gnomon.errors import (
+    ConfigurationError,
+    EventError,
+    GnomonError,
+    MissingExtraError,
+    StoreRefusedError,
+    StoreUnavailableError,
+)
 
 _DRIVERS: Final = {
     "sqlite": "sqlite",
@@ -34,6 +41,10 @@ _UNAVAILABLE: Final = (
     exc.InternalError,  # for example: PostgreSQL is read-only during a failover
     exc.TimeoutError,
 )
+_OF_THE_ROW: Final = (exc.DataError, exc.IntegrityError)
+_SQLSTATES_OF_THE_ROW: Final = ("22", "23", "54")
+"""Classes of PostgreSQL's codes: a value that cannot be stored, a broken constraint, a limit exceeded."""
+_REFUSED: Final = (exc.ProgrammingError, exc.NotSupportedError)
 
 
 class Database:
@@ -95,6 +106,8 @@ class Database:
         Raises:
             StoreUnavailableError: The database cannot be reached or stays locked. The
                 message names it without its password.
+            StoreRefusedError: A table or a right is missing.
+            EventError: ``store_refused``: a value of a row can never be stored.
             ConfigurationError: The file or server is not a usable database.
         """
         if os.getpid() != self._pid:
@@ -103,14 +116,28 @@ class Database:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except _UNAVAILABLE as error:
-            raise StoreUnavailableError(f"the store {self.name}: {_cause(error)}") from error
-        except exc.DatabaseError as error:
-            raise ConfigurationError(f"the store {self.name}: {_cause(error)}") from error
+        except OverflowError as error:  # SQLite's integers have 64 bits
+            raise EventError("store_refused", str(error)) from error
+        except exc.SQLAlchemyError as error:
+            raise self._translated(error) from error
 
     def close(self) -> None:
         """Close every connection of this process."""
         self._engine.dispose()
+
+    def _translated(self, error: exc.SQLAlchemyError) -> GnomonError:
+        """Return the error by which a caller knows what to do."""
+        cause = _cause(error)
+        if _is_of_the_row(error):
+            return EventError("store_refused", cause)
+        if isinstance(error, _UNAVAILABLE):
+            return StoreUnavailableError(f"the store {self.name}: {cause}")
+        if isinstance(error, _REFUSED):
+            return StoreRefusedError(
+                f"the store {self.name} refuses a statement: {cause}. Restore the table or the right;"
+                " gnomon tries again"
+            )
+        return ConfigurationError(f"the store {self.name}: {cause}")
 
     def _leave_replaced(self) -> None:
         """Close connections to a file that was replaced: they would write to the deleted one."""
@@ -175,6 +202,13 @@ def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.execute("PRAGMA synchronous=FULL")  # a commit survives a power cut
     connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
+
+
+def _is_of_the_row(error: exc.SQLAlchemyError) -> bool:
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    if state is not None:
+        return str(state).startswith(_SQLSTATES_OF_THE_ROW)
+    return isinstance(error, _OF_THE_ROW)
 
 
 def _cause(error: exc.DBAPIError | exc.SQLAlchemyError) -> str:

@@ -91,6 +91,7 @@ class DecisionStore:
 
         Raises:
             KeyUnavailableError: The store has another canary: it has become another store.
+            EventError: A row can never be stored; none of ``rows`` was.
         """
         if not rows:
             return

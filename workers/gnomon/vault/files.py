@@ -1,4 +1,4 @@
-"""Files that hold a secret: created once, readable by their owner only, refused otherwise.
+"""Files that hold a secret: created once for their owner alone, refused where everyone may read them.
 
 No function here raises while a variable holds the content of a file, because error reports show
 local variables.
@@ -62,18 +62,38 @@ def read_private(
         expected: Description of the expected content, for the error message.
 
     Raises:
-        KeyUnavailableError: The file is missing, unreadable, not a key, or readable by others.
+        KeyUnavailableError: The file is missing, unreadable, not a key, or open to others.
     """
     try:
         with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
+            status = os.fstat(file.fileno())
             key = parse(file.read(_FILE_BYTES))
     except FileNotFoundError:
         raise KeyUnavailableError(missing) from None
     except OSError as error:
         raise KeyUnavailableError(f"cannot read the key file {path}: {error.strerror}") from error
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise KeyUnavailableError(f"others may read the key file {path}: run chmod 600 {path}")
+    refused = _refusal(status)
+    if refused:
+        raise KeyUnavailableError(f"the key file {path} {refused}")
     if key is None:
         raise KeyUnavailableError(f"{path} is not {expected}")
     return key
+
+
+def _refusal(status: os.stat_result) -> str:
+    """Return why a file of this mode and owner is too open, or an empty text.
+
+    Kubernetes mounts a secret for a group (``fsGroup``) with mode 0440: a group that is ours may read.
+    """
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & stat.S_IRWXO:
+        return (
+            f"has mode {mode:04o}, so that everyone may use it: run chmod 600, or set `defaultMode: 0400`"
+            " of the secret's volume in Kubernetes"
+        )
+    if mode & (stat.S_IWGRP | stat.S_IXGRP):
+        return f"has mode {mode:04o}, so that its group may change it: run chmod 600"
+    ours = status.st_uid == os.geteuid() or status.st_gid in {os.getegid(), *os.getgroups()}
+    if mode & stat.S_IRGRP and not ours:
+        return f"has mode {mode:04o}, and neither its owner nor its group is this process's"
+    return ""

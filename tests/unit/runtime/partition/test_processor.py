@@ -295,6 +295,18 @@ async def test_a_tick_writes_without_offsets(rig: Callable[..., Rig]) -> None:
     assert here.kafka.committed == {TOPIC: 1}
 
 
+async def test_while_records_wait_no_time_passes(rig: Callable[..., Rig]) -> None:
+    here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
+    await here.process()
+    async with here.kafka.open_writer() as writer:
+        for end in (2, 1):
+            here.processor.end_offsets = {TOPIC: end}
+            await here.processor.tick(writer, 1.5)
+
+    assert here.stage.idle_ms == [0, 1500]
+    assert here.kafka.written["out"][-2:] == [b"tick", b"tick"]
+
+
 @pytest.mark.parametrize(
     ("outputs", "writes"),
     [(None, 0), (Outputs(), 0), (Outputs({"out": []}), 0), (Outputs({"out": [(None, b"")]}), 1)],

@@ -77,6 +77,21 @@ async def test_nothing_is_written(tmp_path: Path) -> None:
     assert rig.kafka.dead == []
 
 
+async def test_after_a_change_of_settings_that_the_state_depends_on_the_log_is_folded_again(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path, *[b"v"] * 10)
+    rig.store = SnapshotStore(tmp_path, settings="max_lateness_s=600.0")
+    rig.save(b"5", **{"in": 5})
+    assert await rig.rebuild(8) == [8]
+    assert rig.read == [5, 6, 7]
+
+    rig.read.clear()
+    rig.store = SnapshotStore(tmp_path, settings="max_lateness_s=60.0")
+    assert await rig.rebuild(8) == [8]
+    assert rig.read == list(range(8))
+
+
 async def test_only_what_follows_the_newest_snapshot_is_read(tmp_path: Path) -> None:
     rig = Rig(tmp_path, *[b"v"] * 10)
     rig.save(b"3", **{"in": 3})

@@ -78,3 +78,14 @@ def test_temporary_files_of_a_killed_process_are_removed_later(tmp_path: Path) -
 
     assert not abandoned.exists()
     assert being_written.exists()
+
+
+def test_a_snapshot_made_with_other_settings_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    SnapshotStore(tmp_path, settings="expire_after_s=60").save(0, Snapshot({"events": 1}, b"a"))
+
+    assert list(SnapshotStore(tmp_path, settings="expire_after_s=90").candidates(0)) == []
+    assert "expire_after_s=60" in str(caplog.records[-1].__dict__["reason"])
+    kept = SnapshotStore(tmp_path, settings="expire_after_s=60").candidates(0)
+    assert [s.data for s in kept] == [b"a"]

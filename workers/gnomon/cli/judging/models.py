@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from gnomon.models.registry import Registry, VersionInfo
+    from gnomon.models.registry.reading import RegistryReader
     from gnomon.operations.models.model_states import VersionState
     from gnomon.operations.models.switching import ModelSwitch, Moved
 
@@ -78,17 +79,20 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ModelRefusedError: The version may not be used.
         ConfigurationError: There is nothing to roll back to.
     """
+    if options.action == "list":
+        from gnomon.models.registry.reading import open_reader  # noqa: PLC0415
+
+        reader = open_reader(uri=settings.mlflow_uri, model_name=settings.model_name)
+        return _list(reader, settings, as_json=options.json)
     from gnomon.models.registry import Registry  # noqa: PLC0415  only in gnomon[train], and slow
 
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
-    if options.action == "list":
-        return _list(registry, settings, as_json=options.json)
     if options.action == "sync":
         return _sync(registry, options, settings)
     return _move(registry, options, settings)
 
 
-def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
+def _list(registry: "RegistryReader", settings: Settings, *, as_json: bool) -> int:
     from gnomon.operations.models.verdicts import beside_strongest  # noqa: PLC0415
 
     versions = registry.versions()

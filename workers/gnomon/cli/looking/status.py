@@ -207,10 +207,10 @@ def _verdict_line(verdict: "Mapping[str, Any]") -> str:
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:
-    from gnomon.models.registry import Registry  # noqa: PLC0415  mlflow is slow to import
+    from gnomon.models.registry.reading import open_reader  # noqa: PLC0415
 
     try:
-        live = Registry(uri=settings.mlflow_uri, model_name=settings.model_name).live()
+        live = open_reader(uri=settings.mlflow_uri, model_name=settings.model_name).live()
     except RegistryUnavailableError as error:
         return f"the registry does not answer: {error}"
     return [{"name": m.name, "version": m.version, "aliases": ", ".join(m.aliases)} for m in live]

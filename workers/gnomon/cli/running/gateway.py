@@ -62,8 +62,9 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     config = GatewayConfig(
         host=options.host,
         port=options.port,
-        token=os.environ.get("GNOMON_GATEWAY_TOKEN", ""),
+        token=settings.gateway_token,
         max_body_bytes=options.max_body_mib * MIB,
+        settings_digest=settings.digest(),
     )
     kafka = settings.kafka.at(options.brokers)
     given = arguments_from_env(

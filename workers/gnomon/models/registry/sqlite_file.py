@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from gnomon.errors import RegistryUnavailableError
+from gnomon.models.registry.prepared_tables import prepared_tables
 
 _BUSY_S = 30.0
 
@@ -42,7 +43,8 @@ class SqliteFile:
     def prepared(self) -> Iterator[None]:
         """Lock the file against other processes while the tables are created or inspected.
 
-        The file is put into WAL mode, in which readers and a writer do not block each other.
+        The file is put into WAL mode, in which readers and a writer do not block each other. A new one
+        gets MLflow's tables.
 
         Raises:
             RegistryUnavailableError: The file cannot be opened, or is not a database.
@@ -60,5 +62,8 @@ class SqliteFile:
         try:
             with contextlib.closing(sqlite3.connect(self.path, timeout=_BUSY_S)) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
+                (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+                if not tables and (prepared := prepared_tables()) is not None:
+                    connection.executescript(f"BEGIN;\n{prepared}\nCOMMIT;")
         except sqlite3.Error as error:
             raise RegistryUnavailableError(f"{self.path}: {error}") from error

@@ -136,8 +136,11 @@ class PartitionProcessor(Generic[State]):
             await self._process_without_poison(writer, records, retries_s=())
 
     async def tick(self, writer: OutputWriter, idle_s: float) -> None:
-        """Write what the passing of time alone leads to, ``idle_s`` after the last record."""
-        outputs = self._stage.tick(self._state, int(idle_s * 1000))
+        """Write what the passing of time alone leads to, ``idle_s`` after the last record.
+
+        While records wait, no time has passed since the last: the next ones tell what happened.
+        """
+        outputs = self._stage.tick(self._state, 0 if self.lag else int(idle_s * 1000))
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:

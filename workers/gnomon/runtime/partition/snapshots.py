@@ -36,13 +36,19 @@ class _Header(msgspec.Struct):
     offsets: dict[str, int]
     size: int
     crc32: int
+    settings: str
 
 
 class SnapshotStore:
-    """The snapshots of one stage, in one folder that all its workers share."""
+    """The snapshots of one stage, in one folder that all its workers share.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    Args:
+        folder: Of this stage alone.
+        settings: Settings that the state depends on, as a text. A snapshot made with others is not used.
+    """
+
+    def __init__(self, folder: Path, *, settings: str = "") -> None:
+        self._folder, self._settings = folder, settings
 
     def save(self, partition: int, snapshot: Snapshot) -> Path:
         """Write a snapshot durably; keeps this one and the newest of the others, ``KEEP`` in all.
@@ -60,6 +66,7 @@ class SnapshotStore:
                 offsets=dict(snapshot.offsets),
                 size=len(snapshot.data),
                 crc32=zlib.crc32(snapshot.data),
+                settings=self._settings,
             )
         )
         path = folder / f"{sum(snapshot.offsets.values()):020d}.snapshot"
@@ -83,7 +90,7 @@ class SnapshotStore:
         folder = self._folder / str(partition)
         for path in sorted(folder.glob("*.snapshot"), reverse=True):
             try:
-                yield _parse(path.read_bytes())
+                yield _parse(path.read_bytes(), settings=self._settings)
             except (OSError, ValueError, msgspec.DecodeError) as error:
                 logger.warning("snapshot.refused", extra={"path": str(path), "reason": str(error)})
 
@@ -107,7 +114,7 @@ def _remove_unfinished(folder: Path, *, written_before_s: float) -> None:
                 path.unlink()
 
 
-def _parse(raw: bytes) -> Snapshot:
+def _parse(raw: bytes, *, settings: str) -> Snapshot:
     if raw[: len(MAGIC)] != MAGIC:
         raise ValueError("not a snapshot of this version")
     start = len(MAGIC) + 4
@@ -116,4 +123,6 @@ def _parse(raw: bytes) -> Snapshot:
     data = raw[end:]
     if len(data) != header.size or zlib.crc32(data) != header.crc32:
         raise ValueError("truncated or corrupt")
+    if header.settings != settings:
+        raise ValueError(f"made with other settings: {header.settings}; now {settings}")
     return Snapshot(header.offsets, data)

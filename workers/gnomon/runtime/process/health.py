@@ -6,6 +6,7 @@ from typing import Protocol
 from aiohttp import web
 
 from gnomon.codec import encode
+from gnomon.errors import ConfigurationError
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.progress import Stall
 
@@ -46,15 +47,28 @@ class HealthServer:
         app.router.add_get("/status", self._status)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
 
+    @property
+    def address(self) -> str:
+        """URL of the server, once it has started."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self.port}"
+
     async def start(self) -> None:
         """Listen.
 
         Raises:
-            OSError: The port is taken.
+            ConfigurationError: The port is taken, or the address is not of this machine.
         """
         await self._runner.setup()
         site = web.TCPSite(self._runner, self._host, self.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            await self._runner.cleanup()
+            raise ConfigurationError(
+                f"port {self.port} of {self._host}: {error.strerror or error}. --port and"
+                " GNOMON_LISTEN_PORT name another; 0 means a free one"
+            ) from error
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:

@@ -6,15 +6,15 @@ import secrets
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
+from gnomon import __version__
 from gnomon.connection.refusals import broker_error
-from gnomon.errors import ConfigurationError, StalledError
+from gnomon.errors import StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -51,6 +51,7 @@ class StageWorker(Generic[State]):
         settings: Brokers, times and folders.
         metrics: Where to count; the stage may share it.
         wait_for_broker_s: How long to wait, before work begins, for a broker that does not answer.
+        on_broker: Called when a broker has answered.
         clock_s: Monotonic seconds; the one clock of progress.
     """
 
@@ -61,13 +62,14 @@ class StageWorker(Generic[State]):
         settings: Settings,
         metrics: Metrics,
         wait_for_broker_s: float = 0.0,
+        on_broker: Callable[[], object] = lambda: None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.stage, self.metrics = stage, metrics
         self.port = 0
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
-        self._wait_for_broker_s = wait_for_broker_s
+        self._wait_for_broker_s, self._on_broker = wait_for_broker_s, on_broker
         self._started_at_s = clock_s()
         self._joining_since_s: float | None = self._started_at_s
         self._partitions = AssignedPartitions(
@@ -78,7 +80,7 @@ class StageWorker(Generic[State]):
             on_dropped=lambda number: metrics.set("gnomon_lag_records", 0, stage.name, str(number)),
         )
         self._snapshots = SnapshotStore(
-            Path(settings.state_url.removeprefix("file://")) / self.group
+            settings.state_folder() / self.group, settings=settings.folded(stage.name)
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer = WorkerWriter(
@@ -101,14 +103,12 @@ class StageWorker(Generic[State]):
             ConfigurationError: The port is taken, or the stage can never work as configured.
         """
         health = HealthServer(self, host=host, port=port)
-        try:
-            await health.start()
-        except OSError as error:
-            raise ConfigurationError(f"port {port} of {host}: {error}") from error
+        await health.start()
         self.port = health.port
+        self._log_start(health.address)
         try:
-            await self.stage.start()
-            await self._work()
+            if await self._run_until_ended(self.stage.start(), within_s=None):
+                await self._work()
         finally:
             await self.stage.stop()
             await health.stop()
@@ -166,6 +166,18 @@ class StageWorker(Generic[State]):
                 lag = worker.progress.lag or 0
                 self.metrics.set("gnomon_lag_records", lag, self.stage.name, str(number))
 
+    def _log_start(self, address: str) -> None:
+        logger.info(
+            "worker.started",
+            extra={
+                "stage": self.stage.name,
+                "version": __version__,
+                "address": address,
+                "brokers": self._settings.brokers,
+                "settings": self._settings.digest(),
+            },
+        )
+
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
         topics_known = await_topics(
@@ -173,6 +185,7 @@ class StageWorker(Generic[State]):
         )
         if not await self._run_until_ended(topics_known, within_s=None):
             return
+        self._on_broker()
         app = self._app = engine.create_app(
             group=self.group,
             topics=topics,
