@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import quantiles
 
 import msgspec
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from benchmarks.harness.contenders import Bench, tail
 from benchmarks.harness.ports import answers, free_ports
 from benchmarks.harness.training_data import decisions
@@ -29,6 +29,7 @@ from benchmarks.harness.watching import end, end_in_order_at_sigterm, start
 from gnomon import Client
 from gnomon.broker import EmbeddedBroker
 from gnomon.codec import encode
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import TaskEvent, TaskFinished, TaskStarted
 
 TASKS_PER_S = 1_000
@@ -123,13 +124,13 @@ class Reader:
     It decodes the records only at the end, so that it takes no processor time from the workers.
     """
 
-    def __init__(self, brokers: str, topic: str, *, records: int, partitions: int) -> None:
+    def __init__(
+        self, kafka: KafkaConnection, topic: str, *, records: int, partitions: int
+    ) -> None:
         self._records = records
         self._fetched: list[tuple[float, bytes]] = []
         self._tps = [TopicPartition(topic, p) for p in range(partitions)]
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=brokers, isolation_level="read_committed"
-        )
+        self._consumer = aiokafka_clients.consumer(kafka, isolation_level="read_committed")
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Reader":
@@ -197,14 +198,14 @@ async def measure(
     try:
         await _ready(workers, range(port, port + 4), log)
         readers = {
-            name: Reader(bench.brokers, prefix + topic, records=records, partitions=partitions)
+            name: Reader(bench.kafka, prefix + topic, records=records, partitions=partitions)
             for name, topic, records in READ[: 2 if halfway else 1]
         }
         async with AsyncExitStack() as reading:
             for reader in readers.values():
                 await reading.enter_async_context(reader)
             publishing = _with_client if with_client else _with_producer
-            async with publishing(bench.brokers, prefix) as send:
+            async with publishing(bench.kafka, prefix) as send:
                 publisher = Publisher(send, per_s=per_s)
                 await publisher.run(warm_up_s=warm_up_s, seconds=seconds)
             await readers[""].last_came(quiet_s=1.0, within_s=10.0)
@@ -218,10 +219,8 @@ async def measure(
 
 
 @asynccontextmanager
-async def _with_producer(brokers: str, prefix: str) -> AsyncIterator[Send]:
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, linger_ms=0, acks="all", enable_idempotence=True
-    )
+async def _with_producer(kafka: KafkaConnection, prefix: str) -> AsyncIterator[Send]:
+    producer = aiokafka_clients.producer(kafka, linger_ms=0, acks="all", enable_idempotence=True)
     await producer.start()
 
     async def send(event: TaskEvent) -> None:
@@ -235,8 +234,8 @@ async def _with_producer(brokers: str, prefix: str) -> AsyncIterator[Send]:
 
 
 @asynccontextmanager
-async def _with_client(brokers: str, prefix: str) -> AsyncIterator[Send]:
-    client = Client(brokers, topic_prefix=prefix)
+async def _with_client(kafka: KafkaConnection, prefix: str) -> AsyncIterator[Send]:
+    client = Client(kafka.brokers, security=kafka.security, topic_prefix=prefix)
 
     async def send(event: TaskEvent) -> None:
         client.emit(event)

@@ -123,7 +123,7 @@ async def resident(bench: Bench, agents: int, *, env: Mapping[str, str] | None =
     """Measure a worker that reads from the beginning, and one that starts from a snapshot."""
     prefix = await bench.fresh()
     parts = by_partition(encoded(hour(agents, FINISHES)), PARTITIONS)
-    await fill(bench.brokers, f"{prefix}task-events", parts)
+    await fill(bench.kafka, f"{prefix}task-events", parts)
     count = agents * FINISHES
     del parts
     with Worker(bench, prefix, env=env or {}) as reading:

@@ -11,7 +11,6 @@ from benchmarks.harness.stream import Event, Keyed, by_partition, encoded, event
 from benchmarks.harness.watching import end, start, watch
 
 from gnomon.broker import EmbeddedBroker
-from gnomon.connection import KafkaConnection
 from gnomon.operations.topics_admin import create_topics
 from gnomon.vault import create_key_file
 
@@ -66,7 +65,7 @@ class Bench:
     """
 
     def __init__(self, broker: EmbeddedBroker, folder: Path) -> None:
-        self.brokers, self.folder = broker.brokers, folder
+        self.kafka, self.folder = broker.connection, folder
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self.skipped: dict[str, str] = {}
         self._broker_pid = broker.pid or 0
@@ -76,11 +75,9 @@ class Bench:
         """Create topics under a new prefix, publish ``given`` to task-events, and return the prefix."""
         self._made += 1
         prefix = f"bench{self._made}-"
-        await create_topics(
-            KafkaConnection(self.brokers), prefix=prefix, partitions=partitions, replication=1
-        )
+        await create_topics(self.kafka, prefix=prefix, partitions=partitions, replication=1)
         if given is not None:
-            await fill(self.brokers, f"{prefix}task-events", given.parts)
+            await fill(self.kafka, f"{prefix}task-events", given.parts)
         return prefix
 
     async def floor(self, given: Input, prefix: str) -> None:
@@ -128,7 +125,8 @@ class Bench:
         if not (data / "kek.key").exists():
             create_key_file(data / "kek.key")
         return {
-            "GNOMON_BROKERS": self.brokers,
+            "GNOMON_BROKERS": self.kafka.brokers,
+            **self.kafka.security.as_environ(),
             "GNOMON_TOPIC_PREFIX": prefix,
             "GNOMON_DATA_DIR": str(data),
             "GNOMON_MLFLOW_URI": f"sqlite:///{self.folder / 'mlflow.db'}",
@@ -150,7 +148,7 @@ class Bench:
         """Run an engine that reads its input and output topics from environment variables."""
         sink = await self.fresh()
         variables = {
-            "BROKERS": self.brokers,
+            "BROKERS": self.kafka.brokers,
             "SOURCE": f"{prefix}task-events",
             "SINK": f"{sink}task-features",
             "AGENT_SINK": f"{sink}agent-features",
@@ -185,7 +183,7 @@ class Bench:
         process = start(argv, env, log)
         try:
             rate = await watch(
-                self.brokers,
+                self.kafka,
                 sink,
                 partitions=PARTITIONS,
                 expected=records,
@@ -219,9 +217,7 @@ class Bench:
         self, sink: str, given: Input, *, by_event_time: bool, figures: int
     ) -> oracle.Verdict:
         wanted = oracle.expected(given.looked_at, by_event_time=by_event_time)
-        found = await oracle.vectors(
-            self.brokers, sink, partitions=PARTITIONS, agents=given.sampled
-        )
+        found = await oracle.vectors(self.kafka, sink, partitions=PARTITIONS, agents=given.sampled)
         return oracle.compare(found, wanted, first=figures)
 
     def _stored(self, sink: str) -> int:
@@ -231,7 +227,7 @@ class Bench:
         return sum(
             segment.stat().st_size
             for topic in topics
-            for segment in self.folder.glob(f"broker/data/{topic}-[0-9]*/*.log")
+            for segment in self.folder.glob(f"*broker/data/{topic}-[0-9]*/*.log")
         )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import duckdb
 import pandas as pd
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from benchmarks.harness.stream import Event
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import TaskStarted
 
 HOUR = (
@@ -152,13 +153,13 @@ def _close(one: float | None, other: float | None) -> bool:
 
 
 async def vectors(
-    brokers: str, topic: str, *, partitions: int, agents: Collection[str]
+    kafka: KafkaConnection, topic: str, *, partitions: int, agents: Collection[str]
 ) -> list[tuple[str, FeatureValues]]:
     """Read the output of an engine for ``agents`` from ``topic``."""
     keys = {agent_id.encode() for agent_id in agents}
     tps = [TopicPartition(topic, p) for p in range(partitions)]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers, isolation_level="read_committed", auto_offset_reset="earliest"
+    consumer = aiokafka_clients.consumer(
+        kafka, isolation_level="read_committed", auto_offset_reset="earliest"
     )
     await consumer.start()
     try:

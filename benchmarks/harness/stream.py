@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from heapq import heappop, heappush
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.partitioner import DefaultPartitioner
 
 from gnomon.codec import encode
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import TaskFinished, TaskStarted
 
 BASE_MS = 1_760_000_000_000
@@ -84,10 +84,10 @@ def by_partition(keyed: Iterable[Keyed], partitions: int) -> Mapping[int, Sequen
     return parts
 
 
-async def fill(brokers: str, topic: str, parts: Mapping[int, Sequence[Keyed]]) -> None:
+async def fill(kafka: KafkaConnection, topic: str, parts: Mapping[int, Sequence[Keyed]]) -> None:
     """Publish ``parts`` to ``topic``, partitions by turns, so that they advance together."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers, max_batch_size=BATCH_BYTES, max_request_size=8 << 20, acks=1
+    producer = aiokafka_clients.producer(
+        kafka, max_batch_size=BATCH_BYTES, max_request_size=8 << 20, acks=1
     )
     await producer.start()
     try:

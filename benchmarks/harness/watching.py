@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
+
+from gnomon.connection import KafkaConnection, aiokafka_clients
 
 TICKS = os.sysconf("SC_CLK_TCK")
 LOOK_EVERY_S = 0.05
@@ -81,7 +83,7 @@ class Growth:
 
 
 async def watch(
-    brokers: str,
+    kafka: KafkaConnection,
     topic: str,
     *,
     partitions: int,
@@ -95,7 +97,7 @@ async def watch(
     The rate is that of offsets, some of which are ends of transactions. So afterwards the records are
     counted, and ``process`` may go on until there are ``expected``: other engines read them.
     """
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers, isolation_level="read_committed")
+    consumer = aiokafka_clients.consumer(kafka, isolation_level="read_committed")
     await consumer.start()
     try:
         growth = Growth(consumer, topic, partitions=partitions)

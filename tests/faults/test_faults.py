@@ -24,6 +24,7 @@ async def test_no_record_is_missing_repeated_or_wrong_after_six_faults(
             seconds=40.0,
             folder=tmp_path,
             say=lambda line: None,
+            secure=True,
         )
     )
     assert report.input_as_sent

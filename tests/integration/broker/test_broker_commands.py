@@ -16,6 +16,7 @@ from tests.support.processes import processes_that_mention
 pytestmark = pytest.mark.kafka
 
 GNOMON = [sys.executable, "-c", "import sys; from gnomon.cli.main import main; sys.exit(main())"]
+TOPICS = ("topics", "list")
 
 
 def gnomon(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -64,6 +65,39 @@ def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> 
     assert f"export GNOMON_BROKERS={brokers}" in said
     assert "topics: 14 created" in said
     assert ends_in_order(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+@pytest.mark.usefixtures("no_kafka_but_ours")
+def test_a_secured_broker_says_how_each_role_connects(tmp_path: Path) -> None:
+    with running_broker(tmp_path, "--secure") as process:
+        assert process.stdout is not None
+        brokers = process.stdout.readline().strip()
+        security = tmp_path / "secure-broker" / "security"
+        listed = {
+            role: subprocess.run(  # noqa: S603
+                ["/bin/sh", "-c", f'. {security}/{role}.env && exec "$@"', "sh", *GNOMON, *TOPICS],
+                capture_output=True,
+                text=True,
+                timeout=100,
+                check=False,
+            )
+            for role in ("agent", "operator")
+        }
+        without = gnomon(*TOPICS, "--brokers", brokers)
+
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=80)
+
+    assert len(listed["operator"].stdout.splitlines()) == 1 + 14, listed["operator"].stderr
+    assert len(listed["agent"].stdout.splitlines()) == 1 + 3, listed["agent"].stderr
+    assert without.returncode == 1
+    assert "GNOMON_KAFKA_SECURITY_PROTOCOL" in without.stderr
+    assert f". {security}/worker.env" in said
+    passwords = [path.read_text().strip() for path in security.glob("*.password")]
+    assert len(passwords) == 6
+    assert not [password for password in passwords if password in said]
 
 
 @pytest.mark.slow

@@ -22,11 +22,11 @@ LEAST_DECISIONS = 100
 
 
 @contextmanager
-def demonstrating(folder: Path, *, seconds: int) -> Iterator["subprocess.Popen[bytes]"]:
+def demonstrating(folder: Path, *options: str, seconds: int) -> Iterator["subprocess.Popen[bytes]"]:
     """A running ``gnomon demo``, which is killed at the end if it still runs."""
     with (folder / "stdout").open("wb") as printed, (folder / "stderr").open("wb") as said:
         process = subprocess.Popen(  # noqa: S603  our own command
-            [*GNOMON, "demo", "--seconds", str(seconds)],
+            [*GNOMON, "demo", "--seconds", str(seconds), *options],
             env=environ({"GNOMON_DATA_DIR": str(folder / "data")}),
             stdout=printed,
             stderr=said,
@@ -44,9 +44,9 @@ def demonstrating(folder: Path, *, seconds: int) -> Iterator["subprocess.Popen[b
 def test_it_ends_with_decisions_a_trained_version_and_a_ledger_that_adds_up(
     kafka: Kafka, tmp_path: Path
 ) -> None:
-    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run."""
+    """On a secured broker. The fixture ``kafka`` only skips this test where Kafka cannot run."""
     assert kafka.brokers
-    with demonstrating(tmp_path, seconds=SECONDS) as process:
+    with demonstrating(tmp_path, "--secure", seconds=SECONDS) as process:
         status = process.wait(270)
     printed, said = (tmp_path / "stdout").read_text(), (tmp_path / "stderr").read_text()
 

@@ -159,3 +159,11 @@ def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"^GNOMON_KAFKA_SASL_PASSWORD_FILE: .*/p cannot"):
         settings_of(KafkaConnection("127.0.0.1:9", missing))
+
+
+def test_every_setting_has_a_row_in_the_docs() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "security.md").read_text(encoding="utf-8")
+    rows = "\n".join(line for line in text.splitlines() if line.startswith("| `GNOMON_KAFKA_"))
+
+    for field in dataclasses.fields(KafkaSecurity):
+        assert f"`GNOMON_KAFKA_{field.name.upper()}`" in rows

@@ -71,8 +71,14 @@ def rights_of(role: Role, *, prefix: str) -> list[Right]:
         case "operator":
             return _rights_of_operator(prefix)
         case "reader":
-            names = [topic.name for topic in TOPICS if topic is not DECISIONS]
-            looks = [Right("topic", prefix + name, ("Read", "DescribeConfigs")) for name in names]
+            looks = [
+                Right(
+                    "topic",
+                    prefix + topic.name,
+                    ("Describe" if topic is DECISIONS else "Read", "DescribeConfigs"),
+                )
+                for topic in TOPICS
+            ]
             spans = Right("topic", prefix + COLLECTOR_INPUT, ("Read",))
             return [*looks, spans, *_groups(prefix)]
 

@@ -14,6 +14,7 @@ from typing import Any
 import aiokafka
 import pytest
 from aiokafka import conn
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.consumer import fetcher, subscription_state
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -124,6 +125,15 @@ async def test_the_client() -> None:
         *("force_metadata_update", "add_topic", "cluster"),
     )
     require(AIOKafkaClient().cluster, "partitions_for_topic", "leader_for_partition")
+
+
+async def test_each_client_reads_its_password_when_it_connects() -> None:
+    """``gnomon.connection.aiokafka_clients`` puts a property in the place of this attribute."""
+    require(AIOKafkaAdminClient()._client, "_sasl_plain_password", "_ssl_context")
+    for connects in (AIOKafkaClient.bootstrap, AIOKafkaClient._get_conn):
+        source = inspect.getsource(connects)
+        assert "sasl_plain_password=self._sasl_plain_password" in source, SEE
+        assert "ssl_context=self._ssl_context" in source, SEE
 
 
 def test_the_builder_of_record_batches() -> None:

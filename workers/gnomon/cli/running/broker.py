@@ -87,7 +87,6 @@ def _announce(broker: "EmbeddedBroker", *, options: argparse.Namespace, settings
         shape["replication"] = 1  # there is one broker
         created = asyncio.run(create_topics(kafka, prefix=settings.topic_prefix, **shape))
         _say(f"topics: {len(created)} created")
-    print(kafka, flush=True)
     how = f"export GNOMON_BROKERS={kafka}"
     if options.secure:
         from gnomon.operations.rights import grant  # noqa: PLC0415  brings confluent-kafka
@@ -97,6 +96,7 @@ def _announce(broker: "EmbeddedBroker", *, options: argparse.Namespace, settings
             grant(kafka, rights, principal=f"User:{role}")
         how = f". {broker.files.variables_file('worker')}"
         _say(f"beside it are variables of {', '.join((*ROLES, 'admin'))}; agents need agent.env")
+    print(kafka, flush=True)
     _say(f"kafka is up. In another shell: {how}. Ctrl-C stops it.")
 
 

@@ -53,9 +53,12 @@ MISSING: Final = frozenset(
     }
 )
 """Errors after which only a new handle asks the broker again."""
+_NO_RIGHT: Final = "this user may not write, see gnomon topics acls --role agent"
 NOT_LET_IN: Final[Mapping[int, str]] = {
     KafkaError._AUTHENTICATION: "Kafka refuses the login, see GNOMON_KAFKA_SASL_*",  # noqa: SLF001
     KafkaError._SSL: "no TLS with Kafka, see GNOMON_KAFKA_SSL_*",  # noqa: SLF001
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: _NO_RIGHT,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED: _NO_RIGHT,
 }
 """Errors of a connection after which a new handle reads certificates and passwords again."""
 PURGED: Final = frozenset(
@@ -76,9 +79,8 @@ class _LibrdkafkaCallbacks:
 
     def error(self, error: KafkaError) -> None:
         """Note an error of the connection; called by ``poll``."""
-        refused = NOT_LET_IN.get(error.code())
-        text = error.name() if refused is None else f"{refused}: {error.str()}"
-        self.faults.append(Fault(text, lasting=error.fatal() or refused is not None))
+        lasting = error.fatal() or error.code() in NOT_LET_IN
+        self.faults.append(Fault(_text(error), lasting=lasting))
 
     def log(self, level: int, pattern: str, *arguments: object) -> None:
         """Drop a log line of the library; ``poll`` calls this in place of a logger's method."""
@@ -89,9 +91,15 @@ def _report(on_delivery: DeliveryCallback, error: KafkaError | None, _message: o
     on_delivery(None if error is None else _fault(error))
 
 
+def _text(error: KafkaError) -> str:
+    """Return the name of an error, or what to do about one that needs a person."""
+    refused = NOT_LET_IN.get(error.code())
+    return error.name() if refused is None else f"{refused}: {error.str()}"
+
+
 def _fault(error: KafkaError) -> Fault:
     code = error.code()
-    name = None if code in PURGED else error.name()
+    name = None if code in PURGED else _text(error)
     return Fault(name, refused=code in REFUSALS, lasting=code in MISSING)
 
 
@@ -129,7 +137,9 @@ class KafkaHandle:
             handle = confluent_kafka.Producer(
                 {**merged, "error_cb": self._callbacks.error, "logger": self._callbacks}
             )
-        except (KafkaException, ValueError, TypeError) as error:
+        except KafkaException as error:  # such as for a file that is no certificate
+            raise UnavailableError(f"Kafka cannot be used: {error.args[0].str()}") from error
+        except (ValueError, TypeError) as error:
             raise UnavailableError(type(error).__name__) from error
         self._immortal = _ImmortalHandle(handle)
         self._immortal.itself = self._immortal
@@ -151,7 +161,12 @@ class KafkaHandle:
 
     def poll(self, timeout_s: float) -> Sequence[Fault]:
         """Run the callbacks that are due, waiting at most ``timeout_s``; return the handle's faults."""
-        self._immortal.handle.poll(timeout_s)
+        try:
+            self._immortal.handle.poll(timeout_s)
+        except (
+            KafkaException
+        ) as error:  # a fatal error, such as that this user may not write at all
+            self._callbacks.error(error.args[0])
         faults, self._callbacks.faults = self._callbacks.faults, []
         return faults
 

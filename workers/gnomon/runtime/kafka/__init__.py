@@ -23,6 +23,7 @@ aiokafka                       names                                            
 ``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions
                                ``get_random_node``, ``force_metadata_update``,
                                ``add_topic``, ``cluster``
+``client.AIOKafkaClient``      ``_sasl_plain_password`` (replaced), ``_ssl_context``      gnomon.connection
 ``record.default_records``     ``DefaultRecordBatchBuilder``                              transactions
 ``protocol.api``               ``Request``, ``RequestStruct``, ``Response``               transactions
 =============================  =========================================================  ================

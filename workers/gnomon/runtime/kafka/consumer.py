@@ -247,10 +247,18 @@ class BatchConsumer(driver.Consumer):
         """Return at once: the runtime drains its partitions when they are revoked."""
 
 
+class IdleProducer(driver.Producer):
+    """Faust's producer, which never connects: the worker's own writer writes all records."""
+
+    async def on_start(self) -> None:
+        """Make no connection."""
+
+
 class BatchTransport(driver.Transport):
     """Kafka by aiokafka on the worker's own loop, in whole batches."""
 
     Consumer = BatchConsumer
+    Producer = IdleProducer
     kafka: KafkaConnection
     linger_ms = 100
     transactional_id = ""
