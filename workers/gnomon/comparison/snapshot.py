@@ -8,7 +8,8 @@ import msgspec
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
-from gnomon.comparison.metrics.rolling_metrics import MetricSeries, MetricSeriesKey
+from gnomon.comparison.metrics.hour_sums import MetricSeries
+from gnomon.comparison.metrics.rolling_metrics import MetricSeriesKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
@@ -47,6 +48,7 @@ class _State(msgspec.Struct, array_like=True):
     ledger: Ledger | None
     windows: dict[GroupKey, list[CountedTask]]
     evidence: bytes = b""
+    unwritten: list[MetricSeriesKey] = []
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -80,6 +82,7 @@ def snapshot(state: ComparisonState) -> bytes:
             state.ledger,
             state.calibration.windows,
             state.evidence.encode(),  # JSON, because its sums exceed 64 bits
+            list(state.metrics.unwritten),
         )
     )
     return MAGIC + blake2b(payload, digest_size=_DIGEST_BYTES).digest() + payload
@@ -106,7 +109,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.metrics.series, state.metrics.hour = read.series, read.hour
+    state.metrics.restore(read.series, read.hour, read.unwritten)
     state.ledger = read.ledger
     state.calibration.windows = read.windows
     return state

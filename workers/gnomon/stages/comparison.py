@@ -11,8 +11,8 @@ from gnomon.comparison import (
     merge_ledgers,
     restore,
     snapshot,
+    tick,
 )
-from gnomon.comparison.state import write_evidence
 from gnomon.errors import ConfigurationError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
@@ -99,9 +99,8 @@ class ComparisonStage:
         return outputs
 
     def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:
-        """Publish the evidence of a verdict whose settings changed; tasks expire by event time alone."""
-        outputs = Outputs()
-        write_evidence(outputs, state.state.evidence.announce(state.config.partition))
+        """Publish the metrics of agents and the evidence; tasks expire by event time alone."""
+        outputs = tick(state.state, config=state.config)
         return outputs if outputs.by_topic else None
 
     def snapshot(self, state: PartitionState) -> bytes:

@@ -187,7 +187,7 @@ class ShadowStage:
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            for name, version, sha256, (figures, parts), around in predictors:
+            for name, version, sha256, (figures, parts, _), around in predictors:
                 duration_s, probability = figures[index]
                 prediction = Prediction(
                     agent_id=task.agent_id,
