@@ -150,11 +150,12 @@ async def test_the_type_is_told_from_the_newest_version_that_knows_types() -> No
     assert of_type == [("type", "0", "sha-10", 100.0, 1.0), ("type", "0", "sha-10", None, None)]
 
 
-async def test_a_version_that_fails_is_not_counted() -> None:
+async def test_a_version_that_fails_says_nothing() -> None:
     found = await published(Live(loaded(Failing(), "1"), loaded(Minute(), "2")), a_task())
 
-    assert [f["version"] for f in found] == ["0", "0", "0", "2"]
-    assert {f["predictors"] for f in found} == {4}
+    assert [f["version"] for f in found] == ["0", "0", "0", "2", "1"]
+    assert {f["predictors"] for f in found} == {5}
+    assert (found[-1]["duration_s"], found[-1]["success_probability"]) == (None, None)
 
 
 async def switches(stage: ShadowStage, offset: int, partition: int = 0) -> list[Any]:

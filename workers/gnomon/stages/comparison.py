@@ -113,12 +113,16 @@ class ComparisonStage:
         return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """Return the ledger of the partitions here, the verdicts, and how many corrections were given out."""
+        """Return the ledger of the partitions here, the verdicts, and how much was written or is to be.
+
+        ``unwritten`` counts the metrics and the evidence that the next tick writes.
+        """
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
         words = {} if self._verdicts is None else self._verdicts.words
         return {
             "ledger": merge_ledgers(ledgers),
             "corrections_written": self._corrections,
+            "unwritten": sum(_unwritten(each.state) for each in self._states.values()),
             "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
         }
 
@@ -134,6 +138,10 @@ class ComparisonStage:
     def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
         registered = self._states[config.partition] = PartitionState(config, state)
         return registered
+
+
+def _unwritten(state: ComparisonState) -> int:
+    return len(state.metrics.unwritten) + state.evidence.unwritten
 
 
 def _verdict_settings(path: str) -> VerdictSettings:

@@ -30,6 +30,12 @@ def of_model(model: LoadedModel, tasks: Sequence[Task], corrections: CorrectionT
     return Predictor(model.name, model.version, model.sha256, predictions, intervals)
 
 
+def says_nothing(model: LoadedModel, count: int) -> Predictor:
+    """``None`` for each of ``count`` tasks, of a version whose call went wrong."""
+    nothing = Predictions([baselines.NOTHING] * count)
+    return Predictor(model.name, model.version, model.sha256, nothing)
+
+
 def _intervals(
     tasks: Sequence[Task], predictions: Predictions, corrections: CorrectionTable
 ) -> list[Intervals | None] | None:

@@ -67,9 +67,12 @@ def test_boosted_trees_give_the_same_bits(count: int, leaves: int) -> None:
 
 def test_a_value_equal_to_a_threshold_goes_the_same_way() -> None:
     whole = np.round(ROWS)
-    model = HistGradientBoostingRegressor(loss="absolute_error", **BOOSTED).fit(whole, FIGURES)
+    of = {**BOOSTED, "max_leaf_nodes": 15}
+    model = HistGradientBoostingRegressor(loss="absolute_error", **of).fit(whole, FIGURES)
     asked = np.unique(np.concatenate([p[0].nodes["num_threshold"] for p in model._predictors]))
     rows = np.repeat(asked[:, None], 6, axis=1)
+
+    assert raw_prediction(model, rows) is not None
 
     assert forests.regression(model, rows).tolist() == model.predict(rows).tolist()
 

@@ -125,6 +125,11 @@ class LiveEvidence:
             yield from self._records(key, partition, self._changed[key])
         self._changed.clear()
 
+    @property
+    def unwritten(self) -> int:
+        """Return the number of models whose evidence changed since ``close``."""
+        return len(self._changed) + self._unannounced
+
     def announce(self, partition: int) -> Iterator[KeyedEvidence]:
         """Yield all records of an experiment that began with a restart, once, and delete the old ones."""
         if not self._unannounced:
