@@ -83,10 +83,13 @@ def busy(client: str, brokers: str) -> dict[str, float]:
     from gnomon.client.delivery.reporter import Reporter
     from gnomon.client.delivery.sender import Sender
     from gnomon.client.records import Record
+    from gnomon.connection import KafkaConnection
 
     buffer = Buffer(max_events=200_000, max_bytes=1 << 28)
     record = Record(b"a", VALUE)
-    sender = Sender(buffer, connect=kafka((brokers,), "task-events"), reporter=Reporter(buffer))
+    sender = Sender(
+        buffer, connect=kafka(KafkaConnection(brokers), "task-events"), reporter=Reporter(buffer)
+    )
     buffer.idle = client == "gnomon"
     if client == "aiokafka":
         aiokafka_in_a_thread(brokers, buffer)

@@ -32,6 +32,7 @@ from benchmarks.harness.watching import end, end_in_order_at_sigterm, start
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.probe import free_port
+from gnomon.connection import KafkaConnection
 from gnomon.operations.lag import overview
 from gnomon.operations.topics_admin import create_topics
 from gnomon.settings import Settings
@@ -188,7 +189,7 @@ async def caught_up(brokers: str, stages: Sequence[str], lag: float) -> None:
     """Wait until each stage is less than ``lag`` records behind."""
     deadline = time.monotonic() + READY_S
     while time.monotonic() < deadline:
-        found = await overview(brokers=brokers, prefix="")
+        found = await overview(kafka=KafkaConnection(brokers), prefix="")
         if all(stage.lag < lag for stage in found if stage.name in stages):
             return
         await asyncio.sleep(1.0)
@@ -196,7 +197,7 @@ async def caught_up(brokers: str, stages: Sequence[str], lag: float) -> None:
 
 
 async def run(options: argparse.Namespace, brokers: str, folder: Path) -> list[Kill]:
-    await create_topics(brokers, partitions=PARTITIONS, replication=1)
+    await create_topics(KafkaConnection(brokers), partitions=PARTITIONS, replication=1)
     settings = Settings(
         brokers=brokers, data_dir=str(folder), session_timeout_s=options.session_timeout_s
     )

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import JarsUnavailableError, JavaMissingError
+from gnomon.connection import KafkaConnection
 from gnomon.errors import MissingExtraError
 from gnomon.operations.topics_admin import create_topics
 
@@ -24,6 +25,11 @@ class Kafka:
 
     brokers: str
     broker: EmbeddedBroker | None
+
+    @property
+    def connection(self) -> KafkaConnection:
+        """As the package takes it."""
+        return KafkaConnection(self.brokers)
 
 
 @pytest.fixture(scope="session")
@@ -55,5 +61,5 @@ def prefix() -> str:
 @pytest.fixture
 async def topics(kafka: Kafka, prefix: str) -> str:
     """Create all of gnomon's topics, with 4 partitions; return their prefix."""
-    await create_topics(kafka.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(kafka.connection, prefix=prefix, partitions=4, replication=1)
     return prefix

@@ -11,6 +11,7 @@ from benchmarks.harness.stream import Event, Keyed, by_partition, encoded, event
 from benchmarks.harness.watching import end, start, watch
 
 from gnomon.broker import EmbeddedBroker
+from gnomon.connection import KafkaConnection
 from gnomon.operations.topics_admin import create_topics
 from gnomon.vault import create_key_file
 
@@ -75,7 +76,9 @@ class Bench:
         """Create topics under a new prefix, publish ``given`` to task-events, and return the prefix."""
         self._made += 1
         prefix = f"bench{self._made}-"
-        await create_topics(self.brokers, prefix=prefix, partitions=partitions, replication=1)
+        await create_topics(
+            KafkaConnection(self.brokers), prefix=prefix, partitions=partitions, replication=1
+        )
         if given is not None:
             await fill(self.brokers, f"{prefix}task-events", given.parts)
         return prefix

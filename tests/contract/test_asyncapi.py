@@ -14,6 +14,7 @@ from aiokafka.admin import NewTopic
 from tests.contract.contract_files import SCHEMAS, TAGS, read
 
 from gnomon.cli.looking import topics as topics_command
+from gnomon.connection import aiokafka_clients
 from gnomon.operations import topics_admin
 from gnomon.settings import Settings
 from gnomon.stages import STAGES
@@ -105,7 +106,7 @@ class Admin:
 
     asked: ClassVar[list[NewTopic]] = []
 
-    def __init__(self, **_: object) -> None:
+    def __init__(self, *_: object, **__: object) -> None:
         self.asked.clear()
 
     async def start(self) -> None: ...
@@ -122,7 +123,7 @@ def test_the_topics_that_the_command_creates_are_as_the_document_says(
 ) -> None:
     async def leaders(*_: object) -> None: ...
 
-    monkeypatch.setattr(topics_admin, "AIOKafkaAdminClient", Admin)
+    monkeypatch.setattr(aiokafka_clients, "admin", Admin)
     monkeypatch.setattr(topics_admin, "_await_leaders", leaders)
     parser = argparse.ArgumentParser()
     topics_command.configure(parser)

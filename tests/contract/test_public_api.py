@@ -53,6 +53,7 @@ CLIENT_NAMES = {
 def test_the_package_exports_these_names() -> None:
     assert sorted(gnomon.__all__) == [
         "Client",
+        "KafkaSecurity",
         "MemoryClient",
         "ShadowLearner",
         "__version__",

@@ -41,6 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
                 kinds=options.kinds or tuple(KINDS),
                 partitions=options.partitions,
                 workers=options.workers,
+                secure=options.secure,
             )
         )
     )
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seconds", type=float, help="how long the stream flows (default: 6 a fault)")
     add("--partitions", type=int, default=4, help="of every topic (default: 4)")
     add("--workers", type=int, default=1, help="of each stage (default: 1)")
+    add("--secure", action="store_true", help="on a broker that asks for TLS, login and rights")
     add("--long", action="store_true", help="hundreds of faults: half an hour")
     add("--kinds", nargs="+", choices=KINDS, metavar="KIND", help=f"only {', '.join(KINDS)}")
     add("--report", type=Path, metavar="FILE", help="also write the report there")

@@ -9,6 +9,7 @@ from collections import defaultdict
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.topics import group_of
 
 EVERY_S = 0.25
@@ -23,15 +24,15 @@ class Commits:
         times: When each partition was seen to have advanced, monotonic seconds, ascending.
     """
 
-    def __init__(self, brokers: str, prefix: str, stages: tuple[str, ...]) -> None:
+    def __init__(self, kafka: KafkaConnection, prefix: str, stages: tuple[str, ...]) -> None:
         self.times: dict[Partition, list[float]] = defaultdict(list)
-        self._brokers, self._prefix, self._stages = brokers, prefix, stages
+        self._kafka, self._prefix, self._stages = kafka, prefix, stages
         self._last: dict[Partition, int] = {}
 
     async def watch(self) -> None:
         """Poll; while the broker is down no offsets are seen."""
         while True:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._brokers, request_timeout_ms=5000)
+            admin = aiokafka_clients.admin(self._kafka, request_timeout_ms=5000)
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 await admin.start()
                 while True:

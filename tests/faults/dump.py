@@ -15,6 +15,7 @@ import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import SealedDecision
 from gnomon.runtime.kafka.reading import partitions_of
 from gnomon.settings import Settings
@@ -43,7 +44,7 @@ async def dump(settings: Settings, folder: Path) -> dict[str, int]:
     keyring = KeyRing(load_key(settings), store.keys)
     counts = {}
     for topic in TOPICS:
-        records = await read_all(settings.brokers, settings.topic_prefix + topic)
+        records = await read_all(settings.kafka, settings.topic_prefix + topic)
         counts[topic] = write_lines(
             folder / f"{topic}.jsonl", (as_line(topic, record, keyring) for record in records)
         )
@@ -83,21 +84,21 @@ def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
     }
 
 
-async def read_all(brokers: str, topic: str) -> list[Any]:
+async def read_all(kafka: KafkaConnection, topic: str) -> list[Any]:
     """Read every committed record of ``topic``.
 
     Raises:
         TimeoutError: The end was not reached.
     """
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+    consumer = aiokafka_clients.consumer(
+        kafka,
         isolation_level="read_committed",
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=8 << 20,
     )
     await consumer.start()
     try:
-        tps = (await partitions_of(brokers, [topic]))[topic]
+        tps = (await partitions_of(kafka, [topic]))[topic]
         consumer.assign(tps)
         await consumer.seek_to_beginning(*tps)
         return await _to_the_end(consumer, tps)

@@ -17,9 +17,12 @@ from tests.faults.stream import EXPIRE_MS, LATENESS_MS
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.probe import free_port
+from gnomon.connection import KafkaConnection
+from gnomon.contract.access import rights_of
 from gnomon.errors import GnomonError
 from gnomon.operations.clients import clients, read_clients
 from gnomon.operations.lag import overview
+from gnomon.operations.rights import grant
 from gnomon.operations.topics_admin import create_topics
 from gnomon.runtime.process.supervisor import Supervisor
 from gnomon.settings import Settings
@@ -47,11 +50,15 @@ class Rig:
         folder: For data and logs.
         partitions: Of every topic.
         workers: Of each stage; faults happen to the first.
+        secure: Whether the broker asks for TLS, login and rights.
     """
 
-    def __init__(self, folder: Path, *, partitions: int = 4, workers: int = 1) -> None:
+    def __init__(
+        self, folder: Path, *, partitions: int = 4, workers: int = 1, secure: bool = False
+    ) -> None:
         self.folder, self.partitions, self._workers = folder, partitions, workers
-        self.broker = EmbeddedBroker(data_dir=folder)
+        self._secure = secure
+        self.broker = EmbeddedBroker(data_dir=folder, secure=secure)
         self._supervisors: dict[str, Supervisor] = {}
         self._running: dict[str, asyncio.Task[int]] = {}
         self._ports: dict[str, int] = {}
@@ -79,7 +86,6 @@ class Rig:
     def settings(self) -> Settings:
         """The settings of the workers."""
         return Settings(
-            brokers=self.broker.brokers,
             data_dir=str(self.folder),
             session_timeout_s=SESSION_S,
             snapshot_every_s=2.0,
@@ -88,7 +94,12 @@ class Rig:
             model_poll_s=30.0,
             log_format="json",
             verdict_settings=write_settings(self.folder),
-        )
+        ).reaching(self.kafka)
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """How the workers reach the broker: those of a secured one with the rights of workers."""
+        return self.broker.as_user("worker") if self._secure else self.broker.connection
 
     @property
     def restarts(self) -> dict[str, int]:
@@ -162,7 +173,7 @@ class Rig:
         while time.monotonic() < deadline:
             self.check()
             with contextlib.suppress(GnomonError, OSError, TimeoutError):
-                stages = await overview(brokers=self.broker.brokers, prefix="")
+                stages = await overview(kafka=self.broker.connection, prefix="")
                 still = still + 1 if not any(stage.lag for stage in stages) else 0
                 if still == 3:
                     return True
@@ -185,7 +196,7 @@ class Rig:
         while time.monotonic() < deadline:
             with contextlib.suppress(GnomonError, OSError, TimeoutError):
                 read = clients(
-                    await read_clients(brokers=self.broker.brokers, prefix=""),
+                    await read_clients(kafka=self.broker.connection, prefix=""),
                     now_ms=0,
                     behind=True,
                 )
@@ -214,12 +225,15 @@ class Rig:
 
     async def _start(self) -> None:
         await asyncio.to_thread(self.broker.start)
-        await create_topics(self.broker.brokers, partitions=self.partitions, replication=1)
+        await create_topics(self.broker.connection, partitions=self.partitions, replication=1)
+        if self._secure:
+            granted = rights_of("worker", prefix="")
+            await asyncio.to_thread(grant, self.broker.connection, granted, principal="User:worker")
         settings = self.settings
         create_key_file(Path(settings.key_file))
         self._log = await asyncio.to_thread((self.folder / "workers.log").open, "w")
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
-        self.commits = Commits(settings.brokers, "", STAGES)
+        self.commits = Commits(self.broker.connection, "", STAGES)
         for stage in STAGES:
             self._supervise(stage, stage)
             for number in range(1, self._workers):
@@ -234,7 +248,7 @@ class Rig:
         argv = ["-m", "gnomon", "worker", stage, "--supervised", "--port", str(port)]
         supervisor = self._supervisors[name] = Supervisor(
             {name: argv},
-            environ={**os.environ, **self.settings.as_environ()},
+            environ=self.settings.environ_of_child(os.environ),
             on_line=self._note,
         )
         self._running[name] = asyncio.create_task(supervisor.run())

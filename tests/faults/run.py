@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiokafka import AIOKafkaProducer
 from tests.faults.dump import dump, read_all
 from tests.faults.inflict import KINDS, Inflicted, Inflicter, plan
 from tests.faults.rig import Rig
 from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
 from tests.faults.verify import Spans, verify
+
+from gnomon.connection import KafkaConnection, aiokafka_clients
 
 TICK_S = 0.05
 DRAIN_S = 240.0
@@ -30,6 +31,7 @@ class Options:
         seconds: Duration of the stream.
         kinds: The kinds of faults.
         workers: Of each stage.
+        secure: Whether the broker lets in over TLS only, by password, with the least rights.
     """
 
     seed: int
@@ -42,6 +44,7 @@ class Options:
     kinds: Sequence[str] = tuple(KINDS)
     partitions: int = 4
     workers: int = 1
+    secure: bool = False
 
 
 @dataclass(slots=True)
@@ -89,7 +92,12 @@ async def run(options: Options) -> Report:
     )
     dumped = options.folder / "dump"
     await asyncio.to_thread(dumped.mkdir)
-    async with Rig(options.folder, partitions=options.partitions, workers=options.workers) as rig:
+    async with Rig(
+        options.folder,
+        partitions=options.partitions,
+        workers=options.workers,
+        secure=options.secure,
+    ) as rig:
         say(f"ready after {time.monotonic() - begun_s:.0f} s; {len(sent)} events")
         inflicter = Inflicter(rig, say)
         planned = plan(
@@ -99,7 +107,7 @@ async def run(options: Options) -> Report:
             kinds_of=options.kinds,
         )
         inflicting = asyncio.create_task(inflicter.run(planned))
-        places = await _publish(rig.broker.brokers, sent, seconds=options.seconds)
+        places = await _publish(rig.broker.connection, sent, seconds=options.seconds)
         say("all sent")
         await inflicting
         ended_s = time.monotonic()
@@ -108,7 +116,7 @@ async def run(options: Options) -> Report:
         await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
         say(f"{'drained' if drained else 'NOT drained'} after {time.monotonic() - ended_s:.0f} s")
         await rig.stop_workers()
-        log = await read_all(rig.broker.brokers, "task-events")
+        log = await read_all(rig.broker.connection, "task-events")
         report = Report(
             seed=options.seed,
             events=len(sent),
@@ -119,7 +127,7 @@ async def run(options: Options) -> Report:
             recovery_s=_recovery(rig, inflicter.inflicted),
             restarts=rig.restarts,
         )
-        await dump(rig.settings, dumped)
+        await dump(rig.settings.reaching(rig.broker.connection), dumped)
     findings = await asyncio.to_thread(verify, dumped, SPANS)
     report.missing, report.twice, report.wrong = findings.missing, findings.twice, findings.wrong
     report.ledger_exact, report.ledger = findings.ledger_exact, findings.ledger
@@ -131,10 +139,12 @@ async def run(options: Options) -> Report:
 SPANS = Spans(lateness_ms=LATENESS_MS, expire_ms=EXPIRE_MS)
 
 
-async def _publish(brokers: str, sent: Sequence[Sent], *, seconds: float) -> list[tuple[int, int]]:
+async def _publish(
+    kafka: KafkaConnection, sent: Sequence[Sent], *, seconds: float
+) -> list[tuple[int, int]]:
     """Send all records evenly over ``seconds``; returns the partition and offset of each."""
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers,
+    producer = aiokafka_clients.producer(
+        kafka,
         enable_idempotence=True,
         linger_ms=5,
         request_timeout_ms=120_000,

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from aiokafka import AIOKafkaProducer
 from tests.support.commands import GNOMON, environ, processes_of
 from tests.support.polling import eventually_sync
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.operations.lag import overview, read_ledger
 from gnomon.operations.topics_admin import create_topics
 from gnomon.records import SourceRecord
@@ -39,15 +39,25 @@ class Pipeline:
     """Context manager: inside it every stage is ready.
 
     Args:
-        brokers: Of the cluster.
+        kafka: The cluster, as the workers reach it.
+        admin: The same with the right to make topics, and to read and write all of them.
         prefix: Of topics, which are created.
         folder: Where everything local goes, also ``workers.log`` with what the workers said.
     """
 
-    def __init__(self, *, brokers: str, prefix: str, folder: Path) -> None:
-        self.brokers, self.prefix, self.folder = brokers, prefix, folder
+    def __init__(
+        self,
+        *,
+        kafka: KafkaConnection,
+        prefix: str,
+        folder: Path,
+        admin: KafkaConnection | None = None,
+    ) -> None:
+        self.kafka, self.admin, self.brokers = kafka, admin or kafka, kafka.brokers
+        self.prefix, self.folder = prefix, folder
         self.settings = {
-            "GNOMON_BROKERS": brokers,
+            "GNOMON_BROKERS": kafka.brokers,
+            **kafka.security.as_environ(),
             "GNOMON_TOPIC_PREFIX": prefix,
             "GNOMON_DATA_DIR": str(folder),
             "GNOMON_MODEL_POLL_S": "0.25",
@@ -60,7 +70,7 @@ class Pipeline:
         self.process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        asyncio.run(create_topics(self.brokers, prefix=self.prefix, partitions=4, replication=1))
+        asyncio.run(create_topics(self.admin, prefix=self.prefix, partitions=4, replication=1))
         create_key_file(self.folder / "kek.key")
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(  # noqa: S603  our own command
@@ -131,8 +141,8 @@ class Pipeline:
     async def _publish(
         self, records: Sequence[tuple[bytes | None, bytes | None]], compression: str | None
     ) -> list[tuple[int, int]]:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self.brokers, enable_idempotence=True, compression_type=compression
+        producer = aiokafka_clients.producer(
+            self.admin, enable_idempotence=True, compression_type=compression
         )
         await producer.start()
         try:
@@ -150,7 +160,7 @@ class Pipeline:
 
     async def _read(self, topic: str) -> list[SourceRecord]:
         name = f"{self.prefix}{topic}"
-        return [r async for r in read_topic(brokers=self.brokers, topic=name, follow=False)]
+        return [r async for r in read_topic(kafka=self.admin, topic=name, follow=False)]
 
     def decided(self) -> dict[str, str]:
         """How each task ended that has a decision, by its id; a repeat is an error."""
@@ -163,12 +173,12 @@ class Pipeline:
 
     def lag(self) -> int:
         """Records that some stage has not committed yet."""
-        stages = asyncio.run(overview(brokers=self.brokers, prefix=self.prefix))
+        stages = asyncio.run(overview(kafka=self.admin, prefix=self.prefix))
         return sum(stage.lag for stage in stages)
 
     def ledger(self) -> dict[str, int]:
         """The ledger, of all partitions."""
-        return asyncio.run(read_ledger(brokers=self.brokers, prefix=self.prefix))
+        return asyncio.run(read_ledger(kafka=self.admin, prefix=self.prefix))
 
 
 def _free_ports(count: int) -> int:

@@ -4,7 +4,15 @@
 """
 
 from gnomon.client import Client, MemoryClient, ShadowLearner, install_sigterm
+from gnomon.connection import KafkaSecurity
 
-__all__ = ["Client", "MemoryClient", "ShadowLearner", "__version__", "install_sigterm"]
+__all__ = [
+    "Client",
+    "KafkaSecurity",
+    "MemoryClient",
+    "ShadowLearner",
+    "__version__",
+    "install_sigterm",
+]
 
 __version__ = "0.1.0"

@@ -7,6 +7,7 @@
   + EventError               this record is invalid: write it to dead-letters and continue
   + TransientError           a service is unavailable: retry with back-off, commit nothing
     - BrokerUnavailableError
+      NotLetInError          Kafka answers and refuses: correct a setting, certificate or right
     - RegistryUnavailableError
     - StoreUnavailableError
   + ModelRefusedError        this model version must not be used: skip it, log why, keep the others
@@ -57,6 +58,13 @@ class TransientError(GnomonError):
 
 class BrokerUnavailableError(TransientError):
     """No Kafka broker answers."""
+
+
+class NotLetInError(BrokerUnavailableError):
+    """Kafka answers, and refuses the login, the certificate or the right of this user.
+
+    It is worth a retry: passwords, certificates and rights are often changed on one side first.
+    """
 
 
 class RegistryUnavailableError(TransientError):

@@ -1,12 +1,14 @@
 """Settings of a gnomon process, read once from ``GNOMON_*`` variables and passed on as arguments."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import msgspec
 
+from gnomon.connection import KafkaConnection, KafkaSecurity
+from gnomon.connection.kafka_security import Mechanism, Protocol
 from gnomon.errors import ConfigurationError
 
 PREFIX = "GNOMON_"
@@ -23,8 +25,27 @@ class Settings:
 
     Attributes:
         brokers: Comma-separated ``host:port`` list.
+        kafka_security_protocol: What the brokers ask for; this and those below: see ``KafkaSecurity``.
+        kafka_sasl_mechanism: How to log in.
+        kafka_sasl_username: User of that login.
+        kafka_sasl_password: Password of the user.
+        kafka_sasl_password_file: File with the password.
+        kafka_ssl_cafile: Authorities that sign brokers.
+        kafka_ssl_certfile: Certificate of this process.
+        kafka_ssl_keyfile: Key of the certificate.
+        kafka_ssl_key_password_file: File with the password of the key.
+        kafka_ssl_check_hostname: Whether a broker's certificate must be for its host name.
+        kafka_oauth_token_url: Token endpoint of the identity provider.
+        kafka_oauth_client_id: Id of this process there.
+        kafka_oauth_client_secret_file: File with its secret.
+        kafka_oauth_scope: What to ask for.
+        kafka_aws_region: Region of an MSK cluster.
         topic_prefix: Prefix of every topic name and consumer group. It separates two
             installations, or a replay, on one cluster.
+        topic_partitions: Partitions of each topic that ``gnomon topics`` makes and expects.
+        topic_replication: Copies of each partition, likewise.
+        topic_retention: How long topics keep records, likewise, where it is not as in the contract:
+            ``task-events=30d,decisions=forever``.
         data_dir: Folder of local files, unless one of the URLs below says otherwise.
         state_url: Folder of the stages' state snapshots; a local path or ``file://`` URL.
         store_url: SQLAlchemy URL of the decision store.
@@ -60,7 +81,25 @@ class Settings:
     """
 
     brokers: str = DEFAULT_BROKERS
+    kafka_security_protocol: Protocol = "PLAINTEXT"
+    kafka_sasl_mechanism: Mechanism = ""
+    kafka_sasl_username: str = ""
+    kafka_sasl_password: str = field(default="", repr=False)
+    kafka_sasl_password_file: str = ""
+    kafka_ssl_cafile: str = ""
+    kafka_ssl_certfile: str = ""
+    kafka_ssl_keyfile: str = ""
+    kafka_ssl_key_password_file: str = ""
+    kafka_ssl_check_hostname: bool = True
+    kafka_oauth_token_url: str = ""
+    kafka_oauth_client_id: str = ""
+    kafka_oauth_client_secret_file: str = ""
+    kafka_oauth_scope: str = ""
+    kafka_aws_region: str = ""
     topic_prefix: str = ""
+    topic_partitions: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 4
+    topic_replication: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
+    topic_retention: str = ""
     data_dir: str = ".gnomon"
     state_url: str = ""
     store_url: str = ""
@@ -88,7 +127,8 @@ class Settings:
     model_pause_s: Positive = 30.0
 
     def __post_init__(self) -> None:
-        """Derive from ``data_dir`` the paths that were not given."""
+        """Derive from ``data_dir`` the paths that were not given; check that the security settings fit."""
+        _ = self.kafka
         root = Path(self.data_dir).resolve()
         for name, value in (
             ("state_url", str(root / "state")),
@@ -98,6 +138,19 @@ class Settings:
         ):
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
+
+    @property
+    def kafka(self) -> KafkaConnection:
+        """The cluster, and what it asks of those who connect."""
+        security = {f.name: getattr(self, f"kafka_{f.name}") for f in fields(KafkaSecurity)}
+        return KafkaConnection(self.brokers, KafkaSecurity(**security))
+
+    def reaching(self, kafka: KafkaConnection) -> Self:
+        """Return these settings for another cluster."""
+        security = {
+            f"kafka_{f.name}": getattr(kafka.security, f.name) for f in fields(KafkaSecurity)
+        }
+        return replace(self, brokers=kafka.brokers, **security)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:
@@ -117,6 +170,14 @@ class Settings:
         except msgspec.ValidationError as error:
             expected, _, name = str(error).rpartition(" - at `$.")
             raise ConfigurationError(f"{PREFIX}{name.rstrip('`').upper()}: {expected}") from error
+
+    def environ_of_child(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return the environment of a child process: ``environ`` with these settings.
+
+        Kafka's security is wholly that of these settings.
+        """
+        others = {k: v for k, v in environ.items() if not k.startswith(f"{PREFIX}KAFKA_")}
+        return {**others, **self.as_environ()}
 
     def as_environ(self) -> dict[str, str]:
         """Return these settings as ``GNOMON_*`` variables for a child process."""

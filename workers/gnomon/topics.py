@@ -1,5 +1,6 @@
 """Every topic that gnomon uses: its key, its records, and its settings on the broker."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -7,6 +8,7 @@ from types import MappingProxyType
 import msgspec
 
 from gnomon import events
+from gnomon.errors import ConfigurationError
 
 DAY_MS = 86_400_000
 MAX_EVENT_BYTES = 65_536
@@ -39,15 +41,16 @@ class Topic:
     log_append_time: bool = False
     max_message_bytes: int = 1_048_588
 
-    def config(self) -> Mapping[str, str]:
-        """Return the topic's settings by their names in Kafka."""
+    def config(self, *, retention_ms: int | None = None) -> Mapping[str, str]:
+        """Return the topic's settings by their names in Kafka; ``retention_ms`` replaces its own."""
         settings = {
             "cleanup.policy": self.cleanup,
             "max.message.bytes": str(self.max_message_bytes),
             "message.timestamp.type": "LogAppendTime" if self.log_append_time else "CreateTime",
         }
         if self.cleanup == "delete":
-            settings["retention.ms"] = str(self.retention_ms)
+            kept_ms = self.retention_ms if retention_ms is None else retention_ms
+            settings["retention.ms"] = str(kept_ms)
         return MappingProxyType(settings)
 
 
@@ -165,6 +168,37 @@ TOPICS: tuple[Topic, ...] = (
     VERDICT_EVIDENCE,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
+
+
+_UNITS_MS: Mapping[str, int] = MappingProxyType({"h": 3_600_000, "d": DAY_MS})
+_RETENTION = re.compile(r"(?P<topic>[\w-]+)=(?:(?P<count>[1-9]\d{0,5})(?P<unit>[hd])|forever)")
+
+
+def retention_by_topic(text: str) -> Mapping[str, int]:
+    """Return how long topics keep records, in ms, from ``task-events=30d,dead-letters=12h``.
+
+    ``forever`` is -1, as in Kafka.
+
+    Raises:
+        ConfigurationError: A part is no topic that deletes by age with a time.
+    """
+    found = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        match = _RETENTION.fullmatch(part)
+        topic = BY_NAME.get(match["topic"]) if match else None
+        if match is None or topic is None or topic.cleanup != "delete":
+            names = ", ".join(topic.name for topic in TOPICS if topic.cleanup == "delete")
+            raise ConfigurationError(
+                f"retention must be TOPIC=TIME, such as task-events=30d, 12h or forever, got {part!r};"
+                f" topics that delete by age: {names}"
+            )
+        count = match["count"]
+        found[topic.name] = int(count) * _UNITS_MS[match["unit"]] if count else -1
+    return MappingProxyType(found)
+
+
+INTENTS_ID = "gnomon-intents-"
+"""Beginning of the transactional ids of commands that write to ``control``, after the prefix."""
 
 
 def group_of(stage: str, prefix: str) -> str:

@@ -10,6 +10,7 @@ from tests.support.processes import processes_that_mention
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import DataDirInUseError
+from gnomon.connection import KafkaConnection
 from gnomon.operations.topics_admin import create_topics
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(180)]
@@ -50,7 +51,7 @@ async def test_records_outlive_a_stop_a_crash_and_the_process(
     broker: EmbeddedBroker, tmp_path: Path
 ) -> None:
     brokers = broker.start()
-    await create_topics(brokers)
+    await create_topics(KafkaConnection(brokers))
     await produce(brokers, b"one")
     cluster = cluster_id(tmp_path)
     with pytest.raises(DataDirInUseError, match=str(broker.pid)):

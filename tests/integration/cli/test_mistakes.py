@@ -56,7 +56,7 @@ def test_a_worker_without_a_broker_ends_soon(tmp_path: Path) -> None:
 
     assert done.returncode == 3
     assert NOBODY in done.stderr
-    assert "start one with gnomon broker, or set GNOMON_BROKERS" in done.stderr
+    assert "start one with 'gnomon broker', or say where one is with GNOMON_BROKERS" in done.stderr
     assert time.monotonic() - began_s < 30
 
 

@@ -131,7 +131,7 @@ async def test_a_topic_that_appears_later(kafka: Kafka, prefix: str) -> None:
         with client.task("x"):
             pass
         assert await client.aflush(1.0) == 2
-        await create_topics(kafka.brokers, prefix=prefix, partitions=4, replication=1)
+        await create_topics(kafka.connection, prefix=prefix, partitions=4, replication=1)
         assert await client.aflush(30) == 0
 
     assert len(await read_all(kafka.brokers, prefix)) == 2
@@ -201,7 +201,7 @@ def broker(broker_to_stop: EmbeddedBroker) -> EmbeddedBroker:
 async def test_a_broker_that_dies_and_returns_has_everything_once(
     broker: EmbeddedBroker, prefix: str
 ) -> None:
-    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(broker.connection, prefix=prefix, partitions=4, replication=1)
     stop = threading.Event()
     with Client(broker.brokers, topic_prefix=prefix, max_events=100_000) as client:
         publishing = threading.Thread(target=publish, args=(client, stop))
@@ -243,7 +243,7 @@ async def test_with_a_spool_an_outage_costs_nothing(
     broker: EmbeddedBroker, tmp_path: Path, prefix: str, outage: str
 ) -> None:
     """A repeat has the number of the first, so dropping repeats leaves every event once."""
-    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(broker.connection, prefix=prefix, partitions=4, replication=1)
     stop = threading.Event()
     with Client(broker.brokers, topic_prefix=prefix, spool_dir=str(tmp_path)) as client:
         publishing = threading.Thread(target=publish, args=(client, stop))
@@ -278,7 +278,7 @@ async def test_with_a_spool_an_outage_costs_nothing(
 @pytest.mark.slow
 async def test_a_broker_that_comes_up_late(broker: EmbeddedBroker, prefix: str) -> None:
     """The agent starts before the broker, and its events wait."""
-    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(broker.connection, prefix=prefix, partitions=4, replication=1)
     broker.stop()
     with Client(broker.brokers, topic_prefix=prefix, agent_id="early") as client:
         with client.task("x"):

@@ -166,7 +166,7 @@ def features(kafka: Kafka, topics: str, tmp_path: Path) -> Iterator[None]:
 
 
 async def read(kafka: Kafka, topic: str) -> list[SourceRecord]:
-    return [r async for r in read_topic(brokers=kafka.brokers, topic=topic, follow=False)]
+    return [r async for r in read_topic(kafka=kafka.connection, topic=topic, follow=False)]
 
 
 def valid(record: SourceRecord) -> Event:

@@ -80,7 +80,7 @@ async def stored(kafka: Kafka, prefix: str) -> list[TaskEvent]:
     topic = f"{prefix}task-events"
     return [
         codec.decode_task_event(record.value or b"")
-        async for record in read_topic(brokers=kafka.brokers, topic=topic, follow=False)
+        async for record in read_topic(kafka=kafka.connection, topic=topic, follow=False)
     ]
 
 
@@ -165,7 +165,7 @@ async def test_what_an_outage_put_into_the_spool_leaves_it_with_the_broker_back(
     assert kafka.brokers
     broker = EmbeddedBroker(data_dir=tmp_path / "kafka")
     broker.start()
-    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(broker.connection, prefix=prefix, partitions=4, replication=1)
     broker.stop()
     folder = tmp_path / "spool"
     with Client(broker.brokers, topic_prefix=prefix, agent_id="a", spool_dir=str(folder)) as client:

@@ -97,7 +97,7 @@ def some_events(count: int) -> bytes:
 def published(kafka: Kafka, prefix: str) -> list[dict[str, Any]]:
     async def read() -> list[dict[str, Any]]:
         topic = f"{prefix}task-events"
-        records = read_topic(brokers=kafka.brokers, topic=topic, follow=False)
+        records = read_topic(kafka=kafka.connection, topic=topic, follow=False)
         return [json.loads(record.value or b"") async for record in records]
 
     return asyncio.run(read())
@@ -105,7 +105,7 @@ def published(kafka: Kafka, prefix: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def prefix_with_topics(kafka: Kafka, prefix: str) -> str:
-    asyncio.run(create_topics(kafka.brokers, prefix=prefix, partitions=4, replication=1))
+    asyncio.run(create_topics(kafka.connection, prefix=prefix, partitions=4, replication=1))
     return prefix
 
 

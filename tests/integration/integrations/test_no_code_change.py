@@ -51,7 +51,7 @@ async def test_an_unchanged_application_reaches_the_topic(
     events = [
         decode_task_event(record.value)
         async for record in read_topic(
-            brokers=kafka.brokers, topic=f"{topics}task-events", follow=False
+            kafka=kafka.connection, topic=f"{topics}task-events", follow=False
         )
         if record.value is not None
     ]

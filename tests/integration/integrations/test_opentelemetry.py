@@ -73,7 +73,7 @@ def as_installed(folder: Path) -> Path:
 
 async def published(kafka: Kafka, prefix: str) -> list[TaskEvent]:
     topic = f"{prefix}task-events"
-    records = read_topic(brokers=kafka.brokers, topic=topic, follow=False)
+    records = read_topic(kafka=kafka.connection, topic=topic, follow=False)
     return [decode_task_event(record.value or b"") async for record in records]
 
 

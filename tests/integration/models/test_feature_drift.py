@@ -21,9 +21,9 @@ from gnomon.operations.topics_admin import create_topics
 pytestmark = pytest.mark.kafka
 
 
-async def _publish(brokers: str, prefix: str, values: list[bytes]) -> None:
-    await create_topics(brokers, prefix=prefix, partitions=4, replication=1)
-    async with AIOKafkaProducer(bootstrap_servers=brokers) as producer:
+async def _publish(kafka: Kafka, prefix: str, values: list[bytes]) -> None:
+    await create_topics(kafka.connection, prefix=prefix, partitions=4, replication=1)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.brokers) as producer:
         for number, value in enumerate(values):
             await producer.send(f"{prefix}comparisons", value, partition=number % 4)
 
@@ -51,7 +51,7 @@ def test_moved_features_are_told_of_live_versions(
         for n, run in enumerate(runs(1_000))
     ]
     # The older ones are as in training; only the newest thousand count.
-    asyncio.run(_publish(kafka.brokers, prefix, [codec.encode(r) for r in (*runs(400), *moved)]))
+    asyncio.run(_publish(kafka, prefix, [codec.encode(r) for r in (*runs(400), *moved)]))
 
     assert main(["models", "list"]) == 0
     assert "version 2: features reason to retrain: agent_runs (PSI " in capsys.readouterr().out

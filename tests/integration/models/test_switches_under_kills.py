@@ -41,7 +41,7 @@ STEPS = (
 @pytest.fixture
 def pipeline(kafka: Kafka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline]:
     """Four workers with three registered versions, none of them live."""
-    made = Pipeline(brokers=kafka.brokers, prefix=f"s{secrets.token_hex(4)}-", folder=tmp_path)
+    made = Pipeline(kafka=kafka.connection, prefix=f"s{secrets.token_hex(4)}-", folder=tmp_path)
     rules = tmp_path / "rules.json"
     rules.write_text(json.dumps(RULES))
     made.settings["GNOMON_VERDICT_SETTINGS"] = str(rules)

@@ -12,7 +12,7 @@ from tests.support.pipeline import Pipeline
 def pipeline(kafka: Kafka, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
     """Tests share it, so each uses agents and tasks of its own."""
     with Pipeline(
-        brokers=kafka.brokers,
+        kafka=kafka.connection,
         prefix=f"p{secrets.token_hex(4)}-",
         folder=tmp_path_factory.mktemp("pipeline"),
     ) as running:

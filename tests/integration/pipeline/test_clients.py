@@ -11,6 +11,7 @@ from tests.support.pipeline import Pipeline
 from tests.support.polling import eventually_sync
 
 from gnomon import Client
+from gnomon.connection import KafkaConnection
 from gnomon.operations.clients import ClientOverview, clients, read_clients
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
@@ -18,7 +19,9 @@ pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 def known(pipeline: Pipeline) -> dict[str, ClientOverview]:
     """By producer; the command takes seconds to start."""
-    events = asyncio.run(read_clients(brokers=pipeline.brokers, prefix=pipeline.prefix))
+    events = asyncio.run(
+        read_clients(kafka=KafkaConnection(pipeline.brokers), prefix=pipeline.prefix)
+    )
     now_ms = time.time_ns() // 1_000_000
     return {row.producer_id: row for row in clients(events, now_ms=now_ms, behind=False)}
 

@@ -194,7 +194,7 @@ def workers(pipeline: Pipeline, stage: str) -> list[int]:
 def test_workers_end_with_their_supervisor(
     kafka: Kafka, prefix: str, tmp_path: Path, ends_by: signal.Signals, status: int
 ) -> None:
-    asyncio.run(create_topics(kafka.brokers, prefix=prefix, partitions=1, replication=1))
+    asyncio.run(create_topics(kafka.connection, prefix=prefix, partitions=1, replication=1))
     settings = {
         "GNOMON_BROKERS": kafka.brokers,
         "GNOMON_TOPIC_PREFIX": prefix,

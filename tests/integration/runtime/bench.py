@@ -95,7 +95,7 @@ class Bench:
 
     def _read(self, topic: str) -> AsyncIterator[SourceRecord]:
         return read_topic(
-            brokers=self.settings.brokers,
+            kafka=self.settings.kafka,
             topic=self.settings.topic_prefix + topic,
             follow=False,
         )

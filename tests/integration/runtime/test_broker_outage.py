@@ -36,7 +36,7 @@ async def broker(kafka: Kafka, tmp_path: Path) -> AsyncIterator[EmbeddedBroker]:
 async def test_work_goes_on_after_an_outage(
     broker: EmbeddedBroker, prefix: str, tmp_path: Path
 ) -> None:
-    await create_topics(broker.brokers, prefix=prefix, partitions=4, replication=1)
+    await create_topics(broker.connection, prefix=prefix, partitions=4, replication=1)
     bench = Bench(broker.brokers, prefix, tmp_path / "data")
     worker = await bench.start(stall_after_s=STALL_AFTER_S)
     await bench.send([b"v"] * 400)

@@ -76,7 +76,7 @@ async def test_dead_letters_are_listed_shown_and_redriven(bench: Bench, command:
 
     await eventually(counted, what="the record is counted")
     assert await bench.written() == {2: [1, 2]}
-    back = [r async for r in read_topic(brokers=bench.settings.brokers, topic=topic, follow=False)]
+    back = [r async for r in read_topic(kafka=bench.settings.kafka, topic=topic, follow=False)]
     (again,) = [r for r in back if r.headers]
     assert (again.partition, again.key, again.value) == (2, b"agent", b"!spoilt")
     origin = next(d for d in sent.splitlines() if "->" in d).split()[0]

@@ -56,7 +56,7 @@ async def times_s(bench: Bench) -> dict[int, list[float]]:
 
 def read(bench: Bench) -> AsyncIterator[SourceRecord]:
     return read_topic(
-        brokers=bench.settings.brokers,
+        kafka=bench.settings.kafka,
         topic=f"{bench.settings.topic_prefix}task-features",
         follow=False,
     )
@@ -148,7 +148,7 @@ async def test_a_worker_that_is_fenced_from_outside_its_group_ends_to_be_restart
     worker = await bench.start(session_timeout_s=6.0, instance_id="twice")
     await bench.send([b"v"] * 4)
     await bench.expect(1)
-    other = TransactionalProducer(bench.settings.brokers, f"{worker.group}-twice")
+    other = TransactionalProducer(bench.settings.kafka, f"{worker.group}-twice")
     await other.start()
     try:
         await bench.send([b"v"] * 4)

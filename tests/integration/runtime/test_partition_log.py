@@ -11,6 +11,7 @@ from tests.support.kafka.group_writer import group_writer
 from tests.support.kafka.partition_log_contract import OUT, PartitionLogContract
 from tests.support.polling import eventually
 
+from gnomon.connection import KafkaConnection
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.kafka.transactions import group as group_module
@@ -30,8 +31,10 @@ class _OnKafka:
         self._brokers, self._prefix = brokers, prefix
         self.topic = f"{prefix}task-events"
         self._group = f"{prefix}contract"
-        ref = PartitionRef(brokers=brokers, group=self._group, prefix=prefix, partition=0)
-        self.producer = TransactionalProducer(brokers, f"{self._group}-reader")
+        ref = PartitionRef(
+            kafka=KafkaConnection(brokers), group=self._group, prefix=prefix, partition=0
+        )
+        self.producer = TransactionalProducer(KafkaConnection(brokers), f"{self._group}-reader")
         offsets = StableOffsets(self.producer, stage="numbering", transactional_id="")
         offsets.joined(GroupMember(self._group), can_end=False)
         self.consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
@@ -51,7 +54,7 @@ class _OnKafka:
 
     async def outputs(self) -> Sequence[bytes]:
         topic = self._prefix + OUT
-        found = read_topic(brokers=self._brokers, topic=topic, follow=False)
+        found = read_topic(kafka=KafkaConnection(self._brokers), topic=topic, follow=False)
         return [record.value or b"" async for record in found if record.partition == 0]
 
 

@@ -8,6 +8,7 @@ from aiokafka.errors import KafkaConnectionError, MessageSizeTooLargeError, Prod
 from aiokafka.structs import TopicPartition
 from tests.conftest import Kafka
 
+from gnomon.connection import KafkaConnection
 from gnomon.runtime.kafka.transactions import producer as producer_module
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
@@ -40,7 +41,7 @@ class Producers:
         self.made: list[TransactionalProducer] = []
 
     async def start(self) -> TransactionalProducer:
-        made = TransactionalProducer(self._brokers, self._name)
+        made = TransactionalProducer(KafkaConnection(self._brokers), self._name)
         self.made.append(made)
         await made.start()
         return made

@@ -182,7 +182,7 @@ async def test_lag_is_what_no_worker_has_committed(bench: Bench) -> None:
     await bench.send([b"v"] * 40)
 
     # The counting stage reads task-events under a group of its own; features has read none.
-    stages = await overview(brokers=bench.settings.brokers, prefix=bench.settings.topic_prefix)
+    stages = await overview(kafka=bench.settings.kafka, prefix=bench.settings.topic_prefix)
 
     assert {stage.name: stage.lag for stage in stages} == {
         "features": 240,

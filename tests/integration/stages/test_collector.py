@@ -17,6 +17,7 @@ from tests.support.genai import SECOND_NS, Recorder, as_json, as_protobuf
 from tests.support.polling import eventually
 
 from gnomon.client import Client
+from gnomon.connection import KafkaConnection
 from gnomon.events import TaskCancelled
 from gnomon.operations.lag import overview
 from gnomon.records import SourceRecord
@@ -58,7 +59,10 @@ class Rig:
 
     async def read(self, topic: str) -> list[SourceRecord]:
         name = f"{self.prefix}{topic}"
-        return [r async for r in read_topic(brokers=self.brokers, topic=name, follow=False)]
+        return [
+            r
+            async for r in read_topic(kafka=KafkaConnection(self.brokers), topic=name, follow=False)
+        ]
 
     async def await_records(self, topic: str, count: int) -> list[SourceRecord]:
         async def there() -> list[SourceRecord]:
@@ -162,7 +166,9 @@ async def test_after_a_restart_every_span_has_been_published_once(rig: Rig) -> N
     async with rig.running(CollectorStage()) as worker:
         found = await rig.await_values("task-events", 8)
         await eventually(lambda: worker.ready, what="the worker is ready")
-    stages = {s.name: s for s in await overview(brokers=rig.brokers, prefix=rig.prefix)}
+    stages = {
+        s.name: s for s in await overview(kafka=KafkaConnection(rig.brokers), prefix=rig.prefix)
+    }
     assert stages["collector"].lag == 0
     tasks = Counter((event["task_id"], event["kind"]) for event in found)
     assert set(tasks.values()) == {1}

@@ -28,7 +28,7 @@ async def make(kafka: Kafka, topic: str) -> None:
 
 @pytest.fixture
 def settings(kafka: Kafka, prefix: str, tmp_path: Path) -> dict[str, str]:
-    asyncio.run(create_topics(kafka.brokers, prefix=prefix, partitions=2, replication=1))
+    asyncio.run(create_topics(kafka.connection, prefix=prefix, partitions=2, replication=1))
     return {
         "GNOMON_BROKERS": kafka.brokers,
         "GNOMON_TOPIC_PREFIX": prefix,
@@ -38,7 +38,7 @@ def settings(kafka: Kafka, prefix: str, tmp_path: Path) -> dict[str, str]:
 
 def stages(kafka: Kafka, prefix: str) -> dict[str, int]:
     """Workers by stage, as ``gnomon status`` has them."""
-    found = asyncio.run(overview(brokers=kafka.brokers, prefix=prefix))
+    found = asyncio.run(overview(kafka=kafka.connection, prefix=prefix))
     return {stage.name: stage.workers for stage in found}
 
 

@@ -76,7 +76,7 @@ async def test_who_is_far_behind_catches_up_by_passing_tasks_over(
         found = [
             json.loads(record.value or b"")
             async for record in read_topic(
-                brokers=kafka.brokers, topic=f"{topics}shadow-predictions", follow=False
+                kafka=kafka.connection, topic=f"{topics}shadow-predictions", follow=False
             )
         ]
         return found if len({f["task_id"] for f in found}) >= tasks else []

@@ -31,9 +31,9 @@ def of(agent: str) -> int:
     return sum(agent.encode()) % PARTITIONS
 
 
-async def _publish(brokers: str, prefix: str, rows: Iterable[Row]) -> None:
-    await create_topics(brokers, prefix=prefix, partitions=PARTITIONS, replication=1)
-    async with AIOKafkaProducer(bootstrap_servers=brokers) as producer:
+async def _publish(kafka: Kafka, prefix: str, rows: Iterable[Row]) -> None:
+    await create_topics(kafka.connection, prefix=prefix, partitions=PARTITIONS, replication=1)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.brokers) as producer:
         for topic, partition, key, value in rows:
             await producer.send(prefix + topic, value, key, partition=partition)
 
@@ -46,17 +46,17 @@ def run(kafka: Kafka, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "DATA_DIR": str(tmp_path / "data"),
     }.items():
         monkeypatch.setenv(f"GNOMON_{name}", value)
-    return Run(kafka.brokers, prefix, tmp_path)
+    return Run(kafka, prefix, tmp_path)
 
 
 class Run:
     """Publishes records, and runs ``gnomon verdict``."""
 
-    def __init__(self, brokers: str, prefix: str, folder: Path) -> None:
-        self.brokers, self.prefix, self.folder = brokers, prefix, folder
+    def __init__(self, kafka: Kafka, prefix: str, folder: Path) -> None:
+        self.kafka, self.prefix, self.folder = kafka, prefix, folder
 
     def publish(self, rows: Iterable[Row]) -> None:
-        asyncio.run(_publish(self.brokers, self.prefix, rows))
+        asyncio.run(_publish(self.kafka, self.prefix, rows))
 
     def verdict(self, *arguments: str | Path) -> tuple[int, Any]:
         """Return the exit status and the JSON that was written."""

@@ -8,6 +8,7 @@ from typing import Final
 from gnomon.client.delivery import connections
 from gnomon.client.delivery.ports import DeliveryCallback, Fault, Handle
 from gnomon.client.records import Record
+from gnomon.connection import KafkaConnection
 
 _PURGED: Final = Fault(None)
 
@@ -27,8 +28,8 @@ class MemoryHandle:
         purges: The argument ``in_flight`` of each ``purge``.
     """
 
-    def __init__(self, brokers: tuple[str, ...]) -> None:
-        self.brokers = brokers
+    def __init__(self, connection: KafkaConnection) -> None:
+        self.brokers = tuple(connection.addresses)
         self.stored: list[tuple[str, bytes]] = []
         self.hanging: set[str] = set()
         self.missing: set[str] = set()
@@ -85,13 +86,13 @@ class Opened:
         self.in_memory: list[MemoryHandle] = []
         self._open = connections.open_kafka if real else self._in_memory
 
-    def __call__(self, brokers: tuple[str, ...]) -> Handle:
-        made = self._open(brokers)
+    def __call__(self, connection: KafkaConnection) -> Handle:
+        made = self._open(connection)
         self.all.append(made)
         return made
 
-    def _in_memory(self, brokers: tuple[str, ...]) -> Handle:
-        made = MemoryHandle(brokers)
+    def _in_memory(self, connection: KafkaConnection) -> Handle:
+        made = MemoryHandle(connection)
         self.in_memory.append(made)
         return made
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from gnomon import codec
 from gnomon.client.delivery.ports import Outcomes, Producer, UnavailableError
 from gnomon.client.records import Record
+from gnomon.connection import KafkaConnection
 from gnomon.events import TaskEvent
 
 
@@ -105,10 +106,10 @@ class Connections:
         return found
 
 
-def in_place_of_kafka(producer: Producer) -> Callable[[tuple[str, ...], str], object]:
+def in_place_of_kafka(producer: Producer) -> Callable[[KafkaConnection, str], object]:
     """Return a replacement of ``gnomon.client.capture.intake.kafka``: every client has ``producer``."""
 
-    def kafka(_brokers: tuple[str, ...], _topic: str) -> object:
+    def kafka(_connection: KafkaConnection, _topic: str) -> object:
         return lambda: producer
 
     return kafka

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaConsumer
 
+from gnomon.connection import KafkaConnection
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.worker_writer import PartitionWriter, WorkerWriter
 from gnomon.runtime.metrics import Metrics
@@ -40,7 +41,7 @@ async def group_writer(
     """Open a writer for partition 0, whose member replaces those of earlier writers."""
     member = await join(brokers, group=group, topic=f"{prefix}task-events")
     worker = WorkerWriter(
-        brokers=brokers,
+        kafka=KafkaConnection(brokers),
         group=group,
         stage=stage,
         prefix=prefix,

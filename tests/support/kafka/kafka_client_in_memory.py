@@ -10,6 +10,7 @@ from aiokafka import errors as kafka
 from aiokafka.client import CoordinationType
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.runtime.kafka.transactions import retries
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.produce_requests import RecordBatch, new_batch
@@ -103,7 +104,7 @@ class Kafka:
 
 
 def install(made: Kafka, monkeypatch: pytest.MonkeyPatch) -> Kafka:
-    monkeypatch.setattr(f"{TransactionalProducer.__module__}.AIOKafkaClient", lambda **_: made)
+    monkeypatch.setattr(aiokafka_clients, "client", lambda *_, **__: made)
     monkeypatch.setattr(retries, "BACKOFF_S", 0.001)
     return made
 
@@ -114,7 +115,7 @@ def in_both(*names: str, only_first: Sequence[str] = ()) -> list[tuple[int, str]
 
 
 async def started() -> TransactionalProducer:
-    producer = TransactionalProducer("kafka.invalid:9092", "features-3")
+    producer = TransactionalProducer(KafkaConnection("kafka.invalid:9092"), "features-3")
     await producer.start()
     return producer
 

@@ -34,8 +34,8 @@ class MemoryTopics:
     down: bool = False
     running: int = 0
 
-    def consumer(self, **_: object) -> "MemoryConsumer":
-        """In place of ``AIOKafkaConsumer``."""
+    def consumer(self, *_: object, **__: object) -> "MemoryConsumer":
+        """In place of ``aiokafka_clients.consumer``."""
         return MemoryConsumer(self)
 
 

@@ -12,12 +12,13 @@ from tests.support.kafka.memory_partition import (
 )
 from tests.support.polling import eventually
 
+from gnomon.connection import KafkaConnection
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import PartitionRef
 from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
 from gnomon.runtime.partition.worker import PartitionWorker
 
-REF = PartitionRef(brokers="none:1", group="g", prefix="p.", partition=0)
+REF = PartitionRef(kafka=KafkaConnection("none:1"), group="g", prefix="p.", partition=0)
 BATCH = 2
 
 

@@ -8,6 +8,7 @@ from aiokafka import errors as kafka
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection
 from gnomon.records import Keyed, Outputs
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.group_offsets import GroupOffset
@@ -103,7 +104,7 @@ class Rig:
         self._errors = list(errors)
         self.producer = MemoryProducer("", [])
         self.worker = WorkerWriter(
-            brokers="none:1",
+            kafka=KafkaConnection("none:1"),
             group=GROUP,
             stage="features",
             prefix="p.",
@@ -113,8 +114,8 @@ class Rig:
         )
         self.worker.joined(MEMBER, missed=True)
 
-    def _new_producer(self, brokers: str, name: str) -> MemoryProducer:
-        assert brokers == "none:1"
+    def _new_producer(self, connection: KafkaConnection, name: str) -> MemoryProducer:
+        assert connection.brokers == "none:1"
         self.producer = MemoryProducer(name, self._errors)
         return self.producer
 

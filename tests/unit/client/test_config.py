@@ -7,6 +7,7 @@ import pytest
 
 from gnomon.client import Client
 from gnomon.client.config import arguments_from_env
+from gnomon.connection import KafkaConnection
 
 
 @pytest.mark.parametrize(
@@ -95,10 +96,10 @@ def test_variables_set_the_spool() -> None:
 def test_variables_set_the_topic_and_the_agent(
     monkeypatch: pytest.MonkeyPatch, memory: Any
 ) -> None:
-    asked: list[tuple[tuple[str, ...], str]] = []
+    asked: list[tuple[list[str], str]] = []
 
-    def kafka(brokers: tuple[str, ...], topic: str) -> Any:
-        asked.append((brokers, topic))
+    def kafka(connection: KafkaConnection, topic: str) -> Any:
+        asked.append((connection.addresses, topic))
         return lambda: memory
 
     monkeypatch.setattr("gnomon.client.capture.intake.kafka", kafka)
@@ -112,7 +113,7 @@ def test_variables_set_the_topic_and_the_agent(
             pass
         assert client.flush(5) == 0
 
-    assert asked == [(("one:9092", "[::1]:9093"), "test-task-events")]
+    assert asked == [(["one:9092", "[::1]:9093"], "test-task-events")]
     assert {event.agent_id for event in memory.events} == {"env-agent"}
 
 

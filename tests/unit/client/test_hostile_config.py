@@ -24,6 +24,7 @@ ARGUMENTS = [
     "spool_dir",
     "spool_bytes",
     "seal_to",
+    "security",
 ]
 VARIABLES = [
     "GNOMON_BROKERS",
@@ -33,6 +34,9 @@ VARIABLES = [
     "GNOMON_SPOOL_DIR",
     "GNOMON_SPOOL_BYTES",
     "GNOMON_SEAL_TO",
+    "GNOMON_KAFKA_SECURITY_PROTOCOL",
+    "GNOMON_KAFKA_SASL_PASSWORD",
+    "GNOMON_KAFKA_SSL_CHECK_HOSTNAME",
 ]
 PASTED = "MC4CAQAwBQYDK2VuBCIEIGhwa2U"
 """A value that must not be logged, such as a key that was put in the wrong place."""

@@ -13,6 +13,7 @@ from gnomon import Client, MemoryClient, codec
 from gnomon.client.delivery.ports import Handle
 from gnomon.client.exposures import Stamp
 from gnomon.client.process import hooks
+from gnomon.connection import KafkaConnection
 from gnomon.events import Exposure, TaskCancelled
 from gnomon.experiment import Router
 
@@ -88,8 +89,8 @@ def test_figures_of_client_stats_are_of_tasks_alone(opened: Opened) -> None:
 def test_a_topic_that_is_missing_holds_up_no_task(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def without_the_topic(brokers: tuple[str, ...]) -> Handle:
-        made = opened(brokers)
+    def without_the_topic(connection: KafkaConnection) -> Handle:
+        made = opened(connection)
         opened.in_memory[-1].missing.add("exposures")
         return made
 
@@ -110,8 +111,8 @@ def test_a_spool_of_exposures_is_a_folder_of_its_own(
 ) -> None:
     hanging = {"exposures"}
 
-    def that_hangs(brokers: tuple[str, ...]) -> Handle:
-        made = opened(brokers)
+    def that_hangs(connection: KafkaConnection) -> Handle:
+        made = opened(connection)
         opened.in_memory[-1].hanging = hanging
         return made
 

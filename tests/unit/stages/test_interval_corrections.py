@@ -145,6 +145,30 @@ async def test_a_topic_that_cannot_be_read_holds_up_nothing_and_is_tried_again()
     assert after["by_level"]["80"]["correction"] == 0.5
 
 
+async def test_a_reader_that_breaks_is_named_and_begun_again() -> None:
+    topic, broken = Topic(), False
+
+    async def read(*, follow: bool) -> AsyncIterator[Any]:
+        if broken:
+            raise KeyError("a fault of the reader")
+        async for record in topic.read(follow=False):
+            yield record
+
+    corrections = LiveCorrections(read, retry_s=0.01)
+    await corrections.start()
+    try:
+        broken = True
+        sentence = """following the corrections: KeyError('a fault of the reader')"""
+        await eventually(lambda: corrections.degraded() == [sentence], what="readiness says so")
+
+        broken = False
+        topic.write(b"key", None)
+        await eventually(lambda: corrections.records == 1, what="the record")
+        await eventually(lambda: corrections.degraded() == [], what="readiness is back")
+    finally:
+        await corrections.stop()
+
+
 async def there_and_back(durations: Sequence[float]) -> list[bytes]:
     """Task after task through both stages; the predictions of version 3 as they were written."""
     topic, state = Topic(), ComparisonState()

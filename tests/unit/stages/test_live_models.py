@@ -1,6 +1,6 @@
 """Live versions follow the intents, else the registry; a failure of either stops no prediction."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import cast
@@ -13,6 +13,7 @@ from gnomon import codec
 from gnomon.errors import ModelRefusedError, RegistryUnavailableError
 from gnomon.events import ModelIntent
 from gnomon.models.predictor import LoadedModel
+from gnomon.records import SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.live_models import LiveModels, ReadIntents
 
@@ -36,9 +37,12 @@ class Registry:
     wanted: dict[str, str]
     failures: dict[str, Exception] = field(default_factory=dict)
     away: bool = False
+    broken: Exception | None = None
     loads: list[str] = field(default_factory=list)
 
     def live(self) -> Sequence[Version]:
+        if self.broken is not None:
+            raise self.broken
         if self.away:
             raise RegistryUnavailableError("away")
         return [
@@ -76,10 +80,19 @@ class Control(TopicInMemory):
 
 @asynccontextmanager
 async def live_models(
-    registry: Registry, *, poll_s: float = NEVER_S, read_intents: ReadIntents | None = None
+    registry: Registry,
+    *,
+    poll_s: float = NEVER_S,
+    read_intents: ReadIntents | None = None,
+    clock_s: Callable[[], float] = lambda: 0.0,
 ) -> AsyncIterator[LiveModels]:
     models = LiveModels(
-        registry, model="m", poll_s=poll_s, metrics=Metrics(), read_intents=read_intents
+        registry,
+        model="m",
+        poll_s=poll_s,
+        metrics=Metrics(),
+        read_intents=read_intents,
+        clock_s=clock_s,
     )
     await models.start()
     try:
@@ -245,3 +258,76 @@ async def test_an_intent_without_sha256_means_the_number_and_is_loaded_once() ->
 
         assert versions(models) == ["3"]
         assert registry.loads == ["3"]
+
+
+async def test_an_error_that_nobody_expected_is_named_and_ends_no_following() -> None:
+    registry = Registry({"champion": "1"})
+    async with live_models(registry, poll_s=0.01) as models:
+        registry.broken = AttributeError("a fault of the registry's library")
+        await eventually(lambda: bool(models.degraded()), what="readiness says so")
+
+        assert models.degraded() == [
+            'following the registry: AttributeError("a fault of the registry\'s library")'
+        ]
+        assert versions(models) == ["1"]
+
+        registry.broken, registry.wanted = None, {"champion": "2"}
+        await eventually(lambda: versions(models) == ["2"], what="the promotion is followed")
+        await eventually(lambda: not models.degraded(), what="readiness is back")
+
+
+async def test_a_control_topic_whose_reader_breaks_is_followed_again() -> None:
+    registry, control = Registry({"champion": "1"}), Control()
+    broken = False
+
+    async def read(*, follow: bool) -> AsyncIterator[SourceRecord]:
+        if broken:
+            raise ValueError("a fault of the reader")
+        async for record in control.read(follow=False):
+            yield record
+
+    async with live_models(registry, poll_s=0.01, read_intents=read) as models:
+        broken = True
+        sentence = "following the control topic: ValueError('a fault of the reader')"
+        await eventually(lambda: sentence in models.degraded(), what="readiness says so")
+
+        broken = False
+        control.put("champion", "2")
+        await eventually(lambda: versions(models) == ["2"], what="the promotion is followed")
+
+
+async def test_a_version_whose_loading_breaks_does_not_hold_up_the_others() -> None:
+    registry = Registry(
+        {"champion": "1", "challenger": "2"}, failures={"1": TypeError("a fault of a library")}
+    )
+    async with live_models(registry) as models:
+        assert versions(models) == ["2"]
+        assert models.degraded() == ["version 1 is waited for: TypeError('a fault of a library')"]
+
+        registry.failures.clear()
+        await models.refresh()
+        assert versions(models) == ["1", "2"]
+
+
+async def test_a_refused_version_whose_files_are_put_right_is_live_without_a_promotion() -> None:
+    now_s = 0.0
+    registry = Registry(
+        {"champion": "1"}, failures={"1": ModelRefusedError("sha256_mismatch", "half a file")}
+    )
+    async with live_models(registry, clock_s=lambda: now_s) as models:
+        tried_s = []
+        for second in range(0, 3600, 10):
+            now_s = float(second)
+            before = len(registry.loads)
+            await models.refresh()
+            if len(registry.loads) > before:
+                tried_s.append(second)
+        assert tried_s == [60, 180, 420, 900, 1860]
+        assert models.status()["refused"] == {"1": "sha256_mismatch: half a file"}
+
+        registry.failures.clear()
+        now_s = 4000.0
+        await models.refresh()
+
+        assert versions(models) == ["1"]
+        assert models.degraded() == []

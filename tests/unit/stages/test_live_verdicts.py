@@ -93,3 +93,23 @@ async def test_the_metrics_have_the_word() -> None:
         assert words["m", "all", "all"] == "STOP-HARM"
         assert {key for key, word in words.items() if word} == {("m", "all", "all")}
         assert stage.status()["verdicts"] == {"m@1": "STOP-HARM"}
+
+
+async def test_a_judgement_that_breaks_is_named_and_made_again() -> None:
+    topic, broken = Topic(), True
+
+    def drills() -> Sequence[Drill]:
+        if broken:
+            raise ZeroDivisionError("a fault of a rule")
+        return ()
+
+    publish(topic, simulated(ratio=1.6), 1)
+    async with following(topic, drills) as (verdicts, metrics):
+        stage = ComparisonStage(Settings(), metrics=metrics, verdicts=verdicts)
+        await eventually(lambda: bool(stage.degraded()), what="readiness says so")
+        assert stage.degraded() == ["judging: ZeroDivisionError('a fault of a rule')"]
+        assert told(verdicts) is None
+
+        broken = False
+        await eventually(lambda: told(verdicts) == "STOP-HARM", what="the same evidence's word")
+        assert stage.degraded() == []

@@ -3,7 +3,8 @@
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,7 +22,10 @@ from gnomon.broker.jars import (
 from gnomon.broker.java import find_java
 from gnomon.broker.node import Node
 from gnomon.broker.ownership import DataLock
-from gnomon.broker.probe import HOST, answers_metadata, free_port, port_is_free
+from gnomon.broker.probe import HOST, answers_metadata, free_port, free_ports, port_is_free
+from gnomon.broker.secured import ADMIN, NODE, SecuredFiles
+from gnomon.connection import KafkaConnection
+from gnomon.connection.tls import read_context
 
 _STOP_S = 20.0
 _KILL_S = 10.0
@@ -43,6 +47,8 @@ class EmbeddedBroker:
             less processor time afterwards.
         java: Returns the Java executable.
         source: Source of jars that are not on this machine.
+        secure: Let nobody in but the users that ``secured`` makes, over TLS only. The files are then in
+            ``secure-broker/``.
     """
 
     def __init__(
@@ -55,9 +61,11 @@ class EmbeddedBroker:
         long_running: bool = False,
         java: Callable[[], Path] | None = None,
         source: JarSource | None = None,
+        secure: bool = False,
     ) -> None:
-        self._node = Node(root=data_dir.resolve() / "broker")
-        self._port = port
+        self._node = Node(root=data_dir.resolve() / ("secure-broker" if secure else "broker"))
+        self._secured = SecuredFiles(self._node.root / "security") if secure else None
+        self._port, self._mutual_port = port, 0
         self._progress = progress or (lambda _: None)
         self._heap_mb, self._long_running = heap_mb, long_running
         self._find_java = java or (lambda: find_java(os.environ))
@@ -70,6 +78,26 @@ class EmbeddedBroker:
     def brokers(self) -> str:
         """Bootstrap address ``host:port``; the port is 0 before the first start if none was given."""
         return f"{HOST}:{self._port}"
+
+    @property
+    def connection(self) -> KafkaConnection:
+        """How to reach the broker from this machine, with all rights."""
+        return KafkaConnection(self.brokers) if self._secured is None else self.as_user(ADMIN)
+
+    def as_user(self, user: str) -> KafkaConnection:
+        """Return how a user of a secured broker reaches it: ``admin``, or one named as a role."""
+        return self.files.connection(user, port=self._port)
+
+    def by_certificate(self, user: str) -> KafkaConnection:
+        """Return how a user of a secured broker reaches it with a certificate instead of a password."""
+        return self.files.mutual_connection(user, port=self._mutual_port)
+
+    @property
+    def files(self) -> SecuredFiles:
+        """Certificates and passwords of a secured broker."""
+        if self._secured is None:
+            raise RuntimeError("the broker is not secured")
+        return self._secured
 
     @property
     def pid(self) -> int | None:
@@ -162,9 +190,7 @@ class EmbeddedBroker:
             raise PortInUseError(self._port)
         self._node.logs.mkdir(exist_ok=True)
         self._log_start = self.log_file.stat().st_size if self.log_file.is_file() else 0
-        self._node.settings_file.write_text(
-            self._node.settings(port=self._port, controller_port=free_port()), encoding="utf-8"
-        )
+        self._write_settings()
         if not self._node.is_formatted:
             self._format(java, jars)
         self._progress("starting kafka")
@@ -179,22 +205,43 @@ class EmbeddedBroker:
             raise self._failed(f"{java} could not be run")
         self._data_lock().write_holders(broker_pid=self._process.pid)
 
+    def _write_settings(self) -> None:
+        controller_port, self._mutual_port = free_ports(2)
+        security: Mapping[str, str] | None = None
+        if self._secured is not None:
+            self._secured.make(now=datetime.now(UTC))  # noqa: TID251  of certificates
+            self._secured.write_variables(port=self._port)
+            security = self._secured.settings(
+                port=self._port, controller_port=controller_port, mutual_port=self._mutual_port
+            )
+        text = self._node.settings(
+            port=self._port, controller_port=controller_port, security=security
+        )
+        self._node.settings_file.write_text(text, encoding="utf-8")
+
     def _format(self, java: Path, jars: list[Path]) -> None:
+        users_file = None if self._secured is None else self._secured.write_users()
         with self._console().open("wb") as console:
             done = subprocess.run(  # noqa: S603  Java as the user set it
-                self._node.format_command(java, jars),
+                self._node.format_command(java, jars, users_file=users_file),
                 stdin=subprocess.DEVNULL,
                 stdout=console,
                 stderr=console,
                 check=False,
                 timeout=60,
             )
+        if users_file is not None:
+            users_file.unlink()
         if done.returncode != 0:
             raise self._failed(f"Kafka could not prepare {self._node.data}")
 
     def _await_answer(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
-        while not answers_metadata(self._port):
+        port, context = self._port, None
+        if self._secured is not None:
+            port = self._mutual_port
+            context = read_context(self._secured.mutual_connection(NODE, port=port).security)
+        while not answers_metadata(port, context=context):
             try:
                 status = self._running().wait(_POLL_S)
             except subprocess.TimeoutExpired:

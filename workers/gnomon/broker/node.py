@@ -2,7 +2,7 @@
 
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,22 +80,32 @@ class Node:
         """Whether the data directory has a cluster id already."""
         return (self.data / "meta.properties").is_file()
 
-    def settings(self, *, port: int, controller_port: int) -> str:
-        """Return the text of the settings file. Both ports are on the loopback address only."""
+    def settings(
+        self, *, port: int, controller_port: int, security: Mapping[str, str] | None = None
+    ) -> str:
+        """Return the text of the settings file; ``security`` replaces what lets everyone in.
+
+        All ports are on the loopback address only.
+        """
         own = {
             "listeners": f"BROKER://{HOST}:{port},CONTROLLER://{HOST}:{controller_port}",
             "advertised.listeners": f"BROKER://{HOST}:{port}",
             "controller.quorum.voters": f"1@{HOST}:{controller_port}",
             "log.dirs": str(self.data).replace("\\", "\\\\"),
         }
-        return "".join(f"{key}={value}\n" for key, value in (own | _SETTINGS).items())
+        return "".join(
+            f"{key}={value}\n" for key, value in (own | _SETTINGS | dict(security or {})).items()
+        )
 
-    def format_command(self, java: Path, jars: Sequence[Path]) -> list[str]:
-        """Return the command that writes a new cluster id into the empty data directory."""
+    def format_command(
+        self, java: Path, jars: Sequence[Path], *, users_file: Path | None = None
+    ) -> list[str]:
+        """Return the command that writes a new cluster id, and users, into the empty data directory."""
         return [
             *self._java(java, jars, heap_mb=128, long_running=False),
             *("kafka.tools.StorageTool", "format", "--ignore-formatted"),
             *("--cluster-id", new_cluster_id(), "--config", str(self.settings_file)),
+            *([] if users_file is None else [f"@{users_file}"]),
         ]
 
     def run_command(

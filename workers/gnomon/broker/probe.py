@@ -1,7 +1,9 @@
 """Finds free ports on this machine, and checks whether a Kafka broker answers on one."""
 
+import contextlib
 import secrets
 import socket
+import ssl
 import struct
 
 HOST = "127.0.0.1"
@@ -49,10 +51,23 @@ def free_ports(count: int) -> list[int]:
     raise OSError(f"no {count} free ports on {HOST} from {_FREE_PORTS.start} to {_FREE_PORTS.stop}")
 
 
-def answers_metadata(port: int, *, timeout_s: float = 2.0) -> bool:
-    """Return whether a broker on ``port`` answers a metadata request and lists a live broker."""
+def answers_metadata(
+    port: int, *, context: ssl.SSLContext | None = None, timeout_s: float = 2.0
+) -> bool:
+    """Return whether a broker on ``port`` answers a metadata request and lists a live broker.
+
+    Args:
+        port: Where it listens.
+        context: For a port that speaks TLS.
+        timeout_s: Longest wait for each step.
+    """
     try:
-        with socket.create_connection((HOST, port), timeout=timeout_s) as connection:
+        with contextlib.ExitStack() as open_until:
+            connection = socket.create_connection((HOST, port), timeout=timeout_s)
+            open_until.enter_context(connection)
+            if context is not None:
+                connection = context.wrap_socket(connection, server_hostname=HOST)
+                open_until.enter_context(connection)
             connection.sendall(struct.pack(">i", len(_METADATA)) + _METADATA)
             answer = connection.makefile("rb")
             (size,) = struct.unpack(">i", answer.read(4))

@@ -20,6 +20,7 @@ from gnomon.client.lifecycle import Lifecycle
 from gnomon.client.open_tasks import CancelKeywords, OpenTasks
 from gnomon.client.task import Task
 from gnomon.client.tracing import Traceable
+from gnomon.connection import NO_SECURITY, KafkaSecurity
 from gnomon.events import ContextValue, TaskEvent
 from gnomon.topics import CLIENT_STATS, EXPOSURES, TASK_EVENTS
 
@@ -51,6 +52,7 @@ class Client(Lifecycle, Traceable):
         spool_bytes: Most bytes of that folder.
         seal_to: Public key (one line or PEM) or its file: context and outcome are sealed for it.
             Needs ``gnomon[sealed]``; a payload that cannot be sealed is dropped, never sent in clear.
+        security: What the brokers ask of those who connect; by default nothing.
         unknown: Counted as invalid and ignored.
     """
 
@@ -68,6 +70,7 @@ class Client(Lifecycle, Traceable):
         spool_dir: str = "",
         spool_bytes: int = 64 << 20,
         seal_to: str | None = None,
+        security: KafkaSecurity = NO_SECURITY,
         **unknown: Unpack[BrokersKeyword],
     ) -> None:
         brokers = take_argument(brokers, "", "brokers", unknown)
@@ -85,6 +88,7 @@ class Client(Lifecycle, Traceable):
                 spool_dir=spool_dir,
                 spool_bytes=spool_bytes,
                 seal_to=seal_to,
+                security=security,
             )
             intake = Intake(config)
         except Exception as error:  # the agent's edge: whatever it is, the agent goes on
@@ -106,7 +110,7 @@ class Client(Lifecycle, Traceable):
     def from_env(
         cls, environ: Mapping[str, str] = os.environ, /, **unknown: Unpack[EnvironKeyword]
     ) -> Self:
-        """Make a client of ``GNOMON_BROKERS``, ``GNOMON_TOPIC_PREFIX`` and ``GNOMON_AGENT_ID``.
+        """Make a client of ``GNOMON_BROKERS``, ``GNOMON_KAFKA_*`` and the other variables of agents.
 
         Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
         """

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from gnomon.client.values import class_name, is_a, seconds
+from gnomon.connection import NO_SECURITY, KafkaConnection, KafkaSecurity
 from gnomon.errors import ConfigurationError
 from gnomon.topics import MAX_EVENT_BYTES
 
@@ -42,6 +43,7 @@ class ClientConfig:
         spool_dir: Folder for undelivered events; empty to keep them in memory only.
         spool_bytes: Most bytes of that folder.
         seal_to: Public key, or its file, that context and outcome are sealed for.
+        security: What the brokers ask of those who connect.
 
     Raises:
         ConfigurationError: A value cannot be used; the message names it.
@@ -58,6 +60,7 @@ class ClientConfig:
     spool_dir: str = ""
     spool_bytes: int = 64 << 20
     seal_to: str | None = None
+    security: KafkaSecurity = NO_SECURITY
 
     def __post_init__(self) -> None:
         """Check every field, and keep it as an exact string or number."""
@@ -72,6 +75,10 @@ class ClientConfig:
         for name in ("max_bytes", "spool_bytes"):
             self._keep(name, _whole(getattr(self, name), name, least=MAX_EVENT_BYTES))
         self._keep("exit_timeout_s", _exit_timeout(self.exit_timeout_s))
+        if not is_a(self.security, KafkaSecurity):
+            raise ConfigurationError(
+                f"security must be a KafkaSecurity, got {class_name(self.security)}"
+            )
         spool_dir = text(self.spool_dir, "spool_dir")
         if "\0" in spool_dir:
             raise ConfigurationError("spool_dir must be a path, got one with a NUL")
@@ -81,6 +88,11 @@ class ClientConfig:
             self._keep(
                 "seal_to", seal_to if is_public_key(seal_to) else _absolute(seal_to, "seal_to")
             )
+
+    @property
+    def connection(self) -> KafkaConnection:
+        """The cluster, and how to reach it."""
+        return KafkaConnection(",".join(self.brokers), self.security)
 
     def _keep(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -117,13 +129,14 @@ class FromEnv(NamedTuple):
     spool_dir: str = ""
     spool_bytes: int = 64 << 20
     seal_to: str | None = None
+    security: KafkaSecurity = NO_SECURITY
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
     """Read ``GNOMON_*``; the brokers are empty if the client is disabled.
 
     Raises:
-        ConfigurationError: ``GNOMON_SPOOL_BYTES`` is no whole number.
+        ConfigurationError: A variable has a value that cannot be used.
     """
     brokers = environ.get("GNOMON_BROKERS", "").strip()
     if not brokers or environ.get("GNOMON_DISABLED", "").strip().lower() in YES:
@@ -141,6 +154,7 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
         spool_bytes=int(spool_bytes) if spool_bytes else FromEnv().spool_bytes,
         # Empty is not unset: a key was meant to be there, so nothing may be sent in clear.
         seal_to=environ.get("GNOMON_SEAL_TO"),
+        security=KafkaSecurity.from_env(environ),
     )
 
 

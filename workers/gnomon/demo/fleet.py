@@ -5,7 +5,8 @@ determines kinds and sizes of the tasks. Durations are measured, and failures ar
 block does not decompress, a truncated document does not parse, a deadline is missed. One task
 computes at a time, so that an agent's durations do not include the work of other agents.
 
-``python -m gnomon.demo.fleet --brokers 127.0.0.1:9092 --seconds 60`` runs the fleet alone.
+``python -m gnomon.demo.fleet --brokers 127.0.0.1:9092 --seconds 60`` runs the fleet alone;
+``GNOMON_KAFKA_*`` say what the brokers ask for.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import gzip
 import json
 import logging
 import math
+import os
 import signal
 import statistics
 import sys
@@ -25,6 +27,7 @@ from dataclasses import dataclass
 from random import Random
 
 from gnomon.client import Client
+from gnomon.connection import KafkaSecurity
 from gnomon.demo import work
 from gnomon.demo.work import Kind
 
@@ -220,7 +223,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
-    client = Client(options.brokers, topic_prefix=options.prefix)
+    client = Client(
+        options.brokers, topic_prefix=options.prefix, security=KafkaSecurity.from_env(os.environ)
+    )
     summary = run_fleet(client, seconds=options.seconds, seed=options.seed, stop=stop)
     undelivered = client.close(FLUSH_S)
     logger.info(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -82,7 +83,7 @@ class Demo:
         while loop.time() < deadline_s:
             # The stages are asked in the order of the pipeline: a stage without lag then also has
             # no more input from the stages before it.
-            stages = await overview(brokers=settings.brokers, prefix=settings.topic_prefix)
+            stages = await overview(kafka=settings.kafka, prefix=settings.topic_prefix)
             stored = await asyncio.to_thread(self._trainer.stored)
             state = watch.state()
             self._show(state, 0.0, self._step)
@@ -105,6 +106,7 @@ class Demo:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
+                env=settings.environ_of_child(os.environ),
             )
 
     async def _train_as_decisions_come(self) -> None:

@@ -69,7 +69,7 @@ class PipelineWatcher:
         decisions = [
             codec.decode_comparison(record.value or b"")
             async for record in read_topic(
-                brokers=settings.brokers,
+                kafka=settings.kafka,
                 topic=settings.topic_prefix + COMPARISONS.name,
                 follow=False,
             )
@@ -80,7 +80,7 @@ class PipelineWatcher:
     async def _follow(self) -> None:
         settings = self._stack.settings
         async for record in read_topic(
-            brokers=settings.brokers,
+            kafka=settings.kafka,
             topic=settings.topic_prefix + COMPARISON_METRICS.name,
             follow=True,
         ):
@@ -95,7 +95,7 @@ class PipelineWatcher:
         loop = asyncio.get_running_loop()
         seen_at_s = loop.time()
         while True:
-            stages = await overview(brokers=settings.brokers, prefix=settings.topic_prefix)
+            stages = await overview(kafka=settings.kafka, prefix=settings.topic_prefix)
             self._state.lag = {stage.name: stage.lag for stage in stages}
             status = await self._stack.status("features")
             if status is not None:

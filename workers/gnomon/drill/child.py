@@ -24,10 +24,13 @@ class ChildProcess:
     Args:
         module: Name of the module.
         arguments: Command-line arguments.
+        environ: Its environment; by default that of this process.
     """
 
-    def __init__(self, module: str, *arguments: str) -> None:
-        self._module, self._arguments = module, arguments
+    def __init__(
+        self, module: str, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self._module, self._arguments, self._environ = module, arguments, environ
         self._process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -38,6 +41,7 @@ class ChildProcess:
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for the drill, which then ends its processes
             limit=1 << 24,
+            env=self._environ,
         )
         return self
 

@@ -7,6 +7,7 @@ are killed.
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -70,7 +71,8 @@ class Isolation:
             begin = children.enter_async_context
             load = await begin(ChildProcess(f"{PROCESSES}.load"))
             without = await begin(ChildProcess(f"{PROCESSES}.service"))
-            traced = await begin(ChildProcess(f"{PROCESSES}.service", *where))
+            environ = settings.environ_of_child(os.environ)
+            traced = await begin(ChildProcess(f"{PROCESSES}.service", *where, environ=environ))
             urls = [await _url(child) for child in (without, traced)]
             await self._round(load, urls, seconds=WARM_UP_S)
             self._progress("broker and workers run")

@@ -91,7 +91,11 @@ class RollbackDrill:
         switch = ModelSwitch(registry, ControlTopic(settings), author=author(), now_ms=now_ms)
         self._progress("training two versions")
         first, second = [await asyncio.to_thread(_registered, registry, seed) for seed in (1, 2)]
-        client = Client(settings.brokers, topic_prefix=settings.topic_prefix)
+        client = Client(
+            settings.brokers,
+            topic_prefix=settings.topic_prefix,
+            security=settings.kafka.security,
+        )
         following = asyncio.create_task(self._follow())
         publishing = asyncio.create_task(self._publish(client))
         try:
@@ -137,7 +141,7 @@ class RollbackDrill:
         topic = settings.topic_prefix + MODEL_SWITCHES.name
         decoder = msgspec.json.Decoder(ModelSwitched)
         self._partitions = self._stack.partitions
-        async for record in read_topic(brokers=settings.brokers, topic=topic, follow=True):
+        async for record in read_topic(kafka=settings.kafka, topic=topic, follow=True):
             switched = decoder.decode(record.value or b"")
             self._latest[switched.partition] = switched
 
@@ -173,7 +177,7 @@ class RollbackDrill:
         settings, deadline_s, predicted = self._stack.settings, time.monotonic() + WAIT_S, 0
         while predicted < self._tasks and time.monotonic() < deadline_s:
             self._stack.check()
-            ledger = await read_ledger(brokers=settings.brokers, prefix=settings.topic_prefix)
+            ledger = await read_ledger(kafka=settings.kafka, prefix=settings.topic_prefix)
             predicted = ledger.get("predictions", 0)
             await asyncio.sleep(TURN_S)
         return predicted

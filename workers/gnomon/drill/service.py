@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
@@ -18,6 +19,7 @@ import msgspec
 from aiohttp import web
 
 from gnomon.client import Client
+from gnomon.connection import KafkaSecurity
 from gnomon.drill.child import reply, requests
 
 HOST = "127.0.0.1"
@@ -109,7 +111,12 @@ def main() -> int:
     options = parser.parse_args()
     client = None
     if options.brokers:
-        client = Client(options.brokers, topic_prefix=options.prefix, max_events=MAX_BUFFERED)
+        client = Client(
+            options.brokers,
+            topic_prefix=options.prefix,
+            max_events=MAX_BUFFERED,
+            security=KafkaSecurity.from_env(os.environ),
+        )
     asyncio.run(serve(Service(client)))
     return 0
 

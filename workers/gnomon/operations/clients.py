@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from gnomon import codec
+from gnomon.connection import KafkaConnection
 from gnomon.events import ClientEvent, ClientSeen, ClientStats
 from gnomon.runtime.kafka.reading import partitions_of, read_topic
 from gnomon.topics import CLIENT_STATS
@@ -97,17 +98,17 @@ def totals(found: Iterable[ClientOverview]) -> dict[str, int]:
     return {name: sum(getattr(row, name) or 0 for row in rows) for name in SUMMED}
 
 
-async def read_clients(*, brokers: str, prefix: str) -> list[ClientEvent]:
+async def read_clients(*, kafka: KafkaConnection, prefix: str) -> list[ClientEvent]:
     """Read all valid events of client-stats; none if there is no such topic yet.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
     topic = prefix + CLIENT_STATS.name
-    if not await partitions_of(brokers, [topic]):
+    if not await partitions_of(kafka, [topic]):
         return []
     events: list[ClientEvent] = []
-    async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+    async for record in read_topic(kafka=kafka, topic=topic, follow=False):
         # Any client may write to this topic; invalid events must not hide the valid ones.
         with contextlib.suppress(*codec.UNDECODABLE):
             events.append(codec.decode_client_event(record.value or b""))

@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from typing import Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import broker_error
 from gnomon.records import REDRIVEN, SourceRecord
-from gnomon.runtime.kafka.reading import broker_unavailable, read_topic
+from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import DEAD_LETTERS
 
 SEND_TIMEOUT_MS = 20_000
@@ -76,7 +77,7 @@ class DeadLetterFilter:
 
 
 async def read_dead_letters(
-    *, brokers: str, prefix: str, selected: DeadLetterFilter
+    *, kafka: KafkaConnection, prefix: str, selected: DeadLetterFilter
 ) -> AsyncIterator[DeadLetterRecord]:
     """Yield the selected dead letters, in the order of each partition.
 
@@ -84,14 +85,14 @@ async def read_dead_letters(
         BrokerUnavailableError: No broker answers.
         ConfigurationError: There is no dead-letter topic.
     """
-    async for record in read_topic(brokers=brokers, topic=prefix + DEAD_LETTERS.name, follow=False):
+    async for record in read_topic(kafka=kafka, topic=prefix + DEAD_LETTERS.name, follow=False):
         dead_letter = DeadLetterRecord.from_record(record)
         if dead_letter in selected:
             yield dead_letter
 
 
 async def redrive(
-    dead_letters: AsyncIterator[DeadLetterRecord], *, brokers: str
+    dead_letters: AsyncIterator[DeadLetterRecord], *, kafka: KafkaConnection
 ) -> AsyncIterator[DeadLetterRecord]:
     """Publish the original key and value of each dead letter to the partition they came from.
 
@@ -101,8 +102,8 @@ async def redrive(
     Raises:
         BrokerUnavailableError: Not all could be written.
     """
-    producer = AIOKafkaProducer(
-        bootstrap_servers=brokers,
+    producer = aiokafka_clients.producer(
+        kafka,
         acks="all",
         enable_idempotence=True,
         linger_ms=5,
@@ -129,7 +130,7 @@ async def redrive(
         while pending:
             yield await _await_delivery(pending)
     except KafkaError as error:
-        raise broker_unavailable(brokers, error) from error
+        raise await broker_error(kafka, error) from error
     finally:
         await producer.stop()
 

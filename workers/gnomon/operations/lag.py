@@ -11,8 +11,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import broker_error
 from gnomon.operations.models.figures import read_figures
-from gnomon.runtime.kafka.reading import broker_unavailable, partitions_of, retry_transient
+from gnomon.runtime.kafka.reading import partitions_of, retry_transient
 from gnomon.topics import (
     COMPARISONS,
     SHADOW_PREDICTIONS,
@@ -57,7 +59,7 @@ class StageOverview:
         return {**asdict(self), "lag": self.lag}
 
 
-async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
+async def overview(*, kafka: KafkaConnection, prefix: str) -> list[StageOverview]:
     """Return every stage, in the order of the pipeline.
 
     Raises:
@@ -65,13 +67,13 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
     """
     every = {**OPTIONAL_INPUTS, **INPUTS}
     names = sorted({prefix + topic for inputs in every.values() for topic in inputs})
-    partitions = await partitions_of(brokers, names)
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+    partitions = await partitions_of(kafka, names)
+    consumer = aiokafka_clients.consumer(
+        kafka,
         isolation_level="read_committed",
         fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
     )
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+    admin = aiokafka_clients.admin(kafka)
     try:
         await consumer.start()
         await admin.start()
@@ -87,7 +89,7 @@ async def overview(*, brokers: str, prefix: str) -> list[StageOverview]:
             if name in INPUTS or prefix + inputs[0] in partitions
         ]
     except KafkaError as error:
-        raise broker_unavailable(brokers, error) from error
+        raise await broker_error(kafka, error) from error
     finally:
         await consumer.stop()
         await admin.close()
@@ -142,9 +144,9 @@ async def _members(admin: AIOKafkaAdminClient, group: str) -> list[Any]:
     return list(members)
 
 
-async def read_ledger(*, brokers: str, prefix: str) -> dict[str, int]:
+async def read_ledger(*, kafka: KafkaConnection, prefix: str) -> dict[str, int]:
     """Return the newest ledgers of all partitions, added up, by state."""
-    ledger = (await read_figures(brokers=brokers, prefix=prefix)).ledger
+    ledger = (await read_figures(kafka=kafka, prefix=prefix)).ledger
     counts: dict[str, int] = msgspec.structs.asdict(ledger)
     del counts["partition"]
     return counts

@@ -34,12 +34,13 @@ class LocalStack:
     """Runs every stage inside an async context; all stages are ready when it is entered.
 
     Args:
-        settings: Settings of all parts; ``brokers`` is replaced if ``own_broker`` is true.
+        settings: Settings of all parts; the cluster is replaced if ``own_broker`` is true.
         own_broker: Whether to start a broker.
         stages: The stages to run, each in a process of its own.
         progress: Called with a description of what the stack waits for.
         partitions: Number of partitions of every topic.
         copies: Number of workers of each stage that has more than one.
+        secure: Whether the broker of its own lets in over TLS only, by password.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class LocalStack:
         progress: Callable[[str], None],
         partitions: int = 4,
         copies: Mapping[str, int] | None = None,
+        secure: bool = False,
     ) -> None:
         self.settings = settings
         self.last_lines: dict[str, str] = {}
@@ -62,7 +64,7 @@ class LocalStack:
             for number in range(1, (copies or {}).get(stage, 1) + 1)
         }
         self._broker = (
-            EmbeddedBroker(data_dir=Path(settings.data_dir), progress=progress)
+            EmbeddedBroker(data_dir=Path(settings.data_dir), progress=progress, secure=secure)
             if own_broker
             else None
         )
@@ -118,11 +120,11 @@ class LocalStack:
     async def _start(self) -> None:
         if self._broker is not None:
             self._progress("starting Apache Kafka")
-            brokers = await asyncio.to_thread(self._broker.start)
-            self.settings = _with_brokers(self.settings, brokers)
+            await asyncio.to_thread(self._broker.start)
+            self.settings = self.settings.reaching(self._broker.connection)
         settings = self.settings
         await create_topics(
-            settings.brokers,
+            settings.kafka,
             prefix=settings.topic_prefix,
             partitions=self.partitions,
             replication=1,
@@ -143,7 +145,7 @@ class LocalStack:
                 ]
                 for name, stage in self._workers.items()
             },
-            environ={**os.environ, **settings.as_environ()},
+            environ=settings.environ_of_child(os.environ),
             on_line=self._note,
         )
         self._progress("starting the workers")
@@ -194,7 +196,3 @@ def _open_log(folder: Path) -> TextIO:
     """Open the file that collects the output of all workers."""
     folder.mkdir(parents=True, exist_ok=True)
     return (folder / "workers.log").open("a", encoding="utf-8")
-
-
-def _with_brokers(settings: Settings, brokers: str) -> Settings:
-    return Settings.from_env({**settings.as_environ(), "GNOMON_BROKERS": brokers})

@@ -4,19 +4,46 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TypedDict
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, for_code
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError
-from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, Topic
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import broker_error
+from gnomon.errors import ConfigurationError
+from gnomon.settings import Settings
+from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, Topic, retention_by_topic
 
 _CONNECT_S = 4.0
 _CREATED_S = 30.0
 _POLL_S = 0.1
 _ALREADY_EXISTS = 36
+_AS_IN_CONTRACT: Mapping[str, int] = MappingProxyType({})
+
+
+class TopicShape(TypedDict):
+    """What an installation decides about its topics: arguments of ``create_topics``."""
+
+    partitions: int
+    replication: int
+    retention_ms: Mapping[str, int]
+
+
+def shape_of(settings: Settings) -> TopicShape:
+    """Return what ``settings`` say about the topics.
+
+    Raises:
+        ConfigurationError: The retention cannot be read.
+    """
+    return TopicShape(
+        partitions=settings.topic_partitions,
+        replication=settings.topic_replication,
+        retention_ms=retention_by_topic(settings.topic_retention),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +77,24 @@ class Difference:
 
 
 async def create_topics(
-    brokers: str, *, prefix: str = "", partitions: int = DEFAULT_PARTITIONS, replication: int = 1
+    kafka: KafkaConnection,
+    *,
+    prefix: str = "",
+    partitions: int = DEFAULT_PARTITIONS,
+    replication: int = 1,
+    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
 ) -> list[str]:
     """Create the topics that are missing, and wait until each partition has a leader.
 
     Existing topics are not changed: see ``check_topics``.
+
+    Args:
+        kafka: The cluster.
+        prefix: Of every name.
+        partitions: Of each topic.
+        replication: Copies of each partition.
+        retention_ms: How long topics keep records, by name without the prefix, where it differs from
+            the contract.
 
     Returns:
         Names, with the prefix, of the topics this call created.
@@ -68,11 +108,11 @@ async def create_topics(
             name=prefix + topic.name,
             num_partitions=partitions,
             replication_factor=replication,
-            topic_configs=dict(topic.config()),
+            topic_configs=dict(topic.config(retention_ms=retention_ms.get(topic.name))),
         )
         for topic in TOPICS
     ]
-    async with _admin(brokers) as admin:
+    async with _admin(kafka) as admin:
         answer = await admin.create_topics(new_topics, timeout_ms=int(_CREATED_S * 1000))
         created = []
         for name, code, *message in answer.topic_errors:
@@ -80,18 +120,18 @@ async def create_topics(
                 created.append(name)
             elif code != _ALREADY_EXISTS:
                 reason = next(filter(None, message), None) or for_code(code).__name__
-                raise ConfigurationError(f"{brokers} refuses to create topic {name!r}: {reason}")
-        await _await_leaders(admin, brokers, {prefix + topic.name for topic in TOPICS})
+                raise ConfigurationError(f"{kafka} refuses to create topic {name!r}: {reason}")
+        await _await_leaders(admin, kafka, {prefix + topic.name for topic in TOPICS})
         return created
 
 
-async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]:
+async def describe_topics(kafka: KafkaConnection, *, prefix: str = "") -> list[TopicState]:
     """Return the state of those of gnomon's topics that exist, in the order of ``TOPICS``.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    async with _admin(brokers) as admin:
+    async with _admin(kafka) as admin:
         # Describe all topics: describing a missing one by name might create it.
         existing = {entry["topic"]: entry for entry in await admin.describe_topics()}
         names = [name for topic in TOPICS if (name := prefix + topic.name) in existing]
@@ -110,19 +150,35 @@ async def describe_topics(brokers: str, *, prefix: str = "") -> list[TopicState]
 
 
 async def check_topics(
-    brokers: str, *, prefix: str = "", partitions: int = DEFAULT_PARTITIONS, replication: int = 1
+    kafka: KafkaConnection,
+    *,
+    prefix: str = "",
+    partitions: int = DEFAULT_PARTITIONS,
+    replication: int = 1,
+    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
 ) -> list[Difference]:
-    """Return every difference between the cluster's topics and the contract.
+    """Return every difference of the cluster's topics from those that ``create_topics`` makes.
 
     Raises:
         BrokerUnavailableError: No broker answers.
     """
-    states = await describe_topics(brokers, prefix=prefix)
-    return compare(states, prefix=prefix, partitions=partitions, replication=replication)
+    states = await describe_topics(kafka, prefix=prefix)
+    return compare(
+        states,
+        prefix=prefix,
+        partitions=partitions,
+        replication=replication,
+        retention_ms=retention_ms,
+    )
 
 
 def compare(
-    states: Sequence[TopicState], *, prefix: str, partitions: int, replication: int
+    states: Sequence[TopicState],
+    *,
+    prefix: str,
+    partitions: int,
+    replication: int,
+    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
 ) -> list[Difference]:
     """Compare ``states`` with the contract; the pure part of ``check_topics``."""
     found = {state.name: state for state in states}
@@ -135,12 +191,19 @@ def compare(
             name=prefix + topic.name,
             partitions=partitions,
             replication=replication,
+            retention_ms=retention_ms.get(topic.name),
         )
     ]
 
 
 def _differences(
-    topic: Topic, state: TopicState | None, *, name: str, partitions: int, replication: int
+    topic: Topic,
+    state: TopicState | None,
+    *,
+    name: str,
+    partitions: int,
+    replication: int,
+    retention_ms: int | None,
 ) -> list[Difference]:
     def difference(what: str, expected: object, found: object, remedy: str) -> Difference:
         return Difference(
@@ -162,7 +225,7 @@ def _differences(
             f" or check with --replication {state.replication}"
         )
         differences.append(difference("replication", replication, state.replication, remedy))
-    for key, value in topic.config().items():
+    for key, value in topic.config(retention_ms=retention_ms).items():
         if state.config.get(key) != value:
             remedy = (
                 f"Run: kafka-configs.sh --bootstrap-server … --alter --entity-type topics"
@@ -173,22 +236,17 @@ def _differences(
 
 
 @asynccontextmanager
-async def _admin(brokers: str) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=brokers, request_timeout_ms=int(_CREATED_S * 1000)
-    )
+async def _admin(kafka: KafkaConnection) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = aiokafka_clients.admin(kafka, request_timeout_ms=int(_CREATED_S * 1000))
     try:
         async with asyncio.timeout(_CONNECT_S):
             try:
                 await admin.start()
             except ValueError as error:
-                raise ConfigurationError(f"brokers must be host:port,…, got {brokers!r}") from error
+                raise ConfigurationError(f"brokers must be host:port,…, got {kafka}") from error
         yield admin
     except (KafkaError, TimeoutError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"no Kafka broker answers at {brokers} ({type(error).__name__}): start one with"
-            " 'gnomon broker', or say where one is with --brokers or GNOMON_BROKERS"
-        ) from error
+        raise await broker_error(kafka, error) from error
     finally:
         await admin.close()
 
@@ -204,7 +262,9 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
     }
 
 
-async def _await_leaders(admin: AIOKafkaAdminClient, brokers: str, names: set[str]) -> None:
+async def _await_leaders(
+    admin: AIOKafkaAdminClient, kafka: KafkaConnection, names: set[str]
+) -> None:
     """Wait until each partition has a leader that serves; until then the topic refuses records.
 
     A broker can be listed as leader a moment before it serves. aiokafka repeats a request for an offset
@@ -221,5 +281,5 @@ async def _await_leaders(admin: AIOKafkaAdminClient, brokers: str, names: set[st
             if {partition.topic for partition in partitions} == names:
                 break
             await asyncio.sleep(_POLL_S)
-        async with AIOKafkaConsumer(bootstrap_servers=brokers) as consumer:
+        async with aiokafka_clients.consumer(kafka) as consumer:
             await consumer.end_offsets(partitions)

@@ -7,6 +7,7 @@ import msgspec
 
 from gnomon import codec
 from gnomon.comparison.metrics.achieved import Achieved, by_version, of_newest
+from gnomon.connection import KafkaConnection
 from gnomon.events import Comparison
 from gnomon.operations.isolation_report import ProductionImpact
 from gnomon.operations.lag import read_ledger
@@ -31,16 +32,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def build_report(
-    *, brokers: str, prefix: str, tasks: int, seconds: float, impact: ProductionImpact | None
+    *,
+    kafka: KafkaConnection,
+    prefix: str,
+    tasks: int,
+    seconds: float,
+    impact: ProductionImpact | None,
 ) -> Report:
     """Read the topics that the stages wrote, and summarise them."""
     decisions = [
         codec.decode_comparison(record.value or b"")
-        async for record in read_topic(
-            brokers=brokers, topic=prefix + COMPARISONS.name, follow=False
-        )
+        async for record in read_topic(kafka=kafka, topic=prefix + COMPARISONS.name, follow=False)
     ]
-    ledger = await read_ledger(brokers=brokers, prefix=prefix)
+    ledger = await read_ledger(kafka=kafka, prefix=prefix)
     return summed_up(decisions, ledger, tasks=tasks, seconds=seconds, impact=impact)
 
 
@@ -64,7 +68,7 @@ def summed_up(
     )
 
 
-async def write_topics(folder: Path, *, brokers: str, prefix: str) -> None:
+async def write_topics(folder: Path, *, kafka: KafkaConnection, prefix: str) -> None:
     """Write every topic to ``folder/<topic>.jsonl``, one decoded record a line.
 
     Raises:
@@ -74,6 +78,6 @@ async def write_topics(folder: Path, *, brokers: str, prefix: str) -> None:
     for topic in TOPICS:
         lines = [
             as_json(record) + b"\n"
-            async for record in read_topic(brokers=brokers, topic=prefix + topic.name, follow=False)
+            async for record in read_topic(kafka=kafka, topic=prefix + topic.name, follow=False)
         ]
         (folder / f"{topic.name}.jsonl").write_bytes(b"".join(lines))

@@ -14,6 +14,7 @@ from typing import Protocol
 from aiokafka import AIOKafkaProducer
 
 from gnomon.codec import encode, event_time_ms
+from gnomon.connection import aiokafka_clients
 from gnomon.events import TaskStarted
 from gnomon.models.runs import MIN_DECISIONS
 from gnomon.operations.local_stack import LocalStack, StackError
@@ -82,9 +83,7 @@ class Replay:
         """
         settings = self._stack.settings
         topic = settings.topic_prefix + TASK_EVENTS.name
-        producer = AIOKafkaProducer(
-            bootstrap_servers=settings.brokers, enable_idempotence=True, linger_ms=5
-        )
+        producer = aiokafka_clients.producer(settings.kafka, enable_idempotence=True, linger_ms=5)
         await producer.start()
         try:
             await self._publish(producer, topic, events)

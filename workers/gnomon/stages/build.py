@@ -34,12 +34,12 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
             intents = partial(
                 read_topic,
-                brokers=settings.brokers,
+                kafka=settings.kafka,
                 topic=settings.topic_prefix + CONTROL.name,
             )
             corrections = partial(
                 read_topic,
-                brokers=settings.brokers,
+                kafka=settings.kafka,
                 topic=settings.topic_prefix + INTERVAL_CORRECTIONS.name,
             )
             models = LiveModels(
@@ -71,7 +71,7 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
 
             evidence = partial(
                 read_topic,
-                brokers=settings.brokers,
+                kafka=settings.kafka,
                 topic=settings.topic_prefix + VERDICT_EVIDENCE.name,
             )
             verdicts = LiveVerdicts(

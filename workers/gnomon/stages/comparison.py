@@ -126,6 +126,10 @@ class ComparisonStage:
             "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
         }
 
+    def degraded(self) -> Sequence[str]:
+        """Return why the verdicts are not up to date, a sentence each."""
+        return () if self._verdicts is None else self._verdicts.degraded()
+
     def _config(self, partition: int) -> ComparisonConfig:
         return ComparisonConfig(
             partition=partition,

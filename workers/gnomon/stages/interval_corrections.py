@@ -1,17 +1,14 @@
 """The corrections of intervals, followed on their topic without a restart."""
 
-import asyncio
 import contextlib
-import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 from gnomon.comparison.intervals.calibration import CorrectionTable
 from gnomon.comparison.intervals.corrections import Corrections
 from gnomon.errors import ConfigurationError, TransientError
 from gnomon.records import SourceRecord
-
-logger = logging.getLogger(__name__)
+from gnomon.runtime.background import BackgroundWork, failing
 
 
 class ReadCorrections(Protocol):
@@ -36,23 +33,24 @@ class LiveCorrections:
     """
 
     def __init__(self, read: ReadCorrections | None, *, retry_s: float) -> None:
-        self._read, self._retry_s = read, retry_s
+        self._read = read
         self._corrections = Corrections()
-        self._task: asyncio.Task[None] | None = None
+        self._following = BackgroundWork("following the corrections", self._follow, pause_s=retry_s)
 
     async def start(self) -> None:
         """Read the topic to its end, if a broker answers, and then follow it."""
         if self._read is not None:
             with contextlib.suppress(TransientError, ConfigurationError):
                 await self._read_to_end(self._read)
-            self._task = asyncio.create_task(self._follow(self._read), name="gnomon.corrections")
+            self._following.start()
 
     async def stop(self) -> None:
         """Stop following the topic."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await self._following.stop()
+
+    def degraded(self) -> Sequence[str]:
+        """Return what keeps the corrections from being up to date, a sentence each."""
+        return failing((self._following,))
 
     def of(self, sha256: str, partition: int) -> CorrectionTable:
         """Return the corrections of a model version for the next tasks of ``partition``."""
@@ -70,12 +68,10 @@ class LiveCorrections:
             corrections.apply(record)
         self._corrections = corrections
 
-    async def _follow(self, read: ReadCorrections) -> None:
-        while True:
-            try:
-                await self._read_to_end(read)
-                async for record in read(follow=True):
-                    self._corrections.apply(record)
-            except (TransientError, ConfigurationError) as error:
-                logger.debug("corrections.unavailable", extra={"reason": str(error)})
-            await asyncio.sleep(self._retry_s)
+    async def _follow(self) -> None:
+        if self._read is None:
+            return
+        await self._read_to_end(self._read)
+        self._following.succeeded()
+        async for record in self._read(follow=True):
+            self._corrections.apply(record)

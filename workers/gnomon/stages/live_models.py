@@ -3,14 +3,15 @@
 The intents on the control topic say which version each alias shall have; an alias without an intent
 follows the registry. A version that may not be used is named once and left out. A version that
 cannot be loaded for now is tried again, and the one that its alias had before goes on meanwhile.
-While the registry does not answer, the versions already loaded go on.
+While the registry does not answer, the versions already loaded go on. No error ends the following.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from typing import Final, Literal, Protocol
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from gnomon.errors import (
     ConfigurationError,
@@ -22,15 +23,11 @@ from gnomon.events import AbsentModel
 from gnomon.models.intents import Aliased, Intents, Wanted, wanted
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import SourceRecord
+from gnomon.runtime.background import BackgroundWork, failing
 from gnomon.runtime.metrics import Metrics
+from gnomon.stages.not_loaded import NotLoaded
 
 logger = logging.getLogger(__name__)
-
-PASSING: Final = frozenset({"files_missing", "unknown_version"})
-"""Reasons of a refusal that may pass: storage that was away, a registry that was restored."""
-
-_Kept = dict[str, tuple[Wanted, str]]
-"""Versions that are not loaded, with the reason, by the identity of what is wanted."""
 
 
 class ModelSource(Protocol):
@@ -67,6 +64,7 @@ class LiveModels:
         poll_s: Seconds between two looks at the registry, and between tries to load a version.
         metrics: Where to count.
         read_intents: Reads the control topic; ``None`` follows the registry alone.
+        clock_s: Monotonic seconds.
 
     Attributes:
         live: The loaded versions, the champion first. It is replaced, never changed.
@@ -80,19 +78,22 @@ class LiveModels:
         poll_s: float,
         metrics: Metrics,
         read_intents: ReadIntents | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.live: Sequence[LoadedModel] = ()
         self._source, self._model, self._poll_s = source, model, poll_s
-        self._metrics, self._read_intents = metrics, read_intents
+        self._metrics, self._read_intents, self._clock_s = metrics, read_intents, clock_s
         self._intents = Intents(model)
         self._registered: Sequence[Aliased] = ()
         self._wanted: Sequence[Wanted] = ()
         self._by_alias: dict[str, LoadedModel] = {}
-        self._refused: _Kept = {}
-        self._waiting: _Kept = {}
+        self._not_loaded = NotLoaded()
         self._registry_error: str | None = None
         self._changed = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._watching = BackgroundWork("following the registry", self._watch, pause_s=poll_s)
+        self._following = BackgroundWork(
+            "following the control topic", self._follow, pause_s=poll_s
+        )
 
     async def start(self) -> None:
         """Load what is live before the first task is predicted; then keep following."""
@@ -100,29 +101,25 @@ class LiveModels:
             with contextlib.suppress(TransientError, ConfigurationError):
                 await self._read_to_end(self._read_intents)
         await self.refresh()
-        self._tasks.append(asyncio.create_task(self._watch(), name="gnomon.live_models"))
+        self._watching.start()
         if self._read_intents is not None:
-            following = self._follow(self._read_intents)
-            self._tasks.append(asyncio.create_task(following, name="gnomon.control"))
+            self._following.start()
 
     async def stop(self) -> None:
         """Stop following."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._watching.stop()
+        await self._following.stop()
 
     async def refresh(self) -> None:
         """Load what is wanted and not loaded; drop what is no longer wanted."""
         await self._ask_registry()
         self._wanted = wanted(self._intents.by_alias, self._registered)
-        self._forget(self._refused)
-        self._forget(self._waiting)
+        self._not_loaded.keep_only(self._wanted)
         loaded = {model.sha256: model for model in self.live}
         by_alias: dict[str, LoadedModel] = {}
         for each in self._wanted:
             model = _among(loaded.values(), each) or await self._load(each)
-            if model is None and each.identity in self._waiting:
+            if model is None and self._not_loaded.waits(each):
                 model = self._by_alias.get(each.alias)
             if model is not None:
                 loaded[model.sha256] = by_alias[each.alias] = model
@@ -136,34 +133,20 @@ class LiveModels:
                 {"name": m.name, "version": m.version, "sha256": m.sha256} for m in self.live
             ],
             "wanted": [each._asdict() for each in self._wanted],
-            "refused": {each.version: reason for each, reason in self._refused.values()},
-            "waiting": {each.version: reason for each, reason in self._waiting.values()},
+            "refused": self._not_loaded.reasons("refused"),
+            "waiting": self._not_loaded.reasons("waiting"),
             "registry": "ok" if self._registry_error is None else self._registry_error,
         }
 
     def absent(self) -> list[AbsentModel]:
         """Return the versions that should predict and cannot be used, with the reasons."""
-        kept: tuple[tuple[Literal["refused", "waiting"], _Kept], ...] = (
-            ("refused", self._refused),
-            ("waiting", self._waiting),
-        )
-        return [
-            AbsentModel(
-                model=self._model,
-                version=each.version,
-                sha256=each.sha256,
-                state=state,
-                reason=reason,
-            )
-            for state, notes in kept
-            for each, reason in notes.values()
-        ]
+        return self._not_loaded.absent(self._model)
 
     def degraded(self) -> Sequence[str]:
         """Return what keeps predictions from being as wanted, a sentence each."""
         found = [] if self._registry_error is None else [f"registry: {self._registry_error}"]
-        found += [f"version {e.version} is waited for: {why}" for e, why in self._waiting.values()]
-        return found + [f"version {e.version} is refused: {w}" for e, w in self._refused.values()]
+        found += failing((self._watching, self._following))
+        return found + self._not_loaded.sentences()
 
     async def _ask_registry(self) -> None:
         try:
@@ -176,32 +159,26 @@ class LiveModels:
             self._registry_error = None
 
     async def _load(self, each: Wanted) -> LoadedModel | None:
-        if each.identity in self._refused:
+        if not self._not_loaded.due(each, self._clock_s()):
             return None
         try:
             model = await asyncio.to_thread(self._source.load, each.version, sha256=each.sha256)
         except ModelRefusedError as error:
-            kept = self._waiting if error.reason in PASSING else self._refused
-            self._note(kept, each, str(error), error.reason)
+            self._note(each, error.reason, str(error))
         except RegistryUnavailableError as error:
-            self._note(self._waiting, each, str(error), "unavailable")
+            self._note(each, "unavailable", str(error))
+        except Exception as error:  # foreign code loads it: the other versions must not suffer
+            self._note(each, "failed", repr(error))
         else:
-            self._waiting.pop(each.identity, None)
+            self._not_loaded.loaded(each)
             return model
         return None
 
-    def _note(self, kept: _Kept, each: Wanted, message: str, reason: str) -> None:
+    def _note(self, each: Wanted, reason: str, message: str) -> None:
         """Remember why a version is not loaded; say so in the log once."""
-        if each.identity not in kept:
+        if self._not_loaded.note(each, reason=reason, message=message, now_s=self._clock_s()):
             self._metrics.count("gnomon_models_refused_total", 1, reason)
             logger.error("model.refused", extra={"version": each.version, "reason": message})
-        kept[each.identity] = each, message
-
-    def _forget(self, kept: _Kept) -> None:
-        """Drop what is no longer wanted, so that it is tried anew if it is wanted again."""
-        now = {each.identity for each in self._wanted}
-        for identity in [known for known in kept if known not in now]:
-            del kept[identity]
 
     def _replace(self, live: Sequence[LoadedModel]) -> None:
         if [m.sha256 for m in live] != [m.sha256 for m in self.live]:
@@ -215,6 +192,7 @@ class LiveModels:
                 await asyncio.wait_for(self._changed.wait(), self._poll_s)
             self._changed.clear()
             await self.refresh()
+            self._watching.succeeded()
 
     async def _read_to_end(self, read: ReadIntents) -> None:
         """Fold the whole topic anew, as what was compacted away is not in it any more."""
@@ -223,17 +201,16 @@ class LiveModels:
             intents.apply(record)
         self._intents = intents
 
-    async def _follow(self, read: ReadIntents) -> None:
-        while True:
-            try:
-                await self._read_to_end(read)
+    async def _follow(self) -> None:
+        read = self._read_intents
+        if read is None:
+            return
+        await self._read_to_end(read)
+        self._following.succeeded()
+        self._changed.set()
+        async for record in read(follow=True):
+            if self._intents.apply(record):
                 self._changed.set()
-                async for record in read(follow=True):
-                    if self._intents.apply(record):
-                        self._changed.set()
-            except (TransientError, ConfigurationError) as error:
-                logger.debug("control.unavailable", extra={"reason": str(error)})
-            await asyncio.sleep(self._poll_s)
 
 
 def _among(models: Iterable[LoadedModel], each: Wanted) -> LoadedModel | None:

@@ -11,9 +11,10 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from gnomon import codec
-from gnomon.errors import ConfigurationError, TransientError
+from gnomon.errors import ConfigurationError
 from gnomon.events import EvidenceEvent
 from gnomon.records import SourceRecord
+from gnomon.runtime.background import BackgroundWork, failing
 from gnomon.runtime.metrics import Metrics
 from gnomon.verdict import Drill, Word, judge, merge_evidence
 
@@ -71,49 +72,49 @@ class LiveVerdicts:
         self._now_ms, self._every_s = now_ms, every_s
         self._latest: dict[bytes, EvidenceEvent] = {}
         self._changed = False
-        self._tasks: list[asyncio.Task[None]] = []
+        self._following = BackgroundWork("following the evidence", self._follow, pause_s=every_s)
+        self._judging = BackgroundWork("judging", self._judge_latest, pause_s=every_s)
 
     async def start(self) -> None:
         """Begin to follow the topic and to judge."""
         if self._read is not None:
-            self._tasks = [
-                asyncio.create_task(self._follow(self._read), name="gnomon.evidence"),
-                asyncio.create_task(self._judge_repeatedly(), name="gnomon.verdict"),
-            ]
+            self._following.start()
+            self._judging.start()
 
     async def stop(self) -> None:
         """Stop both."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._following.stop()
+        await self._judging.stop()
 
-    async def _follow(self, read: ReadEvidence) -> None:
-        while True:
-            try:
-                latest: dict[bytes, EvidenceEvent] = {}
-                async for record in read(follow=False):
-                    _apply(latest, record)
-                # A new table, since records that were deleted would stay in the old one.
-                self._latest, self._changed = latest, True
-                async for record in read(follow=True):
-                    _apply(latest, record)
-                    self._changed = True
-            except (TransientError, ConfigurationError) as error:
-                logger.debug("evidence.unavailable", extra={"reason": str(error)})
-            await asyncio.sleep(self._every_s)
+    def degraded(self) -> Sequence[str]:
+        """Return what keeps the words from being up to date, a sentence each."""
+        return failing((self._following, self._judging))
 
-    async def _judge_repeatedly(self) -> None:
-        while True:
-            await asyncio.sleep(self._every_s)
-            if self._changed:
-                self._changed = False
-                events = list(self._latest.values())
-                self.words = await asyncio.to_thread(self._judge, events)
-                for (model, version), found in self.words.items():
-                    value = NUMBER_OF[found.word]
-                    self._metrics.set("gnomon_verdict", value, model, version)
+    async def _follow(self) -> None:
+        read = self._read
+        if read is None:
+            return
+        latest: dict[bytes, EvidenceEvent] = {}
+        async for record in read(follow=False):
+            _apply(latest, record)
+        # A new table, since records that were deleted would stay in the old one.
+        self._latest, self._changed = latest, True
+        self._following.succeeded()
+        async for record in read(follow=True):
+            _apply(latest, record)
+            self._changed = True
+
+    async def _judge_latest(self) -> None:
+        if not self._changed:
+            return
+        self._changed = False
+        try:
+            self.words = await asyncio.to_thread(self._judge, list(self._latest.values()))
+        except BaseException:
+            self._changed = True  # what could not be judged is judged again
+            raise
+        for (model, version), found in self.words.items():
+            self._metrics.set("gnomon_verdict", NUMBER_OF[found.word], model, version)
 
     def _judge(self, events: Sequence[EvidenceEvent]) -> dict[tuple[str, str], LiveWord]:
         evidence = merge_evidence(events)

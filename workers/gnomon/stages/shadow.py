@@ -221,8 +221,12 @@ class ShadowStage:
         self._switched.pop(partition, None)
 
     def degraded(self) -> Sequence[str]:
-        """Return which versions do not predict although they should, and whether the registry is away."""
-        return [*self._models.degraded(), *self._calls.degraded()]
+        """Return which versions do not predict although they should, and what cannot be followed."""
+        return [
+            *self._models.degraded(),
+            *self._corrections.degraded(),
+            *self._calls.degraded(),
+        ]
 
     def status(self) -> Mapping[str, object]:
         """Which versions predict, which were refused and why, and where tasks are passed over.

@@ -2,6 +2,7 @@
 
 A decision is stored sealed or not at all. The SQL upsert precedes the transaction that commits the input
 offsets, so after a crash between the two a decision is stored again under the same id: effectively once.
+Each upsert also stores the keys that sealed it, if they are missing: the store may have been restored.
 """
 
 import asyncio
@@ -46,6 +47,7 @@ class VaultStage:
         self._settings, self._metrics = settings, metrics
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
+        self._canary: bytes | None = None
         self._decode = msgspec.json.Decoder(_ToSeal).decode
         self._stored = 0
 
@@ -59,7 +61,7 @@ class VaultStage:
         key = load_key(self._settings)
         self._store = await asyncio.to_thread(_open_store, self._settings.store_url)
         self._keyring = KeyRing(key, self._store.keys)
-        await asyncio.to_thread(check_key, self._keyring, self._store.canary)
+        self._canary = await asyncio.to_thread(check_key, self._keyring, self._store.canary)
 
     async def stop(self) -> None:
         """Close the store."""
@@ -84,8 +86,9 @@ class VaultStage:
             row = self._seal(record, outputs)
             if row is not None:
                 rows.append(row)
-        if rows and self._store is not None:
-            self._store.upsert(rows)
+        if rows and self._store is not None and self._keyring is not None:
+            keys = self._keyring.rows_of(row.key_id for row in rows)
+            self._store.upsert(rows, keys=keys, canary=self._canary)
             self._stored += len(rows)
             self._metrics.count("gnomon_vault_sealed_total", len(rows))
         published = outputs.topic(DECISIONS.name)

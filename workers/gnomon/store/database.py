@@ -53,6 +53,7 @@ class Database:
         self._url = _parsed(url)
         self.name = _without_secrets(self._url)
         self._engine = _engine(self._url)
+        self._file: tuple[int, int] | None = None
         self._pid = os.getpid()
 
     @property
@@ -98,6 +99,7 @@ class Database:
         """
         if os.getpid() != self._pid:
             self._leave_parent()
+        self._leave_replaced()
         try:
             with self._engine.begin() as connection:
                 yield connection
@@ -109,6 +111,20 @@ class Database:
     def close(self) -> None:
         """Close every connection of this process."""
         self._engine.dispose()
+
+    def _leave_replaced(self) -> None:
+        """Close connections to a file that was replaced: they would write to the deleted one."""
+        if self.path is None:
+            return
+        try:
+            found = self.path.stat()
+        except OSError:
+            file = None
+        else:
+            file = found.st_dev, found.st_ino
+        if self._file is not None and file != self._file:
+            self._engine.dispose()
+        self._file = file
 
     def _leave_parent(self) -> None:
         """Neither use nor close connections of the parent process: either would break them."""

@@ -8,10 +8,11 @@ from sqlalchemy import Select, func, select, tuple_
 
 from gnomon.events import SealedDecision
 from gnomon.store.database import Database, insert_into
-from gnomon.store.keys import CanaryRow, KeyTable
+from gnomon.store.keys import CanaryRow, KeyTable, put_missing, require_canary
 from gnomon.store.lease import Lease
 from gnomon.store.meta import install, is_installed, require_installed
 from gnomon.store.schema import DECISIONS
+from gnomon.vault import KeyRow
 
 _COLUMNS: Final = tuple(DECISIONS.c[name] for name in SealedDecision.__struct_fields__)
 _ORDER: Final = (DECISIONS.c.ended_at_ms, DECISIONS.c.decision_id)
@@ -73,13 +74,32 @@ class DecisionStore:
         """
         require_installed(self._database)
 
-    def upsert(self, rows: Sequence[SealedDecision]) -> None:
-        """Store ``rows`` in one transaction; of several rows with the same id, the last is kept."""
+    def upsert(
+        self,
+        rows: Sequence[SealedDecision],
+        *,
+        keys: Sequence[KeyRow] = (),
+        canary: bytes | None = None,
+    ) -> None:
+        """Store ``rows`` in one transaction; of several rows with the same id, the last is kept.
+
+        Args:
+            rows: The decisions.
+            keys: The keys that seal them. One that is missing is stored again: the database may have
+                been restored, or a replica promoted, since it was stored.
+            canary: The canary that the key has opened, put again likewise.
+
+        Raises:
+            KeyUnavailableError: The store has another canary: it has become another store.
+        """
         if not rows:
             return
         # All writers use the same order, so that two with the same ids cannot deadlock.
         by_id = {row.decision_id: msgspec.structs.asdict(row) for row in rows}
         with self._database.begin() as connection:
+            if canary is not None:
+                require_canary(connection, canary, name=self.name)
+            put_missing(connection, keys)
             connection.exec_driver_sql(self._upsert, [by_id[key] for key in sorted(by_id)])
 
     def get(self, decision_id: str) -> SealedDecision | None:

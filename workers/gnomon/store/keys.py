@@ -1,11 +1,13 @@
 """Tables of wrapped keys and of the canary, in the same database as the sealed records."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 
+from gnomon.errors import KeyUnavailableError
 from gnomon.store import meta
-from gnomon.store.database import Database
+from gnomon.store.database import Database, insert_into
 from gnomon.store.schema import KEYS
 from gnomon.vault import KeyRow
 
@@ -50,3 +52,24 @@ class CanaryRow:
         with self._database.begin() as connection:
             meta.put_if_absent(connection, meta.CANARY, sealed)
             return meta.read_value(connection, meta.CANARY) or sealed
+
+
+def put_missing(connection: Connection, rows: Sequence[KeyRow]) -> None:
+    """Store those of ``rows`` that are not in the table."""
+    insert = insert_into(KEYS, connection.dialect.name).on_conflict_do_nothing()
+    for row in rows:
+        connection.execute(insert, asdict(row))
+
+
+def require_canary(connection: Connection, canary: bytes, *, name: str) -> None:
+    """Check that the store still has ``canary``; put it there if it has none.
+
+    Raises:
+        KeyUnavailableError: It has another one.
+    """
+    meta.put_if_absent(connection, meta.CANARY, canary)
+    if meta.read_value(connection, meta.CANARY) != canary:
+        raise KeyUnavailableError(
+            f"{name} has become another store, perhaps of another key: check it with gnomon keys check,"
+            " then start the worker again"
+        )

@@ -22,8 +22,11 @@ class Canary(Protocol):
         """Store ``sealed`` unless there is a canary; return the one that is stored."""
 
 
-def check_key(keyring: KeyRing, canary: Canary) -> None:
+def check_key(keyring: KeyRing, canary: Canary) -> bytes:
     """Open the store's canary with the configured key; at the store's first use, seal one.
+
+    Returns:
+        The canary that is stored.
 
     Raises:
         KeyUnavailableError: The configured key does not open this store.
@@ -36,3 +39,4 @@ def check_key(keyring: KeyRing, canary: Canary) -> None:
         keyring.open(sealed, **_CANARY_ID)
     except UnreadableError as error:
         raise KeyUnavailableError(f"this key does not open this store ({error})") from error
+    return sealed

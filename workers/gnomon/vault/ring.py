@@ -3,16 +3,18 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gnomon.errors import UnreadableError
 from gnomon.vault import envelope
 from gnomon.vault.envelope import AssociatedData, DataKey, Random
-from gnomon.vault.keys import KeyEncryptionKey, KeyRows
+from gnomon.vault.keys import KeyEncryptionKey, KeyRow, KeyRows
 
 _OPENING_KEYS = 1_000
 """Most unwrapped keys that a ring keeps for opening: six weeks of one process."""
+_OWN_ROWS = 8
+"""Most rows of sealing keys that a ring keeps: a batch may be sealed with the last two or three."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +85,7 @@ class KeyRing:
         self._store, self._scope = store, scope
         self._limits, self._clock_ms, self._random = limits, clock_ms, random
         self._opening: dict[bytes, DataKey] = {}
+        self._own: dict[str, KeyRow] = {}
         self._sealing: _Sealing | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -103,6 +106,18 @@ class KeyRing:
         key = self._sealing_key(len(plain))
         associated_data = self._associated_data(record_id, schema)
         return key.id.hex(), key.seal(plain, associated_data, random=self._random)
+
+    def rows_of(self, key_ids: Iterable[str]) -> list[KeyRow]:
+        """Return the rows of keys with which this process has sealed.
+
+        They belong into the transaction that stores the sealed records: the database may have been
+        restored, or a replica promoted, since a row was stored.
+
+        Raises:
+            KeyError: This ring has not made such a key lately.
+        """
+        with self._lock:
+            return [self._own[kid] for kid in sorted(set(key_ids))]
 
     def open(self, sealed: bytes, *, record_id: str, schema: str) -> bytes:
         """Decrypt a record that a ring of the same store and scope sealed for this id and schema.
@@ -134,7 +149,7 @@ class KeyRing:
 
     def _leave_parent(self) -> None:
         """Drop the parent's sealing key and lock: a thread that was not forked may hold the lock."""
-        self._sealing = None
+        self._sealing, self._own = None, {}
         self._lock = threading.Lock()
         self._pid = os.getpid()
 
@@ -148,6 +163,9 @@ class KeyRing:
     def _new_key(self, now_ms: int) -> DataKey:
         key, row = self._kek.new_key(scope=self._scope, created_at_ms=now_ms, random=self._random)
         self._rows.put(row)
+        self._own[row.kid] = row
+        if len(self._own) > _OWN_ROWS:
+            del self._own[next(iter(self._own))]
         return key
 
     def _load(self, kid: bytes) -> DataKey:

@@ -7,8 +7,10 @@ from gnomon.client.delivery import connections
 from gnomon.client.delivery.connections import HandlePool, SharedProducer
 from gnomon.client.delivery.ports import Fault, Outcomes
 from gnomon.client.records import Record
+from gnomon.connection import KafkaConnection
 
 RECORD = Record(b"a", b"{}")
+A = KafkaConnection("a:1")
 NOTHING = Outcomes([], [], [])
 
 
@@ -22,7 +24,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Opened:
 
 def two_of_a_handle(opened: Opened) -> tuple[SharedProducer, SharedProducer, MemoryHandle]:
     both = HandlePool()
-    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
+    one, two = both.producer(A, "one"), both.producer(A, "two")
     return one, two, opened.in_memory[0]
 
 
@@ -136,12 +138,12 @@ def test_a_fault_of_a_record_is_reported_to_its_producer_alone(opened: Opened) -
 
 def test_a_new_producer_does_not_get_a_broken_handle(opened: Opened) -> None:
     both = HandlePool()
-    one, two = both.producer(("a:1",), "one"), both.producer(("a:1",), "two")
+    one, two = both.producer(A, "one"), both.producer(A, "two")
     opened.in_memory[0].missing.add("one")
     one.send(1, RECORD)
     one.poll(0.0)
     one.close()
-    again, third = both.producer(("a:1",), "one"), both.producer(("a:1",), "three")
+    again, third = both.producer(A, "one"), both.producer(A, "three")
     for share in (two, again, third):
         share.send(2, RECORD)
         assert share.poll(0.0).delivered == [2]

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.support.kafka.memory_consumer import MemoryTopics
 from tests.support.kafka.memory_partition import Record
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.partition import log_range
 
@@ -24,8 +25,10 @@ async def read(
     topics: MemoryTopics, *, start: Mapping[str, int], end: Mapping[str, int]
 ) -> list[tuple[str, int]]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(log_range, "AIOKafkaConsumer", topics.consumer)
-        chunks = log_range.read_range(brokers="none:1", partition=3, start=start, end=end)
+        patch.setattr(aiokafka_clients, "consumer", topics.consumer)
+        chunks = log_range.read_range(
+            kafka=KafkaConnection("none:1"), partition=3, start=start, end=end
+        )
         return [(r.topic, r.offset) async for chunk in chunks for r in chunk]
 
 
@@ -76,8 +79,10 @@ async def test_a_reader_that_stops_early_closes_the_consumer(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     topics = MemoryTopics({A: topic(A, *range(20))}, ends={A: 20})
-    monkeypatch.setattr(log_range, "AIOKafkaConsumer", topics.consumer)
-    chunks = log_range.read_range(brokers="none:1", partition=3, start={"p.a": 0}, end={"p.a": 20})
+    monkeypatch.setattr(aiokafka_clients, "consumer", topics.consumer)
+    chunks = log_range.read_range(
+        kafka=KafkaConnection("none:1"), partition=3, start={"p.a": 0}, end={"p.a": 20}
+    )
     async with contextlib.aclosing(chunks):
         assert len(await anext(chunks)) == 5
         assert topics.running == 1

@@ -15,6 +15,7 @@ from tests.support.kafka.memory_partition import (
     records,
 )
 
+from gnomon.connection import KafkaConnection
 from gnomon.errors import (
     ConfigurationError,
     FencedError,
@@ -29,7 +30,7 @@ from gnomon.runtime.partition.processor import PartitionProcessor
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.snapshots import SnapshotStore
 
-REF = PartitionRef(brokers="none:1", group="g", prefix="p.", partition=0)
+REF = PartitionRef(kafka=KafkaConnection("none:1"), group="g", prefix="p.", partition=0)
 
 
 class Clock:

@@ -5,6 +5,7 @@ from aiokafka.structs import TopicPartition
 from tests.support.kafka.memory_consumer import MemoryTopics
 from tests.support.kafka.memory_partition import Record
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.errors import BrokerUnavailableError
 from gnomon.runtime.partition import log_range, quarantine
 
@@ -28,11 +29,14 @@ def dead_letter(
 
 async def quarantined(topics: MemoryTopics, since_ms: int = NOW_MS) -> set[tuple[str, int]]:
     with pytest.MonkeyPatch.context() as patch:
-        for module in (log_range, quarantine):
-            patch.setattr(module, "AIOKafkaConsumer", topics.consumer)
+        patch.setattr(aiokafka_clients, "consumer", topics.consumer)
         return set(
             await quarantine.read_quarantined(
-                brokers="none:1", prefix="p.", stage="features", partition=2, since_ms=since_ms
+                kafka=KafkaConnection("none:1"),
+                prefix="p.",
+                stage="features",
+                partition=2,
+                since_ms=since_ms,
             )
         )
 

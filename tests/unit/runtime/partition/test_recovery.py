@@ -15,6 +15,7 @@ from tests.support.kafka.memory_partition import (
     records,
 )
 
+from gnomon.connection import KafkaConnection
 from gnomon.errors import BrokerUnavailableError, StageBrokenError, StoreUnavailableError
 from gnomon.records import DeadLetter
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
@@ -22,7 +23,7 @@ from gnomon.runtime.partition.ports import PartitionRef
 from gnomon.runtime.partition.recovery import Recovery
 from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
 
-REF = PartitionRef(brokers="none:1", group="g", prefix="p.", partition=0)
+REF = PartitionRef(kafka=KafkaConnection("none:1"), group="g", prefix="p.", partition=0)
 
 
 class Rig:

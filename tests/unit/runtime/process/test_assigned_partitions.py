@@ -8,6 +8,7 @@ import pytest
 from tests.support.kafka.memory_partition import batch, records
 from tests.support.polling import eventually
 
+from gnomon.connection import KafkaConnection
 from gnomon.errors import FencedError, StageBrokenError
 from gnomon.runtime.partition.ports import PartitionRef
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -19,7 +20,9 @@ class Worker:
     """Notes what it is told."""
 
     def __init__(self, number: int, on_failure: Callable[..., None]) -> None:
-        self.ref = PartitionRef(brokers="none:1", group="g", prefix="", partition=number)
+        self.ref = PartitionRef(
+            kafka=KafkaConnection("none:1"), group="g", prefix="", partition=number
+        )
         self.ended = False
         self.calls: list[str] = []
         self.draining = asyncio.Event()

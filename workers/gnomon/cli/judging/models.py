@@ -98,7 +98,7 @@ def _list(registry: "Registry", settings: Settings, *, as_json: bool) -> int:
     partitions, states = _states(settings) if versions else (0, [])
     states = [state for state in states if state.model == registry.name]
     live = [version.version for version in versions if any(map(is_live, version.aliases))]
-    drifts = read_drift(registry, live, brokers=settings.brokers, prefix=settings.topic_prefix)
+    drifts = read_drift(registry, live, kafka=settings.kafka, prefix=settings.topic_prefix)
     if as_json:
         for version in versions:
             known = {
@@ -139,7 +139,7 @@ def _words(settings: Settings) -> dict[str, dict[str, Any]]:
 
     try:
         found = asyncio.run(
-            read_evidence(brokers=settings.brokers, prefix=settings.topic_prefix, within_s=0.0)
+            read_evidence(kafka=settings.kafka, prefix=settings.topic_prefix, within_s=0.0)
         )
     except BrokerUnavailableError:
         return {}
@@ -159,9 +159,7 @@ def _states(settings: Settings) -> "tuple[int, list[VersionState]]":
     from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
 
     try:
-        switches = asyncio.run(
-            read_switches(brokers=settings.brokers, prefix=settings.topic_prefix)
-        )
+        switches = asyncio.run(read_switches(kafka=settings.kafka, prefix=settings.topic_prefix))
     except BrokerUnavailableError:
         print(
             f"gnomon: {settings.brokers} does not answer, so it is not known which versions predict",

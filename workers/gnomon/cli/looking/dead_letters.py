@@ -85,9 +85,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 def _read(selected: "DeadLetterFilter", settings: Settings) -> "AsyncIterator[DeadLetterRecord]":
     from gnomon.operations.dead_letters import read_dead_letters  # noqa: PLC0415
 
-    return read_dead_letters(
-        brokers=settings.brokers, prefix=settings.topic_prefix, selected=selected
-    )
+    return read_dead_letters(kafka=settings.kafka, prefix=settings.topic_prefix, selected=selected)
 
 
 async def _list(selected: "DeadLetterFilter", limit: int, settings: Settings) -> int:
@@ -142,7 +140,7 @@ async def _redrive(selected: "DeadLetterFilter", settings: Settings, *, sure: bo
         )
         return 2
     sent = 0
-    async for letter in redrive(_read(selected, settings), brokers=settings.brokers):
+    async for letter in redrive(_read(selected, settings), kafka=settings.kafka):
         print(f"{letter.id} -> {_origin(letter)}")
         sent += 1
     print(f"{sent} of {len(places)} sent back; what fails again becomes a new dead letter")

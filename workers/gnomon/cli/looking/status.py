@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gnomon.comparison.metrics.version_figures import VersionFigures
+    from gnomon.connection import KafkaConnection
     from gnomon.drift import Drift
     from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
@@ -55,24 +56,24 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    brokers = options.brokers or settings.brokers
+    kafka = settings.kafka.at(options.brokers)
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
-    stages = asyncio.run(overview(brokers=brokers, prefix=prefix))
-    figures = asyncio.run(read_figures(brokers=brokers, prefix=prefix))
+    stages = asyncio.run(overview(kafka=kafka, prefix=prefix))
+    figures = asyncio.run(read_figures(kafka=kafka, prefix=prefix))
     counts = _counts(figures.ledger)
-    reported = asyncio.run(read_clients(brokers=brokers, prefix=prefix))
+    reported = asyncio.run(read_clients(kafka=kafka, prefix=prefix))
     found = clients(
         reported,
         now_ms=time.time_ns() // 1_000_000,
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
-    switches = asyncio.run(read_switches(brokers=brokers, prefix=prefix))
+    switches = asyncio.run(read_switches(kafka=kafka, prefix=prefix))
     states = states_of(switches)
     models = _models(settings)
-    evidence = asyncio.run(read_evidence(brokers=brokers, prefix=prefix))
+    evidence = asyncio.run(read_evidence(kafka=kafka, prefix=prefix))
     verdicts = _verdicts(evidence, settings)
-    drifts = _drifts(models, settings, brokers=brokers, prefix=prefix)
+    drifts = _drifts(models, settings, kafka=kafka, prefix=prefix)
     if options.json:
         print(
             json.dumps(
@@ -213,7 +214,11 @@ def _verdict_line(verdict: "Mapping[str, Any]") -> str:
 
 
 def _drifts(
-    models: "list[dict[str, str]] | str", settings: Settings, *, brokers: str, prefix: str
+    models: "list[dict[str, str]] | str",
+    settings: Settings,
+    *,
+    kafka: "KafkaConnection",
+    prefix: str,
 ) -> "dict[str, Drift]":
     """Return how far features have moved from what each live version was trained on."""
     from gnomon.models.registry import Registry  # noqa: PLC0415
@@ -224,7 +229,7 @@ def _drifts(
     registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
     live = [model["version"] for model in models]
     try:
-        return read_drift(registry, live, brokers=brokers, prefix=prefix)
+        return read_drift(registry, live, kafka=kafka, prefix=prefix)
     except RegistryUnavailableError:
         return {}
 

@@ -43,7 +43,7 @@ async def _tail(options: argparse.Namespace, settings: Settings) -> None:
 
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     async for record in read_topic(
-        brokers=options.brokers or settings.brokers,
+        kafka=settings.kafka.at(options.brokers),
         topic=prefix + options.topic,
         follow=not options.no_follow,
         last=None if options.from_beginning or options.no_follow else 0,

@@ -6,8 +6,13 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
+from gnomon.contract.access import ROLES, rights_of
 from gnomon.settings import Settings
+
+if TYPE_CHECKING:
+    from gnomon.broker import EmbeddedBroker
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +40,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--no-topics", dest="topics", action="store_false", help="do not create topics"
     )
     parser.add_argument(
+        "--secure",
+        action="store_true",
+        help="let in over TLS only, by password, with the least rights of each role;"
+        " the files to connect with are in secure-broker/security/",
+    )
+    parser.add_argument(
         "--download-only", action="store_true", help="download Kafka, but do not start it"
     )
     parser.epilog = "example: gnomon broker --port 9092 --data-dir .gnomon"
@@ -49,6 +60,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         port=options.port,
         progress=_say,
         long_running=True,
+        secure=options.secure,
     )
     if options.download_only:
         java, jars = broker.prepare()
@@ -57,7 +69,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with broker:
-            _announce(broker.brokers, options=options, settings=settings)
+            _announce(broker, options=options, settings=settings)
             status = broker.wait()
             _say(f"kafka ended by itself with status {status}; see {broker.log_file}")
     except KeyboardInterrupt:
@@ -66,14 +78,26 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     return 1
 
 
-def _announce(brokers: str, *, options: argparse.Namespace, settings: Settings) -> None:
+def _announce(broker: "EmbeddedBroker", *, options: argparse.Namespace, settings: Settings) -> None:
+    kafka = broker.connection
     if options.topics:
-        from gnomon.operations.topics_admin import create_topics  # noqa: PLC0415
+        from gnomon.operations.topics_admin import create_topics, shape_of  # noqa: PLC0415
 
-        created = asyncio.run(create_topics(brokers, prefix=settings.topic_prefix))
+        shape = shape_of(settings)
+        shape["replication"] = 1  # there is one broker
+        created = asyncio.run(create_topics(kafka, prefix=settings.topic_prefix, **shape))
         _say(f"topics: {len(created)} created")
-    print(brokers, flush=True)
-    _say(f"kafka is up. In another shell: export GNOMON_BROKERS={brokers}. Ctrl-C stops it.")
+    print(kafka, flush=True)
+    how = f"export GNOMON_BROKERS={kafka}"
+    if options.secure:
+        from gnomon.operations.rights import grant  # noqa: PLC0415  brings confluent-kafka
+
+        for role in ROLES:
+            rights = rights_of(role, prefix=settings.topic_prefix)
+            grant(kafka, rights, principal=f"User:{role}")
+        how = f". {broker.files.variables_file('worker')}"
+        _say(f"beside it are variables of {', '.join((*ROLES, 'admin'))}; agents need agent.env")
+    _say(f"kafka is up. In another shell: {how}. Ctrl-C stops it.")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

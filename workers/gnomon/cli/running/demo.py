@@ -32,6 +32,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=1, metavar="S", help="seed of the agents' work (1)"
     )
+    parser.add_argument(
+        "--secure", action="store_true", help="run a broker that lets in over TLS only, by password"
+    )
     parser.epilog = "example: gnomon demo --seconds 60"
 
 
@@ -65,7 +68,9 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     began_s = time.monotonic()
     warming = asyncio.create_task(asyncio.to_thread(_warm_up, settings))
-    async with LocalStack(settings, own_broker=True, stages=STAGES, progress=_say) as stack:
+    async with LocalStack(
+        settings, own_broker=True, stages=STAGES, progress=_say, secure=options.secure
+    ) as stack:
         await warming
         from gnomon.operations.models.training import Trainer  # noqa: PLC0415  imported while warming
 

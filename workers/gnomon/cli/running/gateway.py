@@ -65,10 +65,13 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         token=os.environ.get("GNOMON_GATEWAY_TOKEN", ""),
         max_body_bytes=options.max_body_mib * MIB,
     )
-    brokers = options.brokers or settings.brokers
-    given = arguments_from_env({**os.environ, "GNOMON_BROKERS": brokers, "GNOMON_DISABLED": ""})
+    kafka = settings.kafka.at(options.brokers)
+    given = arguments_from_env(
+        {**os.environ, "GNOMON_BROKERS": kafka.brokers, "GNOMON_DISABLED": ""}
+    )
     client = Client(
-        brokers,
+        kafka.brokers,
+        security=kafka.security,
         topic_prefix=settings.topic_prefix if options.prefix is None else options.prefix,
         max_events=MAX_EVENTS,
         max_bytes=MAX_BYTES,
@@ -78,5 +81,5 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         seal_to=given.seal_to,
     )
     if not client.enabled:
-        raise ConfigurationError(f"brokers must be a list of host:port, got {brokers!r}")
+        raise ConfigurationError(f"brokers must be a list of host:port, got {kafka.brokers!r}")
     return asyncio.run(serve(client, config, drain_s=options.drain_s))

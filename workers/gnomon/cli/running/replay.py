@@ -148,7 +148,11 @@ def _isolated_settings(options: argparse.Namespace, settings: Settings) -> Setti
         "GNOMON_MODEL_BUDGET_MS": "0",  # its results must not depend on the machine's load
         "GNOMON_LOG_LEVEL": settings.log_level,
     }
-    return Settings.from_env(own)
+    return Settings.from_env({**_security(settings), **own} if options.brokers else own)
+
+
+def _security(settings: Settings) -> dict[str, str]:
+    return {k: v for k, v in settings.as_environ().items() if k.startswith("GNOMON_KAFKA_")}
 
 
 async def _replay(
@@ -186,11 +190,13 @@ async def _replay(
             began_s = time.monotonic()
             await replay.run(in_event_time_order(runs))
             seconds = time.monotonic() - began_s
-            where = {"brokers": settings.brokers, "prefix": settings.topic_prefix}
-            report = await build_report(**where, tasks=len(runs), seconds=seconds, impact=impact)
+            kafka, prefix = settings.kafka, settings.topic_prefix
+            report = await build_report(
+                kafka=kafka, prefix=prefix, tasks=len(runs), seconds=seconds, impact=impact
+            )
             if options.out is not None:
                 say(f"writing every topic to {options.out}")
-                await write_topics(options.out, **where)
+                await write_topics(options.out, kafka=kafka, prefix=prefix)
     finally:
         if not options.brokers:
             shutil.rmtree(Path(settings.data_dir) / "broker", ignore_errors=True)

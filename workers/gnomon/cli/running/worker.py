@@ -95,7 +95,7 @@ async def _run_several(
     commands = worker_commands(stages, first_port=options.port)
     supervisor = Supervisor(
         commands,
-        environ={**os.environ, **settings.as_environ()},
+        environ=settings.environ_of_child(os.environ),
         on_line=lambda name, line: print(
             _labelled(name, line, log_format=settings.log_format), flush=True
         ),

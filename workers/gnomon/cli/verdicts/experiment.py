@@ -89,10 +89,10 @@ def _roster(path: Path, name: str) -> Roster:
 async def _read_topics(
     options: argparse.Namespace, settings: Settings, experiment: Experiment, outcomes: Outcomes
 ) -> Roster:
-    brokers, prefix = options.brokers or settings.brokers, settings.topic_prefix
+    kafka, prefix = settings.kafka.at(options.brokers), settings.topic_prefix
 
     async def values(topic: str) -> AsyncIterator[bytes]:
-        async for record in read_topic(brokers=brokers, topic=prefix + topic, follow=False):
+        async for record in read_topic(kafka=kafka, topic=prefix + topic, follow=False):
             if record.value is not None:
                 yield record.value
 

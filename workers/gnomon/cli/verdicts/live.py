@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from gnomon.cli.verdicts.comparisons_log import Gathered, gather
+from gnomon.connection import KafkaConnection
 from gnomon.errors import ConfigurationError
 from gnomon.operations.models.verdicts import live_verdicts, read_evidence
 from gnomon.runtime.kafka.reading import read_topic, with_offset
@@ -36,8 +37,8 @@ def live(options: argparse.Namespace, settings: Settings, *, drills: Sequence[Dr
     for name in ("settings", "newest", "verify", "register"):
         if getattr(options, name):
             raise ConfigurationError(f"--{name} needs --comparisons: expected no --live")
-    brokers = options.brokers or settings.brokers
-    found = asyncio.run(read_evidence(brokers=brokers, prefix=settings.topic_prefix))
+    kafka = settings.kafka.at(options.brokers)
+    found = asyncio.run(read_evidence(kafka=kafka, prefix=settings.topic_prefix))
     now_ms = time.time_ns() // 1_000_000 if options.now is None else options.now
     evidence = found[0] if found else LiveEvidence().evidence
     return live_verdicts(evidence, drills=drills, now_ms=now_ms)
@@ -62,7 +63,7 @@ def drawn(
     topic = settings.topic_prefix + COMPARISONS.name
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "comparisons.jsonl"
-        asyncio.run(_export(options.brokers or settings.brokers, topic, path))
+        asyncio.run(_export(settings.kafka.at(options.brokers), topic, path))
         source = Source(f"topic {topic}", note=NOTE)
         found = gather(path, verdicts.settings, draw=True, source=source, say=say)
     return msgspec.structs.replace(
@@ -73,10 +74,10 @@ def drawn(
     ), found
 
 
-async def _export(brokers: str, topic: str, path: Path) -> None:
+async def _export(kafka: KafkaConnection, topic: str, path: Path) -> None:
     """Write the records of a topic to a file, one a line, with their offsets."""
     with path.open("wb") as file:
-        async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+        async for record in read_topic(kafka=kafka, topic=topic, follow=False):
             if record.value is not None:
                 file.write(with_offset(record, record.value) + b"\n")
 

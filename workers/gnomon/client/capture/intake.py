@@ -56,7 +56,7 @@ class Intake(Emitter):
         self._reporter = Reporter(self.buffer)
         self._sender = Sender(
             self.buffer,
-            connect=kafka(config.brokers, config.topic),
+            connect=kafka(config.connection, config.topic),
             reporter=self._reporter,
             spool=self._open_spool if config.spool_dir else None,
             seal_to=config.seal_to,

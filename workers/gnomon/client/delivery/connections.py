@@ -1,4 +1,4 @@
-"""Connections to Kafka: clients with the same brokers share one handle.
+"""Connections to Kafka: clients of the same cluster and login share one handle.
 
 Everything here belongs to the background thread.
 """
@@ -12,12 +12,13 @@ from typing import Final
 from gnomon.client.delivery.ports import Connect, DeliveryCallback, Fault, Handle, Outcomes
 from gnomon.client.process.native import start_thread
 from gnomon.client.records import Record
+from gnomon.connection import KafkaConnection, KafkaSecurity
 
 PURGE_S: Final = 0.1
 """After a purge nothing is sent for this long: it might be purged too, while later records are not."""
 
 
-def open_kafka(brokers: tuple[str, ...]) -> Handle:
+def open_kafka(connection: KafkaConnection) -> Handle:
     """Return a new handle of librdkafka.
 
     Raises:
@@ -25,26 +26,26 @@ def open_kafka(brokers: tuple[str, ...]) -> Handle:
     """
     from gnomon.client.delivery.librdkafka import KafkaHandle  # noqa: PLC0415  slow: not the agent's time
 
-    return KafkaHandle(brokers)
+    return KafkaHandle(connection)
 
 
 class HandlePool:
-    """The handles of a process, by their brokers. A forked child has another pool."""
+    """The handles of a process, by cluster and login. A forked child has another pool."""
 
     def __init__(self) -> None:
-        self._handles: dict[frozenset[str], _SharedHandle] = {}
+        self._handles: dict[tuple[frozenset[str], KafkaSecurity], _SharedHandle] = {}
 
-    def producer(self, brokers: tuple[str, ...], topic: str) -> "SharedProducer":
-        """Return a producer by the handle for ``brokers``, which is made if there is none of use.
+    def producer(self, connection: KafkaConnection, topic: str) -> "SharedProducer":
+        """Return a producer by the handle for ``connection``, which is made if there is none of use.
 
         Raises:
             UnavailableError: The handle cannot be made.
         """
         self._handles = {key: one for key, one in self._handles.items() if not one.is_retired}
-        key = frozenset(brokers)
+        key = (frozenset(connection.addresses), connection.security)
         handle = self._handles.get(key)
         if handle is None:
-            handle = self._handles[key] = _SharedHandle(open_kafka(brokers))
+            handle = self._handles[key] = _SharedHandle(open_kafka(connection))
         return SharedProducer(handle, topic)
 
 
@@ -206,9 +207,9 @@ _pools: Final = [HandlePool()]
 """The last is this process's. A forked child keeps the inherited ones and never uses them."""
 
 
-def kafka(brokers: tuple[str, ...], topic: str) -> Connect:
-    """Return a ``Connect`` for events of ``topic``, by the process's handle for ``brokers``."""
-    return lambda: _pools[-1].producer(brokers, topic)
+def kafka(connection: KafkaConnection, topic: str) -> Connect:
+    """Return a ``Connect`` for events of ``topic``, by the process's handle for ``connection``."""
+    return lambda: _pools[-1].producer(connection, topic)
 
 
 def _after_fork_in_child() -> None:

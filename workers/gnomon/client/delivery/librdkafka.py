@@ -10,6 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 
 from gnomon.client.delivery.ports import DeliveryCallback, Fault, UnavailableError
 from gnomon.client.records import Record
+from gnomon.connection import KafkaConnection
+from gnomon.connection.librdkafka_settings import settings_of
+from gnomon.errors import ConfigurationError
 
 SETTINGS: Final[Mapping[str, Any]] = {
     "client.id": "gnomon",
@@ -50,6 +53,11 @@ MISSING: Final = frozenset(
     }
 )
 """Errors after which only a new handle asks the broker again."""
+NOT_LET_IN: Final[Mapping[int, str]] = {
+    KafkaError._AUTHENTICATION: "Kafka refuses the login, see GNOMON_KAFKA_SASL_*",  # noqa: SLF001
+    KafkaError._SSL: "no TLS with Kafka, see GNOMON_KAFKA_SSL_*",  # noqa: SLF001
+}
+"""Errors of a connection after which a new handle reads certificates and passwords again."""
 PURGED: Final = frozenset(
     {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 )
@@ -68,7 +76,9 @@ class _LibrdkafkaCallbacks:
 
     def error(self, error: KafkaError) -> None:
         """Note an error of the connection; called by ``poll``."""
-        self.faults.append(Fault(error.name(), lasting=error.fatal()))
+        refused = NOT_LET_IN.get(error.code())
+        text = error.name() if refused is None else f"{refused}: {error.str()}"
+        self.faults.append(Fault(text, lasting=error.fatal() or refused is not None))
 
     def log(self, level: int, pattern: str, *arguments: object) -> None:
         """Drop a log line of the library; ``poll`` calls this in place of a logger's method."""
@@ -100,18 +110,21 @@ class KafkaHandle:
     """An idempotent librdkafka producer. ``gnomon.client.delivery.ports.Handle``.
 
     Args:
-        brokers: ``host:port`` of each.
+        kafka: Where to, and what the brokers ask for.
         settings: Override ``SETTINGS``.
 
     Raises:
-        UnavailableError: The library refuses the settings.
+        UnavailableError: The library refuses the settings, or a file of theirs cannot be read.
     """
 
     def __init__(
-        self, brokers: Sequence[str], *, settings: Mapping[str, Any] | None = None
+        self, kafka: KafkaConnection, *, settings: Mapping[str, Any] | None = None
     ) -> None:
         self._callbacks = _LibrdkafkaCallbacks()
-        merged = {**SETTINGS, **(settings or {}), "bootstrap.servers": ",".join(brokers)}
+        try:
+            merged = {**SETTINGS, **(settings or {}), **settings_of(kafka)}
+        except ConfigurationError as error:
+            raise UnavailableError(str(error)) from error
         try:
             handle = confluent_kafka.Producer(
                 {**merged, "error_cb": self._callbacks.error, "logger": self._callbacks}

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from gnomon import codec
+from gnomon.connection import KafkaConnection
 from gnomon.drift import FEATURES, Drift, FeatureReference, Monitor, Word, feature_row
 from gnomon.errors import BrokerUnavailableError, ConfigurationError, ModelRefusedError
 from gnomon.events import Comparison
@@ -67,7 +68,7 @@ def moved_since_training(registry: Registry, rows: Sequence[tuple[float, ...]]) 
 
 
 def read_drift(
-    registry: Registry, versions: Sequence[str], *, brokers: str, prefix: str
+    registry: Registry, versions: Sequence[str], *, kafka: KafkaConnection, prefix: str
 ) -> dict[str, Drift]:
     """Measure how far features have moved from what each of ``versions`` was trained on.
 
@@ -75,7 +76,7 @@ def read_drift(
     """
     if not versions:
         return {}
-    decisions = asyncio.run(newest_decisions(brokers=brokers, prefix=prefix))
+    decisions = asyncio.run(newest_decisions(kafka=kafka, prefix=prefix))
     rows = [feature_row(each) for each in decisions]
     known = {version: references_of(registry, version) for version in versions}
     found = {version: drift_of(each, rows) for version, each in known.items() if each}
@@ -97,7 +98,7 @@ def _named(name: str, psi: float, distance: float | None) -> str:
     return f"{name} (PSI {psi:.2f}{far})"
 
 
-async def newest_decisions(*, brokers: str, prefix: str) -> list[Comparison]:
+async def newest_decisions(*, kafka: KafkaConnection, prefix: str) -> list[Comparison]:
     """Return at most ``LATEST`` of the newest decisions, from all partitions, by the end of the task.
 
     Returns:
@@ -105,11 +106,11 @@ async def newest_decisions(*, brokers: str, prefix: str) -> list[Comparison]:
     """
     topic = prefix + COMPARISONS.name
     try:
-        partitions = (await partitions_of(brokers, [topic], within_s=0.0)).get(topic)
+        partitions = (await partitions_of(kafka, [topic], within_s=0.0)).get(topic)
         if not partitions:
             return []
         each = -(-LATEST // len(partitions))
-        read = read_topic(brokers=brokers, topic=topic, follow=False, last=each)
+        read = read_topic(kafka=kafka, topic=topic, follow=False, last=each)
         found = [codec.decode_comparison(record.value or b"") async for record in read]
     except (BrokerUnavailableError, ConfigurationError):
         return []

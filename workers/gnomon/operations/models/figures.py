@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from gnomon import codec
 from gnomon.comparison import merge_ledgers
 from gnomon.comparison.metrics.version_figures import VersionFigures, version_figures
+from gnomon.connection import KafkaConnection
 from gnomon.events import Ledger, ModelMetrics
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.topics import COMPARISON_METRICS
@@ -18,7 +19,7 @@ class Figures:
     versions: list[VersionFigures]
 
 
-async def read_figures(*, brokers: str, prefix: str) -> Figures:
+async def read_figures(*, kafka: KafkaConnection, prefix: str) -> Figures:
     """Read comparison-metrics to its end.
 
     Raises:
@@ -28,7 +29,7 @@ async def read_figures(*, brokers: str, prefix: str) -> Figures:
     ledgers: dict[int, Ledger] = {}
     latest: dict[bytes, ModelMetrics] = {}
     topic = prefix + COMPARISON_METRICS.name
-    async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+    async for record in read_topic(kafka=kafka, topic=topic, follow=False):
         if record.value is not None:
             event = codec.decode_metrics(record.value)
             if isinstance(event, Ledger):

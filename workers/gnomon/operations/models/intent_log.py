@@ -8,16 +8,16 @@ import uuid
 from collections.abc import Mapping
 from typing import Protocol
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from gnomon import codec
-from gnomon.errors import BrokerUnavailableError
+from gnomon.connection import aiokafka_clients
+from gnomon.connection.refusals import broker_error
 from gnomon.events import ModelIntent
 from gnomon.models.intents import Intents, intent_key
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.settings import Settings
-from gnomon.topics import CONTROL
+from gnomon.topics import CONTROL, INTENTS_ID
 
 _ANSWER_S = 15.0
 
@@ -38,8 +38,8 @@ class ControlTopic:
     """The intents of one model on the control topic of one installation."""
 
     def __init__(self, settings: Settings) -> None:
-        self._brokers, self._model = settings.brokers, settings.model_name
-        self._topic = settings.topic_prefix + CONTROL.name
+        self._kafka, self._model = settings.kafka, settings.model_name
+        self._prefix, self._topic = settings.topic_prefix, settings.topic_prefix + CONTROL.name
 
     def read(self) -> Mapping[str, ModelIntent]:
         """Return the latest intent of each alias.
@@ -62,15 +62,15 @@ class ControlTopic:
 
     async def _read(self) -> Mapping[str, ModelIntent]:
         intents = Intents(self._model)
-        async for record in read_topic(brokers=self._brokers, topic=self._topic, follow=False):
+        async for record in read_topic(kafka=self._kafka, topic=self._topic, follow=False):
             intents.apply(record)
         return intents.by_alias
 
     async def _write(self, changes: Mapping[str, ModelIntent | None]) -> None:
-        producer = AIOKafkaProducer(
-            bootstrap_servers=self._brokers,
+        producer = aiokafka_clients.producer(
+            self._kafka,
             acks="all",
-            transactional_id=f"gnomon-intents-{uuid.uuid4()}",
+            transactional_id=f"{self._prefix}{INTENTS_ID}{uuid.uuid4()}",
         )
         try:
             async with asyncio.timeout(_ANSWER_S):
@@ -81,9 +81,7 @@ class ControlTopic:
                         key = intent_key(self._model, alias)
                         await producer.send_and_wait(self._topic, value, key=key)
         except (KafkaError, OSError, TimeoutError) as error:
-            raise BrokerUnavailableError(
-                f"{self._topic} at {self._brokers} cannot be written: {str(error) or 'no answer'}"
-            ) from error
+            raise await broker_error(self._kafka, error) from error
         finally:
             await producer.stop()
 

@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from gnomon.connection import KafkaConnection
 from gnomon.errors import ConfigurationError
 from gnomon.events import ModelSwitched
 from gnomon.runtime.kafka.reading import partitions_of, read_topic
@@ -72,7 +73,7 @@ def states_of(switches: Iterable[ModelSwitched]) -> list[VersionState]:
     return sorted(found.values(), key=lambda s: (s.model, len(s.version), s.version, s.state))
 
 
-async def read_switches(*, brokers: str, prefix: str) -> list[ModelSwitched]:
+async def read_switches(*, kafka: KafkaConnection, prefix: str) -> list[ModelSwitched]:
     """Return the newest record of each partition; none before a shadow worker has run.
 
     Raises:
@@ -83,9 +84,9 @@ async def read_switches(*, brokers: str, prefix: str) -> list[ModelSwitched]:
     topic = prefix + MODEL_SWITCHES.name
     latest: dict[int, ModelSwitched] = {}
     try:
-        if not await partitions_of(brokers, [topic], within_s=0.0):
+        if not await partitions_of(kafka, [topic], within_s=0.0):
             return []
-        async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+        async for record in read_topic(kafka=kafka, topic=topic, follow=False):
             switched = _decode(record.value or b"")
             latest[switched.partition] = switched
     except ConfigurationError:  # the topic is gone since

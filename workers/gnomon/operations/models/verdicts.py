@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gnomon import codec
+from gnomon.connection import KafkaConnection
 from gnomon.events import EvidenceEvent
 from gnomon.runtime.kafka.reading import partitions_of, read_topic
 from gnomon.topics import VERDICT_EVIDENCE
 from gnomon.verdict import Drill, Evidence, ModelVerdict, Verdicts, judge, merge_evidence
 
 
-async def read_evidence(*, brokers: str, prefix: str, within_s: float = 3.0) -> list[Evidence]:
+async def read_evidence(
+    *, kafka: KafkaConnection, prefix: str, within_s: float = 3.0
+) -> list[Evidence]:
     """Return the evidence of all partitions, added up by experiment; the newest experiment comes first.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         prefix: Prefix of topic names.
         within_s: For how long brokers that do not answer are asked again.
 
@@ -25,10 +28,10 @@ async def read_evidence(*, brokers: str, prefix: str, within_s: float = 3.0) -> 
         BrokerUnavailableError: No broker answers.
     """
     topic = prefix + VERDICT_EVIDENCE.name
-    if not (await partitions_of(brokers, [topic], within_s=within_s)).get(topic):
+    if not (await partitions_of(kafka, [topic], within_s=within_s)).get(topic):
         return []
     latest: dict[bytes, EvidenceEvent] = {}
-    async for record in read_topic(brokers=brokers, topic=topic, follow=False):
+    async for record in read_topic(kafka=kafka, topic=topic, follow=False):
         key = record.key or b""
         if record.value is None:
             latest.pop(key, None)

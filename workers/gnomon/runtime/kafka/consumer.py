@@ -16,6 +16,7 @@ import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch
 from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
@@ -69,10 +70,10 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> aiokafka.AIOKafkaConsumer:
         conf = self.app.conf
-        return aiokafka.AIOKafkaConsumer(
+        return aiokafka_clients.consumer(
+            cast("BatchTransport", transport).kafka,
             client_id=conf.broker_client_id,
             group_id=conf.id,
-            bootstrap_servers=driver.server_list(transport.url, transport.default_port),
             group_instance_id=transport.instance_id or None,
             partition_assignment_strategy=[self._keeping],
             enable_auto_commit=False,
@@ -249,6 +250,7 @@ class BatchTransport(driver.Transport):
     """Kafka by aiokafka on the worker's own loop, in whole batches."""
 
     Consumer = BatchConsumer
+    kafka: KafkaConnection
     linger_ms = 100
     transactional_id = ""
     instance_id = ""

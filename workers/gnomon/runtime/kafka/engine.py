@@ -99,6 +99,7 @@ def create_app(
     install_lean_records()
     app = faust.App(group, **_options(settings))
     app.transport = BatchTransport(app.conf.broker_consumer, app)
+    app.transport.kafka = settings.kafka
     app.transport.linger_ms, app.transport.on_fetched = linger_ms, on_fetched
     app.transport.transactional_id = transactional_id
     app.transport.instance_id = settings.instance_id
@@ -125,7 +126,7 @@ def _options(settings: Settings) -> dict[str, Any]:
     """The options of the Faust app."""
     session_s = settings.session_timeout_s
     return {
-        "broker": [f"kafka://{server.strip()}" for server in settings.brokers.split(",")],
+        "broker": [f"kafka://{address}" for address in settings.kafka.addresses],
         "store": "memory://",
         "web_enabled": False,
         "datadir": settings.data_dir,  # Faust makes a folder, and keeps nothing in it

@@ -7,11 +7,11 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import broker_error, unavailable
 from gnomon.errors import BrokerUnavailableError, ConfigurationError
 from gnomon.records import SourceRecord
 from gnomon.topics import BY_NAME, DEAD_LETTERS
@@ -26,12 +26,12 @@ TOPICS_KNOWN_S = 10.0
 
 
 async def read_topic(
-    *, brokers: str, topic: str, follow: bool, last: int | None = None
+    *, kafka: KafkaConnection, topic: str, follow: bool, last: int | None = None
 ) -> AsyncIterator[SourceRecord]:
     """Yield the committed records of all partitions of ``topic``.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         topic: Full name.
         follow: At the end, wait for more records instead of returning.
         last: How many offsets before the end of each partition to start; by default at the beginning.
@@ -40,11 +40,11 @@ async def read_topic(
         BrokerUnavailableError: No broker answers.
         ConfigurationError: There is no such topic.
     """
-    partitions = (await partitions_of(brokers, [topic])).get(topic)
+    partitions = (await partitions_of(kafka, [topic])).get(topic)
     if not partitions:
         raise ConfigurationError(f"there is no topic {topic!r}: gnomon topics create")
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers, isolation_level="read_committed", auto_offset_reset="earliest"
+    consumer = aiokafka_clients.consumer(
+        kafka, isolation_level="read_committed", auto_offset_reset="earliest"
     )
     try:
         await consumer.start()
@@ -66,21 +66,24 @@ async def read_topic(
         finally:
             await consumer.stop()
     except KafkaError as error:
-        raise broker_unavailable(brokers, error) from error
+        raise await broker_error(kafka, error) from error
 
 
 async def partitions_of(
-    brokers: str, topics: Sequence[str], *, within_s: float = RETRY_S
+    kafka: KafkaConnection, topics: Sequence[str], *, within_s: float = RETRY_S
 ) -> dict[str, list[TopicPartition]]:
     """Return the partitions of those of ``topics`` that exist, by topic.
 
     Raises:
-        BrokerUnavailableError: No broker answers.
+        BrokerUnavailableError: No broker answers, or this user may not read one of them.
     """
     try:
-        described = await retry_transient(lambda: _describe(brokers, topics), within_s=within_s)
+        described = await retry_transient(lambda: _describe(kafka, topics), within_s=within_s)
     except KafkaError as error:
-        raise broker_unavailable(brokers, error) from error
+        raise await broker_error(kafka, error) from error
+    for found in described:
+        if found["error_code"] == TopicAuthorizationFailedError.errno:
+            raise unavailable(str(kafka), TopicAuthorizationFailedError(found["topic"]))
     return {
         found["topic"]: [
             TopicPartition(found["topic"], number)
@@ -108,8 +111,8 @@ async def retry_transient(request: Callable[[], Awaitable[T]], *, within_s: floa
         await asyncio.sleep(0.2)
 
 
-async def _describe(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=brokers)
+async def _describe(kafka: KafkaConnection, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    admin = aiokafka_clients.admin(kafka)
     try:
         await admin.start()
         found: Sequence[Mapping[str, Any]] = await admin.describe_topics(list(topics))
@@ -118,11 +121,11 @@ async def _describe(brokers: str, topics: Sequence[str]) -> Sequence[Mapping[str
     return found
 
 
-async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float) -> None:
+async def require_topics(kafka: KafkaConnection, topics: Sequence[str], *, within_s: float) -> None:
     """Check that ``topics`` exist; a broker that has just started may need a moment to know them.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         topics: Full names.
         within_s: For how long brokers that do not answer are asked again.
 
@@ -133,7 +136,7 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
     loop = asyncio.get_running_loop()
     deadline = loop.time() + within_s + TOPICS_KNOWN_S
     while missing := sorted(
-        set(topics) - set(await partitions_of(brokers, topics, within_s=within_s))
+        set(topics) - set(await partitions_of(kafka, topics, within_s=within_s))
     ):
         if loop.time() > deadline:
             own = missing[0].endswith(tuple(BY_NAME))
@@ -142,28 +145,23 @@ async def require_topics(brokers: str, topics: Sequence[str], *, within_s: float
         await asyncio.sleep(0.5)
 
 
-async def await_topics(brokers: str, topics: Sequence[str], *, wait_for_broker_s: float) -> None:
+async def await_topics(
+    kafka: KafkaConnection, topics: Sequence[str], *, wait_for_broker_s: float
+) -> None:
     """Check that ``topics`` exist, as ``require_topics`` does.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         topics: Full names.
         wait_for_broker_s: How much longer to wait, with a line in the log, if no broker answers.
     """
     try:
-        await require_topics(brokers, topics, within_s=RETRY_S)
+        await require_topics(kafka, topics, within_s=RETRY_S)
     except BrokerUnavailableError as error:
         if not wait_for_broker_s:
             raise
         logger.warning("broker.awaited", extra={"reason": str(error)})
-        await require_topics(brokers, topics, within_s=wait_for_broker_s)
-
-
-def broker_unavailable(brokers: str, error: KafkaError) -> BrokerUnavailableError:
-    """Create the error that tells a person how to get a broker."""
-    return BrokerUnavailableError(
-        f"{brokers}: {error!r}; start one with gnomon broker, or set GNOMON_BROKERS"
-    )
+        await require_topics(kafka, topics, within_s=wait_for_broker_s)
 
 
 def as_json(record: SourceRecord) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError
+from gnomon.connection.refusals import unavailable
 from gnomon.records import SourceRecord
 from gnomon.runtime.partition.log_range import read_range
 from gnomon.runtime.partition.ports import PartitionRef, RecordIds
@@ -43,7 +43,7 @@ class KafkaPartitionLog:
         try:
             beginnings = await self._read_beginnings(tps)
         except KafkaError as error:
-            raise BrokerUnavailableError(f"beginnings of {topics}: {error!r}") from error
+            raise unavailable(f"beginnings of {topics}", error) from error
         return {tp.topic: _resume_offset(tp, committed.get(tp, -1), beginnings[tp]) for tp in tps}
 
     def read(
@@ -51,13 +51,13 @@ class KafkaPartitionLog:
     ) -> AsyncGenerator[list[SourceRecord], None]:
         """See ``PartitionLog``."""
         return read_range(
-            brokers=self._ref.brokers, partition=self._ref.partition, start=start, end=end
+            kafka=self._ref.kafka, partition=self._ref.partition, start=start, end=end
         )
 
     async def read_quarantined(self, *, stage: str, since_ms: int) -> RecordIds:
         """See ``PartitionLog``."""
         return await read_quarantined(
-            brokers=self._ref.brokers,
+            kafka=self._ref.kafka,
             prefix=self._ref.prefix,
             stage=stage,
             partition=self._ref.partition,

@@ -8,6 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import unavailable
 from gnomon.errors import BrokerUnavailableError
 from gnomon.records import SourceRecord
 
@@ -16,7 +18,7 @@ CHUNK_RECORDS = 4096
 
 
 async def read_range(
-    *, brokers: str, partition: int, start: Mapping[str, int], end: Mapping[str, int]
+    *, kafka: KafkaConnection, partition: int, start: Mapping[str, int], end: Mapping[str, int]
 ) -> AsyncGenerator[list[SourceRecord], None]:
     """Yield committed records from ``start`` up to but without ``end``, in batches of one topic.
 
@@ -24,7 +26,7 @@ async def read_range(
     nearly in their original order. Offsets that retention has removed are skipped.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         partition: Partition number in every topic.
         start: First offset, by full topic name.
         end: Offset after the last, by full topic name.
@@ -35,8 +37,8 @@ async def read_range(
     if all(start[topic] >= offset for topic, offset in end.items()):
         return
     tps = [TopicPartition(topic, partition) for topic in end]
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=brokers,
+    consumer = aiokafka_clients.consumer(
+        kafka,
         isolation_level="read_committed",
         enable_auto_commit=False,
         auto_offset_reset="earliest",
@@ -54,7 +56,7 @@ async def read_range(
             yield chunks[oldest]
             chunks[oldest] = await _next_chunk(consumer, oldest, end[oldest.topic])
     except KafkaError as error:
-        raise BrokerUnavailableError(f"{', '.join(end)}[{partition}]: {error!r}") from error
+        raise unavailable(f"{', '.join(end)}[{partition}]", error) from error
     finally:
         await consumer.stop()
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
 
+from gnomon.connection import KafkaConnection
 from gnomon.records import Outputs, SourceRecord
 
 State = TypeVar("State")
@@ -14,13 +15,13 @@ class PartitionRef:
     """Identifies one partition of a stage.
 
     Attributes:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         group: Consumer group of the stage.
         prefix: Of every topic name.
         partition: Partition number, the same in every input topic.
     """
 
-    brokers: str
+    kafka: KafkaConnection
     group: str
     prefix: str
     partition: int

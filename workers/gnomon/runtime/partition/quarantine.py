@@ -2,11 +2,11 @@
 
 import contextlib
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError
+from gnomon.connection import KafkaConnection, aiokafka_clients
+from gnomon.connection.refusals import unavailable
 from gnomon.runtime.partition.log_range import read_range
 from gnomon.runtime.partition.poison import QUARANTINE_REASONS
 from gnomon.runtime.partition.ports import RecordIds
@@ -17,12 +17,12 @@ MAX_CLOCK_SKEW_MS = 3_600_000
 
 
 async def read_quarantined(
-    *, brokers: str, prefix: str, stage: str, partition: int, since_ms: int
+    *, kafka: KafkaConnection, prefix: str, stage: str, partition: int, since_ms: int
 ) -> RecordIds:
     """Return the records of ``partition`` that ``stage`` has quarantined.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         prefix: Of every topic name.
         stage: Which stage.
         partition: Input partition; its dead letters have the same number.
@@ -34,19 +34,19 @@ async def read_quarantined(
     tp = TopicPartition(prefix + DEAD_LETTERS.name, partition)
     # Without read_committed, the end offset is the end of the log: a dead letter of this stage may
     # follow an open transaction of another, which the read below waits for.
-    consumer = AIOKafkaConsumer(bootstrap_servers=brokers)
+    consumer = aiokafka_clients.consumer(kafka)
     try:
         await consumer.start()
         found = await consumer.offsets_for_times({tp: max(0, since_ms - MAX_CLOCK_SKEW_MS)})
         end = (await consumer.end_offsets([tp]))[tp]
     except KafkaError as error:
-        raise BrokerUnavailableError(f"{tp.topic}[{partition}]: {error!r}") from error
+        raise unavailable(f"{tp.topic}[{partition}]", error) from error
     finally:
         await consumer.stop()
     start = found[tp].offset if found.get(tp) is not None else end
     quarantined: set[tuple[str, int]] = set()
     chunks = read_range(
-        brokers=brokers, partition=partition, start={tp.topic: start}, end={tp.topic: end}
+        kafka=kafka, partition=partition, start={tp.topic: start}, end={tp.topic: end}
     )
     wanted = {(stage.encode(), reason.encode()) for reason in QUARANTINE_REASONS}
     async with contextlib.aclosing(chunks):

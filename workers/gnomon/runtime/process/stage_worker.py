@@ -13,7 +13,8 @@ import faust
 from aiokafka.errors import KafkaError
 from faust.types import TP
 
-from gnomon.errors import BrokerUnavailableError, ConfigurationError, StalledError
+from gnomon.connection.refusals import broker_error
+from gnomon.errors import ConfigurationError, StalledError
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -81,7 +82,7 @@ class StageWorker(Generic[State]):
         )
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._writer = WorkerWriter(
-            brokers=settings.brokers,
+            kafka=settings.kafka,
             group=self.group,
             stage=stage.name,
             prefix=settings.topic_prefix,
@@ -168,7 +169,7 @@ class StageWorker(Generic[State]):
     async def _work(self) -> None:
         topics = [self._settings.topic_prefix + name for name in self.stage.inputs]
         topics_known = await_topics(
-            self._settings.brokers, topics, wait_for_broker_s=self._wait_for_broker_s
+            self._settings.kafka, topics, wait_for_broker_s=self._wait_for_broker_s
         )
         if not await self._run_until_ended(topics_known, within_s=None):
             return
@@ -196,7 +197,7 @@ class StageWorker(Generic[State]):
             monitor.start()
             await self._ended
         except KafkaError as error:
-            raise BrokerUnavailableError(f"{self._settings.brokers}: {error!r}") from error
+            raise await broker_error(self._settings.kafka, error) from error
         finally:
             await monitor.stop()
             await self._partitions.close(within_s=HAND_OVER_S if self._stopped else ABORT_S)
@@ -248,7 +249,7 @@ class StageWorker(Generic[State]):
         return kafka_partition_worker(
             self.stage,
             PartitionRef(
-                brokers=self._settings.brokers,
+                kafka=self._settings.kafka,
                 group=self.group,
                 prefix=self._settings.topic_prefix,
                 partition=number,

@@ -19,10 +19,10 @@ from functools import partial
 from typing import Any, Final
 
 from aiokafka import errors as kafka
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.errors import ConfigurationError
 from gnomon.runtime.kafka.transactions.coordinators import Coordinators
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -60,16 +60,14 @@ class TransactionalProducer:
     for a transaction.
 
     Args:
-        brokers: ``host:port`` of some, separated by commas.
+        connection: The cluster.
         transactional_id: ``start`` fences every producer that started with the same id before.
     """
 
-    def __init__(self, brokers: str, transactional_id: str) -> None:
+    def __init__(self, connection: KafkaConnection, transactional_id: str) -> None:
         self._id = transactional_id
-        self._client = AIOKafkaClient(
-            bootstrap_servers=brokers,
-            client_id=transactional_id,
-            request_timeout_ms=REQUEST_TIMEOUT_MS,
+        self._client = aiokafka_clients.client(
+            connection, client_id=transactional_id, request_timeout_ms=REQUEST_TIMEOUT_MS
         )
         self._protocol: TransactionProtocol = TransactionV1()
         self._identity = ProducerIdentity(transactional_id, -1, -1)

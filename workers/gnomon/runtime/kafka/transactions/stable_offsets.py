@@ -8,7 +8,7 @@ from typing import Protocol
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError
+from gnomon.connection.refusals import unavailable
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.group_offsets import GroupOffset
 
@@ -71,7 +71,7 @@ class StableOffsets:
             await self._end_all({each.metadata for each in found.values()})
             found = await self._source.group_offsets(group, tps, require_stable=True)
         except KafkaError as error:
-            raise BrokerUnavailableError(f"offsets of {group}: {error!r}") from error
+            raise unavailable(f"offsets of {group}", error) from error
         return {tp: each.offset for tp, each in found.items()}
 
     async def _end_gone(self, owners: Collection[str]) -> None:

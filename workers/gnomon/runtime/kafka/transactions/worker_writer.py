@@ -22,7 +22,9 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from gnomon.errors import BrokerUnavailableError, FencedError, OutputTooLargeError
+from gnomon.connection import KafkaConnection
+from gnomon.connection.refusals import unavailable
+from gnomon.errors import FencedError, OutputTooLargeError
 from gnomon.records import Outputs
 from gnomon.runtime.kafka.transactions.group import GroupMember, Membership
 from gnomon.runtime.kafka.transactions.output_batches import Batches, OutputEncoder
@@ -75,29 +77,29 @@ class WorkerWriter:
         offsets: Reads committed offsets; usable while a writer is open.
 
     Args:
-        brokers: ``host:port``, comma-separated.
+        kafka: The cluster.
         group: Consumer group of the stage, whose offsets are committed.
         stage: Named in dead letters, errors and metrics.
         prefix: Of every topic name.
         transactional_id: Of the worker's transactions; begins with the group and a dash.
         metrics: Records how long transactions take.
-        new_producer: Creates a producer from ``brokers`` and a transactional id.
+        new_producer: Creates a producer for a cluster and a transactional id.
     """
 
     def __init__(
         self,
         *,
-        brokers: str,
+        kafka: KafkaConnection,
         group: str,
         stage: str,
         prefix: str,
         transactional_id: str,
         metrics: Metrics,
-        new_producer: Callable[[str, str], Producer] = TransactionalProducer,
+        new_producer: Callable[[KafkaConnection, str], Producer] = TransactionalProducer,
     ) -> None:
         self.transactional_id = transactional_id
-        self._brokers, self._group, self._stage, self._metrics = brokers, group, stage, metrics
-        self._producer = new_producer(brokers, transactional_id)
+        self._kafka, self._group, self._stage, self._metrics = kafka, group, stage, metrics
+        self._producer = new_producer(kafka, transactional_id)
         self.offsets = StableOffsets(self._producer, stage=stage, transactional_id=transactional_id)
         self._encoder = OutputEncoder(stage, prefix, self._producer.partitions_of)
         self._queue = WriteQueue()
@@ -164,7 +166,7 @@ class WorkerWriter:
         try:
             batches = await self._encoder.encode(outputs, owner.partition)
         except KafkaError as error:
-            raise BrokerUnavailableError(f"{self._stage}: {error!r}") from error
+            raise unavailable(self._stage, error) from error
         tps = {TopicPartition(topic, owner.partition): n for topic, n in offsets.items()}
         done = asyncio.get_running_loop().create_future()
         self._queue.add(Write(owner, batches, tps, done))
@@ -243,7 +245,7 @@ class WorkerWriter:
                 await self._producer.renew()
             self._stale = False
         except KafkaError as error:
-            raise BrokerUnavailableError(f"{self._brokers}: {error!r}") from error
+            raise unavailable(str(self._kafka), error) from error
 
     def _as_gnomon_error(self, error: Exception) -> Exception:
         if isinstance(error, _FENCED):
@@ -252,5 +254,5 @@ class WorkerWriter:
         if isinstance(error, _TOO_LARGE):
             return OutputTooLargeError(f"a topic refused it: {error!r}")
         if isinstance(error, KafkaError):
-            return BrokerUnavailableError(f"{self._stage}: {error!r}")
+            return unavailable(self._stage, error)
         return error
