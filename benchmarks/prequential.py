@@ -117,18 +117,17 @@ class Published:
         self._calibration, self._corrections = Calibration(), Corrections()
         self._of_task: defaultdict[str, dict[str, tuple[str, Intervals]]] = defaultdict(dict)
 
-    def add(self, name: str, model: Any, tasks: Sequence[TaskFeatures], figures: Any) -> None:
+    def add(self, name: str, model: Any, tasks: Sequence[TaskFeatures], made: Any) -> None:
         """Make the intervals of tasks that start, if the model can tell how far durations spread."""
         from gnomon.models.intervals import intervals_of
 
-        quantiles = model.quantiles(tasks, QUANTILES, figures=figures)
-        if quantiles is None:
+        if made.quantiles is None:
             return
         buckets = [bucket_of(task.features.same_type_runs) for task in tasks]
-        durations = [duration_s for duration_s, _ in figures]
+        durations = [duration_s for duration_s, _ in made.figures]
         table = self._corrections.of(model.sha256, 0)
-        made = intervals_of(durations, quantiles, buckets, table)
-        for task, intervals in zip(tasks, made, strict=True):
+        found = intervals_of(durations, made.quantiles, buckets, table)
+        for task, intervals in zip(tasks, found, strict=True):
             if intervals is not None:
                 self._of_task[task.task_id][name] = (model.sha256, intervals)
 
@@ -179,9 +178,9 @@ def prequential(
     def predict_waiting() -> None:
         tasks = [features[task_id] for task_id in waiting]
         for name, model in live.items() if tasks else ():
-            made = model.predict_with_parts(tasks)
+            made = model.predict_whole(tasks, QUANTILES)
             if with_intervals:
-                published.add(name, model, tasks, made.figures)
+                published.add(name, model, tasks, made)
             for n, task in enumerate(tasks):
                 duration_s, probability = made.figures[n]
                 parts = made.parts[n] if made.parts else {}

@@ -180,6 +180,16 @@ class Rig:
             await asyncio.sleep(0.5)
         return False
 
+    async def written(self, *, timeout_s: float) -> None:
+        """Wait until the comparison workers have written all metrics and evidence, or the time is over."""
+        deadline = time.monotonic() + timeout_s
+        names = [name for name in self._ports if name.startswith("comparison")]
+        while time.monotonic() < deadline:
+            found = [(await self.status(name)).get("unwritten", 0) for name in names]
+            if not any(found):
+                return
+            await asyncio.sleep(0.5)
+
     async def told(self, records: int, *, timeout_s: float) -> None:
         """Wait until the workers have reported this many records of clients, or the time is over."""
         deadline = time.monotonic() + timeout_s

@@ -117,6 +117,7 @@ async def run(options: Options) -> Report:
         places = publishing.result()
         ended_s = time.monotonic()
         drained = await rig.drained(timeout_s=DRAIN_S)
+        await rig.written(timeout_s=TOLD_S)
         await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
         say(f"{'drained' if drained else 'NOT drained'} after {time.monotonic() - ended_s:.0f} s")
         await rig.stop_workers()

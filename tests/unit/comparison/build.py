@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from gnomon import codec
-from gnomon.comparison import ComparisonConfig, ComparisonState, fold
+from gnomon.comparison import ComparisonConfig, ComparisonState, fold, tick
 from gnomon.events import (
     Comparison,
     Completeness,
@@ -204,4 +204,5 @@ def run(
     seen, state = Seen(), ComparisonState() if state is None else state
     for batch in batches:
         seen.add(fold(state, list(batch), config=settings or config()))
+    seen.add(tick(state, config=settings or config()))
     return seen

@@ -15,6 +15,7 @@ from tests.unit.stages.test_predicting import UNLIMITED, Live, Minute, a_task, l
 from gnomon import codec
 from gnomon.comparison import ComparisonConfig, ComparisonState, fold
 from gnomon.events import FeatureVector, IntervalCorrection, Prediction, TaskFinished, TaskStarted
+from gnomon.models.protocols import Estimates
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.interval_corrections import LiveCorrections
@@ -32,11 +33,9 @@ class Spread:
     def predict_columns(self, columns: Any, count: int) -> NDArray[np.float64]:
         return np.full((count, 2), [10.0, 0.5])
 
-    def predict_quantiles(
-        self, columns: Any, count: int, levels: Sequence[float], *, durations: Any = None
-    ) -> NDArray[np.float64]:
-        assert durations.tolist() == [10.0] * count
-        return np.tile(5.0 + 10.0 * np.array(levels), (count, 1))
+    def estimate(self, columns: Any, count: int, levels: Sequence[float]) -> Estimates:
+        quantiles = np.tile(5.0 + 10.0 * np.array(levels), (count, 1))
+        return Estimates(self.predict_columns(columns, count), quantiles)
 
 
 class Topic(TopicInMemory):

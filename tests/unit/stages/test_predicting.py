@@ -14,6 +14,7 @@ from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.models.circuit_breaker import CallLimits
 from gnomon.models.learners.type_table import TypeTable
 from gnomon.models.predictor import LoadedModel
+from gnomon.models.protocols import Estimates
 from gnomon.models.table import COLUMNS
 from gnomon.runtime.metrics import Metrics
 from gnomon.stages.shadow import ShadowStage
@@ -30,16 +31,15 @@ class Minute:
         raise AssertionError("it predicts columns")
 
     def predict_columns(self, columns: Any, count: int) -> NDArray[np.float64]:
-        return self.predict_parts(columns, count)[0]
+        return self.estimate(columns, count, ()).values
 
-    def predict_parts(
-        self, columns: Any, count: int
-    ) -> tuple[NDArray[np.float64], dict[str, NDArray[np.float64]]]:
+    def estimate(self, columns: Any, count: int, levels: Sequence[float]) -> Estimates:
         parts = {
             "one": np.full((count, 2), [90.123456, 1.0]),
             "two": np.full((count, 2), [30.0, np.nan]),
         }
-        return np.full((count, 2), [60.0, 0.5]), parts
+        quantiles = np.full((count, len(levels)), np.nan)
+        return Estimates(np.full((count, 2), [60.0, 0.5]), quantiles, parts)
 
 
 class Knowing:
@@ -150,11 +150,12 @@ async def test_the_type_is_told_from_the_newest_version_that_knows_types() -> No
     assert of_type == [("type", "0", "sha-10", 100.0, 1.0), ("type", "0", "sha-10", None, None)]
 
 
-async def test_a_version_that_fails_is_not_counted() -> None:
+async def test_a_version_that_fails_says_nothing() -> None:
     found = await published(Live(loaded(Failing(), "1"), loaded(Minute(), "2")), a_task())
 
-    assert [f["version"] for f in found] == ["0", "0", "0", "2"]
-    assert {f["predictors"] for f in found} == {4}
+    assert [f["version"] for f in found] == ["0", "0", "0", "2", "1"]
+    assert {f["predictors"] for f in found} == {5}
+    assert (found[-1]["duration_s"], found[-1]["success_probability"]) == (None, None)
 
 
 async def switches(stage: ShadowStage, offset: int, partition: int = 0) -> list[Any]:

@@ -109,7 +109,10 @@ async def compare(topics: Topics, chance: random.Random) -> PartitionState:
             ends[topic] += chance.randrange(30)
             batch += topics.records[topic][done[topic] : ends[topic]]
             ends[topic] = min(ends[topic], len(topics.records[topic]))
-        outputs = await stage.apply(state, batch)
+        is_tick = chance.random() < 0.3
+        outputs = (
+            (stage.tick(state, 0) or Outputs()) if is_tick else await stage.apply(state, batch)
+        )
         if chance.random() < 0.3:
             stage = ComparisonStage(Settings(), metrics=Metrics())
             state = stage.restore(0, saved)
@@ -117,9 +120,10 @@ async def compare(topics: Topics, chance: random.Random) -> PartitionState:
                 await stage.apply(state, topics.records[topic][saved_at[topic] : done[topic]])
             continue
         topics.write(outputs)
-        done = ends
+        done = done if is_tick else ends
         if chance.random() < 0.3:
             saved, saved_at = stage.snapshot(state), dict(done)
+    topics.write(stage.tick(state, 0) or Outputs())
     return state
 
 

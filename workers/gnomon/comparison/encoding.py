@@ -7,7 +7,6 @@ validated when it was read.
 import msgspec
 
 from gnomon.comparison.decisions import Decision
-from gnomon.comparison.identity import decision_id
 from gnomon.comparison.sources import Sources
 from gnomon.events import Comparison, ModelPrediction, Outcome
 from gnomon.verdict import Decided
@@ -54,11 +53,11 @@ _decode_copied = msgspec.json.Decoder(_CopiedFields).decode
 _encode = msgspec.json.Encoder().encode
 
 
-def decided(decision: Decision, outcome: Outcome, sources: Sources) -> Decided:
+def decided(identity: str, decision: Decision, outcome: Outcome, sources: Sources) -> Decided:
     """Return the part of a decision that the verdict judges, as ``Decided.of`` reads it from a comparison."""
     names = sources.names
     return Decided(
-        decision_id(decision.agent_id, decision.task_id),
+        identity,
         decision.started_at_ms,
         decision.agent_id,
         outcome.status,
@@ -73,11 +72,12 @@ def decided(decision: Decision, outcome: Outcome, sources: Sources) -> Decided:
 
 
 def comparison_json(
-    decision: Decision, features: bytes, outcome: Outcome, sources: Sources
+    identity: str, decision: Decision, features: bytes, outcome: Outcome, sources: Sources
 ) -> bytes:
     """Encode a comparison.
 
     Args:
+        identity: The decision's id.
         decision: Ids and predictions of the task.
         features: JSON of the task's record of task-features.
         outcome: How the task ended.
@@ -103,7 +103,7 @@ def comparison_json(
         )
     return _encode(
         _EncodedComparison(
-            decision_id(decision.agent_id, decision.task_id),
+            identity,
             copied.agent_id,
             copied.task_id,
             copied.task_type,

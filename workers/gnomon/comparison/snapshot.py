@@ -9,7 +9,8 @@ import msgspec
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
-from gnomon.comparison.metrics.rolling_metrics import MetricSeries, MetricSeriesKey
+from gnomon.comparison.metrics.hour_sums import MetricSeries
+from gnomon.comparison.metrics.rolling_metrics import MetricSeriesKey
 from gnomon.comparison.metrics.sums import FIELDS
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
@@ -53,6 +54,7 @@ class _State(msgspec.Struct, array_like=True):
     windows: dict[GroupKey, list[CountedTask]]
     evidence: bytes = b""
     unread: int = 0
+    unwritten: list[MetricSeriesKey] = []
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -119,6 +121,7 @@ def _parts(state: ComparisonState) -> Iterator[object]:
     yield from _in_map(state.calibration.windows)
     yield state.evidence.encode()  # JSON, because its sums exceed 64 bits
     yield state.unread
+    yield list(state.metrics.unwritten)
 
 
 def _in_map(mapping: Mapping[Any, object]) -> Iterator[object]:
@@ -149,7 +152,7 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.metrics.series, state.metrics.hour = _whole(read.series), read.hour
+    state.metrics.restore(_whole(read.series), read.hour, read.unwritten)
     state.ledger, state.unread = read.ledger, read.unread
     state.calibration.windows = read.windows
     return state

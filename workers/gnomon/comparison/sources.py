@@ -23,16 +23,14 @@ class Sources:
         names: Sources, indexed by their number.
         models: Models and versions, indexed by the model's number.
         model_of: Number of the model, indexed by the number of the source.
-        control: Numbers of the sources that are the baseline ``control``.
     """
 
-    __slots__ = ("_model_ids", "_source_ids", "control", "model_of", "models", "names")
+    __slots__ = ("_model_ids", "_source_ids", "model_of", "models", "names")
 
     def __init__(self, names: list[Source] | None = None) -> None:
         self.names: list[Source] = []
         self.models: list[tuple[str, str]] = []
         self.model_of: list[int] = []
-        self.control: set[int] = set()
         self._source_ids: dict[Source, int] = {}
         self._model_ids: dict[tuple[str, str], int] = {}
         for name in names or []:
@@ -52,6 +50,4 @@ class Sources:
             self._model_ids[model] = len(self.models)
             self.models.append(model)
         self.model_of.append(self._model_ids[model])
-        if name[0] == CONTROL_MODEL:
-            self.control.add(number)
         return number

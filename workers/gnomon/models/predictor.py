@@ -15,7 +15,6 @@ from gnomon.models.protocols import (
     Estimator,
     HasTypeTable,
     PredictsColumns,
-    PredictsParts,
     PredictsQuantiles,
 )
 from gnomon.models.table import Column, Task, columns_of, to_frame
@@ -28,10 +27,13 @@ class Predictions(NamedTuple):
     Attributes:
         figures: Seconds and probability of success for each task, in the order of the tasks.
         parts: The same for each part by its name, for each task; ``None`` for a model without parts.
+        quantiles: Of each task's duration in seconds, shape ``(tasks, levels)``; ``nan`` where no
+            duration was predicted. ``None`` for a model that has none.
     """
 
     figures: list[Predicted]
     parts: list[Parts] | None = None
+    quantiles: NDArray[np.float64] | None = None
 
 
 def parts_of_tasks(parts: Mapping[str, NDArray[np.float64]]) -> list[Parts]:
@@ -86,7 +88,6 @@ class LoadedModel:
         self._by_columns = (
             estimator if columnwise and isinstance(estimator, PredictsColumns) else None
         )
-        self._by_parts = estimator if columnwise and isinstance(estimator, PredictsParts) else None
         self._by_quantiles = (
             estimator if columnwise and isinstance(estimator, PredictsQuantiles) else None
         )
@@ -103,46 +104,29 @@ class LoadedModel:
         Raises:
             ValueError: The model did not return one row for each task and one column for each output.
         """
-        return self.predict_with_parts(tasks).figures
+        if not tasks:
+            return []
+        stay_in_this_thread()
+        return self._figures(self._values(tasks), len(tasks))
 
-    def predict_with_parts(self, tasks: Sequence[Task]) -> Predictions:
-        """Return what ``predict`` returns, and the predictions of each part of a mix.
+    def predict_whole(self, tasks: Sequence[Task], levels: Sequence[float]) -> Predictions:
+        """Return what ``predict`` returns, the predictions of each part of a mix, and quantiles.
+
+        Args:
+            tasks: The tasks.
+            levels: Levels of the quantiles, each in (0, 1).
 
         Raises:
             ValueError: As ``predict``.
         """
         if not tasks:
             return Predictions([])
-        stay_in_this_thread()
-        if self._by_parts is not None:
-            columns = columns_of(tasks, self.inputs)
-            values, parts = self._by_parts.predict_parts(columns, len(tasks))
-            return Predictions(self._figures(values, len(tasks)), parts_of_tasks(parts))
-        return Predictions(self._figures(self._values(tasks), len(tasks)))
-
-    def quantiles(
-        self,
-        tasks: Sequence[Task],
-        levels: Sequence[float],
-        *,
-        figures: Sequence[Predicted] | None = None,
-    ) -> NDArray[np.float64] | None:
-        """Return quantiles of each task's duration in seconds, shape ``(len(tasks), len(levels))``.
-
-        ``figures`` are the model's predictions for the tasks; with them, it need not predict again.
-        The result is ``None`` if the model has no quantiles, and ``nan`` for tasks for which it
-        predicted no duration.
-        """
         if self._by_quantiles is None:
-            return None
+            return Predictions(self.predict(tasks))
         stay_in_this_thread()
-        durations = None
-        if figures is not None:
-            durations = np.array([duration_s for duration_s, _ in figures], dtype=np.float64)
-        columns = columns_of(tasks, self.inputs)
-        return self._by_quantiles.predict_quantiles(
-            columns, len(tasks), levels, durations=durations
-        )
+        found = self._by_quantiles.estimate(columns_of(tasks, self.inputs), len(tasks), levels)
+        parts = parts_of_tasks(found.parts) if found.parts else None
+        return Predictions(self._figures(found.values, len(tasks)), parts, found.quantiles)
 
     def _figures(self, values: NDArray[np.float64], count: int) -> list[Predicted]:
         if values.ndim == 1:

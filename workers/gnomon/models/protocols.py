@@ -1,7 +1,7 @@
 """Defines the protocols of learners and of the estimators they make."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import numpy as np
 import pandas as pd
@@ -32,33 +32,26 @@ class PredictsColumns(Protocol):
         """Return seconds and probability of success, shape ``(count, 2)``."""
 
 
-@runtime_checkable
-class PredictsParts(Protocol):
-    """An estimator that mixes others and returns the predictions of each."""
+class Estimates(NamedTuple):
+    """All that an estimator predicts of a batch of ``n`` tasks.
 
-    def predict_parts(
-        self, columns: Columns, count: int
-    ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
-        """Return what ``predict_columns`` returns, and the same for each part by its name."""
+    Attributes:
+        values: Seconds and probability of success, shape ``(n, 2)``.
+        quantiles: Quantiles of the duration in seconds, shape ``(n, levels)``.
+        parts: What ``values`` is, of each part of a mix by its name.
+    """
+
+    values: NDArray[np.float64]
+    quantiles: NDArray[np.float64]
+    parts: Mapping[str, NDArray[np.float64]] = {}
 
 
 @runtime_checkable
 class PredictsQuantiles(Protocol):
-    """An estimator that predicts quantiles of the duration."""
+    """An estimator of gnomon's own that also knows how far durations spread."""
 
-    def predict_quantiles(
-        self,
-        columns: Columns,
-        count: int,
-        levels: Sequence[float],
-        *,
-        durations: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return quantiles of the duration in seconds, shape ``(count, len(levels))``.
-
-        ``durations`` are the predicted seconds of the same tasks, shape ``(count,)``. Without them, an
-        estimator that needs them predicts again.
-        """
+    def estimate(self, columns: Columns, count: int, levels: Sequence[float]) -> Estimates:
+        """Return values, parts, and the quantiles at ``levels``, each in (0, 1), for ``count`` tasks."""
 
 
 @runtime_checkable

@@ -105,7 +105,7 @@ def _prediction(
     versions: dict[str, ScoredVersion],
     decision: Comparison,
 ) -> ReplayedPrediction:
-    figures, parts = predictor.predictions
+    figures, parts, _ = predictor.predictions
     version = None if predictor.sha256 is None else versions[predictor.sha256]
     return ReplayedPrediction(
         model=predictor.model,

@@ -12,8 +12,8 @@ from gnomon.comparison import (
     restore,
     snapshot,
     snapshot_steps,
+    tick,
 )
-from gnomon.comparison.state import write_evidence
 from gnomon.errors import ConfigurationError
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
@@ -103,9 +103,8 @@ class ComparisonStage:
         return outputs
 
     def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:
-        """Publish the evidence of a verdict whose settings changed; tasks expire by event time alone."""
-        outputs = Outputs()
-        write_evidence(outputs, state.state.evidence.announce(state.config.partition))
+        """Publish the metrics of agents and the evidence; tasks expire by event time alone."""
+        outputs = tick(state.state, config=state.config)
         return outputs if outputs.by_topic else None
 
     def missed(self, state: PartitionState, records: int) -> None:
@@ -126,12 +125,16 @@ class ComparisonStage:
         return self._register(config, restore(data, config=config))
 
     def status(self) -> Mapping[str, object]:
-        """Return the ledger of the partitions here, the verdicts, and how many corrections were given out."""
+        """Return the ledger of the partitions here, the verdicts, and how much was written or is to be.
+
+        ``unwritten`` counts the metrics and the evidence that the next tick writes.
+        """
         ledgers = [s.state.ledger for s in self._states.values() if s.state.ledger is not None]
         words = {} if self._verdicts is None else self._verdicts.words
         return {
             "ledger": merge_ledgers(ledgers),
             "corrections_written": self._corrections,
+            "unwritten": sum(_unwritten(each.state) for each in self._states.values()),
             "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
         }
 
@@ -151,6 +154,10 @@ class ComparisonStage:
     def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
         registered = self._states[config.partition] = PartitionState(config, state)
         return registered
+
+
+def _unwritten(state: ComparisonState) -> int:
+    return len(state.metrics.unwritten) + state.evidence.unwritten
 
 
 def _verdict_settings(path: str) -> VerdictSettings:

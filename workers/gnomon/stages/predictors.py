@@ -25,24 +25,26 @@ class Predictor(NamedTuple):
 
 def of_model(model: LoadedModel, tasks: Sequence[Task], corrections: CorrectionTable) -> Predictor:
     """A model version's predictions, with intervals if it can tell how far durations spread."""
-    predictions = model.predict_with_parts(tasks)
-    intervals = _intervals(model, tasks, predictions, corrections)
+    predictions = model.predict_whole(tasks, QUANTILES)
+    intervals = _intervals(tasks, predictions, corrections)
     return Predictor(model.name, model.version, model.sha256, predictions, intervals)
 
 
+def says_nothing(model: LoadedModel, count: int) -> Predictor:
+    """``None`` for each of ``count`` tasks, of a version whose call went wrong."""
+    nothing = Predictions([baselines.NOTHING] * count)
+    return Predictor(model.name, model.version, model.sha256, nothing)
+
+
 def _intervals(
-    model: LoadedModel,
-    tasks: Sequence[Task],
-    predictions: Predictions,
-    corrections: CorrectionTable,
+    tasks: Sequence[Task], predictions: Predictions, corrections: CorrectionTable
 ) -> list[Intervals | None] | None:
     """Intervals of each task; ``None`` of a model that cannot tell how far durations spread."""
-    quantiles = model.quantiles(tasks, QUANTILES, figures=predictions.figures)
-    if quantiles is None:
+    if predictions.quantiles is None:
         return None
     buckets = [bucket_of(task.features.same_type_runs) for task in tasks]
     durations = [duration_s for duration_s, _ in predictions.figures]
-    return intervals_of(durations, quantiles, buckets, corrections)
+    return intervals_of(durations, predictions.quantiles, buckets, corrections)
 
 
 def of_baselines(tasks: Sequence[Task], live: Sequence[LoadedModel]) -> list[Predictor]:

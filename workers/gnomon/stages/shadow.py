@@ -3,8 +3,9 @@
 Predictions are made from the features of the start alone. The baselines, simple rules that a model
 has to beat, always run beside the models, so every task has predictions from the first minute.
 
-A version that fails or is too slow has no predictions for the batch: they are absent, and the number
-of predictors of each task does not include it (``gnomon.stages.model_calls``).
+A version whose call fails or takes too long says nothing: it predicts ``None`` for the tasks of the
+batch, so that the verdict counts them against it. While a version is skipped it has no predictions
+(``gnomon.stages.model_calls``).
 
 A stage too far behind passes its oldest tasks over: nothing predicts them, no baseline either, and a
 ``PredictionShed`` in place of the predictions keeps the ledger's account.
@@ -31,7 +32,7 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.stages.interval_corrections import LiveCorrections
 from gnomon.stages.live_models import LiveModels
 from gnomon.stages.model_calls import ModelCalls
-from gnomon.stages.predictors import Predictor, of_baselines, of_model
+from gnomon.stages.predictors import Predictor, of_baselines, of_model, says_nothing
 from gnomon.stages.shedding import LagBudget
 from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
 
@@ -167,6 +168,7 @@ class ShadowStage:
     ) -> dict[str, str]:
         """Write the predictions; return why versions are skipped, by their SHA-256."""
         predictors, skipped = of_baselines(tasks, live), {}
+        silent: list[Predictor] = []
         self._calls.keep(live)
         for model in live:
             corrections = self._corrections.of(model.sha256, partition)
@@ -174,10 +176,13 @@ class ShadowStage:
             called = await self._calls.call(model, len(tasks), predict)
             if called.value is not None:
                 predictors.append(called.value)
+            elif called.skipped is None:
+                silent.append(says_nothing(model, len(tasks)))
             if called.skipped is not None:
                 skipped[model.sha256] = called.skipped
         for predictor in predictors:
             self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
+        predictors += silent
         self._write(tasks, predictors, outputs)
         return skipped
 
@@ -187,7 +192,7 @@ class ShadowStage:
         append, encode = outputs.topic(SHADOW_PREDICTIONS.name).append, codec.encode
         for index, task in enumerate(tasks):
             key = task.agent_id.encode()
-            for name, version, sha256, (figures, parts), around in predictors:
+            for name, version, sha256, (figures, parts, _), around in predictors:
                 duration_s, probability = figures[index]
                 prediction = Prediction(
                     agent_id=task.agent_id,

@@ -1,17 +1,12 @@
 """Keeps the evidence on one model version: counts, and paired losses against each baseline."""
 
-from typing import Final
-
 import msgspec
 
 from gnomon.verdict.evidence import losses
 from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
 from gnomon.verdict.evidence.sums import Sums, add_row
+from gnomon.verdict.evidence.task_losses import LOG_LOSS, SECONDS, TaskLosses, task_losses
 from gnomon.verdict.evidence.window import Window
-
-LOG_LOSS: Final = "log_loss"
-SECONDS: Final = "seconds"
-BRIER: Final = "brier"
 
 
 class Counts(msgspec.Struct):
@@ -101,18 +96,24 @@ class Challenger(msgspec.Struct):
         prediction: JudgedPrediction,
         baselines: dict[str, JudgedPrediction],
         window: Window,
-    ) -> None:
-        """Score a prediction of a task that ended; a quantity that was not predicted is not scored."""
+    ) -> TaskLosses:
+        """Count a prediction of a task that ended and is mature; return its losses, to be added."""
         actual_s = decided.duration_s
         if actual_s is not None and prediction.duration_s is not None:
             self.counts.decisions += 1
             if abs(prediction.duration_s - actual_s) <= 0.25 * actual_s:
                 self.counts.within_25 += 1
-            self._durations(decided, prediction.duration_s, actual_s, baselines, window)
-        if decided.succeeded is not None and prediction.success_probability is not None:
-            self._success(
-                decided, prediction.success_probability, baselines, succeeded=decided.succeeded
-            )
+        return task_losses(
+            prediction, baselines, window, actual_s=actual_s, succeeded=decided.succeeded
+        )
+
+    def add(self, agent: str, hour: int, found: TaskLosses) -> None:
+        """Add the losses of tasks that ``agent`` was predicted in ``hour``."""
+        for (baseline, loss), theirs, own in zip(
+            found.pairs, found.values[::2], found.values[1::2], strict=True
+        ):
+            sums = self._sums(baseline, loss) if baseline else self.hits
+            sums.add(agent, hour, theirs, own)
 
     def censored(
         self,
@@ -131,7 +132,8 @@ class Challenger(msgspec.Struct):
         if prediction.duration_s is None:
             return
         age_s = decided.age_s
-        self._durations(decided, prediction.duration_s, age_s, baselines, window)
+        found = task_losses(prediction, baselines, window, actual_s=age_s, succeeded=None)
+        self.add(decided.agent_id, decided.hour, found)
         for name, baseline in baselines.items():
             if baseline.duration_s is None:
                 continue
@@ -166,38 +168,14 @@ class Challenger(msgspec.Struct):
         lasts = [t for t in (self.last_ms, other.last_ms) if t is not None]
         self.first_ms, self.last_ms = min(firsts, default=None), max(lasts, default=None)
 
-    def _durations(
-        self,
-        decided: Decided,
-        predicted_s: float,
-        actual_s: float,
-        baselines: dict[str, JudgedPrediction],
-        window: Window,
-    ) -> None:
-        for name, baseline in baselines.items():
-            if baseline.duration_s is None:
-                continue
-            for loss, position, cap in _axes(name, window):
-                place = position(baseline.duration_s), position(predicted_s)
-                self._add(decided, name, loss, losses.pair(*place, position(actual_s), cap))
-
-    def _success(
-        self, decided: Decided, q: float, baselines: dict[str, JudgedPrediction], *, succeeded: bool
-    ) -> None:
-        missed = losses.miss(q, succeeded=succeeded)
-        self.hits.add(decided.agent_id, decided.hour, losses.ONE, missed)
-        loss = losses.brier(q, succeeded=succeeded)
-        for name, baseline in baselines.items():
-            if baseline.success_probability is not None:
-                theirs = losses.brier(baseline.success_probability, succeeded=succeeded)
-                self._add(decided, name, BRIER, losses.Pair(theirs, loss))
-
-    def _add(self, decided: Decided, baseline: str, loss: str, both: losses.Pair) -> None:
-        versus = self.against.setdefault(baseline, Versus())
+    def _sums(self, baseline: str, loss: str) -> Sums:
+        versus = self.against.get(baseline)
+        if versus is None:
+            versus = self.against[baseline] = Versus()
         sums = versus.sums.get(loss)
         if sums is None:
             sums = versus.sums[loss] = Sums()
-        sums.add(decided.agent_id, decided.hour, both.baseline, both.model)
+        return sums
 
 
 def _axes(baseline: str, window: Window) -> tuple[tuple[str, losses.Axis, int], ...]:

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger
+from gnomon.verdict.challenger import Challenger
 from gnomon.verdict.evidence.series import Series
 from gnomon.verdict.evidence.sums import Sums, T
+from gnomon.verdict.evidence.task_losses import BRIER, LOG_LOSS, SECONDS
 from gnomon.verdict.result import Criterion
 from gnomon.verdict.sequence import Interval, Plan, blocks_needed, bounds, improvement
 from gnomon.verdict.settings import BASELINES, VerdictSettings

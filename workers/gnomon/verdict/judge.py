@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from gnomon.verdict.challenger import BRIER, LOG_LOSS, SECONDS, Challenger, Versus
+from gnomon.verdict.challenger import Challenger, Versus
 from gnomon.verdict.checklist import checklist
 from gnomon.verdict.checks import (
     ACCURACY,
@@ -19,6 +19,7 @@ from gnomon.verdict.evidence.decided import version_order
 from gnomon.verdict.evidence.evidence import Evidence
 from gnomon.verdict.evidence.series import Series
 from gnomon.verdict.evidence.sums import B, C, T
+from gnomon.verdict.evidence.task_losses import BRIER, LOG_LOSS, SECONDS
 from gnomon.verdict.harm import harmed
 from gnomon.verdict.result import Bounded, Compared, Criterion, Drill, ModelVerdict, Word
 from gnomon.verdict.sequence import Interval, Plan, bounds, improvement

@@ -19,7 +19,7 @@ from tests.unit.comparison.build import (
 )
 
 from gnomon import codec
-from gnomon.comparison import ComparisonState, fold, metrics_of
+from gnomon.comparison import ComparisonState, fold, metrics_of, restore, snapshot, tick
 from gnomon.events import ModelMetrics
 
 HOUR_MS = 3_600_000
@@ -195,13 +195,24 @@ def test_only_what_changed_is_written() -> None:
     assert list(fold(state, [predicted("u")], config=config()).by_topic) == ["comparison-metrics"]
     written = fold(state, [finished("t", 1)], config=config()).by_topic["comparison-metrics"]
     assert sorted(key for key, _ in written if key) == [
-        b"control|0|agent:ada|24h|p3",
-        b"control|0|agent:ada|all|p3",
         b"control|0|all|24h|p3",
         b"control|0|all|all|p3",
         b"ledger|p3",
     ]
     assert fold(state, [features("v")], config=config()).by_topic == {}
+
+
+def test_the_metrics_of_agents_are_written_by_the_next_tick_even_after_a_crash() -> None:
+    state = ComparisonState()
+    fold(state, [started("t"), features("t"), predicted("t"), finished("t", 1)], config=config())
+    restored = restore(snapshot(state), config=config())
+    for each in (state, restored):
+        written = tick(each, config=config()).by_topic["comparison-metrics"]
+        assert sorted(key for key, _ in written if key) == [
+            b"control|0|agent:ada|24h|p3",
+            b"control|0|agent:ada|all|p3",
+        ]
+        assert tick(each, config=config()).by_topic == {}
 
 
 def test_agents_beyond_the_limit_count_in_all_only() -> None:

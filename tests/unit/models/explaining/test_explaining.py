@@ -4,24 +4,21 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
-import xgboost
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from tests.unit.models.explaining.xgboost_trees import of_xgboost
 from tests.unit.models.runs import a_task, runs, tasks
 from tests.unit.models.test_predictor import loaded
 
 from gnomon.events import FeatureVector, TaskFeatures
+from gnomon.models.describe.contributions import contributions, trees_of
 from gnomon.models.explaining import explain
 from gnomon.models.explaining.explanations import (
     InputsExplained,
     MixExplained,
     PoolExplained,
 )
-from gnomon.models.explaining.trees import of_boosting, path_contributions
+from gnomon.models.explaining.tree_values import tree_values
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.predictor import LoadedModel
 from gnomon.models.runs import outcomes_of
@@ -75,7 +72,20 @@ def test_an_input_that_no_tree_uses_contributes_nothing_and_the_type_most() -> N
     # The context tells the type too.
     assert max(terms, key=lambda name: abs(terms[name])) in {"task_type", "context_chars"}
     assert terms["success_rate_1h"] == 0.0  # the same in all runs
-    assert found.duration.method == "decision paths"
+    assert found.duration.method == "SHAP values"
+
+
+@pytest.mark.parametrize("learner", ["boosted", "forest", "xgboost"])
+def test_the_values_of_one_task_are_those_stored_at_training(learner: str) -> None:
+    """``gnomon explain`` and ``gnomon train`` use one method; strings have two inputs each."""
+    task = a_task(task_type="triage", agent_id="bob")
+    model = trees_of(fitted(learner).estimator)
+    assert model is not None
+    at_training = contributions(model, columns_of([task], fitted(learner).inputs), 1)
+    expected = dict.fromkeys(model.row_names, 0.0)
+    for name, value in zip(model.row_names, at_training.duration[0].tolist(), strict=True):
+        expected[name] += value
+    assert sums(learner, task).duration.contributions == pytest.approx(expected)
 
 
 def test_a_linear_model_adds_coefficients_times_standardised_inputs() -> None:
@@ -94,22 +104,6 @@ def test_a_linear_model_adds_coefficients_times_standardised_inputs() -> None:
     assert found.contributions["task_type"] == pytest.approx(sum(strings))
 
 
-def test_a_forest_is_explained_by_the_nodes_that_scikit_learn_names() -> None:
-    task = a_task(task_type="triage", agent_id="bob")
-    model: Any = fitted("forest").estimator
-    row = model.rows_of(columns_of([task], fitted("forest").inputs), 1).astype(np.float32)
-    expected = np.zeros(row.shape[1])
-    for estimator in model.duration_.estimators_:
-        tree = estimator.tree_
-        nodes = np.flatnonzero(tree.decision_path(row).toarray()[0])  # by depth
-        steps = np.diff(tree.value[nodes, 0, 0])
-        np.add.at(expected, tree.feature[nodes[:-1]], steps / len(model.duration_.estimators_))
-
-    found = sums("forest", task).duration.contributions
-    by_name = pd.Series(expected).groupby(model.row_names).sum()
-    assert found == pytest.approx(by_name.to_dict(), abs=1e-12)
-
-
 def test_the_base_of_boosted_trees_is_the_mean_over_the_training_rows() -> None:
     """Leaves are adjusted to the median after a tree has grown; the means above them follow."""
     chance = np.random.default_rng(7)
@@ -123,35 +117,9 @@ def test_the_base_of_boosted_trees_is_the_mean_over_the_training_rows() -> None:
         sums_of = {"duration": duration.predict(rows), "success": success.decision_function(rows)}
 
     for name, model in (("duration", duration), ("success", success)):
-        found = [of_boosting(model, row) for row in rows[:40]]
-        (base,) = {base for base, _ in found}
+        values, base = tree_values(model, rows[:40])
         assert base == pytest.approx(sums_of[name].mean())
-        totals = [base + terms.sum() for base, terms in found]
-        assert totals == pytest.approx(sums_of[name][:40].tolist())
-
-
-@settings(max_examples=20)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    missing=st.floats(0, 0.6),
-)
-def test_paths_are_explained_as_xgboost_does_it(seed: int, missing: float) -> None:
-    """XGBoost computes the contributions of paths itself: ``approx_contribs``."""
-    chance = np.random.default_rng(seed)
-    rows = chance.normal(size=(80, 4)).astype(np.float32)
-    rows[chance.random(rows.shape) < missing] = np.nan
-    targets = np.nan_to_num(rows[:, 0]) * 3 + np.nan_to_num(rows[:, 1]) ** 2
-    params = {"max_depth": 3, "nthread": 1, "base_score": 0.0, "seed": 1}
-    matrix = xgboost.DMatrix(rows, label=targets, nthread=1)
-    booster = xgboost.train(params, matrix, num_boost_round=3)
-    expected = booster.predict(matrix, pred_contribs=True, approx_contribs=True)
-
-    table = booster.trees_to_dataframe()
-    trees = [of_xgboost(part) for _, part in table.groupby("Tree")]
-    for row, terms in zip(rows[:20].astype(np.float64), expected[:20], strict=True):
-        found = [path_contributions(tree, row) for tree in trees]
-        assert sum(base for base, _ in found) == pytest.approx(terms[-1], abs=1e-4)
-        assert np.sum([of for _, of in found], axis=0) == pytest.approx(terms[:-1], abs=1e-4)
+        assert base + values.sum(axis=1) == pytest.approx(sums_of[name][:40])
 
 
 def pooled(task: TaskFeatures) -> PoolExplained:

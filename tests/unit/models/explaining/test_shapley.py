@@ -11,7 +11,7 @@ from tests.unit.models.explaining.xgboost_trees import of_xgboost
 from tests.unit.models.runs import runs
 
 from gnomon.models.describe.contributions import contributions, trees_of
-from gnomon.models.describe.shapley import shapley_values
+from gnomon.models.explaining.shapley import shapley_values
 from gnomon.models.explaining.trees import LEAF, Tree
 from gnomon.models.learners.catalog import LEARNERS
 from gnomon.models.runs import outcomes_of

@@ -172,11 +172,13 @@ def test_its_quantiles_are_the_pools_moved_to_its_own_prediction() -> None:
     columns = columns_of(later, trained.columns)
     levels = (0.1, 0.5, 0.9)
 
-    found = estimator.predict_quantiles(columns, len(later), levels)
+    whole = estimator.estimate(columns, len(later), levels)
 
     mixed, parts = estimator.predict_parts(columns, len(later))
-    of_pool = estimator.pool_.predict_quantiles(columns, len(later), levels)
+    of_pool = estimator.pool_.estimate(columns, len(later), levels).quantiles
     factor = (1 + mixed[:, :1]) / (1 + parts["pool"][:, :1])
-    assert found == pytest.approx(np.maximum((1 + of_pool) * factor - 1, 0.0))
-    again = estimator.predict_quantiles(columns, len(later), levels, durations=mixed[:, 0])
-    assert again.tolist() == found.tolist()
+    assert whole.quantiles == pytest.approx(np.maximum((1 + of_pool) * factor - 1, 0.0))
+    assert whole.values.tolist() == mixed.tolist()
+    assert {name: of.tolist() for name, of in whole.parts.items()} == {
+        name: of.tolist() for name, of in parts.items()
+    }

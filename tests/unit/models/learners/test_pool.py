@@ -158,9 +158,9 @@ def test_quantiles_ascend_around_the_prediction_and_cover_what_comes() -> None:
     ]  # fmt: skip
     frame = pd.DataFrame(tasks)
 
-    found = pool.predict_quantiles(
+    found = pool.estimate(
         {name: frame[name].to_numpy() for name in frame}, len(frame), (0.1, 0.5, 0.9)
-    )
+    ).quantiles
 
     assert (np.diff(found, axis=1) > 0).all()
     truth = np.array(list(cells.values())) * draw.lognormal(0, 0.4, (200, len(cells)))

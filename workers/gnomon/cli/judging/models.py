@@ -93,17 +93,22 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _list(registry: "RegistryReader", settings: Settings, *, as_json: bool) -> int:
+    from gnomon.models.intents import is_live  # noqa: PLC0415
+    from gnomon.operations.models.feature_drift import read_drift, sentence  # noqa: PLC0415
     from gnomon.operations.models.verdicts import beside_strongest  # noqa: PLC0415
 
     versions = registry.versions()
     words = _words(settings) if versions else {}
     partitions, states = _states(settings) if versions else (0, [])
     states = [state for state in states if state.model == registry.name]
+    live = [version.version for version in versions if any(map(is_live, version.aliases))]
+    drifts = read_drift(registry, live, kafka=settings.kafka, prefix=settings.topic_prefix)
     if as_json:
         for version in versions:
             known = {
                 "states": [state for state in states if state.version == version.version],
                 "verdict": words.get(version.version),
+                "drift": drifts.get(version.version),
             }
             print(msgspec.json.encode(msgspec.to_builtins(version) | known).decode())
         return 0
@@ -122,6 +127,8 @@ def _list(registry: "RegistryReader", settings: Settings, *, as_json: bool) -> i
             beside, blocked = beside_strongest(verdict), ", ".join(verdict["blocked_by"])
             told = ", ".join(each for each in (verdict["word"], beside) if each)
             print(f"version {number}: {told}, blocked by {blocked}")
+    for number, drift in drifts.items():
+        print(f"version {number}: {sentence(drift)}")
     return 0
 
 

@@ -32,10 +32,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.experiment is not None:
         return _experiment(options, settings)
     if options.live:
-        from gnomon.cli.verdicts.live import live  # noqa: PLC0415
-
-        verdicts = live(options, settings, drills=_drills(options, settings))
-        return _concluded(verdicts, options)
+        return _live(options, settings)
     if options.verify is not None:
         return _verify(options)
     verdicts, found = _judge(
@@ -53,6 +50,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         _write(options.register, msgspec.json.format(fixed.canonical(), indent=2) + b"\n")
         print(f"{options.register}: settings {fixed.sha256()}")
     if options.html is not None:
+        _write(options.html, _page(verdicts, found, options.model).encode())
+    return _concluded(verdicts, options)
+
+
+def _live(options: argparse.Namespace, settings: Settings) -> int:
+    from gnomon.cli.verdicts.live import drawn, live  # noqa: PLC0415
+
+    verdicts = live(options, settings, drills=_drills(options, settings))
+    if options.html is not None:
+        verdicts, found = drawn(verdicts, options, settings, say=_say)
         _write(options.html, _page(verdicts, found, options.model).encode())
     return _concluded(verdicts, options)
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gnomon.comparison.metrics.version_figures import VersionFigures
+    from gnomon.connection import KafkaConnection
+    from gnomon.drift import Drift
     from gnomon.events import Ledger
     from gnomon.operations.clients import ClientOverview
     from gnomon.operations.lag import StageOverview
@@ -47,6 +49,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.comparison import BASELINES  # noqa: PLC0415
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.lag import overview  # noqa: PLC0415
+    from gnomon.operations.models.feature_drift import sentence  # noqa: PLC0415
     from gnomon.operations.models.figures import read_figures  # noqa: PLC0415
     from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
     from gnomon.operations.models.verdicts import read_evidence  # noqa: PLC0415
@@ -70,6 +73,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     models = _models(settings)
     evidence = asyncio.run(read_evidence(kafka=kafka, prefix=prefix))
     verdicts = _verdicts(evidence, settings)
+    drifts = _drifts(models, settings, kafka=kafka, prefix=prefix)
     if options.json:
         print(
             json.dumps(
@@ -79,6 +83,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
                     "model_states": [msgspec.to_builtins(state) for state in states],
                     "figures": msgspec.to_builtins(figures.versions),
                     "verdicts": verdicts,
+                    "feature_drift": {v: msgspec.to_builtins(each) for v, each in drifts.items()},
                     "ledger": counts,
                     "clients": [client.as_dict() for client in shown],
                     "clients_known": len(found),
@@ -95,6 +100,8 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
             print(_figures_line(version))
     for verdict in verdicts:
         print(_verdict_line(verdict))
+    for number, drift in drifts.items():
+        print(f"drift       version {number}  {sentence(drift)}")
     print()
     print("ledger      " + "  ".join(f"{name} {n}" for name, n in counts.items()))
     if found:
@@ -205,6 +212,27 @@ def _verdict_line(verdict: "Mapping[str, Any]") -> str:
     if blocked:
         parts.append(f"blocked by {blocked}")
     return f"verdict     {verdict['name']} version {verdict['version']}  {verdict['word']}: {'; '.join(parts)}"
+
+
+def _drifts(
+    models: "list[dict[str, str]] | str",
+    settings: Settings,
+    *,
+    kafka: "KafkaConnection",
+    prefix: str,
+) -> "dict[str, Drift]":
+    """Return how far features have moved from what each live version was trained on."""
+    from gnomon.models.registry.reading import open_reader  # noqa: PLC0415
+    from gnomon.operations.models.feature_drift import read_drift  # noqa: PLC0415
+
+    if isinstance(models, str):
+        return {}
+    live = [model["version"] for model in models]
+    try:
+        registry = open_reader(uri=settings.mlflow_uri, model_name=settings.model_name)
+        return read_drift(registry, live, kafka=kafka, prefix=prefix)
+    except RegistryUnavailableError:
+        return {}
 
 
 def _models(settings: Settings) -> list[dict[str, str]] | str:

@@ -39,26 +39,19 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _tail(options: argparse.Namespace, settings: Settings) -> None:
-    from gnomon.runtime.kafka.reading import as_json, read_topic  # noqa: PLC0415
+    from gnomon.runtime.kafka.reading import as_json, read_topic, with_offset  # noqa: PLC0415
 
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
     async for record in read_topic(
         kafka=settings.kafka.at(options.brokers),
         topic=prefix + options.topic,
         follow=not options.no_follow,
-        from_end=not (options.from_beginning or options.no_follow),
+        last=None if options.from_beginning or options.no_follow else 0,
     ):
         line = as_json(record)
         if options.offsets:
-            line = _with_offset(record, line)
+            line = with_offset(record, line)
         print(line.decode(errors="replace") if options.json else _plain(record, line), flush=True)
-
-
-def _with_offset(record: "SourceRecord", line: bytes) -> bytes:
-    """Return a JSON object with the fields ``partition`` and ``offset`` in front; other JSON unchanged."""
-    if not line.startswith(b'{"'):
-        return line
-    return b'{"partition":%d,"offset":%d,%b' % (record.partition, record.offset, line[1:])
 
 
 def _plain(record: "SourceRecord", line: bytes) -> str:

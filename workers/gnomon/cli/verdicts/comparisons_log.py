@@ -57,6 +57,7 @@ def gather(
     *,
     newest: bool = False,
     draw: bool = False,
+    source: Source | None = None,
     say: Say = lambda _: None,
     keep_bytes: int = KEEP_BYTES,
 ) -> Gathered:
@@ -70,6 +71,7 @@ def gather(
         settings: Settings of the verdict.
         newest: Whether to judge the newest version of a name at each task as one model.
         draw: Whether to collect the data of charts.
+        source: Describes what is read; by default the file.
         say: Called with the progress every two seconds.
         keep_bytes: Bytes that each of two sorts may keep in memory.
 
@@ -78,7 +80,7 @@ def gather(
     """
     window, records, replayed = WindowBuilder(settings), 0, 0
     latest_ms: dict[str, int] = {}
-    drift, source = DriftLog(settings), Source(path.name)
+    drift, source = DriftLog(settings), source or Source(f"file {path.name}")
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
         for decided in _read(path, source, say):
             if decided is None:

@@ -2,7 +2,15 @@
 
 from collections.abc import Iterable
 
-from gnomon.comparison.metrics.paired import Against, Paired, add_paired, against_of, results_of
+from gnomon.comparison.metrics.paired import (
+    Against,
+    Paired,
+    add_paired,
+    against_of,
+    results_of,
+    without,
+)
+from gnomon.comparison.metrics.sums import result_of
 from gnomon.events import Comparison
 
 
@@ -22,6 +30,7 @@ def paired_of(decisions: Iterable[Comparison], *, model: str, version: str) -> P
     for decision in decisions:
         made = [p for p in decision.predictions if (p.model, p.version) == (model, version)]
         if decision.outcome.status == "matched" and made:
-            results = results_of(decision.outcome, ((p.model, p) for p in decision.predictions))
-            add_paired(paired, decision.outcome, made[-1], results, model=model)
+            found = {p.model: result_of(decision.outcome, p) for p in decision.predictions}
+            own = result_of(decision.outcome, made[-1])
+            add_paired(paired, own, without(results_of(found), model))
     return paired

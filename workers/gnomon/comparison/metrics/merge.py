@@ -4,13 +4,8 @@ from collections.abc import Iterable
 
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
 from gnomon.comparison.metrics import sums
-from gnomon.comparison.metrics.paired import (
-    Paired,
-    add_paired,
-    paired_sums,
-    results_of,
-    with_baselines,
-)
+from gnomon.comparison.metrics.hour_sums import HourSums
+from gnomon.comparison.metrics.paired import Paired, paired_sums, results_of, with_baselines
 from gnomon.comparison.sources import BASELINES, CONTROL_MODEL
 from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
 
@@ -52,30 +47,34 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
     """Compute the metrics of one model version over the matched ones of ``comparisons``, and count the expired."""
-    row, histogram, bins, paired = sums.empty_row(), sums.Histogram(), empty_bins(), Paired()
+    figures = HourSums()
     for comparison in comparisons:
         predicted = _prediction(comparison, model=model, version=version)
-        if comparison.outcome.status == "expired" and predicted is not None:
-            row[sums.EXPIRED] += 1
-        elif comparison.outcome.status == "matched" and predicted is not None:
-            control = _prediction(comparison, model=CONTROL_MODEL, version=None)
-            sums.add_task(row, histogram, comparison.outcome, predicted, control, bins=bins)
-            if model not in BASELINES:
-                results = results_of(
-                    comparison.outcome, ((each.model, each) for each in comparison.predictions)
-                )
-                add_paired(paired, comparison.outcome, predicted, results, model=model)
+        outcome = comparison.outcome
+        if predicted is None:
+            continue
+        if outcome.status == "expired":
+            figures.row[sums.EXPIRED] += 1
+        elif outcome.status == "matched":
+            results = {each.model: sums.result_of(outcome, each) for each in comparison.predictions}
+            figures.count(
+                sums.result_of(outcome, predicted),
+                predicted,
+                outcome,
+                control=results.get(CONTROL_MODEL),
+                baselines=None if model in BASELINES else results_of(results),
+            )
     metrics = sums.metrics(
-        row,
-        histogram,
-        bins,
+        figures.row,
+        figures.histogram,
+        figures.bins or empty_bins(),
         model=model,
         version=version,
         of_slice="all",
         partition=MERGED_PARTITION,
         window="all",
     )
-    return with_baselines(metrics, paired)
+    return with_baselines(metrics, figures.paired)
 
 
 def _prediction(

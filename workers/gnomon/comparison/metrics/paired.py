@@ -5,14 +5,14 @@ compared with each baseline on the tasks that both predicted, and the baselines 
 tasks that all of them predicted. The sums of several partitions can be added.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 import msgspec
 
-from gnomon.comparison.metrics.sums import SUCCESS_THRESHOLD, PredictionLike, error_us
+from gnomon.comparison.metrics.sums import TaskResult
 from gnomon.comparison.sources import BASELINES
-from gnomon.events import ModelMetrics, Outcome
+from gnomon.events import ModelMetrics
 
 ENOUGH_SHARE: Final = 0.5
 """A baseline is a candidate for the strongest if it predicted this share of the model's tasks."""
@@ -50,56 +50,52 @@ class Paired(msgspec.Struct, array_like=True, gc=False):
 
 
 class BaselineResults(NamedTuple):
-    """What the baselines achieved on one task, by their names.
+    """What the baselines achieved on one task, by their names in the order of ``BASELINES``.
 
-    ``errors_us`` has absolute errors in microseconds, and ``success`` whether the outcome was on the
-    predicted side of one half, with the squared error in parts per million.
+    ``timed`` has those that predicted a duration, ``judged`` those that predicted the success; the keys
+    are their names, joined with ``+``.
     """
 
-    errors_us: Mapping[str, int]
-    success: Mapping[str, tuple[int, int]]
+    timed: Mapping[str, TaskResult]
+    timed_key: str
+    judged: Mapping[str, TaskResult]
+    judged_key: str
 
 
-def results_of(
-    outcome: Outcome, predictions: Iterable[tuple[str, PredictionLike]]
-) -> BaselineResults:
-    """Return the results of those of ``predictions``, pairs of model and prediction, that are baselines'."""
-    errors_us: dict[str, int] = {}
-    success: dict[str, tuple[int, int]] = {}
-    for name, predicted in predictions:
-        if name in _PLACE:
-            if outcome.duration_s is not None and predicted.duration_s is not None:
-                errors_us[name] = error_us(outcome.duration_s, predicted.duration_s)
-            if outcome.succeeded is not None and predicted.success_probability is not None:
-                success[name] = _scored(predicted.success_probability, outcome.succeeded)
-    return BaselineResults(errors_us, success)
+def results_of(results: Mapping[str, TaskResult]) -> BaselineResults:
+    """Return those of ``results``, by the name of the model, that are baselines'."""
+    known = [(name, results[name]) for name in BASELINES if name in results]
+    timed = {name: each for name, each in known if each.error_us is not None}
+    judged = {name: each for name, each in known if each.correct is not None}
+    return BaselineResults(timed, "+".join(timed), judged, "+".join(judged))
 
 
-def add_paired(
-    paired: Paired,
-    outcome: Outcome,
-    predicted: PredictionLike,
-    results: BaselineResults,
-    *,
-    model: str,
-) -> None:
-    """Add one matched task; a baseline is not compared with itself."""
-    if outcome.duration_s is not None and predicted.duration_s is not None:
-        others = [name for name in BASELINES if name in results.errors_us and name != model]
-        row = _row(paired.errors, others, _ERRORS)
-        row[1] += error_us(outcome.duration_s, predicted.duration_s)
-        for name in others:
-            row[2 + _PLACE[name]] += results.errors_us[name]
-    if outcome.succeeded is not None and predicted.success_probability is not None:
-        others = [name for name in BASELINES if name in results.success and name != model]
-        row = _row(paired.success, others, _SUCCESS)
-        own = _scored(predicted.success_probability, outcome.succeeded)
-        for place, (right, squared) in (
-            (1, own),
-            *((3 + 2 * _PLACE[name], results.success[name]) for name in others),
-        ):
-            row[place] += right
-            row[place + 1] += squared
+def without(results: BaselineResults, model: str) -> BaselineResults:
+    """Return the results of the other baselines: ``model`` is not compared with itself."""
+    return results_of({n: r for n, r in {**results.timed, **results.judged}.items() if n != model})
+
+
+def add_paired(paired: Paired, own: TaskResult, results: BaselineResults) -> None:
+    """Add one matched task of a model beside the baselines that it is compared with."""
+    if own.error_us is not None:
+        row = paired.errors.get(results.timed_key)
+        if row is None:
+            row = paired.errors[results.timed_key] = [0] * _ERRORS
+        row[0] += 1
+        row[1] += own.error_us
+        for name, each in results.timed.items():
+            row[2 + _PLACE[name]] += each.error_us or 0
+    if own.correct is not None:
+        row = paired.success.get(results.judged_key)
+        if row is None:
+            row = paired.success[results.judged_key] = [0] * _SUCCESS
+        row[0] += 1
+        row[1] += own.correct
+        row[2] += own.squared_ppm
+        for name, each in results.judged.items():
+            place = 3 + 2 * _PLACE[name]
+            row[place] += each.correct or 0
+            row[place + 1] += each.squared_ppm
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):
@@ -193,20 +189,6 @@ def _sum(groups: Groups, names: set[str], width: int) -> list[int]:
         if names.issubset(key.split("+")):
             total = [a + b for a, b in zip(total, row, strict=False)]
     return total
-
-
-def _row(groups: Groups, others: Iterable[str], width: int) -> list[int]:
-    key = "+".join(others)
-    row = groups.get(key)
-    if row is None:
-        row = groups[key] = [0] * width
-    row[0] += 1
-    return row
-
-
-def _scored(probability: float, succeeded: bool) -> tuple[int, int]:  # noqa: FBT001
-    right = (probability >= SUCCESS_THRESHOLD) == succeeded
-    return int(right), round((probability - succeeded) ** 2 * 1e6)
 
 
 def _ratio(part: int, whole: int) -> float | None:

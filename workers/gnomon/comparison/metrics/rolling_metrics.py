@@ -4,26 +4,21 @@ The window ``24h`` has the tasks whose ``finished_at_ms`` is in one of the 24 wh
 that end with the watermark's hour: between 23 and 24 hours of event time. Each hour is kept as
 sums. A window therefore takes 24 rows however many tasks it has, and the order in which tasks
 finish does not matter.
+
+The metrics of the slice ``all`` are written with the batch that changes them. Those of agents, which
+are many, are written together every few seconds.
 """
 
-from collections.abc import Iterator
-from operator import add, sub
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Final, Literal
 
-import msgspec
-
 from gnomon.comparison.decisions import Decision
-from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
 from gnomon.comparison.metrics import sums
-from gnomon.comparison.metrics.paired import (
-    BaselineResults,
-    Paired,
-    add_paired,
-    results_of,
-    with_baselines,
-)
-from gnomon.comparison.metrics.sums import Histogram, Row
-from gnomon.comparison.sources import BASELINES, Sources
+from gnomon.comparison.metrics.hour_sums import HourSums, MetricSeries
+from gnomon.comparison.metrics.paired import BaselineResults, results_of, with_baselines
+from gnomon.comparison.metrics.sums import Row
+from gnomon.comparison.sources import BASELINES, CONTROL_MODEL, Sources
 from gnomon.events import ModelMetrics, Outcome
 
 HOUR_MS: Final = 3_600_000
@@ -31,40 +26,11 @@ WINDOW_HOURS: Final = 24
 ALL_AGENTS: Final = ""
 """Stands for the slice ``all`` in place of an agent's id, which is never empty."""
 
+MAX_WRITTEN: Final = 1000
+"""Slices of agents that are written at once, so that no transaction grows with their number."""
+
 KeyedMetrics = tuple[str, ModelMetrics]
 """Key and record of comparison-metrics."""
-
-
-class HourSums(msgspec.Struct, array_like=True, gc=False):
-    """Sums of the tasks that finished in one hour."""
-
-    row: Row
-    histogram: Histogram = {}
-    bins: Bins = []
-    paired: Paired = msgspec.field(default_factory=Paired)
-
-    def add(self, other: "HourSums", sign: int = 1) -> None:
-        """Add ``other``, or subtract it if ``sign`` is -1."""
-        self.row = list(map(add if sign > 0 else sub, self.row, other.row))
-        self.bins = plus(self.bins, other.bins, sign)
-        self.paired.add(other.paired, sign)
-        histogram = self.histogram
-        for bucket, count in other.histogram.items():
-            left = histogram.get(bucket, 0) + sign * count
-            if left:
-                histogram[bucket] = left
-            else:
-                del histogram[bucket]
-
-
-class MetricSeries(msgspec.Struct, array_like=True, gc=False):
-    """Sums of one model version on one slice: in total, over the window, and by hour of it."""
-
-    total: HourSums
-    window: HourSums
-    hours: dict[int, HourSums] = {}
-
-
 MetricSeriesKey = tuple[int, str]
 """Number of the model, and the agent or ``ALL_AGENTS``."""
 
@@ -75,77 +41,94 @@ class RollingMetrics:
     Attributes:
         series: Sums by model and slice.
         hour: Hour of the watermark, counted from 1970-01-01 UTC.
+        unwritten: Slices of agents that changed since their metrics were written.
     """
 
-    __slots__ = ("_batch", "hour", "series")
+    __slots__ = ("_agents", "_batch", "hour", "series", "unwritten")
 
     def __init__(self) -> None:
         self.series: dict[MetricSeriesKey, MetricSeries] = {}
         self.hour = 0
-        self._batch: dict[tuple[int, str, int], HourSums] = {}
+        self.unwritten: dict[MetricSeriesKey, None] = {}
+        self._batch: dict[tuple[int, int], HourSums] = {}
+        self._agents: list[tuple[MetricSeriesKey, int, Row]] = []
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
         """Add a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
         hour, batch = outcome.at_ms // HOUR_MS, self._batch
-        control = None
-        for predicted in decision.predictions:
-            if predicted.source in sources.control:
-                control = predicted
-        results: BaselineResults | None = None
-        for predicted in decision.predictions:
-            key = (sources.model_of[predicted.source], agent, hour)
-            batch_sums = batch.get(key)
-            if batch_sums is None:
-                batch_sums = batch[key] = HourSums(sums.empty_row(), bins=empty_bins())
-            sums.add_task(
-                batch_sums.row,
-                batch_sums.histogram,
-                outcome,
+        names, model_of = sources.names, sources.model_of
+        results = [sums.result_of(outcome, predicted) for predicted in decision.predictions]
+        by_name = {
+            names[predicted.source][0]: result
+            for predicted, result in zip(decision.predictions, results, strict=True)
+        }
+        control = by_name.get(CONTROL_MODEL)
+        baselines: BaselineResults | None = None
+        for predicted, result in zip(decision.predictions, results, strict=True):
+            model = model_of[predicted.source]
+            of_all = batch.get((model, hour))
+            if of_all is None:
+                of_all = batch[model, hour] = HourSums()
+            is_judged = names[predicted.source][0] not in BASELINES
+            if is_judged and baselines is None:
+                baselines = results_of(by_name)
+            row = of_all.count(
+                result,
                 predicted,
-                control,
-                bins=batch_sums.bins,
+                outcome,
+                control=control,
+                baselines=baselines if is_judged else None,
             )
-            model = sources.names[predicted.source][0]
-            if model not in BASELINES:
-                results = results or _results(decision, outcome, sources)
-                add_paired(batch_sums.paired, outcome, predicted, results, model=model)
+            if agent != ALL_AGENTS:
+                self._agents.append(((model, agent), hour, row))
 
     def add_expired(
         self, decision: Decision, outcome: Outcome, sources: Sources, agent: str
     ) -> None:
         """Count a decision whose end did not come in time; ``agent`` as in ``add``."""
+        hour = outcome.at_ms // HOUR_MS
         for predicted in decision.predictions:
-            key = (sources.model_of[predicted.source], agent, outcome.at_ms // HOUR_MS)
-            batch_sums = self._batch.get(key)
-            if batch_sums is None:
-                batch_sums = self._batch[key] = HourSums(sums.empty_row(), bins=empty_bins())
-            batch_sums.row[sums.EXPIRED] += 1
+            model = sources.model_of[predicted.source]
+            row = sums.empty_row()
+            row[sums.EXPIRED] = 1
+            self._batch.setdefault((model, hour), HourSums()).add_row(row)
+            if agent != ALL_AGENTS:
+                self._agents.append(((model, agent), hour, row))
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
-        """End the batch: move the window to the watermark, and yield the metrics that changed."""
+        """End the batch: move the window to the watermark, and yield the metrics of ``all`` that changed."""
         changed = self._move(watermark_ms // HOUR_MS)
-        everyone: dict[tuple[int, int], HourSums] = {}
+        for key, hour, row in self._agents:
+            self._grow_agent(key, hour, row)
+        self._agents.clear()
         totals: dict[MetricSeriesKey, None] = {}
-        for (model, agent, hour), added in self._batch.items():
-            if agent != ALL_AGENTS:
-                self._grow((model, agent), hour, HourSums(added.row), changed)
-                totals[model, agent] = None
-            of_all = everyone.get((model, hour))
-            if of_all is None:
-                everyone[model, hour] = added
-            else:
-                of_all.add(added)
-        self._batch.clear()
-        for (model, hour), added in everyone.items():
+        for (model, hour), added in self._batch.items():
             self._grow((model, ALL_AGENTS), hour, added, changed)
             totals[model, ALL_AGENTS] = None
+        self._batch.clear()
         for key in totals:
             yield self._metrics(key, sources, partition, "all")
         for key in changed:
             yield self._metrics(key, sources, partition, "24h")
 
+    def write_agents(self, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
+        """Yield the metrics of agents that changed since they were written, at most ``MAX_WRITTEN``."""
+        for key in list(islice(self.unwritten, MAX_WRITTEN)):
+            del self.unwritten[key]
+            yield self._metrics(key, sources, partition, "all")
+            yield self._metrics(key, sources, partition, "24h")
+
+    def restore(
+        self,
+        series: dict[MetricSeriesKey, MetricSeries],
+        hour: int,
+        unwritten: Iterable[MetricSeriesKey],
+    ) -> None:
+        """Take over the attributes of another instance, between two batches."""
+        self.series, self.hour, self.unwritten = series, hour, dict.fromkeys(unwritten)
+
     def _move(self, hour: int) -> dict[MetricSeriesKey, None]:
-        """Drop the hours that left the window; return the keys of the series that changed."""
+        """Drop the hours that left the window; return the series of ``all`` that changed."""
         changed: dict[MetricSeriesKey, None] = {}
         if hour > self.hour:
             self.hour = hour
@@ -153,7 +136,7 @@ class RollingMetrics:
             for key, series in self.series.items():
                 for expired in [h for h in series.hours if h < oldest]:
                     series.window.add(series.hours.pop(expired), -1)
-                    changed[key] = None
+                    (changed if key[1] == ALL_AGENTS else self.unwritten)[key] = None
         return changed
 
     def _grow(
@@ -161,18 +144,26 @@ class RollingMetrics:
     ) -> None:
         series = self.series.get(key)
         if series is None:
-            series = self.series[key] = MetricSeries(
-                HourSums(sums.empty_row()), HourSums(sums.empty_row())
-            )
+            series = self.series[key] = MetricSeries()
             changed[key] = None
         series.total.add(added)
         if hour > self.hour - WINDOW_HOURS:
             series.window.add(added)
+            series.hours.setdefault(hour, HourSums()).add(added)
+            changed[key] = None
+
+    def _grow_agent(self, key: MetricSeriesKey, hour: int, row: Row) -> None:
+        self.unwritten[key] = None
+        series = self.series.get(key)
+        if series is None:
+            series = self.series[key] = MetricSeries()
+        series.total.add_row(row)
+        if hour > self.hour - WINDOW_HOURS:
+            series.window.add_row(row)
             of_hour = series.hours.get(hour)
             if of_hour is None:
-                of_hour = series.hours[hour] = HourSums(sums.empty_row())
-            of_hour.add(added)
-            changed[key] = None
+                of_hour = series.hours[hour] = HourSums()
+            of_hour.add_row(row)
 
     def _metrics(
         self, key: MetricSeriesKey, sources: Sources, partition: int, window: Literal["all", "24h"]
@@ -193,11 +184,6 @@ class RollingMetrics:
         )
         record = with_baselines(record, of_window.paired)
         return metrics_key(record), record
-
-
-def _results(decision: Decision, outcome: Outcome, sources: Sources) -> BaselineResults:
-    names = sources.names
-    return results_of(outcome, ((names[p.source][0], p) for p in decision.predictions))
 
 
 def metrics_key(record: ModelMetrics) -> str:

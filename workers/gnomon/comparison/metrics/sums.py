@@ -6,9 +6,9 @@ counts the predicted tasks whose end never came, which are in no other sum.
 """
 
 import math
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
-from gnomon.comparison.intervals.reliability import BINS, Bins, add_probability, empty_bins
+from gnomon.comparison.intervals.reliability import BINS, Bins, empty_bins
 from gnomon.events import Intervals, ModelMetrics, Outcome
 
 MAX_ERROR_US: Final = 10**12
@@ -76,71 +76,75 @@ class PredictionLike(Protocol):
         ...
 
 
-def add_task(
-    row: Row,
-    histogram: Histogram,
-    outcome: Outcome,
-    predicted: PredictionLike,
-    control: PredictionLike | None,
-    *,
-    bins: Bins,
-) -> None:
-    """Add one matched task to the sums of one model.
+class TaskResult(NamedTuple):
+    """How one prediction did on one matched task.
 
-    Args:
-        row: Changed in place.
-        histogram: Changed in place.
-        outcome: The task's outcome.
-        predicted: The model's prediction; quantities that are ``None`` are not counted.
-        control: The control's prediction, if any; ``predicted`` itself if the model is the control.
-        bins: Changed in place.
+    Attributes:
+        error_us: Absolute error in microseconds; ``None`` if a duration is missing.
+        within_25: Whether the error was at most a quarter of the duration.
+        correct: 1 if the outcome was on the predicted side of one half, else 0; ``None`` if the
+            probability or the outcome is missing.
+        squared_ppm: Squared error of the probability in parts per million.
     """
+
+    error_us: int | None
+    within_25: bool
+    correct: int | None
+    squared_ppm: int
+
+
+def result_of(outcome: Outcome, predicted: PredictionLike) -> TaskResult:
+    """Compare a prediction with the outcome of its task, which matched."""
     duration_s, predicted_s = outcome.duration_s, predicted.duration_s
+    error, within = None, False
     if duration_s is not None and predicted_s is not None:
         error = error_us(duration_s, predicted_s)
-        bucket = bucket_of(error)
-        histogram[bucket] = histogram.get(bucket, 0) + 1
-        row[N] += 1
-        row[ERROR] += error
-        if abs(duration_s - predicted_s) <= 0.25 * duration_s:
-            row[WITHIN] += 1
-        if control is not None and control.duration_s is not None:
-            row[PAIRED] += 1
-            row[PAIRED_ERROR] += error
-            row[CONTROL_ERROR] += (
-                error if control is predicted else error_us(duration_s, control.duration_s)
-            )
-    if duration_s is not None and predicted.intervals is not None:
-        _add_intervals(row, duration_s, predicted.intervals)
-    probability = predicted.success_probability
-    if outcome.succeeded is not None and probability is not None:
-        _add_success(row, outcome.succeeded, probability, control)
-        add_probability(bins, probability, succeeded=outcome.succeeded)
+        within = abs(duration_s - predicted_s) <= 0.25 * duration_s
+    succeeded, probability = outcome.succeeded, predicted.success_probability
+    if succeeded is None or probability is None:
+        return TaskResult(error, within, None, 0)
+    squared = round((probability - succeeded) ** 2 * 1e6)
+    return TaskResult(error, within, int((probability >= SUCCESS_THRESHOLD) == succeeded), squared)
 
 
-def _add_intervals(row: Row, duration_s: float, intervals: Intervals) -> None:
-    for level, n, covered, width in _OF_LEVEL:
-        interval = intervals.by_level.get(level)
-        if interval is not None:
-            row[n] += 1
-            row[covered] += interval.low_s <= duration_s <= interval.high_s
-            row[width] += error_us(interval.high_s, interval.low_s)
+def task_row(
+    result: TaskResult,
+    control: TaskResult | None,
+    duration_s: float | None,
+    intervals: Intervals | None,
+) -> Row:
+    """Return the row of one task.
+
+    Args:
+        result: How the model did.
+        control: How the control did, if it predicted; ``result`` itself if the model is the control.
+        duration_s: The task's duration.
+        intervals: The model's intervals.
+    """
+    row = [0] * len(FIELDS)
+    error, control_error = result.error_us, None if control is None else control.error_us
+    if error is not None:
+        row[N], row[ERROR], row[WITHIN] = 1, error, int(result.within_25)
+        if control_error is not None:
+            row[PAIRED], row[PAIRED_ERROR], row[CONTROL_ERROR] = 1, error, control_error
+    if result.correct is not None:
+        row[SUCCESS], row[CORRECT], row[BRIER] = 1, result.correct, result.squared_ppm
+        if control is not None and control.correct is not None:
+            row[SUCCESS_PAIRED], row[CONTROL_CORRECT] = 1, control.correct
+    if intervals is not None and duration_s is not None:
+        for level, n, covered, width in _OF_LEVEL:
+            interval = intervals.by_level.get(level)
+            if interval is not None:
+                row[n] = 1
+                row[covered] = int(interval.low_s <= duration_s <= interval.high_s)
+                row[width] = error_us(interval.high_s, interval.low_s)
+    return row
 
 
-def _add_success(
-    row: Row,
-    succeeded: bool,  # noqa: FBT001  positional because it is called for every prediction
-    probability: float,
-    control: PredictionLike | None,
-) -> None:
-    row[SUCCESS] += 1
-    row[BRIER] += round((probability - succeeded) ** 2 * 1e6)
-    if (probability >= SUCCESS_THRESHOLD) == succeeded:
-        row[CORRECT] += 1
-    if control is not None and control.success_probability is not None:
-        row[SUCCESS_PAIRED] += 1
-        if (control.success_probability >= SUCCESS_THRESHOLD) == succeeded:
-            row[CONTROL_CORRECT] += 1
+def count_error(histogram: Histogram, absolute_error_us: int) -> None:
+    """Count an error in the histogram, which is changed in place."""
+    bucket = bucket_of(absolute_error_us)
+    histogram[bucket] = histogram.get(bucket, 0) + 1
 
 
 def median_error_s(histogram: Histogram) -> float | None:

@@ -1,21 +1,14 @@
 """Measures how much each input adds to the predictions of tree models."""
 
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 
-from gnomon.models.describe.shapley import shapley_values
 from gnomon.models.estimator import TaskModel
-from gnomon.models.explaining.trees import boosted_trees, forest_trees
+from gnomon.models.explaining.tree_values import FORESTS, is_of_trees, tree_values
 from gnomon.models.learners.mix import Mix
-from gnomon.models.learners.xgboosted import Booster
 from gnomon.models.protocols import Columns, Estimator
 
 Floats = NDArray[np.float64]
@@ -58,7 +51,7 @@ class Contributions(NamedTuple):
 def trees_of(estimator: Estimator) -> TaskModel | None:
     """Return the trees of a model, or of a mix; ``None`` if it has none."""
     model = estimator.boosted_ if isinstance(estimator, Mix) else estimator
-    if isinstance(model, TaskModel) and isinstance(model.duration_, _KINDS):
+    if isinstance(model, TaskModel) and is_of_trees(model.duration_):
         return model
     return None
 
@@ -72,33 +65,15 @@ def contributions(model: TaskModel, columns: Columns, count: int) -> Contributio
         count: Number of tasks.
     """
     rows = model.rows_of(columns, count)
-    duration, duration_mean = _values(model.duration_, rows)
+    duration, duration_mean = tree_values(model.duration_, rows)
     success, success_mean = None, 0.0
     if model.success_ is not None:
-        success, success_mean = _values(model.success_, rows)
+        success, success_mean = tree_values(model.success_, rows)
     return Contributions(
         inputs=model.input_names,
         duration=duration,
         duration_mean=duration_mean,
         success=success,
         success_mean=success_mean,
-        success_unit=PROBABILITY
-        if isinstance(model.success_, RandomForestClassifier)
-        else LOG_ODDS,
+        success_unit=PROBABILITY if isinstance(model.success_, FORESTS) else LOG_ODDS,
     )
-
-
-_KINDS: Final = (Booster, HistGradientBoostingRegressor, RandomForestRegressor)
-
-
-def _values(model: Any, rows: Floats) -> tuple[Floats, float]:
-    if isinstance(model, Booster):
-        found = model.contributions(rows)
-        return found[:, :-1], float(found[0, -1]) if len(found) else 0.0
-    if isinstance(model, (RandomForestRegressor, RandomForestClassifier)):
-        as_trees = rows.astype(np.float32).astype(np.float64)  # forests compare 32-bit floats
-        values, mean = shapley_values(forest_trees(model), as_trees)
-        return values / len(model.estimators_), mean / len(model.estimators_)
-    trees, baseline = boosted_trees(model)
-    values, mean = shapley_values(trees, rows)
-    return values, mean + baseline

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
+import numpy as np
 import pandas as pd
 
+from gnomon.drift import FEATURES, feature_row, references
 from gnomon.models.describe.card import Circumstances, model_card
+from gnomon.models.registry.versions import FEATURES_FILE
 from gnomon.models.threads import one_thread
 from gnomon.models.train import Trained
 
@@ -19,13 +22,22 @@ Files = Mapping[str, bytes]
 
 
 def card_file(trained: Trained, circumstances: Circumstances) -> Files:
-    """Return the model card and the metrics of each origin. This takes milliseconds."""
+    """Return the model card, the metrics of each origin, and the distributions of features.
+
+    This takes milliseconds, and 0.4 s for 50,000 runs.
+    """
     origins = () if trained.evaluation is None else trained.evaluation.origins
     metrics = msgspec.json.format(msgspec.json.encode(origins), indent=2)
     return {
         CARD: model_card(trained, circumstances).encode(),
         "evaluation.json": metrics + b"\n",
+        FEATURES_FILE: _distributions(trained),
     }
+
+
+def _distributions(trained: Trained) -> bytes:
+    columns = np.array([feature_row(run) for run in trained.runs], np.float64).T
+    return msgspec.json.encode(references(dict(zip(FEATURES, columns, strict=True))))
 
 
 def described(trained: Trained, *, seed: int = 0) -> Files:

@@ -1,26 +1,15 @@
 """Explains a ``TaskModel``: trees of any kind, or a linear model, on the inputs of a task."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.ensemble import (
-    HistGradientBoostingClassifier,
-    HistGradientBoostingRegressor,
-    RandomForestClassifier,
-    RandomForestRegressor,
-)
 from sklearn.pipeline import Pipeline
 
 from gnomon.models.estimator import TaskModel
-from gnomon.models.explaining import trees
 from gnomon.models.explaining.explanations import Additive, InputsExplained, Scale
-from gnomon.models.learners.xgboosted import Booster
+from gnomon.models.explaining.tree_values import FORESTS, is_of_trees, tree_values
 from gnomon.models.protocols import Columns
-
-_FORESTS: Final = (RandomForestRegressor, RandomForestClassifier)
-_BOOSTED: Final = (HistGradientBoostingRegressor, HistGradientBoostingClassifier)
-_PATHS: Final = "decision paths"
 
 
 def explain_task_model(model: object, columns: Columns) -> InputsExplained | None:
@@ -35,7 +24,7 @@ def explain_task_model(model: object, columns: Columns) -> InputsExplained | Non
             scale="probability", base=model.rate_, contributions={}, method="all runs ended alike"
         )
     else:
-        is_forest = isinstance(model.success_, _FORESTS)
+        is_forest = isinstance(model.success_, FORESTS)
         scale: Scale = "probability" if is_forest else "log_odds"
         success = _explained(model.success_, row, names, scale)
     if duration is None or success is None:
@@ -47,13 +36,9 @@ def explain_task_model(model: object, columns: Columns) -> InputsExplained | Non
 def _explained(
     model: Any, row: NDArray[np.float64], names: list[str], scale: Scale
 ) -> Additive | None:
-    if isinstance(model, _FORESTS):
-        (base, terms), method = trees.of_forest(model, row), _PATHS
-    elif isinstance(model, _BOOSTED):
-        (base, terms), method = trees.of_boosting(model, row), _PATHS
-    elif isinstance(model, Booster):
-        found = model.contributions(row[None, :])[0]
-        base, terms, method = float(found[-1]), found[:-1], "SHAP values of XGBoost"
+    if is_of_trees(model):
+        values, base = tree_values(model, row[None, :])
+        terms, method = values[0], "SHAP values"
     elif isinstance(model, Pipeline) and hasattr(model[-1], "coef_"):
         base, terms = _linear(model, row)
         method = "coefficient times standardised input"

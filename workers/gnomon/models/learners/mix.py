@@ -16,7 +16,7 @@ from gnomon.models.estimator import TaskModel
 from gnomon.models.learners.columnwise import Columnwise
 from gnomon.models.learners.pool import Pool
 from gnomon.models.learners.trees import Boosted
-from gnomon.models.protocols import Columns
+from gnomon.models.protocols import Columns, Estimates
 
 POOL: Final = "pool"
 BOOSTED: Final = "boosted"
@@ -56,32 +56,24 @@ class Mix(Columnwise):
         self, columns: Columns, count: int
     ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
         """Return the mix and its parts' predictions. If one part has no number, the other counts alone."""
-        pool = self.pool_.predict_columns(columns, count)
-        boosted = self.boosted_.predict_columns(columns, count)
+        return self._mixed(self.pool_.predict_columns(columns, count), columns)
+
+    def estimate(self, columns: Columns, count: int, levels: Sequence[float]) -> Estimates:
+        """Return the mix, its parts, and the pool's quantiles, scaled to the mix's duration."""
+        of_pool = self.pool_.estimate(columns, count, levels)
+        values, parts = self._mixed(of_pool.values, columns)
+        scale = np.log1p(np.maximum(values[:, 0], 0.0)) - np.log1p(of_pool.values[:, 0])
+        scaled = np.expm1(np.log1p(of_pool.quantiles) + scale[:, None])
+        return Estimates(values, np.maximum(scaled, 0.0), parts)
+
+    def _mixed(
+        self, pool: NDArray[np.float64], columns: Columns
+    ) -> tuple[NDArray[np.float64], Mapping[str, NDArray[np.float64]]]:
+        boosted = self.boosted_.predict_columns(columns, len(pool))
         weights = self.weights_[bucket_of(columns["same_type_runs"])]
         mixed = weights * pool + (1.0 - weights) * boosted
         mixed = np.where(np.isfinite(pool), np.where(np.isfinite(boosted), mixed, pool), boosted)
         return mixed, {POOL: pool, BOOSTED: boosted}
-
-    def predict_quantiles(
-        self,
-        columns: Columns,
-        count: int,
-        levels: Sequence[float],
-        *,
-        durations: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return the pool's quantiles of the duration in seconds, scaled to the mix's duration.
-
-        The shape is ``(count, len(levels))``. Without ``durations``, the parts predict again.
-        """
-        if durations is None:
-            durations = self.predict_columns(columns, count)[:, 0]
-        pool = self.pool_.predict_columns(columns, count)[:, 0]
-        scale = np.log1p(durations) - np.log1p(pool)
-        quantiles = np.log1p(self.pool_.predict_quantiles(columns, count, levels))
-        scaled: NDArray[np.float64] = np.expm1(quantiles + scale[:, None])
-        return np.maximum(scaled, 0.0)
 
 
 class Recorded(NamedTuple):
@@ -102,7 +94,8 @@ class Recorded(NamedTuple):
 
 def bucket_of(same_type_runs: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return 0, 1, or 2 for two or more runs."""
-    return np.minimum(np.nan_to_num(same_type_runs), BUCKETS - 1).astype(np.intp)
+    known = np.where(np.isnan(same_type_runs), 0.0, same_type_runs)
+    return np.minimum(known, BUCKETS - 1).astype(np.intp)
 
 
 def recorded(runs: Sequence[Comparison]) -> Recorded:

@@ -18,7 +18,7 @@ from gnomon.models.learners.names import Names
 from gnomon.models.learners.spread import repeat_spread
 from gnomon.models.learners.type_table import TypeTable, last_runs
 from gnomon.models.learners.weighted import weighted_quantiles
-from gnomon.models.protocols import Columns
+from gnomon.models.protocols import Columns, Estimates
 
 OWN_WEIGHT: Final = 1.0
 """Weight of each of the agent's own last runs of the type; each counts with the mean of all of them."""
@@ -101,26 +101,22 @@ class Pool(Columnwise):
 
     def predict_columns(self, columns: Columns, count: int) -> NDArray[np.float64]:
         """Return seconds and probability of success, shape ``(count, 2)``."""
-        pooled = self.pooled(columns, count)
-        predicted = np.empty((count, 2))
-        predicted[:, :1] = _quantiles(pooled, _MEAN_ALONE, (0.5,))
-        predicted[:, 1] = self._rates(pooled, columns)
-        return predicted
+        return self._values(self.pooled(columns, count), columns)
 
-    def predict_quantiles(
-        self,
-        columns: Columns,
-        count: int,
-        levels: Sequence[float],
-        *,
-        durations: NDArray[np.float64] | None = None,
-    ) -> NDArray[np.float64]:
-        """Return quantiles of the duration in seconds, shape ``(count, len(levels))``.
+    def estimate(self, columns: Columns, count: int, levels: Sequence[float]) -> Estimates:
+        """Return the values, and quantiles of the duration.
 
         Only the mean of the agent's own runs of the type is known. They are assumed to spread around
         it as repeated runs do in general.
         """
-        return _quantiles(self.pooled(columns, count), self.spread_, levels)
+        pooled = self.pooled(columns, count)
+        return Estimates(self._values(pooled, columns), _quantiles(pooled, self.spread_, levels))
+
+    def _values(self, pooled: Pooled, columns: Columns) -> NDArray[np.float64]:
+        predicted = np.empty((len(pooled.overall), 2))
+        predicted[:, :1] = _quantiles(pooled, _MEAN_ALONE, (0.5,))
+        predicted[:, 1] = self._rates(pooled, columns)
+        return predicted
 
     def _keep(
         self,
@@ -147,10 +143,11 @@ class Pool(Columnwise):
         owners = self.owners_[type_row]
         others = OTHERS_WEIGHT * ((owners >= 0) & (owners != agent[:, None]))
         own, own_mean = _known(columns["same_type_avg_execution_time"])
+        _, own_runs = _known(columns["same_type_runs"])
         any_type, any_mean = _known(columns["agent_avg_execution_time"])
         return Pooled(
             type_row=type_row,
-            own=(OWN_WEIGHT * own * np.nan_to_num(columns["same_type_runs"]), np.log1p(own_mean)),
+            own=(OWN_WEIGHT * own * own_runs, np.log1p(own_mean)),
             others=(others, self.runs_[type_row] + speed[:, None]),
             agent=(AGENT_WEIGHT * any_type, np.log1p(any_mean)),
             overall=np.full(count, self.overall_[0]) + speed,

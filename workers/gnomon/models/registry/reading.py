@@ -7,7 +7,10 @@ registry, MLflow is asked.
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from gnomon.errors import RegistryUnavailableError
 from gnomon.models.intents import CHAMPION, is_live
@@ -34,6 +37,10 @@ class RegistryReader(Protocol):
 
     def versions(self) -> Sequence[VersionInfo]:
         """Return every version, newest first."""
+        ...
+
+    def file_of(self, version: str, name: str) -> bytes | None:
+        """Return the content of a file that was stored beside a version; ``None`` if it has none."""
         ...
 
 
@@ -113,6 +120,31 @@ class SqliteReader:
             )
             for version, created_at_ms, run_id in found
         ]
+
+    def file_of(self, version: str, name: str) -> bytes | None:
+        """Return the content of a file that was stored beside a version; ``None`` if it has none.
+
+        Files that are not on this machine are read by MLflow.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+            RegistryUnavailableError: The files cannot be read.
+        """
+        folders = self._of_model(
+            "SELECT artifact_uri FROM runs WHERE run_uuid IN (SELECT run_id FROM model_versions"
+            " WHERE workspace = 'default' AND name = ? AND CAST(version AS TEXT) = ?)",
+            version,
+        )
+        folder = urlsplit(folders[0][0]) if folders else None
+        if folder is None or folder.scheme not in {"", "file"} or folder.netloc:
+            from gnomon.models.registry.registry import Registry  # noqa: PLC0415  imports MLflow
+
+            return Registry(uri=self._file.uri, model_name=self.name).file_of(version, name)
+        path = Path(url2pathname(folder.path) if folder.scheme else folders[0][0]) / name
+        try:
+            return path.read_bytes() if path.exists() else None
+        except OSError as error:
+            raise RegistryUnavailableError(f"{path}: {error.strerror or error}") from error
 
     def _aliases(self) -> "Mapping[str, str]":
         return dict(

@@ -142,6 +142,19 @@ def trained_until_ms(client: MlflowClient, version: ModelVersion) -> int | None:
     return int(noted) if noted.isdecimal() else None
 
 
+def file_of(client: MlflowClient, version: ModelVersion, name: str) -> bytes | None:
+    """Return the content of a file that was stored beside ``version``; ``None`` if there is none."""
+    run_id = version.run_id
+    if not run_id:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = answer(lambda: client.download_artifacts(run_id, name, folder))
+        except MissingError:
+            return None
+        return Path(path).read_bytes()
+
+
 def every_version(client: MlflowClient, name: str) -> list[ModelVersion]:
     """Return every version of the model, newest first."""
     found: list[ModelVersion] = []

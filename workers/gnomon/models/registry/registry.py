@@ -25,6 +25,7 @@ from gnomon.models.registry.connection import Connection
 from gnomon.models.registry.recording import (
     Entry,
     every_version,
+    file_of,
     metrics_of_run,
     prepare,
     record,
@@ -187,6 +188,21 @@ class Registry:
         """
         client = self._connection.client()
         return trained_until_ms(client, self._version(client, version))
+
+    def newest(self) -> str | None:
+        """Return the version that was registered last; ``None`` if there is none."""
+        client = self._connection.reader()
+        found = [] if client is None else every_version(client, self.name)
+        return str(found[0].version) if found else None
+
+    def file_of(self, version: str, name: str) -> bytes | None:
+        """Return the content of a file that was stored beside a version; ``None`` if it has none.
+
+        Raises:
+            ModelRefusedError: ``unknown_version``.
+        """
+        client = self._connection.client()
+        return file_of(client, self._version(client, version), name)
 
     def version_of(self, version: str, sha256: str | None) -> str:
         """Return the number of the version whose model file has ``sha256``.

@@ -9,6 +9,8 @@ SHA256_TAG: Final = "gnomon.sha256"
 AUTHOR_TAG: Final = "gnomon.author"
 REASON_TAG: Final = "gnomon.reason"
 """Why the version was trained."""
+FEATURES_FILE: Final = "feature_distributions.json"
+"""A ``drift.FeatureReference`` of each feature by name: its distribution in the training runs."""
 
 
 class LiveVersion(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,19 +1,22 @@
-"""Watches the recorded losses of live model versions for a rise. Pure, no I/O."""
+"""Watches the losses of live model versions for a rise, and features for drift. Pure, no I/O."""
 
+from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from gnomon.drift import LossChange, LossWatch, scaled_loss
+from gnomon.drift import LossChange, LossWatch, feature_row, scaled_loss
 from gnomon.events import Comparison
 from gnomon.models.evaluation import prediction_of
 from gnomon.models.runs import is_usable
 
 FIRST_LOOK: Final = 5_000
 """Number of newest decisions with which a watch begins, so that it knows losses before a change."""
+MOST_ROWS: Final = 1_000
+"""Number of latest decisions whose features are kept."""
 
 
 class DriftWatch:
-    """Watches the durations that live versions predicted, in constant memory.
+    """Watches what live versions predicted, and from which features, in constant memory.
 
     Attributes:
         until_ms: The latest end of the decisions seen so far, epoch milliseconds; ``None`` before the
@@ -23,6 +26,11 @@ class DriftWatch:
     def __init__(self) -> None:
         self.until_ms: int | None = None
         self._watches: dict[str, LossWatch] = {}
+        self._rows: deque[tuple[int, tuple[float, ...]]] = deque(maxlen=MOST_ROWS)
+
+    def rows_since(self, since_ms: int) -> list[tuple[float, ...]]:
+        """Return the features of the latest decisions that ended after ``since_ms``, epoch milliseconds."""
+        return [row for at_ms, row in self._rows if at_ms > since_ms]
 
     def worsened(
         self, decisions: Iterable[Comparison], versions: Mapping[str, str], *, since_ms: int
@@ -41,6 +49,7 @@ class DriftWatch:
             if seen_ms is not None and run.outcome.at_ms <= seen_ms:
                 continue
             self.until_ms = run.outcome.at_ms
+            self._rows.append((run.outcome.at_ms, feature_row(run)))
             for sha256, watch in self._watches.items():
                 loss = _loss(run, sha256)
                 change = None if loss is None else watch.update(loss, run.outcome.at_ms)

@@ -16,6 +16,7 @@ from gnomon.models.sample import Sample, SamplingRule, sample
 from gnomon.models.selection import Selection, select
 from gnomon.models.train import Trained, train
 from gnomon.operations.models.drift_watch import FIRST_LOOK, DriftWatch
+from gnomon.operations.models.feature_drift import moved_since_training
 from gnomon.operations.models.intent_log import ControlTopic, now_ms
 from gnomon.operations.models.learning import Learnt, NothingToLearnError
 from gnomon.operations.models.patience import patiently
@@ -218,7 +219,7 @@ class Trainer:
         return predicting.get(alias) or predicting.get(CHAMPION)
 
     def drifted(self, since_ms: int) -> str | None:
-        """Return how the losses of a live version have risen since ``since_ms``, if they have.
+        """Return how losses of a live version have risen since ``since_ms``, or how features have moved.
 
         Raises:
             TransientError: Store, registry or broker do not answer.
@@ -228,7 +229,8 @@ class Trainer:
             decisions: Iterable[Comparison] = reversed(list(self._vault.newest(FIRST_LOOK)))
         else:
             decisions = self._vault.decisions(ended_since_ms=self._watch.until_ms)
-        return self._watch.worsened(decisions, live, since_ms=since_ms)
+        rose = self._watch.worsened(decisions, live, since_ms=since_ms)
+        return rose or moved_since_training(self._registry, self._watch.rows_since(since_ms))
 
     def close(self) -> None:
         """Close the store's connections."""

@@ -26,7 +26,7 @@ TOPICS_KNOWN_S = 10.0
 
 
 async def read_topic(
-    *, kafka: KafkaConnection, topic: str, follow: bool, from_end: bool = False
+    *, kafka: KafkaConnection, topic: str, follow: bool, last: int | None = None
 ) -> AsyncIterator[SourceRecord]:
     """Yield the committed records of all partitions of ``topic``.
 
@@ -34,7 +34,7 @@ async def read_topic(
         kafka: The cluster.
         topic: Full name.
         follow: At the end, wait for more records instead of returning.
-        from_end: Start at the end instead of the beginning.
+        last: How many offsets before the end of each partition to start; by default at the beginning.
 
     Raises:
         BrokerUnavailableError: No broker answers.
@@ -51,10 +51,11 @@ async def read_topic(
         try:
             ends = await consumer.end_offsets(partitions)
             consumer.assign(partitions)
-            if from_end:
-                await consumer.seek_to_end(*partitions)
-            else:
-                await consumer.seek_to_beginning(*partitions)
+            await consumer.seek_to_beginning(*partitions)
+            if last is not None:
+                begins = await consumer.beginning_offsets(partitions)
+                for tp in partitions:
+                    consumer.seek(tp, max(begins[tp], ends[tp] - last))
             while follow or [tp for tp in partitions if await consumer.position(tp) < ends[tp]]:
                 fetched: Mapping[Any, Sequence[SourceRecord]] = await consumer.getmany(
                     timeout_ms=200, max_records=8192
@@ -171,6 +172,13 @@ def as_json(record: SourceRecord) -> bytes:
     if record.value is None:
         return json.dumps({"key": _as_text(record.key), "deleted": True}).encode()
     return record.value
+
+
+def with_offset(record: SourceRecord, line: bytes) -> bytes:
+    """Return a JSON object with the fields ``partition`` and ``offset`` in front; other JSON unchanged."""
+    if not line.startswith(b'{"'):
+        return line
+    return b'{"partition":%d,"offset":%d,%b' % (record.partition, record.offset, line[1:])
 
 
 def _as_text(raw: bytes | None) -> str | None:

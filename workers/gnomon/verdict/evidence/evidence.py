@@ -7,6 +7,7 @@ import msgspec
 from gnomon.verdict.challenger import Challenger
 from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
 from gnomon.verdict.evidence.sums import NEVER, Sums
+from gnomon.verdict.evidence.task_losses import PendingLosses
 from gnomon.verdict.evidence.window import Window
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 
@@ -81,8 +82,20 @@ class Evidence(msgspec.Struct, kw_only=True):
             else:
                 found.counts.immature += 1
 
-    def score(self, decided: Decided, split: "Split | None" = None) -> None:
-        """Score a decision that was counted and is mature now; arguments as of ``count``."""
+    def score(
+        self,
+        decided: Decided,
+        split: "Split | None" = None,
+        *,
+        pending: PendingLosses | None = None,
+    ) -> None:
+        """Score a decision that was counted and is mature now.
+
+        Args:
+            decided: The decision, as it was counted.
+            split: Its ``split``, if that is known.
+            pending: Where the losses are added; by default, to the sums at once.
+        """
         if decided.started_at_ms < self.settings.registered_at_ms or decided.status != "matched":
             return
         baselines, models = split or self.split(decided)
@@ -91,7 +104,18 @@ class Evidence(msgspec.Struct, kw_only=True):
             if found is not None:
                 found.counts.immature -= 1
                 others = _without(baselines, prediction.model)
-                found.matured(decided, prediction, others, self.window)
+                scored = found.matured(decided, prediction, others, self.window)
+                if pending is None:
+                    found.add(decided.agent_id, decided.hour, scored)
+                else:
+                    pending.add(key, decided.agent_id, decided.hour, scored)
+
+    def settle(self, pending: PendingLosses) -> None:
+        """Add the losses that are pending to the sums."""
+        for key, agent, hour, scored in pending.take():
+            found = self.challengers.get(key)
+            if found is not None:
+                found.add(agent, hour, scored)
 
     def close_blocks(self, before_hour: int) -> None:
         """Close the blocks of all hours before ``before_hour``: no decision of these may follow."""

@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from gnomon.events import VerdictExperiment
 from gnomon.verdict.evidence.decided import HOUR_MS, Decided
 from gnomon.verdict.evidence.evidence import Evidence
 from gnomon.verdict.evidence.records import (
@@ -26,6 +27,7 @@ from gnomon.verdict.evidence.records import (
     model_record,
 )
 from gnomon.verdict.evidence.suspects import Suspects
+from gnomon.verdict.evidence.task_losses import PendingLosses
 from gnomon.verdict.evidence.window import WindowBuilder
 from gnomon.verdict.settings import BASELINES, VerdictSettings
 
@@ -52,10 +54,11 @@ class _Saved(msgspec.Struct, array_like=True):
     looked_hour: int
     unannounced: bool
     retired: dict[str, tuple[int, int]]
+    changed: dict[str, list[int]] = {}
 
 
 class LiveEvidence:
-    """The evidence of one partition: ``add`` the decisions of a batch, then ``close`` the batch.
+    """The evidence of one partition: ``add`` decisions, and ``close`` every few seconds.
 
     Attributes:
         evidence: The sums.
@@ -85,7 +88,9 @@ class LiveEvidence:
         self._retired: dict[str, tuple[int, int]] = {}
         self._unannounced = False
         self._changed: dict[str, set[int]] = {}
+        self._pending = PendingLosses()
         self._suspects = Suspects(settings)
+        self._record: tuple[str, VerdictExperiment] | None = None
 
     def add(self, decided: Decided) -> None:
         """Add a decision, and score those of its agent that have become mature."""
@@ -105,34 +110,43 @@ class LiveEvidence:
             if not evidence.is_mature(waiting, clock.newest_ms):
                 break
             split = evidence.split(waiting)
-            evidence.score(waiting, split)
+            evidence.score(waiting, split, pending=self._pending)
             self._note(waiting, split[1])
             mature += 1
         del clock.waiting[:mature]
 
     def close(self, partition: int) -> Iterator[KeyedEvidence]:
-        """End the batch, and yield the records that changed."""
+        """Yield the records that changed since the last time."""
+        self.evidence.settle(self._pending)
         yield from self._forget_versions(partition)
         if self._changed:
-            yield experiment_record(self.evidence.settings, partition)
+            yield self._experiment(partition)
         for key in sorted(self._changed):
             yield from self._records(key, partition, self._changed[key])
         self._changed.clear()
+
+    @property
+    def unwritten(self) -> int:
+        """Return the number of models whose evidence changed since ``close``."""
+        return len(self._changed) + self._unannounced
 
     def announce(self, partition: int) -> Iterator[KeyedEvidence]:
         """Yield all records of an experiment that began with a restart, once, and delete the old ones."""
         if not self._unannounced:
             return
+        self.evidence.settle(self._pending)
         self._unannounced = False
+        self._changed.clear()
         for key, hours in self._retired.items():
             yield from deletions(key, range(*hours), partition)
         self._retired = {}
-        yield experiment_record(self.evidence.settings, partition)
+        yield self._experiment(partition)
         for key, challenger in self.evidence.challengers.items():
             yield from self._records(key, partition, hours_of(challenger))
 
     def encode(self) -> bytes:
         """Encode the state between two batches as JSON."""
+        self.evidence.settle(self._pending)
         return msgspec.json.encode(
             _Saved(
                 self.evidence,
@@ -141,6 +155,7 @@ class LiveEvidence:
                 self.looked_hour,
                 self._unannounced,
                 self._retired,
+                {key: sorted(hours) for key, hours in self._changed.items()},
             )
         )
 
@@ -160,8 +175,15 @@ class LiveEvidence:
             live._unannounced = True
             return live
         live.evidence, live.clocks = saved.evidence, saved.clocks
+        live._changed = {key: set(hours) for key, hours in saved.changed.items()}
         live.open_from_hour, live.looked_hour = saved.open_from_hour, saved.looked_hour
         return live
+
+    def _experiment(self, partition: int) -> KeyedEvidence:
+        """Return the record of the settings, which is made once because hashing them takes long."""
+        if self._record is None or self._record[1].partition != partition:
+            self._record = experiment_record(self.evidence.settings, partition)
+        return self._record
 
     def _note(self, decided: Decided, keys: Iterable[str]) -> None:
         for key in keys:
@@ -181,6 +203,7 @@ class LiveEvidence:
         """Forget what was only kept for decisions that were predicted before ``before_hour``: none follow."""
         if before_hour <= self.open_from_hour:
             return
+        self.evidence.settle(self._pending)
         self.open_from_hour = before_hour
         kept = {
             (decided.hour, agent)

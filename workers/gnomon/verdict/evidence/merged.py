@@ -9,9 +9,10 @@ from gnomon.events import (
     ModelEvidence,
     VerdictExperiment,
 )
-from gnomon.verdict.challenger import LOG_LOSS, Challenger, Counts, Versus
+from gnomon.verdict.challenger import Challenger, Counts, Versus
 from gnomon.verdict.evidence.evidence import Evidence
 from gnomon.verdict.evidence.sums import Sums, add_row
+from gnomon.verdict.evidence.task_losses import LOG_LOSS
 from gnomon.verdict.evidence.window import WindowBuilder
 from gnomon.verdict.settings import read_settings
 

@@ -20,7 +20,7 @@ KeyedEvidence = tuple[str, EvidenceEvent | None]
 """Key and record of the topic verdict-evidence; ``None`` deletes the key's record."""
 
 
-def experiment_record(settings: VerdictSettings, partition: int) -> KeyedEvidence:
+def experiment_record(settings: VerdictSettings, partition: int) -> tuple[str, VerdictExperiment]:
     """Return the record with the settings of a partition."""
     return f"settings|p{partition}", VerdictExperiment(
         partition=partition,

@@ -67,20 +67,38 @@ class Sums(msgspec.Struct):
 
     def add(self, agent: str, hour: int, baseline: int, model: int) -> None:
         """Add one task, or the sums of several tasks of one block; the block must be open."""
-        row = self.agents.get(agent)
+        row, totals, blocks = self.agents.get(agent), self.totals, self.blocks
         if row is None:
             row = self.agents[agent] = [0] * 6
-            self.totals[T] += 1
-        _grow(row[B], row[C], baseline, model, self.totals)
-        of_hour = self.open.setdefault(hour, {})
+            totals[T] += 1
+        own_bb, own_bc, own_cc = baseline * baseline, baseline * model, model * model
+        # A unit that grows from (b, c) adds (b + baseline)^2 - b^2 to the squares, and so on.
+        b, c = row[B], row[C]
+        totals[B] += baseline
+        totals[C] += model
+        totals[BB] += 2 * b * baseline + own_bb
+        totals[BC] += b * model + c * baseline + own_bc
+        totals[CC] += 2 * c * model + own_cc
+        of_hour = self.open.get(hour)
+        if of_hour is None:
+            of_hour = self.open[hour] = {}
         block = of_hour.get(agent)
         if block is None:
             of_hour[agent] = [baseline, model]
-            add_unit(baseline, model, self.blocks, row)
+            blocks[T] += 1
+            row[T] += 1
         else:
-            _grow(block[0], block[1], baseline, model, self.blocks, row)
-            block[0] += baseline
-            block[1] += model
+            b, c = block
+            own_bb += 2 * b * baseline
+            own_bc += b * model + c * baseline
+            own_cc += 2 * c * model
+            block[0], block[1] = b + baseline, c + model
+        for of in (blocks, row):
+            of[B] += baseline
+            of[C] += model
+            of[BB] += own_bb
+            of[BC] += own_bc
+            of[CC] += own_cc
         total = self.waiting.get(hour)
         if total is None:
             self.waiting[hour] = [baseline, model]
@@ -142,19 +160,6 @@ class Sums(msgspec.Struct):
         self.totals = [0] * 6
         for row in self.agents.values():
             add_unit(row[B], row[C], self.totals)
-
-
-def _grow(b: int, c: int, baseline: int, model: int, *rows: list[int]) -> None:
-    """Let a unit of each of ``rows`` grow from ``b`` and ``c`` by ``baseline`` and ``model``."""
-    bb = baseline * (b + b + baseline)
-    bc = b * model + c * baseline + baseline * model
-    cc = model * (c + c + model)
-    for row in rows:
-        row[B] += baseline
-        row[C] += model
-        row[BB] += bb
-        row[BC] += bc
-        row[CC] += cc
 
 
 def add_unit(b: int, c: int, *rows: list[int], sign: int = 1) -> None:

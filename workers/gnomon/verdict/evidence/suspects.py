@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Final
 
-from gnomon.verdict.challenger import LOG_LOSS, Challenger
+from gnomon.verdict.challenger import Challenger
 from gnomon.verdict.evidence.sums import T
+from gnomon.verdict.evidence.task_losses import LOG_LOSS
 from gnomon.verdict.harm import e_value
 from gnomon.verdict.sequence import Plan
 from gnomon.verdict.settings import VerdictSettings
@@ -23,6 +24,7 @@ class Suspects:
         self._settings, self._plan = settings, Plan.of(settings)
         self._touched: dict[str, set[str]] = {}
         self._found: dict[str, dict[str, float]] = {}
+        self._judged: dict[str, set[str]] = {}
 
     def touch(self, key: str, agent: str) -> None:
         """Note that a task of ``agent`` was added to the model ``key``."""
@@ -30,8 +32,8 @@ class Suspects:
 
     def forget(self, key: str) -> None:
         """Forget a model."""
-        self._touched.pop(key, None)
-        self._found.pop(key, None)
+        for of in (self._touched, self._found, self._judged):
+            of.pop(key, None)
 
     def test(self, key: str, challenger: Challenger) -> tuple[dict[str, list[int]], int]:
         """Test the agents with new tasks.
@@ -46,18 +48,23 @@ class Suspects:
             return {}, 0
         known = key in self._found
         found = self._found.setdefault(key, {})
-        self._test_rows(found, sums.agents, touched if known else sums.agents)
+        judged = self._judged.setdefault(key, set())
+        self._test_rows(found, judged, sums.agents, touched if known else sums.agents)
         worst = sorted(found, key=lambda agent: (-found[agent], agent))[:MAX_SUSPECTS]
-        judged = sum(row[T] >= self._settings.min_blocks for row in sums.agents.values())
-        return {agent: sums.agents[agent] for agent in worst}, judged
+        return {agent: sums.agents[agent] for agent in worst}, len(judged)
 
     def _test_rows(
-        self, found: dict[str, float], rows: dict[str, list[int]], agents: Iterable[str]
+        self,
+        found: dict[str, float],
+        judged: set[str],
+        rows: dict[str, list[int]],
+        agents: Iterable[str],
     ) -> None:
         for agent in agents:
             row = rows.get(agent)
             if row is None or row[T] < self._settings.min_blocks:
                 continue
+            judged.add(agent)
             e = e_value(row, self._plan)
             if e * self._settings.alpha >= 1:
                 found[agent] = e

@@ -40,7 +40,7 @@ def page(verdicts: Verdicts, album: Album, source: Source, *, shown: Iterable[Mo
     Args:
         verdicts: The verdicts on all models.
         album: The data of the charts.
-        source: The file that was judged.
+        source: What was read.
         shown: The models that get a section; all are in the overview.
     """
     models = [
@@ -153,8 +153,8 @@ def _judged(verdicts: Verdicts, album: Album, source: Source) -> str:
             f" {moment(verdicts.watermark_ms)}: {counts['matched']} matched, {counts['expired']}"
             f" expired, {counts['cancelled']} cancelled; {counts['unregistered']} before the"
             " registration do not count.</p>",
-            f"<p>File {escape(source.name)}, {source.size_bytes} bytes, SHA-256"
-            f" <code>{source.sha256}</code>.</p>",
+            f"<p>Read from the {escape(source.name)}: {source.size_bytes} bytes, SHA-256"
+            f" <code>{source.sha256}</code>. {escape(source.note)}</p>",
             "<h3>Offsets</h3>",
             table(("partition", "first offset", "last offset"), offsets)
             if offsets

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from gnomon.drift import scaled_loss
-from gnomon.verdict.challenger import LOG_LOSS
 from gnomon.verdict.checks import is_enough
 from gnomon.verdict.evidence.decided import Decided, JudgedPrediction
 from gnomon.verdict.evidence.evidence import Evidence, by_key
 from gnomon.verdict.evidence.series import Series
 from gnomon.verdict.evidence.sums import T
+from gnomon.verdict.evidence.task_losses import LOG_LOSS
 from gnomon.verdict.report.covered import Covered
 from gnomon.verdict.report.rolling import Rolling
 from gnomon.verdict.report.slices import Slices

@@ -1,4 +1,4 @@
-"""Describes the file that was judged."""
+"""Describes what was judged: a file, or a topic."""
 
 import hashlib
 from typing import Final
@@ -16,17 +16,18 @@ class _Position(msgspec.Struct, frozen=True):
 
 
 class Source:
-    """A file of comparisons, read line by line.
+    """A file or a topic of comparisons, read line by line.
 
     Attributes:
-        name: Name of the file.
+        name: What was read, for the report, such as ``file comparisons.jsonl``.
+        note: A sentence about it, for the report; may be empty.
         lines: Number of lines that are not empty.
         offsets: The first and the last offset by partition, if the lines have ``partition`` and
             ``offset``.
     """
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, *, note: str = "") -> None:
+        self.name, self.note = name, note
         self.lines = self.size_bytes = 0
         self.offsets: dict[int, tuple[int, int]] = {}
         self._hash = hashlib.sha256()

@@ -5,7 +5,7 @@ from typing import Final
 
 from gnomon.drift import Drift
 from gnomon.text_table import aligned
-from gnomon.verdict.challenger import LOG_LOSS
+from gnomon.verdict.evidence.task_losses import LOG_LOSS
 from gnomon.verdict.result import Compared, Criterion, Item, ModelVerdict
 
 _HEAD = (
