@@ -62,4 +62,5 @@ def test_no_function_takes_brokers_alone() -> None:
         ("client/client.py", "__init__"),
         ("client/config.py", "addresses"),
         ("connection/kafka_connection.py", "at"),
+        ("replay/isolated.py", "isolated"),
     }
