@@ -9,16 +9,15 @@ import msgspec
 from gnomon.comparison.config import ComparisonConfig
 from gnomon.comparison.decisions import Counts, Decision, Progress
 from gnomon.comparison.intervals.calibration import CountedTask, GroupKey
-from gnomon.comparison.metrics.hour_sums import MetricSeries
-from gnomon.comparison.metrics.rolling_metrics import MetricSeriesKey
-from gnomon.comparison.metrics.sums import FIELDS
+from gnomon.comparison.metrics.hour_sums import AgentSeries, MetricSeries
+from gnomon.comparison.metrics.rolling_metrics import AgentKey
 from gnomon.comparison.sources import Source, Sources
 from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
 from gnomon.steps import Steps, finish
 from gnomon.verdict import LiveEvidence
 
-MAGIC: Final = b"GNCM\x02"
+MAGIC: Final = b"GNCM\x03"
 """First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
 _STEP: Final = 256
@@ -48,13 +47,14 @@ class _Decisions(msgspec.Struct, array_like=True):
 class _State(msgspec.Struct, array_like=True):
     tasks: _Tasks
     decisions: _Decisions
-    series: dict[MetricSeriesKey, MetricSeries]
+    series: dict[int, MetricSeries]
+    agents: dict[AgentKey, AgentSeries]
     hour: int
     ledger: Ledger | None
     windows: dict[GroupKey, list[CountedTask]]
     evidence: bytes = b""
     unread: int = 0
-    unwritten: list[MetricSeriesKey] = []
+    unwritten: list[AgentKey] = []
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -116,6 +116,7 @@ def _parts(state: ComparisonState) -> Iterator[object]:
     yield from (decisions.features, decisions.predictions, decisions.counts, decisions.starts)
     yield decisions.sources.names
     yield from _in_map(state.metrics.series)
+    yield from _in_map(state.metrics.agents)
     yield state.metrics.hour
     yield state.ledger
     yield from _in_map(state.calibration.windows)
@@ -152,18 +153,10 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
-    state.metrics.restore(_whole(read.series), read.hour, read.unwritten)
+    state.metrics.restore(read.series, read.agents, read.hour, read.unwritten)
     state.ledger, state.unread = read.ledger, read.unread
     state.calibration.windows = read.windows
     return state
-
-
-def _whole(series: dict[MetricSeriesKey, MetricSeries]) -> dict[MetricSeriesKey, MetricSeries]:
-    """Lengthen the rows of a snapshot that was written before a sum was added, in place."""
-    for each in series.values():
-        for sums in (each.total, each.window, *each.hours.values()):
-            sums.row += [0] * (len(FIELDS) - len(sums.row))
-    return series
 
 
 def _restore_tasks(state: ComparisonState, read: _Tasks, config: ComparisonConfig) -> None:

@@ -1,4 +1,4 @@
-"""Sums of one model version over the tasks of one slice that finished in one hour, or in several."""
+"""Sums of one model version over the tasks that finished in one hour, or in several."""
 
 from operator import add, sub
 
@@ -12,7 +12,7 @@ from gnomon.events import Outcome
 
 
 class HourSums(msgspec.Struct, array_like=True, gc=False):
-    """Sums of a slice. Only those of the slice ``all`` have more than a row."""
+    """Sums over all agents."""
 
     row: Row = msgspec.field(default_factory=sums.empty_row)
     histogram: Histogram = {}
@@ -27,8 +27,8 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
         *,
         control: TaskResult | None,
         baselines: BaselineResults | None,
-    ) -> Row:
-        """Add one matched task, and return its row.
+    ) -> None:
+        """Add one matched task.
 
         Args:
             result: How the prediction did.
@@ -37,8 +37,7 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
             control: How the control did, if it predicted.
             baselines: How the baselines did; ``None`` if the model is one.
         """
-        row = sums.task_row(result, control, outcome.duration_s, predicted.intervals)
-        self.add_row(row)
+        sums.add_result(self.row, result, control, outcome.duration_s, predicted.intervals)
         if result.error_us is not None:
             sums.count_error(self.histogram, result.error_us)
         probability, succeeded = predicted.success_probability, outcome.succeeded
@@ -48,11 +47,6 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
             add_probability(self.bins, probability, succeeded=succeeded)
         if baselines is not None:
             add_paired(self.paired, result, baselines)
-        return row
-
-    def add_row(self, row: Row) -> None:
-        """Add the row of one task or of several."""
-        self.row = list(map(add, self.row, row))
 
     def add(self, other: "HourSums", sign: int = 1) -> None:
         """Add ``other``, or subtract it if ``sign`` is -1."""
@@ -69,8 +63,43 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
 
 
 class MetricSeries(msgspec.Struct, array_like=True, gc=False):
-    """Sums of one model version on one slice: in total, over the window, and by hour of it."""
+    """Sums of one model version over all agents: in total, over the window, and by hour of it."""
 
     total: HourSums = msgspec.field(default_factory=HourSums)
     window: HourSums = msgspec.field(default_factory=HourSums)
     hours: dict[int, HourSums] = {}
+
+
+class AgentSeries(msgspec.Struct, array_like=True, gc=False):
+    """Rows of one model version and one agent: by hour of the window, and of all time before it."""
+
+    before: Row = msgspec.field(default_factory=sums.empty_row)
+    hours: dict[int, Row] = {}
+
+    def row_of(self, hour: int, oldest: int) -> Row:
+        """Return the row, to be added to, of the tasks that finished in ``hour``.
+
+        Args:
+            hour: The hour.
+            oldest: First hour of the window.
+        """
+        if hour < oldest:
+            return self.before
+        row = self.hours.get(hour)
+        if row is None:
+            row = self.hours[hour] = sums.empty_row()
+        return row
+
+    def forget(self, oldest: int) -> bool:
+        """Let the window begin at ``oldest``; return whether it has lost an hour."""
+        expired = [hour for hour in self.hours if hour < oldest]
+        for hour in expired:
+            self.before = list(map(add, self.before, self.hours.pop(hour)))
+        return bool(expired)
+
+    def window(self) -> Row:
+        """Return the row of the window."""
+        row = sums.empty_row()
+        for of_hour in self.hours.values():
+            row = list(map(add, row, of_hour))
+        return row

@@ -10,12 +10,14 @@ are many, are written together every few seconds.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from itertools import islice
+from operator import add
 from typing import Final, Literal
 
 from gnomon.comparison.decisions import Decision
 from gnomon.comparison.metrics import sums
-from gnomon.comparison.metrics.hour_sums import HourSums, MetricSeries
+from gnomon.comparison.metrics.hour_sums import AgentSeries, HourSums, MetricSeries
 from gnomon.comparison.metrics.paired import BaselineResults, results_of, with_baselines
 from gnomon.comparison.metrics.sums import Row
 from gnomon.comparison.sources import BASELINES, CONTROL_MODEL, Sources
@@ -31,31 +33,32 @@ MAX_WRITTEN: Final = 1000
 
 KeyedMetrics = tuple[str, ModelMetrics]
 """Key and record of comparison-metrics."""
-MetricSeriesKey = tuple[int, str]
-"""Number of the model, and the agent or ``ALL_AGENTS``."""
+AgentKey = tuple[int, str]
+"""Number of the model, and the agent."""
 
 
 class RollingMetrics:
     """Running metrics of one partition: ``add`` the tasks of a batch, then ``close`` the batch.
 
     Attributes:
-        series: Sums by model and slice.
+        series: Sums over all agents, by number of the model.
+        agents: Rows by number of the model and agent.
         hour: Hour of the watermark, counted from 1970-01-01 UTC.
         unwritten: Slices of agents that changed since their metrics were written.
     """
 
-    __slots__ = ("_agents", "_batch", "hour", "series", "unwritten")
+    __slots__ = ("_batch", "agents", "hour", "series", "unwritten")
 
     def __init__(self) -> None:
-        self.series: dict[MetricSeriesKey, MetricSeries] = {}
+        self.series: dict[int, MetricSeries] = {}
+        self.agents: dict[AgentKey, AgentSeries] = {}
         self.hour = 0
-        self.unwritten: dict[MetricSeriesKey, None] = {}
+        self.unwritten: dict[AgentKey, None] = {}
         self._batch: dict[tuple[int, int], HourSums] = {}
-        self._agents: list[tuple[MetricSeriesKey, int, Row]] = []
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
         """Add a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
-        hour, batch = outcome.at_ms // HOUR_MS, self._batch
+        hour, batch, duration_s = outcome.at_ms // HOUR_MS, self._batch, outcome.duration_s
         names, model_of = sources.names, sources.model_of
         results = [sums.result_of(outcome, predicted) for predicted in decision.predictions]
         by_name = {
@@ -72,7 +75,7 @@ class RollingMetrics:
             is_judged = names[predicted.source][0] not in BASELINES
             if is_judged and baselines is None:
                 baselines = results_of(by_name)
-            row = of_all.count(
+            of_all.count(
                 result,
                 predicted,
                 outcome,
@@ -80,7 +83,8 @@ class RollingMetrics:
                 baselines=baselines if is_judged else None,
             )
             if agent != ALL_AGENTS:
-                self._agents.append(((model, agent), hour, row))
+                row = self._row((model, agent), hour)
+                sums.add_result(row, result, control, duration_s, predicted.intervals)
 
     def add_expired(
         self, decision: Decision, outcome: Outcome, sources: Sources, agent: str
@@ -89,101 +93,103 @@ class RollingMetrics:
         hour = outcome.at_ms // HOUR_MS
         for predicted in decision.predictions:
             model = sources.model_of[predicted.source]
-            row = sums.empty_row()
-            row[sums.EXPIRED] = 1
-            self._batch.setdefault((model, hour), HourSums()).add_row(row)
+            self._batch.setdefault((model, hour), HourSums()).row[sums.EXPIRED] += 1
             if agent != ALL_AGENTS:
-                self._agents.append(((model, agent), hour, row))
+                self._row((model, agent), hour)[sums.EXPIRED] += 1
 
     def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """End the batch: move the window to the watermark, and yield the metrics of ``all`` that changed."""
         changed = self._move(watermark_ms // HOUR_MS)
-        for key, hour, row in self._agents:
-            self._grow_agent(key, hour, row)
-        self._agents.clear()
-        totals: dict[MetricSeriesKey, None] = {}
+        totals: dict[int, None] = {}
         for (model, hour), added in self._batch.items():
-            self._grow((model, ALL_AGENTS), hour, added, changed)
-            totals[model, ALL_AGENTS] = None
+            self._grow(model, hour, added, changed)
+            totals[model] = None
         self._batch.clear()
-        for key in totals:
-            yield self._metrics(key, sources, partition, "all")
-        for key in changed:
-            yield self._metrics(key, sources, partition, "24h")
+        name = partial(_record, sources=sources, partition=partition)
+        for model in totals:
+            yield name(model, ALL_AGENTS, self.series[model].total, window="all")
+        for model in changed:
+            yield name(model, ALL_AGENTS, self.series[model].window, window="24h")
 
     def write_agents(self, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """Yield the metrics of agents that changed since they were written, at most ``MAX_WRITTEN``."""
         for key in list(islice(self.unwritten, MAX_WRITTEN)):
             del self.unwritten[key]
-            yield self._metrics(key, sources, partition, "all")
-            yield self._metrics(key, sources, partition, "24h")
+            series = self.agents[key]
+            window = series.window()
+            total = list(map(add, series.before, window))
+            name = partial(_record, *key, sources=sources, partition=partition)
+            yield name(HourSums(total), window="all")
+            yield name(HourSums(window), window="24h")
 
     def restore(
         self,
-        series: dict[MetricSeriesKey, MetricSeries],
+        series: dict[int, MetricSeries],
+        agents: dict[AgentKey, AgentSeries],
         hour: int,
-        unwritten: Iterable[MetricSeriesKey],
+        unwritten: Iterable[AgentKey],
     ) -> None:
         """Take over the attributes of another instance, between two batches."""
-        self.series, self.hour, self.unwritten = series, hour, dict.fromkeys(unwritten)
+        self.series, self.agents, self.hour = series, agents, hour
+        self.unwritten = dict.fromkeys(unwritten)
 
-    def _move(self, hour: int) -> dict[MetricSeriesKey, None]:
-        """Drop the hours that left the window; return the series of ``all`` that changed."""
-        changed: dict[MetricSeriesKey, None] = {}
+    def _row(self, key: AgentKey, hour: int) -> Row:
+        """Return the row of an agent to add to, which changes its metrics."""
+        self.unwritten[key] = None
+        series = self.agents.get(key)
+        if series is None:
+            series = self.agents[key] = AgentSeries()
+        return series.row_of(hour, self.hour - WINDOW_HOURS + 1)
+
+    def _move(self, hour: int) -> dict[int, None]:
+        """Drop the hours that left the window; return the models whose metrics of ``all`` changed."""
+        changed: dict[int, None] = {}
         if hour > self.hour:
             self.hour = hour
             oldest = hour - WINDOW_HOURS + 1
-            for key, series in self.series.items():
+            for model, series in self.series.items():
                 for expired in [h for h in series.hours if h < oldest]:
                     series.window.add(series.hours.pop(expired), -1)
-                    (changed if key[1] == ALL_AGENTS else self.unwritten)[key] = None
+                    changed[model] = None
+            for key, of_agent in self.agents.items():
+                if of_agent.forget(oldest):
+                    self.unwritten[key] = None
         return changed
 
-    def _grow(
-        self, key: MetricSeriesKey, hour: int, added: HourSums, changed: dict[MetricSeriesKey, None]
-    ) -> None:
-        series = self.series.get(key)
+    def _grow(self, model: int, hour: int, added: HourSums, changed: dict[int, None]) -> None:
+        series = self.series.get(model)
         if series is None:
-            series = self.series[key] = MetricSeries()
-            changed[key] = None
+            series = self.series[model] = MetricSeries()
+            changed[model] = None
         series.total.add(added)
         if hour > self.hour - WINDOW_HOURS:
             series.window.add(added)
             series.hours.setdefault(hour, HourSums()).add(added)
-            changed[key] = None
+            changed[model] = None
 
-    def _grow_agent(self, key: MetricSeriesKey, hour: int, row: Row) -> None:
-        self.unwritten[key] = None
-        series = self.series.get(key)
-        if series is None:
-            series = self.series[key] = MetricSeries()
-        series.total.add_row(row)
-        if hour > self.hour - WINDOW_HOURS:
-            series.window.add_row(row)
-            of_hour = series.hours.get(hour)
-            if of_hour is None:
-                of_hour = series.hours[hour] = HourSums()
-            of_hour.add_row(row)
 
-    def _metrics(
-        self, key: MetricSeriesKey, sources: Sources, partition: int, window: Literal["all", "24h"]
-    ) -> KeyedMetrics:
-        model, version = sources.models[key[0]]
-        of_slice = "all" if key[1] == ALL_AGENTS else f"agent:{key[1]}"
-        series = self.series[key]
-        of_window = series.total if window == "all" else series.window
-        record = sums.metrics(
-            of_window.row,
-            of_window.histogram,
-            of_window.bins,
-            model=model,
-            version=version,
-            of_slice=of_slice,
-            partition=partition,
-            window=window,
-        )
-        record = with_baselines(record, of_window.paired)
-        return metrics_key(record), record
+def _record(
+    number: int,
+    agent: str,
+    figures: HourSums,
+    *,
+    sources: Sources,
+    partition: int,
+    window: Literal["all", "24h"],
+) -> KeyedMetrics:
+    model, version = sources.models[number]
+    record = sums.metrics(
+        figures.row,
+        figures.histogram,
+        figures.bins,
+        model=model,
+        version=version,
+        of_slice="all" if agent == ALL_AGENTS else f"agent:{agent}",
+        partition=partition,
+        window=window,
+    )
+    record = with_baselines(record, figures.paired)
+    return metrics_key(record), record
 
 
 def metrics_key(record: ModelMetrics) -> str:

@@ -107,38 +107,45 @@ def result_of(outcome: Outcome, predicted: PredictionLike) -> TaskResult:
     return TaskResult(error, within, int((probability >= SUCCESS_THRESHOLD) == succeeded), squared)
 
 
-def task_row(
+def add_result(
+    row: Row,
     result: TaskResult,
     control: TaskResult | None,
     duration_s: float | None,
     intervals: Intervals | None,
-) -> Row:
-    """Return the row of one task.
+) -> None:
+    """Add one task to a row.
 
     Args:
+        row: Changed in place.
         result: How the model did.
         control: How the control did, if it predicted; ``result`` itself if the model is the control.
         duration_s: The task's duration.
         intervals: The model's intervals.
     """
-    row = [0] * len(FIELDS)
-    error, control_error = result.error_us, None if control is None else control.error_us
+    error = result.error_us
     if error is not None:
-        row[N], row[ERROR], row[WITHIN] = 1, error, int(result.within_25)
-        if control_error is not None:
-            row[PAIRED], row[PAIRED_ERROR], row[CONTROL_ERROR] = 1, error, control_error
+        row[N] += 1
+        row[ERROR] += error
+        row[WITHIN] += result.within_25
+        if control is not None and control.error_us is not None:
+            row[PAIRED] += 1
+            row[PAIRED_ERROR] += error
+            row[CONTROL_ERROR] += control.error_us
     if result.correct is not None:
-        row[SUCCESS], row[CORRECT], row[BRIER] = 1, result.correct, result.squared_ppm
+        row[SUCCESS] += 1
+        row[CORRECT] += result.correct
+        row[BRIER] += result.squared_ppm
         if control is not None and control.correct is not None:
-            row[SUCCESS_PAIRED], row[CONTROL_CORRECT] = 1, control.correct
+            row[SUCCESS_PAIRED] += 1
+            row[CONTROL_CORRECT] += control.correct
     if intervals is not None and duration_s is not None:
         for level, n, covered, width in _OF_LEVEL:
             interval = intervals.by_level.get(level)
             if interval is not None:
-                row[n] = 1
-                row[covered] = int(interval.low_s <= duration_s <= interval.high_s)
-                row[width] = error_us(interval.high_s, interval.low_s)
-    return row
+                row[n] += 1
+                row[covered] += interval.low_s <= duration_s <= interval.high_s
+                row[width] += error_us(interval.high_s, interval.low_s)
 
 
 def count_error(histogram: Histogram, absolute_error_us: int) -> None:
