@@ -57,7 +57,7 @@ def test_the_page_of_settings_is_the_declarations() -> None:
 
     assert page == markdown(DECLARED), "run: gnomon config table > docs/settings.md"
     for each in DECLARED.values():
-        assert f"| `{each.name}` | `{each.variable}` |" in page
+        assert f"- `{each.name}`, `{each.variable}`: " in page
 
 
 def test_every_variable_in_the_documents_exists() -> None:

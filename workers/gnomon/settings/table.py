@@ -1,11 +1,14 @@
 """The settings and variables as a page of Markdown: ``docs/settings.md``."""
 
+import textwrap
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from gnomon.settings.declaration import Setting
 from gnomon.settings.variables import OF_AGENTS, OF_ALL_PROCESSES, Variable
 
-_HEAD = """# Settings
+_WIDTH: Final = 120
+_HEAD: Final = """# Settings
 
 `gnomon --config gnomon.toml` (or `GNOMON_CONFIG`) names a file of settings in TOML, with one line for each setting:
 
@@ -20,7 +23,7 @@ the variables that begin with `GNOMON_`, and names the nearest known one. A comm
 name; a worker warns of an unknown variable. A file that contains a secret must not be readable by everyone.
 
 A snapshot of a stage's state keeps the settings that the state depends on. After a change of one of these, the stage
-does not use the snapshot but folds the log again: "folded by" names the stages.
+does not use the snapshot but folds the log again: "Folded by" names the stages.
 
 This page is generated: `gnomon config table > docs/settings.md`.
 """
@@ -32,9 +35,8 @@ def markdown(declared: Mapping[str, Setting]) -> str:
         [
             _HEAD,
             "## Of gnomon's processes\n",
-            "| key in the file | variable | meaning | values | default | folded by |",
-            "|---|---|---|---|---|---|",
-            *(_row(each) for each in declared.values()),
+            "Each has its key in the file, and its variable.\n",
+            *(_setting(each) for each in declared.values()),
             "\n## Variables of agents\n",
             "The gateway reads those of spool and sealing too.\n",
             *_variables(OF_AGENTS),
@@ -45,22 +47,27 @@ def markdown(declared: Mapping[str, Setting]) -> str:
     )
 
 
-def _row(each: Setting) -> str:
+def _setting(each: Setting) -> str:
     default = each.otherwise or ("none" if each.default == "" else f"`{each.default}`")
     about = f"{each.about} Secret." if each.secret else each.about
-    cells = (
-        f"`{each.name}`",
-        f"`{each.variable}`",
-        about,
-        each.kind,
-        default,
-        ", ".join(each.folded_by),
+    folded = f" Folded by: {', '.join(each.folded_by)}." if each.folded_by else ""
+    return _item(
+        f"`{each.name}`, `{each.variable}`: {about} Values: {each.kind}. Default: {default}.{folded}"
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _variables(found: Iterable[Variable]) -> Iterable[str]:
-    yield "| variable | meaning | default |"
-    yield "|---|---|---|"
     for each in found:
-        yield f"| `{each.name}` | {each.about} | {each.default} |"
+        yield _item(f"`{each.name}`: {each.about} Default: {each.default}.")
+
+
+def _item(text: str) -> str:
+    """Return an item of a list."""
+    return textwrap.fill(
+        text,
+        _WIDTH,
+        initial_indent="- ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
