@@ -5,6 +5,7 @@ that finds nothing has looked.
 """
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -76,7 +77,7 @@ def files_with(folder: Path, word: bytes, *, prefix: str = "") -> set[str]:
     its indexes: 10 MB each, of numbers only.
     """
     found = set()
-    for path in folder.rglob("*"):
+    for path in (Path(parent, name) for parent, _, names in os.walk(folder) for name in names):
         if path.suffix in {".index", ".timeindex"} or (
             re.fullmatch(r"[a-z]+[0-9a-f]{8}-.*-\d+", path.parent.name)
             and not path.parent.name.startswith(prefix)

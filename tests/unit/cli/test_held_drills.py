@@ -72,7 +72,7 @@ def test_a_key_that_others_may_read_fails_and_is_noted(
     Path(Settings(data_dir=str(tmp_path)).key_file).chmod(0o644)
     assert main(["drill", "security"]) == 1
     assert kept(tmp_path)["checks"] == {"private_key": False}
-    assert "others may read the key file" in capsys.readouterr().err
+    assert "so that everyone may use it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("outcome", ["passed", "failed"])

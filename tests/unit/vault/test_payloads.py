@@ -122,7 +122,7 @@ def test_a_key_is_never_overwritten(tmp_path: Path) -> None:
 
 def test_a_key_others_may_read_is_refused(tmp_path: Path) -> None:
     create_sealing_key(tmp_path / "k")
-    (tmp_path / "k").chmod(0o640)
+    (tmp_path / "k").chmod(0o644)
     with pytest.raises(KeyUnavailableError, match="run chmod 600") as refused:
         load_sealing_key(tmp_path / "k")
     secret = (tmp_path / "k").read_bytes().splitlines()[1]

@@ -61,7 +61,7 @@ class FeatureReference(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             shares=(_counts(finite, edges) / given.size).tolist(),
             points=points.tolist(),
             weights=weights.tolist(),
-            scale=float(finite.std()) if finite.size else 0.0,
+            scale=_spread(finite),
         )
 
 
@@ -78,6 +78,12 @@ class FeatureShift(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     rows: int
     psi: float
     distance: float | None
+
+
+def _spread(values: NDArray[np.float64]) -> float:
+    """Return the standard deviation, also of numbers whose squares are too large for a float."""
+    largest = float(np.abs(values).max()) if values.size else 0.0
+    return largest * float((values / largest).std()) if largest else 0.0
 
 
 def references(columns: Mapping[str, ArrayLike]) -> dict[str, FeatureReference]:
