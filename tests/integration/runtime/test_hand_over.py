@@ -185,7 +185,7 @@ def corrupt_snapshots(folder: Path) -> int:
     """Change the last byte of each snapshot; returns how many there were."""
     snapshots = list(folder.rglob("*.snapshot"))
     for path in snapshots:
-        path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+        path.write_bytes((whole := path.read_bytes())[:-1] + bytes([whole[-1] ^ 1]))
     return len(snapshots)
 
 

@@ -52,7 +52,9 @@ def test_a_decision_that_does_not_open_fails(
     store: DecisionStore, tmp_path: Path, capsys: Captured
 ) -> None:
     (row,) = [each for each in store.recent(9) if each.decision_id == "d-00001"]
-    store.upsert([msgspec.structs.replace(row, sealed=row.sealed[:-1] + bytes([row.sealed[-1] ^ 1]))])
+    store.upsert(
+        [msgspec.structs.replace(row, sealed=row.sealed[:-1] + bytes([row.sealed[-1] ^ 1]))]
+    )
     assert main(["drill", "security"]) == 1
     assert kept(tmp_path)["checks"] == {**HELD, "opens": False}
     assert "opens         DOES NOT HOLD" in capsys.readouterr().out
