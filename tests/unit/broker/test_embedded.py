@@ -19,6 +19,7 @@ from gnomon.broker.failures import (
     BrokerStartError,
     DataDirInUseError,
     JarsUnavailableError,
+    NewerFilesError,
     PortInUseError,
 )
 from gnomon.broker.jars import Jar
@@ -103,6 +104,18 @@ def test_a_kafka_that_ends_at_once_shows_its_last_lines(tmp_path: Path) -> None:
     assert "status 3" in str(caught.value)
     assert "no heap" in str(caught.value)
     assert broker.pid is None
+
+
+def test_files_of_a_newer_kafka_are_named_with_what_to_do(tmp_path: Path) -> None:
+    """The output is that of Kafka 4.2.2 on files that 4.3.1 wrote."""
+    error = "org.apache.kafka.server.common.serialization.MetadataParseException: Failed to"
+    java = f'case "$*" in *StorageTool*) ;; *) echo "{error}"; echo "  at X"; exit 1;; esac'
+
+    with pytest.raises(NewerFilesError, match="newer version of Kafka") as caught:
+        Broker(tmp_path, java=java).start()
+
+    assert f"{tmp_path / 'broker' / 'data'}: move that folder away" in str(caught.value)
+    assert "  at X" not in str(caught.value)
 
 
 def test_data_that_cannot_be_prepared_shows_why(tmp_path: Path) -> None:

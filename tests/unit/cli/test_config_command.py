@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,3 +93,15 @@ def test_a_command_refuses_a_file_with_an_unknown_name(
     assert capsys.readouterr().err == (
         f"gnomon: {file}: 'nise' is no setting; did you mean nice?\n"
     )
+
+
+def test_a_reader_that_has_gone_is_no_traceback() -> None:
+    """As with ``gnomon config show | head -1``."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gnomon", "config", "show"]
+    ended = subprocess.run(  # noqa: S603  this interpreter
+        command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (141, "")

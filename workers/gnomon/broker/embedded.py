@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gnomon.broker.failures import BrokerStartError, PortInUseError
+from gnomon.broker.failures import BrokerStartError, NewerFilesError, PortInUseError
 from gnomon.broker.guarded_process import GuardedProcess
 from gnomon.broker.jars import (
     JarSource,
@@ -31,6 +31,8 @@ _STOP_S = 20.0
 _KILL_S = 10.0
 _POLL_S = 0.05
 _LAST_LINES = 12
+_UNREADABLE = "MetadataParseException"
+"""What Kafka logs if a newer version wrote its files."""
 
 
 class EmbeddedBroker:
@@ -138,7 +140,7 @@ class EmbeddedBroker:
         Raises:
             PortInUseError: Another program listens on the port.
             DataDirInUseError: Another broker uses the same files.
-            BrokerStartError: Kafka stopped or did not answer in time.
+            BrokerStartError: Kafka stopped, cannot read its files, or did not answer in time.
             ConfigurationError: See ``prepare``.
         """
         if self.pid is not None:
@@ -277,6 +279,9 @@ class EmbeddedBroker:
             lines = _read_from(log, since).splitlines()
             if lines:
                 break
+        for line in lines:
+            if _UNREADABLE in line:
+                return NewerFilesError(self._node.data, log=log, lines=[line])
         return BrokerStartError(what, log=log, lines=lines[-_LAST_LINES:])
 
 

@@ -66,3 +66,15 @@ class BrokerStartError(ConfigurationError):
 
     def __init__(self, what: str, *, log: Path, lines: Sequence[str]) -> None:
         super().__init__("\n  ".join([f"{what}; the last lines of {log}:", *lines]))
+
+
+class NewerFilesError(BrokerStartError):
+    """Kafka cannot read its files, because a newer version wrote them."""
+
+    def __init__(self, directory: Path, *, log: Path, lines: Sequence[str]) -> None:
+        super().__init__(
+            f"a newer version of Kafka wrote the files in {directory}: move that folder away"
+            " (it keeps the records that are in it), or choose another --data-dir",
+            log=log,
+            lines=lines,
+        )

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import os
+import select
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -87,7 +88,12 @@ COMMANDS = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; return 0 on success, 1 on failure, 2 on wrong use or configuration."""
+    """Run one command.
+
+    Returns:
+        0 on success, 1 on failure, 2 on wrong use or configuration, and as a shell reports signals:
+        130 after Ctrl-C, 141 if the reader of the output has gone.
+    """
     argv = sys.argv[1:] if argv is None else list(argv)
     parser = argparse.ArgumentParser(
         prog="gnomon",
@@ -112,7 +118,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.config = options.config or os.environ.get("GNOMON_CONFIG")
     try:
         settings = _settings(options)
-        return int(_import(modules[options.command]).run(options, settings))
+        return _run(modules[options.command], options, settings)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "gnomon":
             raise  # this is a bug in gnomon, not a missing extra
@@ -127,8 +133,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     except GnomonError as error:
         print(f"gnomon: {error}", file=sys.stderr)
         return 1
+    except BrokenPipeError:
+        if _has_reader():
+            raise  # it was another pipe or connection
+        return 141
     except KeyboardInterrupt:
         return 130
+
+
+def _run(module: str, options: argparse.Namespace, settings: Settings) -> int:
+    status = int(_import(module).run(options, settings))
+    sys.stdout.flush()  # an error at exit could not be caught
+    return status
+
+
+def _has_reader() -> bool:
+    """Return whether somebody reads the output; if not, drop what is left of it."""
+    output = select.poll()
+    output.register(sys.stdout.fileno(), select.POLLOUT)
+    if any(event & select.POLLERR for _, event in output.poll(0)):
+        # Python flushes at exit, which must not fail too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return False
+    return True
 
 
 def _command(argv: Sequence[str], *, after: Sequence[str]) -> str | None:

@@ -16,12 +16,7 @@ from tests.support.kafka.memory_partition import (
 )
 
 from gnomon.connection import KafkaConnection
-from gnomon.errors import (
-    ConfigurationError,
-    FencedError,
-    StageBrokenError,
-    StoreUnavailableError,
-)
+from gnomon.errors import ConfigurationError, FencedError, StageBrokenError, StoreUnavailableError
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition import processor as module

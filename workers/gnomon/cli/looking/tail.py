@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import json
 import logging
 from datetime import UTC, datetime
@@ -33,8 +32,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """Print records until the end of the topic, or until Ctrl-C."""
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    with contextlib.suppress(BrokenPipeError):
-        asyncio.run(_tail(options, settings))
+    asyncio.run(_tail(options, settings))
     return 0
 
 

@@ -23,15 +23,13 @@ from aiokafka.protocol.types import (
     AbstractType,
     Boolean,
     CompactArray,
-    CompactString,
     Int16,
     Int32,
     Schema,
-    TaggedFields,
 )
 
-_TEXT: Final = CompactString("utf-8")
-_TAGS: Final = ("tags", TaggedFields)
+from gnomon.runtime.kafka.transactions.requests import TAGS, TEXT
+
 _NO_ID: Final = uuid.UUID(int=0)
 
 
@@ -67,17 +65,15 @@ class _MetadataResponse(Response):  # type: ignore[misc]  # untyped
         ("throttle_time_ms", Int32),
         (
             "brokers",
-            CompactArray(
-                ("node_id", Int32), ("host", _TEXT), ("port", Int32), ("rack", _TEXT), _TAGS
-            ),
+            CompactArray(("node_id", Int32), ("host", TEXT), ("port", Int32), ("rack", TEXT), TAGS),
         ),
-        ("cluster_id", _TEXT),
+        ("cluster_id", TEXT),
         ("controller_id", Int32),
         (
             "topics",
             CompactArray(
                 ("error_code", Int16),
-                ("topic", _TEXT),
+                ("topic", TEXT),
                 ("topic_id", _Uuid),
                 ("is_internal", Boolean),
                 (
@@ -90,15 +86,15 @@ class _MetadataResponse(Response):  # type: ignore[misc]  # untyped
                         ("replicas", CompactArray(Int32)),
                         ("isr", CompactArray(Int32)),
                         ("offline", CompactArray(Int32)),
-                        _TAGS,
+                        TAGS,
                     ),
                 ),
                 ("authorized_operations", Int32),
-                _TAGS,
+                TAGS,
             ),
         ),
         ("authorized_operations", Int32),
-        _TAGS,
+        TAGS,
     )
 
 
@@ -108,11 +104,11 @@ class _MetadataStruct(RequestStruct):  # type: ignore[misc]  # untyped
     API_VERSION = 10
     RESPONSE_TYPE = _MetadataResponse
     SCHEMA = Schema(
-        ("topics", CompactArray(("topic_id", _Uuid), ("topic", _TEXT), _TAGS)),
+        ("topics", CompactArray(("topic_id", _Uuid), ("topic", TEXT), TAGS)),
         ("allow_auto_topic_creation", Boolean),
         ("include_cluster_authorized_operations", Boolean),
         ("include_topic_authorized_operations", Boolean),
-        _TAGS,
+        TAGS,
     )
 
 
