@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
+# Every process that the tests start would compile gnomon again, and a person's Python each time.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help setup demo test check fuzz faults schemas bench constraints clean
 
 help: ## list these targets
@@ -16,10 +18,10 @@ setup: $(VENV)/.setup ## install gnomon with everything to develop it, into .ven
 demo: $(VENV)/.runtime ## run all of gnomon on this machine
 	$(BIN)/gnomon demo
 
-# Two processes, because tests mostly wait for Kafka or for another process. The tests of a file
+# Three processes on two cores, because tests mostly wait for Kafka or another process. The tests of a file
 # stay together.
 test: setup ## run every test, with a real broker
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 
 check: setup ## style, types, layers, and the public contract
 	$(BIN)/ruff check .
@@ -37,8 +39,9 @@ faults: setup ## kill, freeze and restart broker and workers, then verify every 
 schemas: $(VENV)/.runtime ## write schemas/ from the event classes
 	$(BIN)/gnomon schemas export --out schemas
 
-bench: setup ## measure throughput beside other engines, latency and memory; QUICK=1: under 3 min
+bench: setup ## measure throughput beside other engines, latency, memory, partitions; QUICK=1: under 3 min
 	$(BIN)/python -m benchmarks.engine $(if $(QUICK),--quick)
+	$(if $(QUICK),,$(BIN)/python -m benchmarks.partitions)
 
 constraints: setup ## write constraints.txt from the installed versions
 	$(PIP) freeze --exclude-editable --exclude gnomon | grep -E '^[A-Za-z0-9._-]+==' > constraints.txt

@@ -9,21 +9,23 @@ time ends when a ``read_committed`` consumer has received the last prediction of
 
 import argparse
 import asyncio
+import math
 import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from statistics import quantiles
 
 import msgspec
 from aiokafka import TopicPartition
 from benchmarks.harness.contenders import Bench, tail
+from benchmarks.harness.folders import measuring_folder
 from benchmarks.harness.ports import answers, free_ports
 from benchmarks.harness.training_data import decisions
+from benchmarks.harness.usage import Watched
 from benchmarks.harness.watching import end, end_in_order_at_sigterm, start
 
 from gnomon import Client
@@ -37,10 +39,8 @@ STEP_S = 0.005
 WARM_UP_S = 60.0
 """Warm-up time, after which the compilers of Kafka's Java have done their work."""
 AGENTS = 1000
-PARTITIONS = 2
-"""Number of partitions: one per core. A transaction takes the broker about 4 ms, and each partition
-of a stage has its own. With four partitions on two cores, the broker would be the bottleneck.
-"""
+PARTITIONS = 4
+"""Number of partitions of each topic, the default of ``gnomon topics create``."""
 AGAIN_S = 10.0
 """Warm-up time of a second turn, on a broker that has run already."""
 FINISH_AFTER_S = 1.0
@@ -154,9 +154,9 @@ class Reader:
                 self._fetched += [(now_s, record.value) for record in records]
 
     async def last_came(self, *, quiet_s: float, within_s: float) -> None:
-        """Wait until no record has come for ``quiet_s``, at most ``within_s``."""
-        until_s, count = time.monotonic() + within_s, -1
-        while count < len(self._fetched) and time.monotonic() < until_s:
+        """Wait until a record has come, and then none for ``quiet_s``; at most ``within_s``."""
+        until_s, count = time.monotonic() + within_s, 0
+        while count < max(1, len(self._fetched)) and time.monotonic() < until_s:
             count = len(self._fetched)
             await asyncio.sleep(quiet_s)
 
@@ -182,11 +182,15 @@ async def measure(
     partitions: int = PARTITIONS,
     with_client: bool = False,
     halfway: bool = False,
+    beside: Callable[[str], AbstractAsyncContextManager[None]] | None = None,
+    with_usage: bool = False,
 ) -> dict[str, float]:
     """Return percentiles of the delay in milliseconds, and the number of tasks not predicted.
 
     With ``halfway``, ``features_p50`` and ``features_p99`` are the delays until the feature vector can
-    be read. This needs one more consumer on the same cores.
+    be read. This needs one more consumer on the same cores. With ``with_usage``, what broker and workers
+    use after the warm-up is added (``harness.usage``). ``beside`` is given the prefix of the topics, and
+    what it returns is entered while tasks are published.
 
     Raises:
         RuntimeError: The workers were not ready in time.
@@ -196,7 +200,7 @@ async def measure(
     argv = [sys.executable, "-m", "gnomon", "worker", "--port", str(port)]
     workers = start(argv, bench.settings(prefix), log)
     try:
-        await _ready(workers, range(port, port + 4), log)
+        await ready(workers, range(port, port + 4), log)
         readers = {
             name: Reader(bench.kafka, prefix + topic, records=records, partitions=partitions)
             for name, topic, records in READ[: 2 if halfway else 1]
@@ -204,18 +208,25 @@ async def measure(
         async with AsyncExitStack() as reading:
             for reader in readers.values():
                 await reading.enter_async_context(reader)
+            if beside is not None:
+                await reading.enter_async_context(beside(prefix))
             publishing = _with_client if with_client else _with_producer
             async with publishing(bench.kafka, prefix) as send:
                 publisher = Publisher(send, per_s=per_s)
-                await publisher.run(warm_up_s=warm_up_s, seconds=seconds)
+                async with asyncio.TaskGroup() as group:
+                    if with_usage:
+                        watched = Watched(workers.pid, port, bench.broker_pid, bench.kafka)
+                        using = group.create_task(watched.usage(after_s=warm_up_s, seconds=seconds))
+                    await publisher.run(warm_up_s=warm_up_s, seconds=seconds)
             await readers[""].last_came(quiet_s=1.0, within_s=10.0)
     finally:
         end(workers)
-    return {
+    found = {
         name + figure: value
         for name, reader in readers.items()
         for figure, value in delays(publisher.sent_s, reader.read_s()).items()
     }
+    return found | using.result() if with_usage else found
 
 
 @asynccontextmanager
@@ -248,12 +259,15 @@ async def _with_client(kafka: KafkaConnection, prefix: str) -> AsyncIterator[Sen
 
 
 def delays(sent_s: Mapping[str, float], read_s: Mapping[str, float]) -> dict[str, float]:
-    """Return percentiles in milliseconds over the predicted tasks; ``unread`` counts the others."""
+    """Return percentiles in milliseconds over the predicted tasks; ``unread`` counts the others.
+
+    They are infinite if fewer than two tasks were predicted.
+    """
     found = sorted((read_s[task] - at_s) * 1000 for task, at_s in sent_s.items() if task in read_s)
-    cuts = quantiles(found, n=1000, method="inclusive")
+    cuts = quantiles(found, n=1000, method="inclusive") if len(found) > 1 else [math.inf] * 999
     return {
         **{name: round(cuts[at], 1) for name, at in (("p50", 499), ("p90", 899), ("p99", 989))},
-        "max": round(found[-1], 1),
+        "max": round(found[-1], 1) if found else math.inf,
         "tasks": len(sent_s),
         "unread": len(sent_s) - len(found),
     }
@@ -269,7 +283,7 @@ def line(found: Mapping[str, float]) -> str:
     return text
 
 
-async def _ready(workers: "subprocess.Popen[bytes]", ports: Sequence[int], log: Path) -> None:
+async def ready(workers: "subprocess.Popen[bytes]", ports: Sequence[int], log: Path) -> None:
     until_s = time.monotonic() + 90.0
     for port in ports:
         while not await asyncio.to_thread(answers, f"http://127.0.0.1:{port}/readyz"):
@@ -287,10 +301,11 @@ def main() -> int:
     parser.add_argument("--client", action="store_true", help="publish with gnomon.Client")
     parser.add_argument("--halfway", action="store_true", help="the way to the features as well")
     parser.add_argument("--learner", default="forest", help="of the model (forest)")
+    parser.add_argument("--disk", action="store_true", help="keep Kafka's files on disk")
     parser.add_argument("--repeat", type=int, default=1)
     options = parser.parse_args()
     end_in_order_at_sigterm()
-    with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name:
+    with measuring_folder(on_disk=options.disk) as name:
         folder = Path(name)
         register_model(folder, options.learner)
         broker = EmbeddedBroker(data_dir=folder, progress=print, heap_mb=1024, long_running=True)

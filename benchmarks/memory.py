@@ -43,9 +43,18 @@ PATIENCE_S = 240.0
 class Worker:
     """One worker process of the features stage. Context manager."""
 
-    def __init__(self, bench: Bench, prefix: str, *, env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        prefix: str,
+        *,
+        env: Mapping[str, str],
+        partitions: int = PARTITIONS,
+    ) -> None:
+        self._partitions = partitions
         self._url = f"http://127.0.0.1:{(port := free_ports(1))}"
         self._log = bench.folder / "memory.log"
+        self._began_s = time.monotonic()
         argv = [sys.executable, "-m", "gnomon", "worker", "features", "--port", str(port)]
         self._process = start(
             argv,
@@ -58,6 +67,11 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         end(self._process, patience_s=60.0)
+
+    @property
+    def log(self) -> Path:
+        """Return the file with its output, to which earlier workers of the same folder have written too."""
+        return self._log
 
     @property
     def resident_mb(self) -> float:
@@ -81,6 +95,19 @@ class Worker:
                 raise RuntimeError(f"{found} of {records} folded; last lines:\n{tail(self._log)}")
             await asyncio.sleep(0.2)
 
+    async def ready(self) -> float:
+        """Wait until the worker is ready; return the seconds since its process was started.
+
+        Raises:
+            RuntimeError: It took too long, or the process has ended.
+        """
+        while not await asyncio.to_thread(answers, f"{self._url}/readyz"):
+            passed_s = time.monotonic() - self._began_s
+            if passed_s > PATIENCE_S or self._process.poll() is not None:
+                raise RuntimeError(f"not ready after {passed_s:.0f} s:\n{tail(self._log)}")
+            await asyncio.sleep(0.02)
+        return time.monotonic() - self._began_s
+
     async def settled(self) -> float:
         """Return the resident memory once it is stable and a snapshot has been written."""
         seen: list[float] = []
@@ -94,7 +121,7 @@ class Worker:
             return -1
         with urllib.request.urlopen(f"{self._url}/status", timeout=5.0) as answer:
             partitions: Mapping[str, Any] = json.load(answer)["partitions"]
-        if len(partitions) < PARTITIONS:
+        if len(partitions) < self._partitions:
             return -1
         return sum(sum(p["offsets"].values()) for p in partitions.values())
 

@@ -2,20 +2,21 @@
 
 ``python -m benchmarks.security`` runs two brokers, one that lets everyone in and one by SASL_SSL with
 SCRAM-SHA-512, and measures on them by turns. The clients are an administrator, whose rights Kafka does
-not look up. Only the ratios are meaningful: everything shares this machine.
+not look up. Only the ratios are meaningful: everything shares this machine. It prints the table of docs/security.md.
 """
 
 import argparse
 import asyncio
 import sys
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
 
 from benchmarks import latency
 from benchmarks.harness.contenders import Bench, Input
+from benchmarks.harness.folders import measuring_folder
 from benchmarks.harness.report import ALL_STAGES
+from benchmarks.harness.turns import by_turns
 from benchmarks.harness.watching import end_in_order_at_sigterm
 
 from gnomon.broker import EmbeddedBroker
@@ -38,7 +39,7 @@ def main() -> int:
     parser.add_argument("--per-s", type=int, default=500, help="tasks a second (500)")
     options = parser.parse_args()
     end_in_order_at_sigterm()
-    with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name, ExitStack() as running:
+    with measuring_folder() as name, ExitStack() as running:
         folder = Path(name)
         benches = {}
         for kind in (PLAIN, SECURE):
@@ -52,25 +53,24 @@ def main() -> int:
         rates: dict[str, list[float]] = {kind: [] for kind in benches}
         p50: dict[str, list[float]] = {kind: [] for kind in benches}
         p99: dict[str, list[float]] = {kind: [] for kind in benches}
-        for turn in range(options.turns):
-            # Each goes first as often as the other.
-            for kind in (PLAIN, SECURE) if turn % 2 == 0 else (SECURE, PLAIN):
-                print(kind, flush=True)
-                rates[kind].append(asyncio.run(_rate(benches[kind], options.events)))
-                found = asyncio.run(
-                    latency.measure(
-                        benches[kind],
-                        seconds=options.seconds,
-                        warm_up_s=latency.AGAIN_S,
-                        per_s=options.per_s,
-                    )
+        for kind in by_turns((PLAIN, SECURE), options.turns):
+            print(kind, flush=True)
+            rates[kind].append(asyncio.run(_rate(benches[kind], options.events)))
+            found = asyncio.run(
+                latency.measure(
+                    benches[kind],
+                    seconds=options.seconds,
+                    warm_up_s=latency.AGAIN_S,
+                    per_s=options.per_s,
                 )
-                print(f"  {latency.line(found)}", flush=True)
-                p50[kind].append(found["p50"])
-                p99[kind].append(found["p99"])
-    for what, by_kind in (("events/s", rates), ("p50 ms", p50), ("p99 ms", p99)):
+            )
+            print(f"  {latency.line(found)}", flush=True)
+            p50[kind].append(found["p50"])
+            p99[kind].append(found["p99"])
+    print(f"| median of {options.turns} turns | {PLAIN} | {SECURE} | ratio |\n|---|---|---|---|")
+    for what, by_kind in (("events/s", rates), ("p50, ms", p50), ("p99, ms", p99)):
         plain, secure = median(by_kind[PLAIN]), median(by_kind[SECURE])
-        print(f"{what:<9} plain {plain:,.1f}  {SECURE} {secure:,.1f}  ratio {secure / plain:.2f}")
+        print(f"| {what} | {plain:,.1f} | {secure:,.1f} | {secure / plain:.2f} |")
     return 0
 
 

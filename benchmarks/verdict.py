@@ -37,6 +37,7 @@ from gnomon.verdict.settings import VerdictSettings
 CAP = math.log(10)
 DELTA, ALPHA = 0.2, 0.05
 STANDARD_ERRORS = 3
+MOST_TIMES = 10
 Array = NDArray[np.float64]
 
 
@@ -51,6 +52,8 @@ class World:
         shock: Standard deviation of what an hour does; ``lag`` the correlation of consecutive
             hours; ``on`` what it is done to.
         skill: Standard deviation of what agents are, in logarithms.
+        uneven: Whether the number of an agent's tasks in an hour varies, geometrically with the mean
+            ``tasks``: from 1 on, at most ten times as many.
         future: Judge "agents like these".
         hours: How long is looked at, at every hour.
         most: Greatest share of runs that may pass; ``least``: smallest.
@@ -67,6 +70,7 @@ class World:
     hours: int = 480
     agents: int = 20
     tasks: int = 5
+    uneven: bool = False
     most: float = 1.0
     least: float = 0.0
 
@@ -86,7 +90,11 @@ class Found:
 WORLDS = (
     World("independent", most=ALPHA),
     World("independent, sigma 1.5", sigma=1.5, most=ALPHA),
+    World("independent, blocks of 1 to 50 tasks", uneven=True, most=ALPHA),
+    World("independent, 4 agents with 60 tasks an hour", agents=4, tasks=60, most=ALPHA),
+    World("independent, 100 agents with 1 task an hour", agents=100, tasks=1, most=ALPHA),
     World("shocks on tasks, sd 0.2", shock=0.2, most=ALPHA),
+    World("the same, blocks of 1 to 50 tasks", shock=0.2, uneven=True, most=ALPHA),
     World("shocks on tasks, sd 0.4", shock=0.4, most=0.10),
     World("shocks on tasks, sd 0.4, lag 0.5", shock=0.4, lag=0.5, most=0.10),
     World("shocks on the model, sd 0.2", shock=0.2, on="model", most=ALPHA),
@@ -130,7 +138,8 @@ def factor(world: World) -> float:
 
 def blocks(world: World, chance: np.random.Generator, scale: float) -> NDArray[np.int64]:
     """Losses of one run, summed by block in units of 1e-5: (hours, agents, baseline and model)."""
-    x, y = chance.standard_normal((2, world.hours, world.agents, world.tasks))
+    most = world.tasks * (MOST_TIMES if world.uneven else 1)
+    x, y = chance.standard_normal((2, world.hours, world.agents, most))
     shocks = chance.standard_normal(world.hours)
     for hour in range(1, world.hours):
         shocks[hour] = world.lag * shocks[hour - 1] + math.sqrt(1 - world.lag**2) * shocks[hour]
@@ -143,7 +152,11 @@ def blocks(world: World, chance: np.random.Generator, scale: float) -> NDArray[n
     else:
         ours = ours + of_hour
         theirs = theirs + of_hour if world.on == "tasks" else theirs
-    losses = [np.minimum(np.abs(errors), CAP).sum(2) for errors in (theirs, ours)]
+    done = np.ones_like(x, dtype=bool)
+    if world.uneven:
+        counts = chance.geometric(1 / world.tasks, (world.hours, world.agents, 1))
+        done = np.arange(most) < counts
+    losses = [(np.minimum(np.abs(errors), CAP) * done).sum(2) for errors in (theirs, ours)]
     return np.rint(np.stack(losses, 2) * 1e5).astype(np.int64)
 
 

@@ -3,11 +3,17 @@
 import os
 import secrets
 import signal
+import sqlite3
+import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from tests.support.bare import hide
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.failures import JarsUnavailableError, JavaMissingError
@@ -24,6 +30,29 @@ settings.load_profile("gnomon")
 # the tests are to end by it.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare what the tests take beside pytest's own options."""
+    parser.addoption("--bare", action="store_true", help="hide all that a new machine may lack")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide it before a test is imported."""
+    if config.getoption("bare"):
+        shown = tempfile.TemporaryDirectory(prefix="gnomon-bare-")
+        config.add_cleanup(shown.cleanup)
+        hide(Path(shown.name))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give the longest files out first, where ``-n`` is given with ``--dist loadfile``."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from tests.support.work_order import LongestFirst  # noqa: PLC0415  where xdist is installed
+
+    return LongestFirst(config, log)
 
 
 @dataclass(frozen=True)
@@ -57,6 +86,22 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kafka]:
         yield Kafka(brokers=broker.brokers, broker=broker)
     finally:
         broker.stop()
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a registry without models, to be copied: MLflow takes seconds to make one."""
+    from gnomon.models.registry import Registry  # noqa: PLC0415  MLflow takes as long to import
+
+    made = tmp_path_factory.mktemp("registry") / "mlflow.db"
+    made.touch()  # else reading would leave it unmade
+    assert Registry(uri=f"sqlite:///{made}", model_name="gnomon").aliases() == {}
+    # Closed files only: what a connection still holds would not be in a copy.
+    with closing(sqlite3.connect(made)) as source:
+        copy = made.with_name("copied.db")
+        with closing(sqlite3.connect(copy)) as target:
+            source.backup(target)
+    return copy
 
 
 @pytest.fixture

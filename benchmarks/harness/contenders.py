@@ -35,18 +35,19 @@ class Input:
     """``count`` encoded events; the hour of an agent has the same number of tasks for any count.
 
     Attributes:
+        partitions: Number of partitions of every topic of a run over these events.
         parts: The encoded events, by partition.
         sampled: Agents whose output is checked: evenly spread, at most ``SAMPLE``.
         looked_at: Events of these agents, in the order in which they are published.
     """
 
-    def __init__(self, count: int) -> None:
-        self.count, self.tasks = count, count // 2
+    def __init__(self, count: int, *, partitions: int = PARTITIONS) -> None:
+        self.count, self.tasks, self.partitions = count, count // 2, partitions
         agents = max(10, min(AGENTS, AGENTS * count // 1_000_000))
         self.sampled = {f"agent-{i:06d}" for i in range(0, agents, max(1, agents // SAMPLE))}
         self.looked_at: list[Event] = []
         self.parts: Mapping[int, Sequence[Keyed]] = by_partition(
-            encoded(self._noting(events(count, agents=agents, span_h=SPAN_H))), PARTITIONS
+            encoded(self._noting(events(count, agents=agents, span_h=SPAN_H))), partitions
         )
 
     def _noting(self, made: Iterable[Event]) -> Iterator[Event]:
@@ -68,13 +69,17 @@ class Bench:
         self.kafka, self.folder = broker.connection, folder
         self.runs: dict[str, list[Run]] = defaultdict(list)
         self.skipped: dict[str, str] = {}
-        self._broker_pid = broker.pid or 0
+        self.broker_pid = broker.pid or 0
         self._made = 0
 
     async def fresh(self, given: Input | None = None, *, partitions: int = PARTITIONS) -> str:
-        """Create topics under a new prefix, publish ``given`` to task-events, and return the prefix."""
+        """Create topics under a new prefix, publish ``given`` to task-events, and return the prefix.
+
+        With ``given`` they have its number of partitions.
+        """
         self._made += 1
         prefix = f"bench{self._made}-"
+        partitions = partitions if given is None else given.partitions
         await create_topics(self.kafka, prefix=prefix, partitions=partitions, replication=1)
         if given is not None:
             await fill(self.kafka, f"{prefix}task-events", given.parts)
@@ -105,12 +110,12 @@ class Bench:
             figures=len(oracle.HOUR if peer.hour_only else oracle.FIGURES),
         )
 
-    async def stage(self, name: str, given: Input, prefix: str) -> None:
-        """Run one of gnomon's stages, or all of them, over the records of its input topics."""
+    async def stage(self, name: str, given: Input, prefix: str, *, label: str = "") -> None:
+        """Run one of gnomon's stages, or all, over its input topics; keep the run under ``label``."""
         topic, per_task = OUTPUT[name]
         argv = [sys.executable, "-m", "gnomon", "worker", *([] if name == ALL_STAGES else [name])]
         await self._measure(
-            name,
+            label or name,
             argv,
             self.settings(prefix),
             given,
@@ -146,13 +151,13 @@ class Bench:
         figures: int = len(oracle.FIGURES),
     ) -> None:
         """Run an engine that reads its input and output topics from environment variables."""
-        sink = await self.fresh()
+        sink = await self.fresh(partitions=given.partitions)
         variables = {
             "BROKERS": self.kafka.brokers,
             "SOURCE": f"{prefix}task-events",
             "SINK": f"{sink}task-features",
             "AGENT_SINK": f"{sink}agent-features",
-            "PARTITIONS": str(PARTITIONS),
+            "PARTITIONS": str(given.partitions),
             "RUN": sink.strip("-"),
             "FOLDER": str(self.folder),
         }
@@ -185,10 +190,10 @@ class Bench:
             rate = await watch(
                 self.kafka,
                 sink,
-                partitions=PARTITIONS,
+                partitions=given.partitions,
                 expected=records,
                 process=process,
-                broker_pid=self._broker_pid,
+                broker_pid=self.broker_pid,
                 timeout_s=PATIENCE_S,
             )
         finally:
@@ -217,7 +222,9 @@ class Bench:
         self, sink: str, given: Input, *, by_event_time: bool, figures: int
     ) -> oracle.Verdict:
         wanted = oracle.expected(given.looked_at, by_event_time=by_event_time)
-        found = await oracle.vectors(self.kafka, sink, partitions=PARTITIONS, agents=given.sampled)
+        found = await oracle.vectors(
+            self.kafka, sink, partitions=given.partitions, agents=given.sampled
+        )
         return oracle.compare(found, wanted, first=figures)
 
     def _stored(self, sink: str) -> int:

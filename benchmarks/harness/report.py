@@ -167,10 +167,10 @@ def contenders_table(runs: Runs, skipped: Mapping[str, str]) -> list[str]:
     return [*lines, "CPU and bytes written are an event read; start-up is left out."]
 
 
-def targets_table(found: Mapping[str, float]) -> list[str]:
+def targets_table(found: Mapping[str, float], targets: Sequence[Target] = TARGETS) -> list[str]:
     """Return lines of text, each with a result and its target."""
     lines = [f"{'figure':<22}{'measured':>12}{'must':>10}{'goal':>10}  reached"]
-    for target in TARGETS:
+    for target in targets:
         goal = f"{target.goal:,g}" if target.goal is not None else "-"
         bounds = f"{target.must:>10,g}{goal:>10}"
         if target.name in found:
@@ -180,5 +180,5 @@ def targets_table(found: Mapping[str, float]) -> list[str]:
             )
         else:
             lines.append(f"{target.name:<22}{'-':>12}{bounds}  not measured")
-    named = {target.name for target in TARGETS}
+    named = {target.name for target in targets}
     return [*lines, *(f"{name} {found[name]:.3f}" for name in found if name not in named)]

@@ -71,7 +71,8 @@ def encoded(made: Iterable[Event]) -> Iterator[Keyed]:
 
 
 @cache
-def _chosen(key: bytes, partitions: int) -> int:
+def partition_of(key: bytes, partitions: int) -> int:
+    """Return the partition that Kafka clients choose for a key."""
     numbers = list(range(partitions))
     return int(DefaultPartitioner()(key, numbers, numbers))
 
@@ -80,7 +81,7 @@ def by_partition(keyed: Iterable[Keyed], partitions: int) -> Mapping[int, Sequen
     """Return records by the partition that Kafka clients choose for their key."""
     parts: dict[int, list[Keyed]] = {number: [] for number in range(partitions)}
     for key, value in keyed:
-        parts[_chosen(key, partitions)].append((key, value))
+        parts[partition_of(key, partitions)].append((key, value))
     return parts
 
 

@@ -23,6 +23,7 @@ TAGS = (
     "ledger.v1",
     "model_metrics.v1",
     "sealed_decision.v1",
+    "audit_event.v1",
     "model_intent.v1",
     "model_switched.v1",
     "client_stats.v1",
@@ -32,6 +33,8 @@ TAGS = (
     "verdict_experiment.v1",
     "model_evidence.v1",
     "hour_evidence.v1",
+    "vault_root.v1",
+    "vault_head.v1",
 )
 
 

@@ -25,10 +25,14 @@ def test_no_right_goes_beyond_the_prefix_or_destroys(role: Role) -> None:
         assert name.startswith("p-")
         assert not operations & TO_DESTROY
     assert all(
-        right.resource == "transactional-id"
+        right.resource == "transactional-id" or right.name == "p-replay-"
         for right in rights_of(role, prefix="p-")
         if right.prefixed
     )
+
+
+def test_a_replay_may_do_nothing_beside_replays() -> None:
+    assert {name for _, name in granted("replay")} == {"p-replay-"}
 
 
 def test_an_agent_only_writes_what_agents_publish() -> None:
@@ -73,4 +77,4 @@ def test_a_kafka_user_of_strimzi_has_the_same_rights(capsys: pytest.CaptureFixtu
 
 def test_without_a_role_the_command_names_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["topics", "acls"]) == 2
-    assert "agent, worker, collector, operator, reader" in capsys.readouterr().err
+    assert "agent, worker, collector, operator, reader, replay" in capsys.readouterr().err

@@ -32,6 +32,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
     "comparisons": ({"comparison.v1"}, "delete", 7 * DAY_MS),
     "comparison-metrics": ({"ledger.v1", "model_metrics.v1"}, "compact", None),
     "decisions": ({"sealed_decision.v1"}, "delete", 365 * DAY_MS),
+    "audit": ({"audit_event.v1"}, "delete", 3_650 * DAY_MS),
     "dead-letters": ({"dead_letter"}, "delete", 14 * DAY_MS),
     "control": ({"model_intent.v1"}, "compact", None),
     "model-switches": ({"model_switched.v1"}, "delete", 365 * DAY_MS),
@@ -43,6 +44,7 @@ TOPICS: dict[str, tuple[set[str], str, int | None]] = {
         "compact",
         None,
     ),
+    "vault-roots": ({"vault_root.v1", "vault_head.v1"}, "compact", None),
 }  # fmt: skip
 
 

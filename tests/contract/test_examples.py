@@ -20,7 +20,7 @@ from tests.contract.contract_files import (
 )
 
 from gnomon import codec
-from gnomon.events import EVENTS, AgentFeatures, ModelSwitched
+from gnomon.events import EVENTS, AgentFeatures, AuditEvent, ModelSwitched
 
 DECODERS: dict[str, Callable[[bytes], Any]] = {
     "task_started.v1": codec.decode_task_event,
@@ -34,6 +34,8 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "comparison.v1": codec.decode_comparison,
     "ledger.v1": codec.decode_metrics,
     "model_metrics.v1": codec.decode_metrics,
+    # No stage reads the audit: it is there for auditors.
+    "audit_event.v1": msgspec.json.Decoder(AuditEvent).decode,
     "sealed_decision.v1": codec.decode_sealed_decision,
     "model_intent.v1": codec.decode_model_intent,
     # No stage reads model-switches: it is there for audits.
@@ -45,6 +47,8 @@ DECODERS: dict[str, Callable[[bytes], Any]] = {
     "verdict_experiment.v1": codec.decode_evidence,
     "model_evidence.v1": codec.decode_evidence,
     "hour_evidence.v1": codec.decode_evidence,
+    "vault_root.v1": codec.decode_vault_root,
+    "vault_head.v1": codec.decode_vault_root,
 }
 
 

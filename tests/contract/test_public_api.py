@@ -1,18 +1,21 @@
 """The names others build on: what ``import gnomon`` gives, and the commands."""
 
+import argparse
 import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 from tests.contract.contract_files import ROOT
 
 import gnomon
 from gnomon.cli import main
-from gnomon.cli.main import COMMANDS
+from gnomon.cli.main import COMMANDS, argument_parser
 
 COMMAND_NAMES = (
+    "up",
     "broker",
     "topics",
     "worker",
@@ -31,6 +34,10 @@ COMMAND_NAMES = (
     "tail",
     "dead-letters",
     "status",
+    "dashboard",
+    "exporter",
+    "doctor",
+    "completion",
     "config",
     "schemas",
 )
@@ -101,6 +108,27 @@ def test_a_command_explains_itself(command: str, capsys: pytest.CaptureFixture[s
     shown = capsys.readouterr().out
     assert shown.startswith(f"usage: gnomon {command}")
     assert re.search(rf"examples?:\s+(\S.*)?gnomon {command}\b", shown), shown
+
+
+def _options(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.Action]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for sub in action.choices.values():
+                yield from _options(sub)
+        elif action.help:
+            yield parser.prog, action
+
+
+def test_the_default_that_a_help_names_is_the_default() -> None:
+    """A help names it in parentheses, as in ``(200)``."""
+    named = 0
+    for command, action in _options(argument_parser(lambda _: True)):
+        found = re.search(r"\(([0-9][0-9,.]*)\)", action.help or "")
+        if found and action.default is not None:
+            named += 1
+            default = float(found[1].replace(",", ""))
+            assert float(action.default) == default, f"{command} {action.option_strings}"
+    assert named > 20
 
 
 @pytest.mark.parametrize("command", COMMAND_NAMES)

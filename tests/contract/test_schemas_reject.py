@@ -48,6 +48,7 @@ REQUIRED: dict[str, set[str]] = {
     "sealed_decision.v1": {
         "decision_id", "key_id", "sealed", "status", "started_at_ms", "ended_at_ms",
     },
+    "audit_event.v1": {"event_id", "at_ms", "action", "actor", "command"},
     "model_intent.v1": {"model", "alias", "version", "at_ms", "author", "action"},
     "model_switched.v1": {"partition", "offset", "at_ms", "models"},
     "client_stats.v1": {
@@ -65,6 +66,10 @@ REQUIRED: dict[str, set[str]] = {
     "verdict_experiment.v1": {"partition", "settings_sha256", "settings"},
     "model_evidence.v1": {"model", "version", "sha256", "partition", "settings_sha256"},
     "hour_evidence.v1": {"model", "version", "sha256", "partition", "settings_sha256", "hour"},
+    "vault_root.v1": {"partition", "hour", "lists", "records", "root", "seal"},
+    "vault_head.v1": {
+        "partition", "lists", "records", "hours", "from_offset", "next_offset", "seal",
+    },
 }  # fmt: skip
 
 YEAR_10000_MS = 253_402_300_800_000
@@ -164,6 +169,10 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
     "sealed_decision.v1": {
         ("status",): ("pending", ""), ("started_at_ms",): TIME, ("ended_at_ms",): TIME,
     },
+    "audit_event.v1": {
+        ("at_ms",): TIME, ("ended_at_ms",): TIME, ("action",): ("read", ""), ("records",): (-1,),
+        ("unreadable",): (-1,),
+    },
     "model_intent.v1": {("at_ms",): TIME, ("action",): ("delete", "")},
     "model_switched.v1": {
         ("partition",): NEGATIVE, ("offset",): NEGATIVE, ("at_ms",): TIME,
@@ -198,6 +207,13 @@ OUT_OF_RANGE: dict[str, dict[Path, tuple[Any, ...]]] = {
         **{(name,): NEGATIVE for name in ("partition", "decisions", "immature", "expired")},
     },
     "hour_evidence.v1": {("hour",): NEGATIVE, ("partition",): NEGATIVE},
+    "vault_root.v1": {
+        ("root",): ("a" * 63, "a" * 65),
+        **{(name,): NEGATIVE for name in ("lists", "records")},
+    },
+    "vault_head.v1": {
+        (name,): NEGATIVE for name in ("lists", "records", "hours", "from_offset", "next_offset")
+    },
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-CALLS = Path(__file__).with_name("misspelt_keywords.py")
+CALLS = ROOT / "tests" / "support" / "client" / "misspelt_keywords.py"
 IGNORED = re.compile(r"  # type: ignore\[[a-z-]+\]")
 
 

@@ -3,23 +3,24 @@
 import asyncio
 import base64
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 from tests.faults.dump import STORE, TOPICS, as_line, write_lines
-from tests.faults.live_verdict import write_settings
+from tests.faults.history import History, Hole
 from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
+from tests.faults.verifying.live_verdict import write_settings
 
 from gnomon.codec import encode
 from gnomon.records import Headers, Outputs
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
-from gnomon.stages.comparison import ComparisonStage
+from gnomon.stages.comparison import WHOLE_EVERY, ComparisonStage
 from gnomon.stages.features import FeaturesStage
-from gnomon.stages.live_models import LiveModels
+from gnomon.stages.predicting.live_models import LiveModels
 from gnomon.stages.shadow import ShadowStage
 from gnomon.stages.vault import VaultStage
 from gnomon.vault import KeyRing, load_key
@@ -28,6 +29,7 @@ PARTITIONS = 2
 APPENDED_MS = 1_780_000_000_000
 """Append time of every record."""
 BATCH = 97
+Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,13 @@ class Logs:
             )
 
 
-async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
-    """Write to ``folder``, which has a folder ``data``, the dump of a run without faults."""
+async def run(
+    folder: Path, *, seed: int, events: int, agents: int, unread: Range | None = None
+) -> None:
+    """Write to ``folder``, which has a folder ``data``, the dump of a run without faults.
+
+    ``unread`` are the first and the last part, in [0, 1], of events of partition 0 that no stage reads.
+    """
     settings = Settings(
         data_dir=str(folder / "data"),
         key=base64.b64encode(bytes(32)).decode(),
@@ -102,7 +109,7 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
     logs = Logs()
     for record in sent:
         logs.append("task-events", _partition(record), key=record.key, value=record.value)
-    metrics = Metrics()
+    metrics, history = Metrics(), History()
     nothing_live = cast("LiveModels", SimpleNamespace(live=(), absent=list))
     vault = VaultStage(settings, metrics=metrics)
     await vault.start()
@@ -112,12 +119,13 @@ async def run(folder: Path, *, seed: int, events: int, agents: int) -> None:
         ComparisonStage(settings, metrics=metrics),
         vault,
     ):
-        await _work(stage, logs)
+        await _work(stage, logs, history, unread)
     store = vault._store
     assert store is not None
     keyring = KeyRing(load_key(settings), store.keys)
     for topic in TOPICS:
         write_lines(folder / f"{topic}.jsonl", (as_line(topic, r, keyring) for r in logs.of(topic)))
+    history.write(folder)
     rows = store.iter_sealed()
     write_lines(folder / f"{STORE}.jsonl", (_store_line(row, keyring) for row in rows))
     await vault.stop()
@@ -132,19 +140,45 @@ def _partition(record: Sent) -> int:
     return record.key[-1] % PARTITIONS
 
 
-async def _work(stage: Any, logs: Logs) -> None:
+async def _work(stage: Any, logs: Logs, history: History, unread: Range | None) -> None:
     for partition in range(PARTITIONS):
         state = stage.new_state(partition)
-        records: Sequence[Record] = [
-            record for topic in stage.inputs for record in logs.records[topic, partition]
-        ]
-        for at in range(0, len(records), BATCH):
-            outputs = await stage.apply(state, records[at : at + BATCH])
-            logs.write(stage.name, partition, outputs)
-        logs.write(stage.name, partition, stage.tick(state, 0) or Outputs())
+        for records in _stretches(stage, logs, partition, unread):
+            if records.lost:
+                begin, end = records.lost
+                agents_told = len(logs.records["agent-features", partition])
+                if stage.name == "features":
+                    history.holes.append(Hole(0, partition, begin, end, agents_told))
+                stage.missed(state, end - begin)
+            for at in range(0, len(records.there), BATCH):
+                outputs = await stage.apply(state, records.there[at : at + BATCH])
+                logs.write(stage.name, partition, outputs)
+        for _ in range(WHOLE_EVERY):
+            logs.write(stage.name, partition, stage.tick(state, 0) or Outputs())
 
 
-def calm_run(folder: Path, *, seed: int, events: int, agents: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Records that are read one after the other, and the offsets that were lost before them."""
+
+    there: Sequence[Record]
+    lost: tuple[int, int] | None = None
+
+
+def _stretches(stage: Any, logs: Logs, partition: int, unread: Range | None) -> Iterator[Stretch]:
+    for topic in stage.inputs:
+        records = logs.records[topic, partition]
+        if topic != "task-events" or partition or unread is None:
+            yield Stretch(records)
+            continue
+        begin, end = (int(part * len(records)) for part in unread)
+        yield Stretch(records[:begin])
+        yield Stretch(records[end:], lost=(begin, end))
+
+
+def calm_run(
+    folder: Path, *, seed: int, events: int, agents: int, unread: Range | None = None
+) -> None:
     """Call ``run`` in an event loop of its own."""
     (folder / "data").mkdir(parents=True)
-    asyncio.run(run(folder, seed=seed, events=events, agents=agents))
+    asyncio.run(run(folder, seed=seed, events=events, agents=agents, unread=unread))

@@ -7,13 +7,14 @@ decision's has its plaintext in ``opened``.
 
 import base64
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
+from tests.faults.history import History
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.events import SealedDecision
@@ -34,8 +35,16 @@ _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 
 
-async def dump(settings: Settings, folder: Path) -> dict[str, int]:
+async def dump(
+    settings: Settings, folder: Path, *, log: Sequence[tuple[int, Any]], history: History
+) -> dict[str, int]:
     """Write every topic and the store to ``folder``, which exists; returns the number of records of each.
+
+    Args:
+        settings: Of the installation.
+        folder: Where to.
+        log: All records that ever were in task-events, with the life of the topic.
+        history: What became of that topic.
 
     Raises:
         TimeoutError: A topic could not be read to its end: a transaction may still be open.
@@ -43,11 +52,14 @@ async def dump(settings: Settings, folder: Path) -> dict[str, int]:
     store = DecisionStore(settings.store_url)
     keyring = KeyRing(load_key(settings), store.keys)
     counts = {}
+    history.write(folder)
     for topic in TOPICS:
-        records = await read_all(settings.kafka, settings.topic_prefix + topic)
-        counts[topic] = write_lines(
-            folder / f"{topic}.jsonl", (as_line(topic, record, keyring) for record in records)
-        )
+        placed = log
+        if topic != TASK_EVENTS.name:
+            records = await read_all(settings.kafka, settings.topic_prefix + topic)
+            placed = [(history.life_of(topic, record), record) for record in records]
+        lines = (as_line(topic, record, keyring, life=life) for life, record in placed)
+        counts[topic] = write_lines(folder / f"{topic}.jsonl", lines)
     rows = (_store_line(row, keyring) for row in store.iter_sealed())
     counts[STORE] = write_lines(folder / f"{STORE}.jsonl", rows)
     store.close()
@@ -64,16 +76,20 @@ def write_lines(path: Path, lines: Iterable[Mapping[str, Any]]) -> int:
     return count
 
 
-def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
-    """Return one record of ``topic`` (base name), with the attributes of aiokafka's, as it is dumped."""
+def as_line(topic: str, record: Any, keyring: KeyRing, *, life: int = 0) -> dict[str, Any]:
+    """Return one record of ``topic`` (base name), with the attributes of aiokafka's, as it is dumped.
+
+    ``life`` is that of task-events when it was written.
+    """
     value, raw = _json_or_raw(record.value)
     if topic == DEAD_LETTERS.name:
-        value = _dead(record)
+        value = _dead(record) | {"life": life}
     elif topic == DECISIONS.name and record.value is not None:
         value = _opened(_decode(record.value, type=SealedDecision), keyring)
     elif topic == TASK_EVENTS.name and record.value is not None:
         raw = base64.b64encode(record.value).decode()
     return {
+        "life": life,
         "partition": record.partition,
         "offset": record.offset,
         "timestamp": record.timestamp,
@@ -84,13 +100,17 @@ def as_line(topic: str, record: Any, keyring: KeyRing) -> dict[str, Any]:
     }
 
 
-async def read_all(kafka: KafkaConnection, topic: str) -> list[Any]:
-    """Read every committed record of ``topic``.
+async def read_all(
+    kafka: KafkaConnection, topic: str, *, partitions: Sequence[int] | None = None
+) -> list[Any]:
+    """Read every committed record of ``topic``, or of some of its partitions.
 
     Raises:
         TimeoutError: The end was not reached.
     """
     tps = (await partitions_of(kafka, [topic]))[topic]
+    if partitions is not None:
+        tps = [tp for tp in tps if tp.partition in partitions]
     async with aiokafka_clients.consumer(kafka) as uncommitted:
         # To a reader of committed records, the log ends where the first open transaction begins.
         ends = await uncommitted.end_offsets(tps)

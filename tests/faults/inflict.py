@@ -5,16 +5,19 @@ import shutil
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from tests.faults.elsewhere import registry_away, store_restored
 from tests.faults.fault import Fault
+from tests.faults.log_lost import READERS, retention_passes, topic_made_again
 from tests.faults.rig import SESSION_S, STAGES, Rig
 
 ANY = STAGES
+ALONE = "alone"
+"""In place of a stage: no other fault happens meanwhile."""
 STATEFUL = ("features", "comparison")
 START_S = 300.0
 """How long Kafka may take to check its files; it has hundreds, and a busy machine."""
@@ -31,6 +34,8 @@ class Inflicted:
     @property
     def affected(self) -> Sequence[str]:
         """The stages that must recover."""
+        if self.fault.stage == ALONE:
+            return READERS
         return STAGES if self.fault.kind.startswith("broker") else (self.fault.stage,)
 
 
@@ -114,7 +119,7 @@ async def broker_recovering(rig: Rig, fault: Fault) -> None:
 
 async def snapshots_refused(rig: Rig, fault: Fault) -> None:
     """Snapshots can be neither written nor read for a while, also while the state is rebuilt."""
-    folders = [rig.snapshots_of(fault.stage) / str(n) for n in range(rig.partitions)]
+    folders = [rig.snapshots_of(fault.stage) / str(n) for n in _whole(rig)]
     await asyncio.to_thread(_block, folders)
     await asyncio.sleep(fault.between(3.0, 6.0))
     rig.signal(fault.stage, signal.SIGKILL)
@@ -125,7 +130,8 @@ async def snapshots_refused(rig: Rig, fault: Fault) -> None:
 
 async def snapshot_corrupt(rig: Rig, fault: Fault) -> None:
     """The newest snapshots are truncated or altered, then SIGKILL."""
-    await asyncio.to_thread(_spoil, rig.snapshots_of(fault.stage), cut=fault.chance < 0.5)
+    folders = [rig.snapshots_of(fault.stage) / str(n) for n in _whole(rig)]
+    await asyncio.to_thread(_spoil, folders, cut=fault.chance < 0.5)
     rig.signal(fault.stage, signal.SIGKILL)
 
 
@@ -149,8 +155,13 @@ def _unblock(folders: Sequence[Path]) -> None:
             aside.rename(folder)
 
 
-def _spoil(root: Path, *, cut: bool) -> None:
-    for folder in root.iterdir():
+def _whole(rig: Rig) -> list[int]:
+    """Return the partitions whose state can be folded from the log, without a snapshot."""
+    return [n for n in range(rig.partitions) if n not in rig.history.torn]
+
+
+def _spoil(folders: Sequence[Path], *, cut: bool) -> None:
+    for folder in folders:
         newest = max(folder.glob("*.snapshot"), default=None)
         if newest is not None:
             raw = bytearray(newest.read_bytes())
@@ -176,6 +187,8 @@ KINDS: Mapping[str, tuple[Callable[[Rig, Fault], Awaitable[None]], Sequence[str]
     "snapshots_refused": (snapshots_refused, STATEFUL),
     "store_restored": (store_restored, ("vault",)),
     "registry_away": (registry_away, ("shadow",)),
+    "retention_passes": (retention_passes, (ALONE,)),
+    "topic_made_again": (topic_made_again, (ALONE,)),
 }
 """What each kind does, and to which stages."""
 
@@ -226,9 +239,17 @@ class Inflicter:
 
     async def _inflict(self, fault: Fault, begun_s: float) -> None:
         await asyncio.sleep(max(0.0, begun_s + fault.at_s - time.monotonic()))
-        kafka = self._locks["all"] if fault.kind in WITH_BROKER else nullcontext()
-        async with self._locks[fault.stage], kafka:
+        async with AsyncExitStack() as held:
+            for lock in self._locks_of(fault):
+                await held.enter_async_context(lock)
             from_s = time.monotonic()
             self._say(f"{from_s - begun_s:6.1f} s  {fault.kind} {fault.stage}")
             await KINDS[fault.kind][0](self._rig, fault)
             self.inflicted.append(Inflicted(fault=fault, from_s=from_s, until_s=time.monotonic()))
+
+    def _locks_of(self, fault: Fault) -> list[asyncio.Lock]:
+        """Return the locks that a fault needs, always in the same order."""
+        if fault.stage == ALONE:
+            return list(self._locks.values())
+        with_kafka = ["all"] if fault.kind in WITH_BROKER else []
+        return [self._locks[name] for name in (fault.stage, *with_kafka)]

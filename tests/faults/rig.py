@@ -5,15 +5,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Final, Self, TextIO
 
 import aiohttp
 from tests.faults.commits import Commits
-from tests.faults.live_verdict import write_settings
+from tests.faults.history import History
+from tests.faults.publish import Publisher
 from tests.faults.stream import EXPIRE_MS, LATENESS_MS
+from tests.faults.verifying.live_verdict import write_settings
 
 from gnomon.broker import EmbeddedBroker
 from gnomon.broker.probe import free_port
@@ -33,6 +36,9 @@ STAGES = ("features", "shadow", "comparison", "vault")
 SESSION_S = 6.0
 READY_S = 120.0
 
+SETTINGS: Final = {"log.flush.start.offset.checkpoint.interval.ms": "500"}
+"""Kafka writes down which records retention has removed once a minute; if it is killed before, they are back."""
+
 
 class RigError(Exception):
     """The rig itself failed, so the run has no result."""
@@ -44,6 +50,8 @@ class Rig:
     Attributes:
         broker: Kafka.
         commits: What the groups committed, and when.
+        history: What became of the log of task-events.
+        publisher: Sends the stream; whoever runs it sets it.
         partitions: Of every topic.
 
     Args:
@@ -58,8 +66,11 @@ class Rig:
     ) -> None:
         self.folder, self.partitions, self._workers = folder, partitions, workers
         self._secure = secure
-        self.broker = EmbeddedBroker(data_dir=folder, secure=secure)
+        self.history = History()
+        self.publisher: Publisher
+        self.broker = EmbeddedBroker(data_dir=folder, secure=secure, settings=SETTINGS)
         self._supervisors: dict[str, Supervisor] = {}
+        self._ended_restarts: Counter[str] = Counter()
         self._running: dict[str, asyncio.Task[int]] = {}
         self._ports: dict[str, int] = {}
         self._log: TextIO | None = None
@@ -104,7 +115,10 @@ class Rig:
     @property
     def restarts(self) -> dict[str, int]:
         """How often the first worker of each stage was restarted."""
-        return {stage: self._supervisors[stage].children[stage].starts - 1 for stage in STAGES}
+        return {
+            stage: self._ended_restarts[stage] + self._supervisors[stage].children[stage].starts - 1
+            for stage in STAGES
+        }
 
     def snapshots_of(self, stage: str) -> Path:
         """Return the folder with the snapshots of a stage, one folder for each partition."""
@@ -128,6 +142,26 @@ class Rig:
         """Stop a worker normally."""
         self._supervisors[name].stop()
         await self._running[name]
+
+    async def halt(self, stages: Sequence[str]) -> None:
+        """Stop all workers of some stages normally."""
+        names = [name for stage in stages for name in self._names_of(stage)]
+        for name in names:
+            self._supervisors[name].stop()
+        await asyncio.wait([self._running.pop(name) for name in names])
+
+    async def resume(self, stages: Sequence[str]) -> None:
+        """Start them again, and wait until they are ready."""
+        for stage in stages:
+            self._ended_restarts[stage] += self._supervisors[stage].children[stage].starts
+            for name in self._names_of(stage):
+                self._supervise(name, stage)
+        for stage in stages:
+            await self.ready(stage)
+
+    def _names_of(self, stage: str) -> list[str]:
+        """Return the workers of a stage that are always there."""
+        return [stage, *(f"{stage}#{number}" for number in range(1, self._workers))]
 
     async def status(self, name: str) -> Mapping[str, Any]:
         """Return the ``/status`` of a worker; empty while it does not answer."""
@@ -235,9 +269,8 @@ class Rig:
         self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0))
         self.commits = Commits(self.broker.connection, "", STAGES)
         for stage in STAGES:
-            self._supervise(stage, stage)
-            for number in range(1, self._workers):
-                self._supervise(f"{stage}#{number}", stage)
+            for name in self._names_of(stage):
+                self._supervise(name, stage)
         for name in list(self._running):
             if not await self.ready(name):
                 raise RigError(f"{name} was not ready within {READY_S:.0f} s")

@@ -12,17 +12,14 @@ from typing import Any
 import msgspec
 from tests.faults.dump import dump, read_all
 from tests.faults.inflict import KINDS, Inflicted, Inflicter, plan
+from tests.faults.publish import Placed, Publisher, told_records
 from tests.faults.rig import Rig
-from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, Sent, stream
-from tests.faults.verify import Spans, verify
+from tests.faults.stream import BEFORE_NOW_MS, EXPIRE_MS, LATENESS_MS, stream
+from tests.faults.verifying.tables import Spans
+from tests.faults.verifying.verify import verify
 
-from gnomon.connection import KafkaConnection, aiokafka_clients
-
-TICK_S = 0.05
 DRAIN_S = 240.0
 TOLD_S = 30.0
-PUBLISH_MS = 400_000
-"""How long a record waits for a broker that starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +61,7 @@ class Report:
     missing: int = 0
     twice: int = 0
     wrong: int = 0
+    lacking: int = 0
     ledger_exact: bool = False
     ledger: Mapping[str, int] | None = None
     records: Mapping[str, int] | None = None
@@ -101,6 +99,7 @@ async def run(options: Options) -> Report:
         secure=options.secure,
     ) as rig:
         say(f"ready after {time.monotonic() - begun_s:.0f} s; {len(sent)} events")
+        rig.publisher = Publisher(rig.broker.connection, sent, seconds=options.seconds)
         inflicter = Inflicter(rig, say)
         planned = plan(
             seed=options.seed,
@@ -111,30 +110,30 @@ async def run(options: Options) -> Report:
         # A fault that fails ends the run: without the broker, publishing would wait for ever.
         async with asyncio.TaskGroup() as group:
             group.create_task(inflicter.run(planned))
-            publishing = group.create_task(
-                _publish(rig.broker.connection, sent, seconds=options.seconds)
-            )
-        places = publishing.result()
+            group.create_task(rig.publisher.run())
         ended_s = time.monotonic()
         drained = await rig.drained(timeout_s=DRAIN_S)
         await rig.written(timeout_s=TOLD_S)
-        await rig.told(sum(record.named for record in sent), timeout_s=TOLD_S)
+        placed, history = rig.publisher.placed, rig.history
+        await rig.told(told_records(placed, history), timeout_s=TOLD_S)
         say(f"{'drained' if drained else 'NOT drained'} after {time.monotonic() - ended_s:.0f} s")
         await rig.stop_workers()
-        log = await read_all(rig.broker.connection, "task-events")
+        log = history.whole(await read_all(rig.broker.connection, "task-events"))
         report = Report(
             seed=options.seed,
             events=len(sent),
             seconds=0.0,
             drained=drained,
-            input_as_sent=_as_sent(sent, places, log),
+            input_as_sent=_as_sent(placed, log),
             faults=Counter(done.fault.kind for done in inflicter.inflicted),
             recovery_s=_recovery(rig, inflicter.inflicted),
             restarts=rig.restarts,
         )
-        await dump(rig.settings.reaching(rig.broker.connection), dumped)
+        settings = rig.settings.reaching(rig.broker.connection)
+        await dump(settings, dumped, log=log, history=history)
     findings = await asyncio.to_thread(verify, dumped, SPANS)
     report.missing, report.twice, report.wrong = findings.missing, findings.twice, findings.wrong
+    report.lacking = findings.lacking
     report.ledger_exact, report.ledger = findings.ledger_exact, findings.ledger
     report.records, report.samples = findings.records, findings.samples
     report.seconds = round(time.monotonic() - begun_s, 1)
@@ -144,39 +143,15 @@ async def run(options: Options) -> Report:
 SPANS = Spans(lateness_ms=LATENESS_MS, expire_ms=EXPIRE_MS)
 
 
-async def _publish(
-    kafka: KafkaConnection, sent: Sequence[Sent], *, seconds: float
-) -> list[tuple[int, int]]:
-    """Send all records evenly over ``seconds``; returns the partition and offset of each."""
-    producer = aiokafka_clients.producer(
-        kafka,
-        enable_idempotence=True,
-        linger_ms=5,
-        request_timeout_ms=PUBLISH_MS,
-    )
-    await producer.start()
-    try:
-        begun_s = time.monotonic()
-        deliveries: list[Any] = []
-        while len(deliveries) < len(sent):
-            due = int((time.monotonic() - begun_s) / seconds * len(sent)) + 1
-            deliveries += [
-                await producer.send("task-events", record.value, key=record.key)
-                for record in sent[len(deliveries) : due]
-            ]
-            await asyncio.sleep(TICK_S)
-        placed = await asyncio.gather(*deliveries)
-        return [(place.partition, place.offset) for place in placed]
-    finally:
-        await producer.stop()
-
-
-def _as_sent(sent: Sequence[Sent], places: Sequence[tuple[int, int]], log: Sequence[Any]) -> bool:
-    """Return whether the log has exactly the records that were sent, at the acknowledged offsets."""
+def _as_sent(placed: Sequence[Placed], log: Sequence[tuple[int, Any]]) -> bool:
+    """Return whether the log had exactly the records that were sent, at the acknowledged offsets."""
     expected = {
-        place: (record.key, record.value) for place, record in zip(places, sent, strict=True)
+        (each.life, each.partition, each.offset): (each.record.key, each.record.value)
+        for each in placed
     }
-    found = {(record.partition, record.offset): (record.key, record.value) for record in log}
+    found = {
+        (life, record.partition, record.offset): (record.key, record.value) for life, record in log
+    }
     return expected == found
 
 

@@ -18,10 +18,10 @@ async def test_no_record_is_missing_repeated_or_wrong_after_six_faults(
     report = await run(
         Options(
             seed=3,
-            events=20_000,
+            events=12_000,
             faults=6,
             agents=100,
-            seconds=40.0,
+            seconds=25.0,
             folder=tmp_path,
             say=lambda line: None,
             secure=True,

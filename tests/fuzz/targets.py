@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from tests.fuzz.checks import (
     events,
     fold,
+    opener,
     packed,
     read_batches,
     snapshots,
@@ -45,5 +46,6 @@ TARGETS: Final[Mapping[str, Target]] = {
         written_batches,
         snapshots,
         packed,
+        opener,
     )
 }

@@ -1,9 +1,11 @@
 """Decisions to seal: one to change by hand, and a strategy for all of them."""
 
+from collections.abc import Collection, Sequence
+
 from hypothesis import strategies as st
 
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction, Outcome
-from gnomon.vault import KeyRow
+from gnomon.vault import KeyRow, ScopeKeyRow
 
 ENDED_AT_MS = 1_760_000_000_000
 
@@ -13,6 +15,7 @@ class MemoryRows:
 
     def __init__(self) -> None:
         self.rows: dict[str, KeyRow] = {}
+        self.scopes = MemoryScopes()
 
     def put(self, row: KeyRow) -> None:
         self.rows[row.kid] = row
@@ -20,9 +23,48 @@ class MemoryRows:
     def get(self, kid: str) -> KeyRow | None:
         return self.rows.get(kid)
 
+    def shredded_among(self, key_ids: Collection[str]) -> Collection[str]:
+        return {kid for kid in key_ids if kid in self.rows and self.rows[kid].state == "shredded"}
+
+
+class MemoryScopes:
+    """Wrapped scope keys in a dictionary."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, ScopeKeyRow] = {}
+
+    def newest(self, scope: str) -> ScopeKeyRow | None:
+        of_scope = (row for row in self.rows.values() if row.scope == scope)
+        return max(of_scope, key=lambda row: row.generation, default=None)
+
+    def find(self, key_id: str) -> ScopeKeyRow | None:
+        return self.rows.get(key_id)
+
+    def add(self, row: ScopeKeyRow) -> bool:
+        newest = self.newest(row.scope)
+        if newest is not None and newest.generation >= row.generation:
+            return False
+        self.rows[row.id] = row
+        return True
+
+    def shredded_among(self, key_ids: Collection[str]) -> Collection[str]:
+        return {
+            each for each in key_ids if each in self.rows and self.rows[each].state == "shredded"
+        }
+
+    def keep(self, rows: Sequence[ScopeKeyRow]) -> Collection[str]:
+        for row in rows:
+            self.rows.setdefault(row.id, row)
+        return [row.id for row in rows if self.rows[row.id].state == "shredded"]
+
 
 def a_decision(
-    number: int = 0, *, note: str = "", task_id: str = "", ended_at_ms: int | None = None
+    number: int = 0,
+    *,
+    note: str = "",
+    task_id: str = "",
+    ended_at_ms: int | None = None,
+    tenant: str | None = None,
 ) -> Comparison:
     """Decision ``d-<number>``; ``note`` is somewhere inside."""
     ended = ENDED_AT_MS + number if ended_at_ms is None else ended_at_ms
@@ -37,6 +79,7 @@ def a_decision(
         predictions=[ModelPrediction(model="gnomon", version="4", duration_s=77.25)],
         outcome=Outcome(status="matched", at_ms=ended, duration_s=90.0, succeeded=True),
         context={"note": note},
+        tenant=tenant,
     )
 
 
@@ -78,4 +121,5 @@ decisions = st.builds(
     ),
     estimate_s=_seconds,
     context=st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(max_size=9)),
+    tenant=st.none() | st.text(min_size=1, max_size=9),
 )

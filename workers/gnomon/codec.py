@@ -20,6 +20,7 @@ from gnomon.events import (
     TaskEvent,
     TaskFeatures,
     TaskStarted,
+    VaultRootEvent,
 )
 from gnomon.records import SourceRecord
 from gnomon.topics import MAX_EVENT_BYTES
@@ -39,6 +40,7 @@ decode_published: Final = msgspec.json.Decoder(TaskEvent | Exposure).decode
 decode_sealed_decision: Final = msgspec.json.Decoder(SealedDecision).decode
 decode_model_intent: Final = msgspec.json.Decoder(ModelIntent).decode
 decode_evidence: Final = msgspec.json.Decoder(EvidenceEvent).decode
+decode_vault_root: Final = msgspec.json.Decoder(VaultRootEvent).decode
 decode_interval_correction: Final = msgspec.json.Decoder(IntervalCorrection).decode
 
 UNDECODABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)

@@ -11,6 +11,9 @@
     - RegistryUnavailableError
     - StoreUnavailableError
       . StoreRefusedError    the tables or rights were changed: the message says how, a person must look
+      . OvertakenError       another process has stored meanwhile: read what is stored, and try again
+    - KeyProviderUnavailableError   whoever holds the key-encryption key is away, or refuses for now
+    - KeyDestroyedError      the data key was shredded while it was in use: seal again with another
   + ModelRefusedError        this model version must not be used: skip it, log why, keep the others
   + UnreadableError          a sealed decision or payload cannot be opened: count it and continue
   + FencedError              another worker owns the partition: give it up, write nothing
@@ -19,6 +22,8 @@
   + LostRecordsError         records between two batches are missing: stop before processing more
   + StalledError             processing has stopped: restart the process
 """
+
+from collections.abc import Collection
 
 
 class GnomonError(Exception):
@@ -83,6 +88,33 @@ class StoreRefusedError(StoreUnavailableError):
     """
 
 
+class OvertakenError(StoreUnavailableError):
+    """The trees of a partition are not as this process knows them. Nothing was stored.
+
+    Another worker has stored decisions of the partition, or the store was restored.
+    """
+
+
+class KeyProviderUnavailableError(TransientError):
+    """The service that holds the key-encryption key does not answer, or refuses.
+
+    It is worth a retry where it refuses too: rights and keys are often enabled again without a
+    restart. gnomon neither seals with another key nor stores anything unsealed meanwhile.
+    """
+
+
+class KeyDestroyedError(TransientError):
+    """Records were sealed with data keys that were shredded meanwhile. Nothing was stored.
+
+    Attributes:
+        key_ids: Ids of these keys.
+    """
+
+    def __init__(self, key_ids: Collection[str]) -> None:
+        super().__init__(f"{len(key_ids)} keys were shredded while in use")
+        self.key_ids = frozenset(key_ids)
+
+
 class ModelRefusedError(GnomonError):
     """A registered model version may not be loaded.
 
@@ -99,7 +131,7 @@ class UnreadableError(GnomonError):
     """A sealed decision, or a payload that the agent sealed, cannot be opened.
 
     Attributes:
-        reason: One of ``unknown_key``, ``tampered``, ``bad_header``.
+        reason: One of ``unknown_key``, ``tampered``, ``bad_header``, ``shredded``.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -1,13 +1,31 @@
-"""What gnomon adds to the Prometheus client: counters told their totals, and facts about the process."""
+"""What gnomon adds to the Prometheus client: restored counters, facts about the process, both formats."""
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Info, PlatformCollector, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client import (
+    CollectorRegistry,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.registry import Collector
 
-from gnomon.telemetry import METRICS, MetricName
+from gnomon.connection import KafkaSecurity
+from gnomon.metric_names import METRICS, MetricName
+
+BUCKETS: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0,
+)  # fmt: skip
+"""Upper bounds of the histograms, in seconds."""
+
+# OpenMetrics' time of creation would double the number of series.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class RestoredCounters(Collector):
@@ -20,6 +38,10 @@ class RestoredCounters(Collector):
     def set(self, name: MetricName, total: float, labels: tuple[str, ...]) -> None:
         """Replace the total of one counter."""
         self._totals.setdefault(name, {})[labels] = total
+
+    def remove(self, name: MetricName, labels: tuple[str, ...]) -> None:
+        """Stop showing one counter, if it was shown."""
+        self._totals.get(name, {}).pop(labels, None)
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: names are not compared with those of other collectors."""
@@ -35,6 +57,43 @@ class RestoredCounters(Collector):
             yield family
 
 
+class CertificateExpiry(Collector):
+    """When the certificates expire that reach Kafka, read anew at each look: files are replaced.
+
+    The earliest certificate of each file counts. What cannot be read is not shown; connecting names it.
+    """
+
+    def __init__(self, security: KafkaSecurity, registry: CollectorRegistry) -> None:
+        self._files = {"ca": security.ssl_cafile, "client": security.ssl_certfile}
+        registry.register(self)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: names are not compared with those of other collectors."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return one gauge for each file that is configured and readable."""
+        about = METRICS["gnomon_certificate_expiry_timestamp_seconds"]
+        family = GaugeMetricFamily(
+            "gnomon_certificate_expiry_timestamp_seconds", about.about, labels=about.labels
+        )
+        for name, path in self._files.items():
+            expiry_s = _first_expiry_s(path) if path else None
+            if expiry_s is not None:
+                family.add_metric((name,), expiry_s)
+        yield family
+
+
+def _first_expiry_s(path: str) -> float | None:
+    try:
+        from cryptography import x509  # noqa: PLC0415  the gateway may run without it
+
+        found = x509.load_pem_x509_certificates(Path(path).read_bytes())
+    except (ImportError, OSError, ValueError):
+        return None
+    return min((each.not_valid_after_utc.timestamp() for each in found), default=None)
+
+
 def describe_process(
     registry: CollectorRegistry, *, stage: str, version: str, settings: str
 ) -> None:
@@ -45,3 +104,14 @@ def describe_process(
     about = METRICS["gnomon_build"]
     build = Info("gnomon_build", about.about, registry=registry)
     build.info({"stage": stage, "version": version, "settings": settings})
+
+
+def exposition(registry: CollectorRegistry, accept: str) -> tuple[bytes, str]:
+    """Return all metrics and their content type.
+
+    Args:
+        registry: The metrics.
+        accept: HTTP's header of that name. Exemplars are shown only to who accepts OpenMetrics.
+    """
+    encode, content_type = choose_encoder(accept)
+    return encode(registry), content_type

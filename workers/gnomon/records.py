@@ -76,12 +76,22 @@ class Outputs:
         by_topic: Records to write, by base topic name, without prefix.
         dead: Dead letters to write.
         by_key: Those topics whose records Kafka's default partitioner places by key.
+        trace_id: A trace in which the batch came about, as an example for metrics.
     """
 
     by_topic: dict[str, list[Keyed]] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     by_key: set[str] = field(default_factory=set)
+    trace_id: str | None = field(default=None, compare=False)
 
     def topic(self, name: str) -> list[Keyed]:
         """Return the list of records to write to topic ``name``, to append to."""
         return self.by_topic.setdefault(name, [])
+
+    def extend(self, more: "Outputs") -> None:
+        """Add the records and dead letters of ``more`` after those that are here."""
+        for name, records in more.by_topic.items():
+            # Compiled stages have rows in place of a list; they cannot be extended.
+            self.by_topic[name] = [*self.topic(name), *records]
+        self.dead += more.dead
+        self.by_key |= more.by_key

@@ -100,6 +100,13 @@ DECISIONS = Topic(
     events=(events.SealedDecision,),
     retention_ms=365 * DAY_MS,
 )
+AUDIT = Topic(
+    name="audit",
+    key="event_id",
+    about="Who opened sealed decisions, or changed or destroyed their keys.",
+    events=(events.AuditEvent,),
+    retention_ms=3_650 * DAY_MS,
+)
 DEAD_LETTERS = Topic(
     name="dead-letters",
     key="source key",
@@ -150,6 +157,13 @@ VERDICT_EVIDENCE = Topic(
     events=(events.VerdictExperiment, events.ModelEvidence, events.HourEvidence),
     cleanup="compact",
 )
+VAULT_ROOTS = Topic(
+    name="vault-roots",
+    key="partition and hour; partition for the head",
+    about="Merkle roots over the sealed decisions, by partition and hour, and the sums of them, latest.",
+    events=(events.VaultRoot, events.VaultHead),
+    cleanup="compact",
+)
 
 TOPICS: tuple[Topic, ...] = (
     TASK_EVENTS,
@@ -159,6 +173,7 @@ TOPICS: tuple[Topic, ...] = (
     COMPARISONS,
     COMPARISON_METRICS,
     DECISIONS,
+    AUDIT,
     DEAD_LETTERS,
     CONTROL,
     MODEL_SWITCHES,
@@ -166,6 +181,7 @@ TOPICS: tuple[Topic, ...] = (
     EXPOSURES,
     INTERVAL_CORRECTIONS,
     VERDICT_EVIDENCE,
+    VAULT_ROOTS,
 )
 BY_NAME: Mapping[str, Topic] = MappingProxyType({topic.name: topic for topic in TOPICS})
 

@@ -15,7 +15,7 @@ UNKNOWN = -1
 STARTED, FINISHED, CANCELLED = range(3)
 WORDS = (
     b'"context":{', b'"estimate_s":', b'"seq":', b'"producer_id":"', b'"duration_s":', b'"outcome":{',
-    b'"traceparent":"', b'"code_review_iterations":', b'"deployment_succeeded":', b'"error_type":"',
+    b'"traceparent":"', b'"tenant":"', b'"code_review_iterations":', b'"deployment_succeeded":', b'"error_type":"',
     b"null", b"true", b"false", b"1e308", b"0.1", b"9007199254740993.0", b"253402300799999",
     b"9000000.0", b"\\u0041", b"\\ud800", b"\xc3\xa9", b"{}", b'"}', b'\\"', b'":"', b',"',
 )  # fmt: skip

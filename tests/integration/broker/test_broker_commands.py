@@ -63,7 +63,7 @@ def test_ctrl_c_ends_the_broker_and_leaves_no_process_behind(tmp_path: Path) -> 
     assert process.returncode == 0
     assert check.returncode == 0, check.stdout + check.stderr
     assert f"export GNOMON_BROKERS={brokers}" in said
-    assert "topics: 14 created" in said
+    assert "topics: 16 created" in said
     assert ends_in_order(tmp_path)
 
 
@@ -90,13 +90,13 @@ def test_a_secured_broker_says_how_each_role_connects(tmp_path: Path) -> None:
         os.killpg(process.pid, signal.SIGINT)
         _, said = process.communicate(timeout=80)
 
-    assert len(listed["operator"].stdout.splitlines()) == 1 + 14, listed["operator"].stderr
+    assert len(listed["operator"].stdout.splitlines()) == 1 + 16, listed["operator"].stderr
     assert len(listed["agent"].stdout.splitlines()) == 1 + 3, listed["agent"].stderr
     assert without.returncode == 1
     assert "GNOMON_KAFKA_SECURITY_PROTOCOL" in without.stderr
     assert f". {security}/worker.env" in said
     passwords = [path.read_text().strip() for path in security.glob("*.password")]
-    assert len(passwords) == 6
+    assert len(passwords) == 7
     assert not [password for password in passwords if password in said]
 
 
@@ -129,9 +129,9 @@ def test_topics_are_created_listed_and_checked(kafka: Kafka, prefix: str) -> Non
     others = gnomon("topics", "create", "--partitions", "8", *where)
 
     assert missing.returncode == 1
-    assert missing.stdout.count("is missing") == 14
+    assert missing.stdout.count("is missing") == 16
     assert created.stdout.splitlines()[0] == f"{prefix}task-events"
-    assert len(created.stdout.splitlines()) == 14
+    assert len(created.stdout.splitlines()) == 16
     assert (again.returncode, again.stdout) == (0, "all topics exist; 'check' compares them\n")
     assert others.returncode == 1
     assert f"{prefix}task-events: partitions is 2, expected 8" in others.stdout

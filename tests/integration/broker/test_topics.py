@@ -21,6 +21,7 @@ NAMES = {
     "comparisons",
     "comparison-metrics",
     "decisions",
+    "audit",
     "dead-letters",
     "control",
     "model-switches",
@@ -28,6 +29,7 @@ NAMES = {
     "exposures",
     "interval-corrections",
     "verdict-evidence",
+    "vault-roots",
 }
 
 

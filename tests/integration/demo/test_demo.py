@@ -3,15 +3,20 @@
 import os
 import re
 import signal
+import ssl
 import subprocess
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 from tests.conftest import Kafka
 from tests.support.commands import GNOMON, environ, gnomon, processes_of
 from tests.support.polling import eventually_sync
+from tests.support.servers.gateway import some_events
 
 pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 
@@ -41,13 +46,23 @@ def demonstrating(folder: Path, *options: str, seconds: int) -> Iterator["subpro
             os.kill(pid, signal.SIGKILL)
 
 
-def test_it_ends_with_decisions_a_trained_version_and_a_ledger_that_adds_up(
+def test_it_makes_decisions_and_a_version_and_is_kept_with_a_gateway_that_asks_for_a_token(
     kafka: Kafka, tmp_path: Path
 ) -> None:
     """On a secured broker. The fixture ``kafka`` only skips this test where Kafka cannot run."""
     assert kafka.brokers
-    with demonstrating(tmp_path, "--secure", seconds=SECONDS) as process:
-        status = process.wait(270)
+    with demonstrating(tmp_path, "--secure", "--keep", seconds=SECONDS) as process:
+        eventually_sync(
+            lambda: (
+                re.search(r"^gateway +ready", (tmp_path / "stdout").read_text(), re.MULTILINE)
+                or process.poll() is not None
+            ),
+            timeout_s=270,
+            what="the gateway is ready",
+        )
+        assert_only_the_token_opens_the_gateway(next((tmp_path / "data" / "demos").iterdir()))
+        process.send_signal(signal.SIGINT)
+        status = process.wait(60)
     printed, said = (tmp_path / "stdout").read_text(), (tmp_path / "stderr").read_text()
 
     assert status == 0, said
@@ -73,17 +88,48 @@ def test_it_ends_with_decisions_a_trained_version_and_a_ledger_that_adds_up(
     assert f"decisions  {stored[1]}\n" in counted.stdout
 
 
+def await_fleet(process: "subprocess.Popen[bytes]", folder: Path) -> None:
+    eventually_sync(
+        lambda: (
+            any("gnomon.demo.fleet" in c for c in processes_of(folder / "data").values())
+            or process.poll() is not None
+        ),
+        timeout_s=120,
+        what="the fleet at work",
+    )
+
+
+def assert_only_the_token_opens_the_gateway(data: Path) -> None:
+    """Over TLS, by the variables that are shown, as OpenTelemetry's exporters read them."""
+    lines = (data / "gateway.env").read_text().splitlines()
+    given = dict(line.removeprefix("export ").split("=", 1) for line in lines)
+    url, headers, authority = (
+        given[f"OTEL_EXPORTER_OTLP_{name}"].strip("'")
+        for name in ("ENDPOINT", "HEADERS", "CERTIFICATE")
+    )
+    assert url.startswith("https://")
+    right = unquote(headers).partition("=")[2]
+    context = ssl.create_default_context(cafile=authority)
+    statuses = []
+    for authorization in ("", "Bearer guess", right):
+        request = urllib.request.Request(  # noqa: S310  our own gateway
+            f"{url}/v1/events",
+            data=some_events(1),
+            headers={"Authorization": authorization} if authorization else {},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30, context=context) as answer:  # noqa: S310
+                statuses.append(answer.status)
+        except urllib.error.HTTPError as error:
+            with error:
+                statuses.append(error.code)
+    assert statuses == [401, 401, 202]
+
+
 def test_ctrl_c_ends_it_and_leaves_no_process(kafka: Kafka, tmp_path: Path) -> None:
     assert kafka.brokers
     with demonstrating(tmp_path, seconds=30) as process:
-        eventually_sync(
-            lambda: (
-                any("gnomon.demo.fleet" in c for c in processes_of(tmp_path / "data").values())
-                or process.poll() is not None
-            ),
-            timeout_s=120,
-            what="the fleet at work",
-        )
+        await_fleet(process, tmp_path)
         assert len(processes_of(tmp_path / "data")) >= 7
 
         process.send_signal(signal.SIGINT)
@@ -95,18 +141,11 @@ def test_ctrl_c_ends_it_and_leaves_no_process(kafka: Kafka, tmp_path: Path) -> N
 
 def test_a_killed_demo_leaves_no_process(kafka: Kafka, tmp_path: Path) -> None:
     assert kafka.brokers
-    with demonstrating(tmp_path, seconds=30) as process:
-        eventually_sync(
-            lambda: (
-                "features is ready" in (tmp_path / "stderr").read_text()
-                or process.poll() is not None
-            ),
-            timeout_s=120,
-            what="the workers",
-        )
+    with demonstrating(tmp_path, seconds=300) as process:
+        await_fleet(process, tmp_path)
 
         process.kill()
 
         eventually_sync(
-            lambda: not processes_of(tmp_path / "data"), timeout_s=100, what="all have ended"
+            lambda: not processes_of(tmp_path / "data"), timeout_s=60, what="all have ended"
         )

@@ -10,12 +10,12 @@ pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 def test_it_kills_everything_and_no_request_fails(kafka: Kafka, tmp_path: Path) -> None:
-    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run.
+    """On a secured broker. The fixture ``kafka`` is used only to skip this test where Kafka cannot run.
 
     The test does not check the latencies, because other tests run on the machine.
     """
     assert kafka.brokers
-    report = report_of("isolation", "--seconds", "4", "--rate", "100", folder=tmp_path)
+    report = report_of("isolation", "--seconds", "4", "--rate", "100", "--secure", folder=tmp_path)
 
     assert (report["request_errors"], report["service_errors"]) == (0, 0)
     assert report["requests"] > 0.5 * 4 * 100 * 2

@@ -34,12 +34,13 @@ def test_moved_features_are_told_of_live_versions(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    *,
+    registry: Registry,
 ) -> None:
     for name, value in {
         "BROKERS": kafka.brokers, "TOPIC_PREFIX": prefix, "DATA_DIR": str(tmp_path),
     }.items():  # fmt: skip
         monkeypatch.setenv(f"GNOMON_{name}", value)
-    registry = Registry(uri=f"sqlite:///{tmp_path / 'mlflow.db'}", model_name="gnomon")
     trained = train(runs(400), learner=LEARNERS["pool"]())
     files = card_file(trained, Circumstances())
     for alias in (None, "challenger"):

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.support.commands import environ
+from tests.unit.models.runs import runs
 
-from gnomon.errors import RegistryUnavailableError
+from gnomon.errors import ConfigurationError, RegistryUnavailableError
 from gnomon.models.registry import Registry
 from gnomon.models.registry.prepared_tables import dump, migrated, prepared_tables
 from gnomon.models.registry.reading import SqliteReader, open_reader
+from gnomon.models.registry.source import VersionSource
 from gnomon.models.train import Trained
 
 HEAVY = {"mlflow", "sklearn", "pandas", "skops", "scipy"}
@@ -127,3 +129,41 @@ def test_a_command_that_only_looks_imports_nothing_heavy(
     *shown, loaded = done.stdout.splitlines()
     assert shown
     assert {name.partition(".")[0] for name in loaded.split()} & HEAVY == set()
+
+
+def test_a_worker_without_a_version_imports_neither_mlflow_nor_what_loads_models(
+    uri: str, tmp_path: Path
+) -> None:
+    code = (
+        "import sys; from gnomon.models.registry.source import VersionSource\n"
+        "from gnomon.settings import Settings; from gnomon.stages.build import build_stage\n"
+        "from gnomon.runtime.metrics import Metrics\n"
+        f"settings = Settings(mlflow_uri={uri!r}, data_dir={str(tmp_path)!r})\n"
+        "build_stage('shadow', settings, Metrics())\n"
+        "assert VersionSource(uri=settings.mlflow_uri, model_name='gnomon').live() == []\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(  # noqa: S603  our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded & {"mlflow", "sklearn", "skops"} == set()
+
+
+def test_a_worker_loads_what_the_registry_loads(
+    registry: Registry, trained: Trained, uri: str
+) -> None:
+    version = registry.register(trained, author="ada")
+    source = VersionSource(uri=uri, model_name="gnomon")
+
+    assert list(source.live()) == registry.live()
+    assert source.load(version).predict(runs(3)) == registry.load(version).predict(runs(3))
+
+
+@pytest.mark.parametrize(
+    ("uri_given", "name"),
+    [("file:///m", "gnomon"), ("sqlite:///m", "control"), ("http://m", "a b")],
+)
+def test_a_worker_refuses_another_form_before_it_starts(uri_given: str, name: str) -> None:
+    with pytest.raises(ConfigurationError, match="GNOMON_M"):
+        VersionSource(uri=uri_given, model_name=name)

@@ -1,5 +1,7 @@
 """A registry as in production: MLflow's server, its tables in PostgreSQL, the files of models on S3."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,8 @@ from typing import Any
 import boto3
 import psycopg
 import pytest
+from mlflow.tracking import MlflowClient
+from tests.support.commands import environ
 from tests.support.servers.mlflow_server import mlflow_server
 from tests.support.servers.postgres import new_database, postgres
 from tests.support.servers.s3 import ACCESS_KEY, SECRET_KEY, S3Server, s3_server
@@ -15,12 +19,14 @@ from tests.unit.models.runs import runs
 
 from gnomon.errors import ModelRefusedError, RegistryUnavailableError
 from gnomon.models.registry import Registry
+from gnomon.models.registry.reading import open_reader
+from gnomon.models.registry.server_reading import ServerReader
 from gnomon.models.table import to_frame
 from gnomon.models.train import Trained
 from gnomon.operations.models.patience import patiently
 from gnomon.operations.models.switching import ModelSwitch
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.live_models import LiveModels
+from gnomon.stages.predicting.live_models import LiveModels
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -93,6 +99,40 @@ async def test_a_version_is_registered_promoted_and_loaded_by_a_worker(
         ).fetchall()
     assert rows == [("gnomon", int(version), "# A")]
     assert capfd.readouterr().out == ""  # MLflow's client prints nothing between our lines
+
+
+def test_what_is_read_of_a_server_without_mlflow_is_what_mlflow_says(
+    served: Served, trained: Trained
+) -> None:
+    mlflow = Registry(uri=served.url, model_name="read")
+    first = mlflow.register(
+        trained, alias="challenger-b", author="me", files={"a file.json": b"[1]"}
+    )
+    gone = mlflow.register(trained, alias="challenger", author="me")
+    second = mlflow.register(trained, alias="champion", author="me")
+    MlflowClient(served.url, served.url).delete_model_version("read", gone)
+
+    reader = open_reader(uri=served.url, model_name="read")
+
+    assert isinstance(reader, ServerReader)
+    assert list(reader.versions()) == mlflow.versions()
+    assert [each.version for each in reader.versions()] == [second, first]
+    assert list(reader.live()) == mlflow.live()
+    assert reader.file_of(first, "a file.json") == b"[1]"
+    assert reader.file_of(second, "a file.json") is mlflow.file_of(second, "a file.json") is None
+    with pytest.raises(ModelRefusedError, match="unknown_version"):
+        reader.file_of("99", "a file.json")
+    none = open_reader(uri=served.url, model_name="none")
+    assert (list(none.versions()), list(none.live())) == ([], [])
+    code = "import sys; from gnomon.cli import main; main(['models', 'list']); print(*sys.modules)"
+    listed = subprocess.run(  # noqa: S603  our own interpreter and code
+        [sys.executable, "-c", code],
+        env=environ({"GNOMON_MLFLOW_URI": served.url, "GNOMON_BROKERS": "127.0.0.1:1"}),
+        capture_output=True, text=True, check=True, timeout=50,
+    )  # fmt: skip
+    assert "mlflow" not in {name.partition(".")[0] for name in listed.stdout.split()}
+    with pytest.raises(RegistryUnavailableError, match="404"):
+        ServerReader(f"{served.url}/elsewhere", "read").versions()
 
 
 def test_storage_that_is_away_for_a_while_is_waited_for(

@@ -7,18 +7,19 @@ import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow.tracking import MlflowClient
 from tests.conftest import Kafka
-from tests.faults.live_verdict import switch_differences
+from tests.faults.verifying.live_verdict import switch_differences
 from tests.support.commands import processes_of
 from tests.support.pipeline import Pipeline
 from tests.support.polling import eventually_sync
 from tests.unit.models.runs import runs
-from tests.unit.verdict.test_live import offline_of
+from tests.unit.verdict.evidence.test_live import offline_of
 
 from gnomon import codec
 from gnomon.cli import main
@@ -30,6 +31,8 @@ from gnomon.verdict import LIVE_SETTINGS, Evidence, judge, merge_evidence
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(400)]
 RULES = {"mature_after_s": 300.0, "clip_s": dict(LIVE_SETTINGS.clip_s), "min_active_hours": 3}
+LIVE_BEFORE_STEP = {1: "1", 5: "3"}
+"""Versions that must be loaded before the tasks of a step, because they are live for a few steps only."""
 TASKS_A_STEP = 40
 AGENTS = 7
 STEPS = (
@@ -96,14 +99,27 @@ def act(pipeline: Pipeline, step: str) -> None:
         assert main(["models", verb, *rest]) == 0
 
 
+def is_live(pipeline: Pipeline, version: str) -> bool:
+    models = pipeline.status("shadow").get("models", ())
+    return version in {model["version"] for model in models}
+
+
 def drained(pipeline: Pipeline) -> bool:
     # In this order: what is read after the status may still be to be written.
     return pipeline.lag() == 0 and pipeline.status("comparison").get("unwritten") == 0
 
 
+def predicting(pipeline: Pipeline) -> set[str]:
+    """The versions that have predicted a task by now."""
+    switches = [json.loads(r.value or b"null") for r in pipeline.read("model-switches")]
+    return {model["version"] for switch in switches for model in switch["models"]}
+
+
 def test_switches_ledger_and_verdict_are_exact(pipeline: Pipeline, tmp_path: Path) -> None:
     begin_ms = time.time_ns() // 1_000_000 - 12 * 3_600_000
     for number, step in enumerate(STEPS):
+        if version := LIVE_BEFORE_STEP.get(number):
+            eventually_sync(partial(is_live, pipeline, version), what=f"version {version} live")
         pipeline.publish(events(number, begin_ms))
         act(pipeline, step)
         # Half of the steps meet workers that are busy, the others such that have followed.

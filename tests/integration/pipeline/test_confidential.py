@@ -13,14 +13,19 @@ from typing import NamedTuple
 import pytest
 from tests.conftest import Kafka
 from tests.support.commands import gnomon
-from tests.support.pipeline import Pipeline
+from tests.support.pipeline import STAGES, Pipeline
 from tests.support.polling import eventually_sync
 
 from gnomon import Client
 from gnomon.topics import TOPICS
 from gnomon.vault import create_sealing_key
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+TASKS = 10_000 if os.environ.get("LONG") else 300
+"""How many more tasks say each word, half of them sealed by the agent."""
+
+PATIENCE_S = 30 + TASKS / 20
+
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(60 + PATIENCE_S)]
 
 SECRET, CLEAR = b"payroll-of-the-board", b"minutes-of-the-choir"
 
@@ -41,6 +46,17 @@ def publish(client: Client, *, word: str, task: str) -> None:
     client.start("review", agent_id="confidant", task_id=f"{task}-open", context={"text": word})
 
 
+def publish_ended(client: Client, *, word: str, task: str) -> None:
+    """A task with ``word`` in its free text: key and values of its context, values of its outcome."""
+    with client.task(
+        "review",
+        agent_id=f"agent-{hash(task) % 97}",
+        task_id=task,
+        context={word: word, "at": word},
+    ) as running:
+        running.set(verdict=word, remark=word)
+
+
 @pytest.fixture(scope="module")
 def said(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Said:
     path = tmp_path_factory.mktemp("keys") / "sealing.pem"
@@ -49,11 +65,20 @@ def said(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> Said:
     clear = Client(pipeline.brokers, topic_prefix=pipeline.prefix)
     publish(sealing, word=SECRET.decode(), task="sealed")
     publish(clear, word=CLEAR.decode(), task="clear")
-    assert sealing.close(20) == clear.close(20) == 0
-    assert (sealing.stats().delivered, sealing.stats().unsealed) == (3, 0)
+    for number in range(TASKS // 2):
+        publish_ended(sealing, word=SECRET.decode(), task=f"sealed-{number}")
+        publish_ended(clear, word=CLEAR.decode(), task=f"clear-{number}")
+        if number % 250 == 0:  # no more than the clients' buffers hold
+            assert sealing.flush(60) == clear.flush(60) == 0
+    assert sealing.close(60) == clear.close(60) == 0
+    assert (sealing.stats().delivered, sealing.stats().unsealed) == (3 + TASKS // 2 * 2, 0)
+    ended = {f"{kind}-{number}" for kind in ("sealed", "clear") for number in range(TASKS // 2)}
     eventually_sync(
-        lambda: {"sealed-ended", "clear-ended"} <= pipeline.decided().keys() and not pipeline.lag(),
-        timeout_s=60,
+        lambda: (
+            {"sealed-ended", "clear-ended", *ended} <= pipeline.decided().keys()
+            and not pipeline.lag()
+        ),
+        timeout_s=PATIENCE_S,
         what="both tasks decided and stored",
     )
     return Said(pipeline, path)
@@ -107,6 +132,16 @@ def test_no_file_shows_it(said: Said) -> None:
     assert (folder / "store.db").stat().st_size > 0
     assert not files_with(folder, CLEAR) & {"store.db", "store.db-wal", "workers.log"}
     assert files_with(folder, SECRET) == set()
+
+
+def test_nothing_that_a_worker_tells_shows_it(said: Said) -> None:
+    """Metrics, status and readiness of every stage; its log is among the files."""
+    for stage in STAGES:
+        for path in ("/metrics", "/status", "/readyz"):
+            body = said.pipeline.get(stage, path).body.encode()
+            assert body
+            assert SECRET not in body
+            assert CLEAR not in body
 
 
 def test_the_broker_s_own_files_do_not_show_it(said: Said, kafka: Kafka) -> None:

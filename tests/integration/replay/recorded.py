@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -58,12 +59,19 @@ class Replaying:
         folder: Its data, report and topics go there.
         file: The runs.
         brokers: Of a cluster to use, else it starts its own.
+        settings: Variables that it has beside its data folder.
     """
 
     def __init__(
-        self, folder: Path, file: Path, *, train_every: int, brokers: str | None = None
+        self,
+        folder: Path,
+        file: Path,
+        *,
+        train_every: int,
+        brokers: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
-        self._folder, self._file = folder, file
+        self._folder, self._file, self._settings = folder, file, settings or {}
         self._arguments = [str(file), "--train-every", str(train_every)]
         self._arguments += [
             "--report",
@@ -79,7 +87,7 @@ class Replaying:
         with self._log.open("wb") as log, (self._folder / "stdout").open("wb") as printed:
             self.process = subprocess.Popen(  # noqa: S603  our own command
                 [*GNOMON, "replay", *self._arguments],
-                env=environ({"GNOMON_DATA_DIR": str(self._folder / "data")}),
+                env=environ({**self._settings, "GNOMON_DATA_DIR": str(self._folder / "data")}),
                 stdout=printed,
                 stderr=log,
                 start_new_session=True,

@@ -64,14 +64,14 @@ def test_stopped_workers_change_nothing_but_the_time(
 
 
 @pytest.mark.parametrize(
-    "moment", ["starting Apache Kafka", "starting the workers", "version 1 "], ids=str.strip
+    ("moment", "own_broker"),
+    [("starting Apache Kafka", True), ("starting the workers", True), ("version 1 ", False)],
 )
 def test_ctrl_c_ends_a_replay_and_leaves_no_process(
-    kafka: Kafka, tmp_path: Path, moment: str
+    kafka: Kafka, tmp_path: Path, moment: str, *, own_broker: bool
 ) -> None:
-    """The fixture ``kafka`` is used only to skip this test where Kafka cannot run."""
-    assert kafka.brokers
-    with Replaying(tmp_path, EXAMPLE, train_every=50) as running:
+    brokers = None if own_broker else kafka.brokers
+    with Replaying(tmp_path, EXAMPLE, train_every=50, brokers=brokers) as running:
         running.until(moment)
         assert processes_of(tmp_path / "data") or moment == "starting Apache Kafka"
 

@@ -77,6 +77,7 @@ def test_every_topic_is_written_whole(replayed: Replayed) -> None:
 
     others = {
         "agent-features",
+        "audit",
         "shadow-predictions",
         "comparison-metrics",
         "client-stats",
@@ -84,6 +85,7 @@ def test_every_topic_is_written_whole(replayed: Replayed) -> None:
         "exposures",
         "interval-corrections",
         "verdict-evidence",
+        "vault-roots",
         "model-switches",
     }
     assert set(written) == set(TOPICS) | others

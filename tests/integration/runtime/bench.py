@@ -47,7 +47,7 @@ class Bench:
         )
         self._running[worker] = asyncio.create_task(worker.run(port=0))
         if ready:
-            await eventually(lambda: worker.ready, what="the worker is ready")
+            await eventually(lambda: worker.health.ready, what="the worker is ready")
         return worker
 
     async def stop(self, worker: StageWorker[Counted]) -> None:

@@ -48,7 +48,7 @@ async def test_the_records_around_poison_are_processed_as_without_it(bench: Benc
     assert all(d["value"] == SECRET.decode() for d in letters)
     assert all(d["detail"].startswith("ValueError at counting.py:") for d in letters)
     assert "secret" not in letters[0]["detail"]
-    assert worker.ready
+    assert worker.health.ready
 
 
 async def test_a_quarantined_record_is_skipped_by_every_recovery(bench: Bench) -> None:
@@ -191,4 +191,4 @@ async def test_outputs_of_a_tick_that_no_topic_accepts_stop_nothing(
     await bench.send([b"v"] * 40)
 
     await bench.expect(10)
-    assert worker.ready
+    assert worker.health.ready

@@ -95,7 +95,7 @@ async def test_a_worker_that_joins_takes_a_share_and_one_that_leaves_gives_it_ba
 
 
 def _partitions(worker: StageWorker[Counted]) -> dict[str, object]:
-    found = worker.status()["partitions"]
+    found = worker.health.status()["partitions"]
     assert isinstance(found, dict)
     return found
 

@@ -22,7 +22,7 @@ from gnomon.broker.failures import JarsUnavailableError, JavaMissingError
 from gnomon.connection import KafkaConnection
 from gnomon.errors import MissingExtraError
 
-ROLES = ("agent", "worker", "operator", "reader")
+ROLES = ("agent", "worker", "operator", "reader", "replay")
 OPERATIONS = {
     "Read": AclOperation.READ,
     "Write": AclOperation.WRITE,
@@ -55,11 +55,16 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker
 def granted(secured: EmbeddedBroker) -> str:
     """Grant each role what the command prints, for one prefix; return the prefix."""
     prefix = f"s{secrets.token_hex(4)}-"
-    for role in ROLES:
+    grant_printed(secured.connection, prefix, *ROLES)
+    return prefix
+
+
+def grant_printed(kafka: KafkaConnection, prefix: str, *roles: str) -> None:
+    """Grant roles what the command prints for a prefix."""
+    for role in roles:
         printed = gnomon("topics", "acls", "--role", role, "--prefix", prefix)
         assert printed.returncode == 0, printed.stderr
-        grant(secured.connection, printed.stdout)
-    return prefix
+        grant(kafka, printed.stdout)
 
 
 def grant(kafka: KafkaConnection, lines: str) -> None:

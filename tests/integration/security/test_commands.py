@@ -35,6 +35,7 @@ def variables(kafka: KafkaConnection, pipeline: Pipeline) -> dict[str, str]:
         ("reader", "topics check", "the topics agree"),
         ("reader", "topics list", "task-events"),
         ("reader", "status --json", '"stages"'),
+        ("reader", "doctor", " as reader"),
         ("reader", "tail task-events --no-follow", ""),
         ("reader", "dead-letters list", ""),
         ("reader", "verdict --live", ""),

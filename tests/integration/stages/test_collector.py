@@ -165,7 +165,7 @@ async def test_after_a_restart_every_span_has_been_published_once(rig: Rig) -> N
     await rig.send(as_json(a_run("router", at_s=10)))
     async with rig.running(CollectorStage()) as worker:
         found = await rig.await_values("task-events", 8)
-        await eventually(lambda: worker.ready, what="the worker is ready")
+        await eventually(lambda: worker.health.ready, what="the worker is ready")
     stages = {
         s.name: s for s in await overview(kafka=KafkaConnection(rig.brokers), prefix=rig.prefix)
     }

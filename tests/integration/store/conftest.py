@@ -1,12 +1,16 @@
-"""Fixtures: a store on SQLite and on PostgreSQL, the latter on a private server of this session."""
+"""Fixtures: a store and a vault stage on SQLite and on PostgreSQL, the latter on a server of this session."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 from tests.support.servers.postgres import new_database, postgres
+from tests.support.vaults import started
 
+from gnomon.settings import Settings
+from gnomon.stages.vault import VaultStage
 from gnomon.store import DecisionStore
+from gnomon.vault import create_key_file
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +41,17 @@ def store(url: str) -> Iterator[DecisionStore]:
     store.create()
     yield store
     store.close()
+
+
+@pytest.fixture
+def settings(url: str, tmp_path: Path) -> Settings:
+    """Settings of a vault stage with a key of its own."""
+    create_key_file(tmp_path / "kek.key")
+    return Settings(data_dir=str(tmp_path), store_url=url)
+
+
+@pytest.fixture
+async def vault(settings: Settings) -> AsyncIterator[VaultStage]:
+    """A started stage."""
+    async with started(settings) as stage:
+        yield stage

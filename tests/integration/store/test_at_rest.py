@@ -48,12 +48,6 @@ store.close()
 
 
 @pytest.fixture
-def settings(url: str, tmp_path: Path) -> Settings:
-    create_key_file(tmp_path / "kek.key")
-    return Settings(data_dir=str(tmp_path), store_url=url)
-
-
-@pytest.fixture
 def opened(settings: Settings) -> Iterator[DecisionStore]:
     store = DecisionStore(settings.store_url)
     store.create()
@@ -149,7 +143,7 @@ def test_no_file_of_sqlite_holds_anything_readable(tmp_path: Path) -> None:
     assert b"d-01999" in after["store.db"]
     secret = (tmp_path / "kek.key").read_bytes().strip()
     for content in (*while_open.values(), *after.values()):
-        for readable in (MARKER.encode(), b"agent-7", b"refactor", b"predictions", secret):
+        for readable in (MARKER.encode(), b"agent-7", b"refactor", b"hour_seen", secret):
             assert readable not in content
 
 

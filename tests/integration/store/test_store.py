@@ -10,12 +10,10 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect
 
 from gnomon.errors import ConfigurationError, EventError
 from gnomon.events import SealedDecision
 from gnomon.store import DecisionStore, Summary
-from gnomon.store.schema import META
 from gnomon.vault import KeyRow
 
 ROW = KeyRow(
@@ -178,20 +176,6 @@ def test_to_create_again_keeps_what_is_there(store: DecisionStore) -> None:
     store.upsert([sealed(1)])
     store.create()
     assert store.count() == 1
-
-
-@pytest.mark.parametrize("found", ["2", "0", "x"])
-def test_tables_of_another_version_are_not_touched(store: DecisionStore, found: str) -> None:
-    with store._database.begin() as connection:
-        connection.execute(
-            META.update().where(META.c.name == "schema_version"), {"value": found.encode()}
-        )
-        connection.exec_driver_sql("DROP TABLE gnomon_keys")
-    for use in (store.create, store.check):
-        with pytest.raises(ConfigurationError, match=f"schema version {found}, .* needs 1"):
-            use()
-    with store._database.begin() as connection:
-        assert not inspect(connection).has_table("gnomon_keys")
 
 
 def _create(url: str) -> str:

@@ -17,6 +17,7 @@ from tests.unit.verdict.build import comparison, simulated
 
 from gnomon import codec
 from gnomon.cli import main
+from gnomon.operations.judged_experiments import read_judged
 from gnomon.operations.topics_admin import create_topics
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence
 
@@ -129,3 +130,6 @@ def test_a_live_experiment_is_judged_and_stopped_like_that_of_files(run: Run) ->
     assert expected[0] == 5
     assert run.verdict(*common, "--live", "--apply", router) == expected
     assert json.loads(router.read_text())["verdict"] == "STOP-HARM"
+    (kept,) = read_judged(str(run.folder / "data"))  # for the dashboard
+    assert (kept.running, kept.verdict.is_harm) == (True, True)
+    assert kept.at_ms > 1_790_000_000_000

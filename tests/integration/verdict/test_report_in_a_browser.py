@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.unit.verdict.detailed import T0, detailed
-from tests.unit.verdict.page_reader import write_comparisons
+from tests.unit.verdict.report.detailed import T0, detailed
+from tests.unit.verdict.report.page_reader import write_comparisons
 
 from gnomon.cli import main
 from gnomon.drill.report import compare, round_of

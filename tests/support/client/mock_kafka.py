@@ -42,6 +42,8 @@ class MockKafka:
 
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
+        # Until all its threads have stopped it may answer a request on a busy machine.
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)

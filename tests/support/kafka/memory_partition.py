@@ -53,7 +53,7 @@ def batch(of: Sequence[SourceRecord], *, start: int | None = None) -> Batch:
     """A fetched batch; ``start`` is where the batch before it ended."""
     last = of[-1]
     begin = of[0].offset if start is None else start
-    return Batch(of, begin, last.topic, last.partition, last.offset, last.timestamp)
+    return Batch(of, begin, last.topic, last.partition)
 
 
 class CrashError(BrokerUnavailableError):

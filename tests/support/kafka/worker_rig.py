@@ -16,6 +16,7 @@ from gnomon.connection import KafkaConnection
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import PartitionRef
 from gnomon.runtime.partition.snapshots import Snapshot, SnapshotStore
+from gnomon.runtime.partition.spacing import Schedule
 from gnomon.runtime.partition.worker import PartitionWorker
 
 REF = PartitionRef(kafka=KafkaConnection("none:1"), group="g", prefix="p.", partition=0)
@@ -64,7 +65,7 @@ class Rig:
             open_writer=self.kafka.open_writer,
             recovery_slots=self.slots,
             snapshots=self.store,
-            snapshot_every_s=60.0,
+            schedule=Schedule(snapshot_every_s=60.0),
             metrics=Metrics(),
             clock_s=self.clock,
             set_paused=self.pauses.append,

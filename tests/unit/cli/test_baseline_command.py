@@ -10,6 +10,7 @@ from tests.support.decisions import a_decision
 
 from gnomon.cli import main
 from gnomon.events import Comparison
+from gnomon.operations.vaults.vault_reader import VaultReader
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 from gnomon.vault import KeyRing, check_key, create_key_file, load_key, seal_decision
@@ -87,6 +88,25 @@ def test_a_mistake_is_explained_and_keeps_nothing(
     assert main(["baseline", *arguments]) == 2
     assert words in capsys.readouterr().err
     assert not (vault / "baseline.json").exists()
+
+
+def test_reading_tells_how_far_it_is(vault: Path) -> None:
+    """Of the four decisions of the first day one cannot be opened: it was read as well."""
+    told: list[tuple[str, int, int | None]] = []
+    reader = VaultReader(Settings.from_env({"GNOMON_DATA_DIR": str(vault)}))
+
+    found = list(
+        reader.decisions(
+            ended_since_ms=FIRST_DAY_MS,
+            ended_before_ms=FIRST_DAY_MS + DAY_MS,
+            on_progress=lambda *each: told.append(each),
+        )
+    )
+
+    reader.close()
+    assert len(found) == 3
+    assert told[0] == ("reading decisions", 0, 4)
+    assert told[-1] == ("reading decisions", 4, 4)
 
 
 def test_a_date_that_is_none_is_named(capsys: Output) -> None:

@@ -69,7 +69,14 @@ def test_list_as_json(vault: Path, capsys: Said) -> None:
     assert main(["vault", "list", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [row["decision_id"] for row in rows] == [f"d-0000{n}" for n in (4, 3, 2, 1, 0)]
-    assert set(rows[0]) == {"decision_id", "status", "started_at_ms", "ended_at_ms", "key_id"}
+    assert set(rows[0]) == {
+        "decision_id",
+        "status",
+        "started_at_ms",
+        "ended_at_ms",
+        "key_id",
+        "scope",
+    }
     assert rows[0]["ended_at_ms"] == 1_760_000_000_004
 
 
@@ -135,7 +142,7 @@ def test_stats(vault: Path, capsys: Said) -> None:
         "  matched  5",
         "ended      2025-10-09T08:53:20.000+00:00 to 2025-10-09T08:53:20.004+00:00",
     ]
-    assert lines[5] == "keys       1"
+    assert lines[5] == "keys       2"  # one of them sealed the canary
 
 
 @pytest.mark.parametrize("action", [["list"], ["stats"], ["read", "d-00001"]], ids=str)

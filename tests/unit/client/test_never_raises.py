@@ -167,7 +167,7 @@ def test_the_largest_record_is_64_kib(client: Client, extra: int, oversize: int)
     overhead = len(
         '{"kind":"task_started.v1","agent_id":"a","task_id":"t","task_type":"x",'
         '"started_at_ms":1000,"context":{"k":""},'
-        '"producer_id":"0123456789abcdef","seq":9007199254740991}'
+        f'"tenant":"{"t" * 64}","producer_id":"0123456789abcdef","seq":9007199254740991}}'
     )
     event = start({"k": "x" * (65_536 - overhead + extra)})
 

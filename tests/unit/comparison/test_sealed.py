@@ -17,7 +17,7 @@ from tests.unit.comparison.build import (
 
 from gnomon import codec
 from gnomon.comparison import ComparisonState, fold, restore, snapshot
-from gnomon.events import ContextValue, TaskFinished
+from gnomon.events import ContextValue, TaskFinished, TaskStarted
 
 blobs = st.none() | st.binary(max_size=80)
 mappings = st.dictionaries(st.text(max_size=9), st.none() | st.booleans() | st.text(max_size=9))
@@ -58,3 +58,29 @@ def test_it_comes_out_as_it_went_in(
     assert comparison.sealed_context == sealed_context
     assert comparison.outcome.reported == outcome
     assert comparison.outcome.sealed_outcome == sealed_outcome
+
+
+@given(
+    tenant=st.none() | st.text(min_size=1, max_size=64),
+    snapshot_between=st.booleans(),
+    late=st.booleans(),
+)
+def test_the_tenant_of_the_start_is_that_of_the_decision(
+    tenant: str | None,
+    snapshot_between: bool,  # noqa: FBT001  hypothesis names it
+    late: bool,  # noqa: FBT001
+) -> None:
+    start = event(
+        TaskStarted(agent_id="ada", task_id="t", task_type="code", started_at_ms=T0, tenant=tenant)
+    )
+    features_record = Record(PREFIX + "task-features", codec.encode(vector("t")))
+    batches = [[start], [features_record]]
+    state = ComparisonState()
+    for batch in reversed(batches) if late else batches:
+        fold(state, batch, config=config())
+    if snapshot_between:
+        state = restore(snapshot(state), config=config())
+
+    (comparison,) = run([ended({}, None), predicted("t")], state=state).comparisons
+
+    assert comparison.tenant == tenant

@@ -79,7 +79,7 @@ def test_a_truncated_one_is_refused(length: int) -> None:
 
 def test_another_version_is_refused() -> None:
     data = snapshot(ComparisonState())
-    assert data[:5] == b"GNCM\x03"
+    assert data[:5] == b"GNCM\x04"
     with pytest.raises(ValueError, match="begins with"):
         restore(data[:4] + b"\x02" + data[5:], config=config())
 

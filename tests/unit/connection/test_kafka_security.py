@@ -41,6 +41,7 @@ SASL_SSL = {"security_protocol": "SASL_SSL"}
         ({**SASL_SSL, **SCRAM, "sasl_password": "p", "oauth_scope": "s"}, "OAUTH_SCOPE"),
         ({**SASL_SSL, **OIDC, "oauth_token_url": ""}, "OAUTH_TOKEN_URL"),
         ({**SASL_SSL, **OIDC, "oauth_token_url": "login.invalid"}, "OAUTH_TOKEN_URL"),
+        ({**SASL_SSL, **OIDC, "oauth_token_url": "https:///token"}, "OAUTH_TOKEN_URL"),
         ({**SASL_SSL, **OIDC, "oauth_client_secret_file": ""}, "OAUTH_CLIENT_SECRET_FILE"),
         ({**SASL_SSL, **OIDC, "sasl_username": "ada"}, "SASL_USERNAME"),
         ({**SASL_SSL, "sasl_mechanism": "AWS_MSK_IAM"}, "AWS_REGION"),

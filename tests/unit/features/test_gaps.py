@@ -43,11 +43,12 @@ def test_before_the_gap_the_hour_is_complete() -> None:
 
 
 @pytest.mark.parametrize(
-    ("minutes", "seen"), [(0, 0.0), (15, 0.25), (45, 0.75), (60, 1.0), (600, 1.0)]
+    ("minutes", "seen"), [(0, 0.0), (10, 0.0), (25, 0.25), (55, 0.75), (70, 1.0), (600, 1.0)]
 )
 def test_what_was_seen_of_the_hour_is_counted_from_the_first_record_after_it(
     minutes: int, seen: float
 ) -> None:
+    """And from as much later as an event that was lost may have come before a newer one: ten minutes."""
     state = gap(after_a_day())
     begins = T0 + 30 * MINUTE
     run([started("first", begins, agent="b")], state=state)
@@ -88,7 +89,7 @@ def test_an_old_event_read_first_after_it_covers_nothing_before_it() -> None:
 def test_a_snapshot_keeps_the_gap() -> None:
     state = restore(snapshot(gap(after_a_day())))
     run([started("first", T0 + MINUTE)], state=state)
-    (vector,) = run([started("t", T0 + 16 * MINUTE)], state=state)
+    (vector,) = run([started("t", T0 + 26 * MINUTE)], state=state)
     assert vector.completeness.hour_seen == 0.25
 
 
@@ -107,6 +108,26 @@ def test_only_the_completeness_differs_from_a_log_without_a_gap(
         assert with_gap.completeness.hour_seen <= without.completeness.hour_seen
         assert with_gap.completeness.late_dropped == without.completeness.late_dropped
         assert with_gap.features == without.features
+
+
+def test_an_event_of_the_gap_that_came_in_time_is_in_no_hour_that_looks_complete() -> None:
+    """It happened after the first event that was read again, and was sent before it."""
+    lost_ms = T0 + 31 * MINUTE
+    state = gap(after_a_day())
+    run([started("first", lost_ms - 10 * MINUTE, agent="b")], state=state)
+
+    (with_it,) = run([started("t", lost_ms + HOUR - 1)], state=state)
+    (after_it,) = run([started("u", lost_ms + HOUR)], state=state)
+
+    assert with_it.completeness.hour_seen < 1.0
+    assert after_it.completeness.hour_seen == 1.0
+
+
+def test_a_log_whose_beginning_was_removed_begins_with_a_gap() -> None:
+    state = gap(FeaturesState())
+    run([started("first", T0, agent="b")], state=state)
+    (vector,) = run([started("t", T0 + 25 * MINUTE)], state=state)
+    assert vector.completeness.hour_seen == 0.25
 
 
 def test_a_log_that_begins_somewhere_is_as_it_was() -> None:

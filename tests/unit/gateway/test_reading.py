@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gnomon.client import MemoryClient
+from gnomon.codec import encode
 from gnomon.errors import EventError
 from gnomon.events import TaskCancelled, TaskFinished, TaskStarted
 from gnomon.gateway.reading import read_events
@@ -104,7 +105,15 @@ TEXTS = st.text(max_size=8) | st.sampled_from(["", "a" * 257, "é" * 256, "\x00"
 VALUES = NUMBERS | st.floats() | st.booleans() | st.none() | TEXTS
 MAPPINGS = st.dictionaries(TEXTS, VALUES, max_size=4)
 OPTIONAL = {"context", "outcome", "estimate_s", "code_review_iterations", "deployment_succeeded"}
-OTHERS = {"error_type", "sealed_context", "sealed_outcome", "traceparent", "reason", "producer_id"}
+OTHERS = {
+    "error_type",
+    "sealed_context",
+    "sealed_outcome",
+    "traceparent",
+    "reason",
+    "producer_id",
+    "tenant",
+}
 FIELDS = st.sampled_from(sorted({*FINISHED, *CANCELLED, *OPTIONAL, *OTHERS, "seq"}))
 
 
@@ -154,3 +163,14 @@ def test_any_bytes_are_events_or_refusals(body: bytes) -> None:
         return
     kinds = TaskStarted | TaskFinished | TaskCancelled | EventError
     assert all(isinstance(event, kinds) for event in found)
+
+
+def test_a_gateway_of_one_tenant_forgets_what_senders_say() -> None:
+    body = encode(
+        TaskStarted(agent_id="a", task_id="t", task_type="k", started_at_ms=1, tenant="theirs")
+    )
+    (kept,) = read_events(body)
+    (forgotten,) = read_events(body, keeps_tenant=False)
+    assert not isinstance(kept, EventError)
+    assert not isinstance(forgotten, EventError)
+    assert (kept.tenant, forgotten.tenant) == ("theirs", None)

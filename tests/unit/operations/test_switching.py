@@ -97,7 +97,7 @@ def test_a_promotion_is_told_with_its_sha256_and_applied(
 ) -> None:
     moved = switch(registry, log).promote("3")
 
-    assert moved == Moved(alias="champion", version="3", before=None, told=True)
+    assert moved == Moved(alias="champion", version="3", before=None, intent_written=True)
     assert log.intents == {
         "champion": ModelIntent(
             model="m",
@@ -122,7 +122,9 @@ def test_the_last_champion_becomes_the_previous_one_and_comes_back(
     assert log.versions() == {"champion": ("4", "sha-4"), "previous": ("3", "sha-3")}
     assert registry.pointed == {"champion": "4", "previous": "3"}
 
-    assert moving.rollback() == Moved(alias="champion", version="3", before="4", told=True)
+    assert moving.rollback() == Moved(
+        alias="champion", version="3", before="4", intent_written=True
+    )
 
     assert log.versions() == {"champion": ("3", "sha-3")}
     assert registry.pointed == {"champion": "3"}

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from gnomon.errors import ConfigurationError
-from gnomon.operations.topics_admin import TopicState, compare, shape_of
+from gnomon.operations.topic_differences import TopicState, compare
+from gnomon.operations.topics_admin import shape_of
 from gnomon.settings import Settings
 from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, retention_by_topic
 

@@ -2,7 +2,7 @@
 
 import pytest
 from tests.unit.verdict.build import T0, simulated
-from tests.unit.verdict.test_live import RULES, live_of
+from tests.unit.verdict.evidence.test_live import RULES, live_of
 
 from gnomon.cli.looking.status import _verdict_line
 from gnomon.operations.models.verdicts import live_verdicts, summary_of

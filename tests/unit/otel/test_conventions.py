@@ -146,9 +146,14 @@ def test_spans_that_the_real_libraries_made_are_tasks() -> None:
     """The file has the library and version of each; texts of over 60 characters were left out."""
     found = {}
     for recording in json.loads((CASES / "recorded_spans.json").read_text()):
-        spans = recorded(*(span["attributes"] for span in recording["spans"])).ended()
+        recorder = Recorder()
+        tracer = recorder.provider.get_tracer(recording.get("scope", "tests"))
+        for span in recording["spans"]:
+            tracer.start_span(span.get("name", "x"), attributes=span["attributes"]).end()
+        spans = recorder.ended()
         skipped: Counter[str] = Counter()
         events = to_events(decode_json(as_json(spans), skipped)).events
+        assert to_events(decode_protobuf(as_protobuf(spans))).events == events
         finished = [event for event in events if isinstance(event, TaskFinished)]
         found[recording["library"]] = (
             {(event.agent_id, event.task_type) for event in finished},
@@ -178,4 +183,22 @@ def test_spans_that_the_real_libraries_made_are_tasks() -> None:
             {("writer", "invoke_agent"), ("blog", "invoke_workflow"), ("writer", "tool:fetch")},
             {"part_of_task": 1},
         ),
+        "llama-index-observability-otel": (
+            {("desk", "invoke_agent"), ("desk", "execute_tool")},
+            {"part_of_task": 13},
+        ),
     }
+
+
+def test_only_the_names_of_llamaindexs_own_spans_are_read() -> None:
+    recorder = Recorder()
+    for scope in ("llamaindex.opentelemetry.tracer", "mine"):
+        for name in ("RefundWorkflow.run", "ReActAgent.run", "QueryEngineTool.acall", "Cache.call"):
+            recorder.provider.get_tracer(scope).start_span(name).end()
+    skipped: Counter[str] = Counter()
+
+    events = to_events(decode_json(as_json(recorder.ended()), skipped)).events
+
+    types = [event.task_type for event in events if isinstance(event, TaskFinished)]
+    assert sorted(types) == ["execute_tool", "invoke_agent", "invoke_workflow"]
+    assert skipped == {"not_genai": 4, "part_of_task": 1}

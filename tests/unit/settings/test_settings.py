@@ -9,6 +9,7 @@ import pytest
 from gnomon.errors import ConfigurationError
 from gnomon.models.circuit_breaker import CallLimits
 from gnomon.settings import Settings
+from gnomon.settings.settings import DECLARED
 
 LOGIN = {
     "GNOMON_KAFKA_SECURITY_PROTOCOL": "SASL_SSL",
@@ -82,7 +83,7 @@ def test_no_secret_is_in_a_repr() -> None:
     names = [f.name for f in dataclasses.fields(Settings) if SECRET.search(f.name)]
     assert "key" in names
 
-    settings = Settings.from_env(LOGIN | {f"GNOMON_{name.upper()}": "a secret" for name in names})
+    settings = Settings.from_env(LOGIN | {DECLARED[name].variable: "a secret" for name in names})
 
     assert [getattr(settings, name) for name in names] == ["a secret"] * len(names)
     assert "a secret" not in repr(settings)
@@ -124,13 +125,18 @@ def test_a_setting_that_a_state_depends_on_is_part_of_what_its_snapshots_keep(
     assert changed == stages
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/state", "gs://b", "https://host/x"])
+@pytest.mark.parametrize(
+    "url",
+    ["s3://bucket/state", "gs://b", "https://host/x", "file://host/x", "file://data", "file://"],
+)
 def test_a_state_url_that_is_no_folder_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"GNOMON_STATE_URL: expected a path or file:///"):
         Settings.from_env({"GNOMON_STATE_URL": url})
 
 
-@pytest.mark.parametrize("url", ["/data/state", "file:///data/state"])
+@pytest.mark.parametrize(
+    "url", ["/data/state", "file:///data/state", "file://localhost/data/state"]
+)
 def test_a_state_url_is_a_path_or_a_file_url(url: str) -> None:
     assert Settings.from_env({"GNOMON_STATE_URL": url}).state_folder() == Path("/data/state")
 

@@ -18,7 +18,7 @@ from gnomon.events import FeatureVector, IntervalCorrection, Prediction, TaskFin
 from gnomon.models.protocols import Estimates
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.interval_corrections import LiveCorrections
+from gnomon.stages.predicting.interval_corrections import LiveCorrections
 from gnomon.stages.shadow import ShadowStage
 
 START_MS = 1_760_000_000_000

@@ -15,7 +15,7 @@ from gnomon.events import ModelIntent
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import SourceRecord
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.live_models import LiveModels, ReadIntents
+from gnomon.stages.predicting.live_models import LiveModels, ReadIntents
 
 NEVER_S = 3600.0
 

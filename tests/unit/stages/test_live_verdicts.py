@@ -66,7 +66,7 @@ async def test_the_words_are_those_of_all_partitions() -> None:
         publish(topic, simulated(ratio=1.6), 2)
         await eventually(lambda: told(verdicts) == "STOP-HARM", what="the word")
         assert {"improvement", "drills"} <= set(verdicts.words["m", "1"].blocked_by)
-        shown = metrics.exposition().decode()
+        shown = metrics.exposition()[0].decode()
         assert 'gnomon_verdict{model="m",version="1"} -2.0' in shown
         topic.write(None, b"no evidence")
         publish(topic, simulated(ratio=0.6), 2)
@@ -83,7 +83,10 @@ async def test_the_metrics_have_the_word() -> None:
         stage = ComparisonStage(Settings(topic_prefix="test-"), metrics=metrics, verdicts=verdicts)
         task = [started("t"), features("t"), predicted("t", of=2)]
         task += [predicted("t", of=2, model="m", version="1"), finished("t", 1)]
-        outputs = await stage.apply(stage.new_state(0), task)
+        state = stage.new_state(0)
+        await stage.apply(state, task)
+        outputs = stage.tick(state, 0)
+        assert outputs is not None
         written = [
             record
             for _, value in outputs.by_topic["comparison-metrics"]

@@ -15,7 +15,7 @@ from tests.support.polling import eventually
 
 from gnomon.models.circuit_breaker import CallLimits
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.model_calls import ModelCalls
+from gnomon.stages.predicting.model_calls import ModelCalls
 
 FAST = CallLimits(
     budget_ms=50.0, budget_task_ms=0.0, grace_s=0.05, failures_in_a_row=2, pause_s=60.0
@@ -49,7 +49,7 @@ class Calls:
         return await self.calls.call(model, 10, predicting)
 
     def shown(self, line: str) -> bool:
-        return f"\n{line}\n" in self.metrics.exposition().decode()
+        return f"\n{line}\n" in self.metrics.exposition()[0].decode()
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ async def test_a_version_that_is_no_longer_live_is_forgotten_with_its_metrics() 
         those.calls.keep(kept)
 
         assert [row["version"] for row in those.calls.status()] == ["2"]
-        assert 'version="17"' not in those.metrics.exposition().decode()
+        assert 'version="17"' not in those.metrics.exposition()[0].decode()
         assert those.shown('gnomon_models_skipped{stage="shadow"} 0.0')
         assert await those.call(Version("17")) == (1, None)  # begins anew
         await eventually(
@@ -205,7 +205,7 @@ import asyncio, time
 from types import SimpleNamespace
 from gnomon.models.circuit_breaker import CallLimits
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.model_calls import ModelCalls
+from gnomon.stages.predicting.model_calls import ModelCalls
 limits = CallLimits(budget_ms=10.0, grace_s=0.01)
 calls = ModelCalls(limits, metrics=Metrics(), clock_s=time.monotonic)
 model = SimpleNamespace(name="m", version="1", sha256="s")

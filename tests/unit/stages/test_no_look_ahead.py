@@ -18,7 +18,7 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.comparison import ComparisonStage
 from gnomon.stages.features import FeaturesStage
-from gnomon.stages.live_models import LiveModels
+from gnomon.stages.predicting.live_models import LiveModels
 from gnomon.stages.shadow import ShadowStage
 
 T0 = 1_700_000_000_000

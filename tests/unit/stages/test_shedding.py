@@ -10,8 +10,8 @@ from gnomon import codec
 from gnomon.events import AbsentModel, Completeness, FeatureVector, TaskFeatures
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import LagAware
+from gnomon.stages.predicting.shedding import LagBudget
 from gnomon.stages.shadow import ShadowStage
-from gnomon.stages.shedding import LagBudget
 
 
 class NoModels:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tests.faults.live_verdict import switch_differences
+from tests.faults.verifying.live_verdict import switch_differences
 from tests.unit.comparison.build import finished, started, vector
 from tests.unit.stages.test_no_look_ahead import Record
 from tests.unit.stages.test_predicting import Live, loaded
-from tests.unit.verdict.test_live import offline_of
+from tests.unit.verdict.evidence.test_live import offline_of
 
 from gnomon import codec
 from gnomon.events import EvidenceEvent
@@ -24,7 +24,7 @@ from gnomon.models.circuit_breaker import CallLimits
 from gnomon.records import Outputs
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
-from gnomon.stages.comparison import ComparisonStage, PartitionState
+from gnomon.stages.comparison import WHOLE_EVERY, ComparisonStage, PartitionState
 from gnomon.stages.shadow import ShadowStage
 from gnomon.verdict import judge, merge_evidence
 
@@ -123,7 +123,8 @@ async def compare(topics: Topics, chance: random.Random) -> PartitionState:
         done = done if is_tick else ends
         if chance.random() < 0.3:
             saved, saved_at = stage.snapshot(state), dict(done)
-    topics.write(stage.tick(state, 0) or Outputs())
+    for _ in range(WHOLE_EVERY):
+        topics.write(stage.tick(state, 0) or Outputs())
     return state
 
 

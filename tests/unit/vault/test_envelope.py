@@ -13,9 +13,12 @@ from hypothesis import strategies as st
 from tests.unit.vault.reference import gcm_seal
 
 from gnomon.errors import UnreadableError
-from gnomon.vault.envelope import AssociatedData, DataKey
+from gnomon.vault.envelope import AssociatedData, DataKey, cipher
 
 VECTORS = json.loads((Path(__file__).parent / "aes_256_gcm_nist.json").read_text())["vectors"]
+WYCHEPROOF = json.loads((Path(__file__).parent / "aes_256_gcm_wycheproof.json").read_text())[
+    "tests"
+]
 
 SECRET = bytes(range(32))
 NONCE = bytes(range(0xA0, 0xAC))
@@ -57,6 +60,20 @@ def test_the_cipher_we_use_gives_what_nist_says(vector: dict[str, str | None]) -
     plain = bytes.fromhex(vector["plain"])
     assert AESGCM(key).encrypt(nonce, plain, associated) == sealed
     assert gcm_seal(key, nonce, plain, associated) == sealed
+
+
+@pytest.mark.parametrize("vector", WYCHEPROOF, ids=[str(each["tcId"]) for each in WYCHEPROOF])
+def test_the_cipher_we_use_passes_wycheproof(vector: dict[str, str]) -> None:
+    key, nonce, associated, plain = (
+        bytes.fromhex(vector[name]) for name in ("key", "iv", "aad", "msg")
+    )
+    sealed = bytes.fromhex(vector["ct"] + vector["tag"])
+    if vector["result"] == "valid":
+        assert cipher(key).encrypt(nonce, plain, associated) == sealed
+        assert cipher(key).decrypt(nonce, sealed, associated) == plain
+    else:
+        with pytest.raises(InvalidTag):
+            cipher(key).decrypt(nonce, sealed, associated)
 
 
 def test_the_golden_record_is_what_is_written() -> None:

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import signal
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -111,6 +112,78 @@ def test_a_key_seals_for_an_hour_and_a_clock_set_back_ends_it(later_ms: int, sam
     assert (seal(ring)[0] == first) is same
 
 
+def test_a_batch_is_sealed_as_its_records_would_be_one_by_one() -> None:
+    rows = MemoryRows()
+    ring = KeyRing(KEK, rows)
+    plains, names = [b"", b"one", b"two" * 999], ["d-1", "d-\N{SNOWMAN}", "x" * 65_535]
+    sealed = ring.seal_all(plains, record_ids=names, schema="comparison.v1", scope="team-b")
+    assert {key_id for key_id, _ in sealed} == set(rows.rows)
+    assert len({record[22:34] for _, record in sealed}) == 3
+    other = KeyRing(KEK, rows)
+    opened = [
+        other.open(record, record_id=name, schema="comparison.v1", scope="team-b")
+        for name, (_, record) in zip(names, sealed, strict=True)
+    ]
+    assert opened == plains
+    assert ring.seal_all([], record_ids=[], schema="comparison.v1") == []
+    with pytest.raises(ValueError, match="65535"):
+        ring.seal_all([b""], record_ids=["x" * 65_536], schema="comparison.v1")
+
+
+@pytest.mark.parametrize(
+    ("limits", "keys"),
+    [
+        (Limits(messages=6), 2),  # the second batch does not fit into what is left of the first key
+        (Limits(messages=8), 1),
+        (Limits(messages=3), 3),  # less than a batch: one by one
+        (Limits(plain_bytes=30), 2),
+        (Limits(plain_bytes=40), 1),
+        (Limits(plain_bytes=15), 3),
+    ],
+    ids=str,
+)
+def test_no_batch_makes_a_key_exceed_its_limits(limits: Limits, keys: int) -> None:
+    ring = KeyRing(KEK, MemoryRows(), limits=limits)
+    made = [
+        key_id
+        for _ in range(2)
+        for key_id, _ in ring.seal_all(
+            [b"five5"] * 4, record_ids=list("abcd"), schema="comparison.v1"
+        )
+    ]
+    assert len(set(made)) == keys
+    assert max(map(made.count, made)) <= min(limits.messages, limits.plain_bytes // 5)
+
+
+@pytest.mark.parametrize(("later_ms", "opens"), [(59_999, True), (60_000, False), (-1, False)])
+def test_a_key_that_was_destroyed_opens_for_less_than_a_minute(later_ms: int, opens: bool) -> None:  # noqa: FBT001  a table's column
+    clock, rows = Clock(), MemoryRows()
+    ring = KeyRing(KEK, rows, clock_ms=clock)
+    key_id, sealed = seal(ring)
+    assert opened(ring, sealed) == b"plain"
+    rows.rows[key_id] = dataclasses.replace(rows.rows[key_id], state="shredded", wrapped=b"")
+    clock.now_ms += later_ms
+    assert (seal(ring)[0] == key_id) is opens
+    if opens:
+        assert opened(ring, sealed) == b"plain"
+        return
+    with pytest.raises(UnreadableError, match="shredded"):
+        opened(ring, sealed)
+
+
+def test_while_nobody_can_say_whether_a_key_was_destroyed_it_is_used() -> None:
+    class Away(MemoryRows):
+        def shredded_among(self, key_ids: Collection[str]) -> Collection[str]:
+            raise StoreUnavailableError("away")
+
+    clock = Clock()
+    ring = KeyRing(KEK, Away(), clock_ms=clock)
+    key_id, sealed = seal(ring)
+    clock.now_ms += 120_000
+    assert opened(ring, sealed) == b"plain"
+    assert seal(ring)[0] == key_id
+
+
 def test_the_limits_are_those_that_are_written_down() -> None:
     assert Limits() == Limits(messages=4_194_304, plain_bytes=68_719_476_736, age_ms=3_600_000)
 
@@ -124,7 +197,7 @@ def test_what_spent_keys_sealed_still_opens() -> None:
 
 
 def test_opening_keeps_a_bounded_number_of_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gnomon.vault.ring._OPENING_KEYS", 3)
+    monkeypatch.setattr("gnomon.vault.opening._MOST_KEPT", 3)
     asked: list[str] = []
 
     class Counted(MemoryRows):
@@ -159,6 +232,16 @@ def test_a_forked_child_seals_with_a_key_of_its_own() -> None:
     assert len(childs) == 32
     assert childs != parent
     assert seal(ring)[0] == parent
+
+
+def test_of_a_million_nonces_none_repeats() -> None:
+    ring = KeyRing(KEK, MemoryRows())
+    names = [""] * 5_000
+    seen: set[bytes] = set()
+    for _ in range(200):
+        sealed = ring.seal_all([b""] * 5_000, record_ids=names, schema="comparison.v1")
+        seen.update(record[22:34] for _, record in sealed)
+    assert len(seen) == 1_000_000
 
 
 def test_threads_share_a_key_and_its_limit() -> None:

@@ -136,6 +136,26 @@ def test_a_model_must_answer_where_a_baseline_does() -> None:
     assert verdict(rows).word == "GO"
 
 
+def test_a_model_must_also_say_how_likely_success_is() -> None:
+    """It keeps silent where it would be wrong: what is left of its accuracy is perfect."""
+    silent = [
+        msgspec.structs.replace(
+            row,
+            predictions=tuple(
+                msgspec.structs.replace(said, success_probability=None)
+                if said.model == "m" and ((said.success_probability or 0) >= 0.5) != row.succeeded
+                else said
+                for said in row.predictions
+            ),
+        )
+        for row in simulated(ratio=0.6)
+    ]
+    found = verdict(silent)
+    assert found.criteria["accuracy"].estimate == 1.0
+    assert found.blocked_by == ["answered"]
+    assert found.criteria["answered"].estimate == pytest.approx(0.9, abs=0.02)
+
+
 def test_a_model_worse_than_a_simple_rule_may_not_go() -> None:
     """Much better than control, and 10 % worse than the one line."""
     rows = with_rule(simulated(ratio=0.6), "same-type", "m")

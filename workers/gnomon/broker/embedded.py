@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gnomon.broker.failures import BrokerStartError, NewerFilesError, PortInUseError
+from gnomon.broker.failures import BrokerStartError, PortInUseError, start_failure
 from gnomon.broker.guarded_process import GuardedProcess
 from gnomon.broker.jars import (
     JarSource,
@@ -30,9 +30,6 @@ from gnomon.connection.tls import read_context
 _STOP_S = 20.0
 _KILL_S = 10.0
 _POLL_S = 0.05
-_LAST_LINES = 12
-_UNREADABLE = "MetadataParseException"
-"""What Kafka logs if a newer version wrote its files."""
 
 
 class EmbeddedBroker:
@@ -51,6 +48,7 @@ class EmbeddedBroker:
         source: Source of jars that are not on this machine.
         secure: Let nobody in but the users that ``secured`` makes, over TLS only. The files are then in
             ``secure-broker/``.
+        settings: Further settings of Kafka.
     """
 
     def __init__(
@@ -64,6 +62,7 @@ class EmbeddedBroker:
         java: Callable[[], Path] | None = None,
         source: JarSource | None = None,
         secure: bool = False,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         self._node = Node(root=data_dir.resolve() / ("secure-broker" if secure else "broker"))
         self._secured = SecuredFiles(self._node.root / "security") if secure else None
@@ -72,6 +71,7 @@ class EmbeddedBroker:
         self._heap_mb, self._long_running = heap_mb, long_running
         self._find_java = java or (lambda: find_java(os.environ))
         self._source = source or MavenSource()
+        self._settings = settings or {}
         self._process: GuardedProcess | None = None
         self._log_start = 0  # size of Kafka's log at the last start, bytes
         self._lock: DataLock | None = None
@@ -217,7 +217,10 @@ class EmbeddedBroker:
                 port=self._port, controller_port=controller_port, mutual_port=self._mutual_port
             )
         text = self._node.settings(
-            port=self._port, controller_port=controller_port, security=security
+            port=self._port,
+            controller_port=controller_port,
+            security=security,
+            further=self._settings,
         )
         self._node.settings_file.write_text(text, encoding="utf-8")
 
@@ -274,16 +277,5 @@ class EmbeddedBroker:
         return self._node.logs / "console.log"
 
     def _failed(self, what: str) -> BrokerStartError:
-        """Make the error, with the last lines of Kafka's log, or else of the JVM's output."""
-        for log, since in ((self.log_file, self._log_start), (self._console(), 0)):
-            lines = _read_from(log, since).splitlines()
-            if lines:
-                break
-        for line in lines:
-            if _UNREADABLE in line:
-                return NewerFilesError(self._node.data, log=log, lines=[line])
-        return BrokerStartError(what, log=log, lines=lines[-_LAST_LINES:])
-
-
-def _read_from(path: Path, start: int) -> str:
-    return path.read_bytes()[start:].decode(errors="replace") if path.is_file() else ""
+        logs = ((self.log_file, self._log_start), (self._console(), 0))
+        return start_failure(what, data=self._node.data, logs=logs)

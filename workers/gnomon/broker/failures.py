@@ -6,6 +6,9 @@ from pathlib import Path
 from gnomon.errors import ConfigurationError
 
 OLDEST_JAVA = 17
+_LAST_LINES = 12
+_UNREADABLE = "MetadataParseException"
+"""What Kafka logs if a newer version wrote its files."""
 
 
 class JavaMissingError(ConfigurationError):
@@ -78,3 +81,25 @@ class NewerFilesError(BrokerStartError):
             log=log,
             lines=lines,
         )
+
+
+def start_failure(what: str, *, data: Path, logs: Sequence[tuple[Path, int]]) -> BrokerStartError:
+    """Return the error of a start that failed, with what Kafka wrote during it.
+
+    Args:
+        what: What happened.
+        data: The folder of Kafka's data.
+        logs: Files, and the size of each before the start. The first that has grown counts.
+    """
+    for log, size in logs:
+        lines = _read_from(log, size).splitlines()
+        if lines:
+            break
+    for line in lines:
+        if _UNREADABLE in line:
+            return NewerFilesError(data, log=log, lines=[line])
+    return BrokerStartError(what, log=log, lines=lines[-_LAST_LINES:])
+
+
+def _read_from(path: Path, start: int) -> str:
+    return path.read_bytes()[start:].decode(errors="replace") if path.is_file() else ""

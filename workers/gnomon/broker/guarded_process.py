@@ -2,12 +2,20 @@
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gnomon.broker import guard
 
 _KILL_S = 10.0
+
+
+def guarded(*arguments: str) -> list[str]:
+    """Return the arguments of this interpreter that run it with ``arguments`` under a quiet guard.
+
+    Whoever starts it holds its standard input: when that ends, so does the program.
+    """
+    return ["-I", "-S", guard.__file__, "--quiet", sys.executable, *arguments]
 
 
 class GuardedProcess:
@@ -17,12 +25,20 @@ class GuardedProcess:
         command: The program and its arguments.
         console: File for the program's output.
         descriptor: File descriptor that the program inherits.
+        environ: Its environment; by default that of this process.
 
     Attributes:
         pid: Process id of the program; 0 before ``read_pid``, or if it could not be run.
     """
 
-    def __init__(self, command: Sequence[str], *, console: Path, descriptor: int) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        console: Path,
+        descriptor: int | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
         with console.open("wb") as output:
             self._guard = subprocess.Popen(  # noqa: S603  the caller's own command
                 [sys.executable, "-I", "-S", guard.__file__, *command],
@@ -30,7 +46,8 @@ class GuardedProcess:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 bufsize=0,  # a command must reach the guard at once
-                pass_fds=[descriptor],
+                pass_fds=[] if descriptor is None else [descriptor],
+                env=environ,
                 start_new_session=True,  # Ctrl-C reaches only this process, which then stops it
             )
         self.pid = 0

@@ -81,9 +81,16 @@ class Node:
         return (self.data / "meta.properties").is_file()
 
     def settings(
-        self, *, port: int, controller_port: int, security: Mapping[str, str] | None = None
+        self,
+        *,
+        port: int,
+        controller_port: int,
+        security: Mapping[str, str] | None = None,
+        further: Mapping[str, str] | None = None,
     ) -> str:
         """Return the text of the settings file; ``security`` replaces what lets everyone in.
+
+        ``further`` settings come last.
 
         All ports are on the loopback address only.
         """
@@ -93,9 +100,8 @@ class Node:
             "controller.quorum.voters": f"1@{HOST}:{controller_port}",
             "log.dirs": str(self.data).replace("\\", "\\\\"),
         }
-        return "".join(
-            f"{key}={value}\n" for key, value in (own | _SETTINGS | dict(security or {})).items()
-        )
+        every = own | _SETTINGS | dict(security or {}) | dict(further or {})
+        return "".join(f"{key}={value}\n" for key, value in every.items())
 
     def format_command(
         self, java: Path, jars: Sequence[Path], *, users_file: Path | None = None

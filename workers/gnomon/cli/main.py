@@ -5,14 +5,16 @@ import importlib
 import os
 import select
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from gnomon.cli.core_dumps import forbid_core_dumps
 from gnomon.errors import ConfigurationError, GnomonError, MissingExtraError
 from gnomon.settings import Settings
 
 COMMANDS = (
+    ("up", "run all of gnomon on this machine for your own agents", "all", "running.up"),
     ("broker", "run Apache Kafka on this machine", "broker", "running.broker"),
     ("topics", "create, list or check the topics", "workers", "looking.topics"),
     ("worker", "run stages until stopped", "workers", "running.worker"),
@@ -69,7 +71,7 @@ COMMANDS = (
     ),
     (
         "drill",
-        "measure the client's cost to a service, or the time of a rollback",
+        "hold drills: isolation, rollback, alert, dashboards, security, restore",
         "all",
         "judging.drill",
     ),
@@ -81,6 +83,30 @@ COMMANDS = (
         "looking.dead_letters",
     ),
     ("status", "show stages, lag, live models, ledger and clients", "workers", "looking.status"),
+    (
+        "dashboard",
+        "serve pages with verdicts, models, agents and operation",
+        "dashboard",
+        "looking.dashboard",
+    ),
+    (
+        "exporter",
+        "serve the figures of the whole installation to Prometheus",
+        "workers",
+        "looking.exporter",
+    ),
+    (
+        "doctor",
+        "look at an installation, and say what to do about each finding",
+        "workers",
+        "looking.doctor",
+    ),
+    (
+        "completion",
+        "let bash, zsh or fish complete commands and options",
+        "workers",
+        "looking.completion",
+    ),
     ("config", "show or check the settings", "workers", "looking.config"),
     ("schemas", "export the JSON Schemas and the AsyncAPI document", "workers", "schemas"),
 )
@@ -94,26 +120,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0 on success, 1 on failure, 2 on wrong use or configuration, and as a shell reports signals:
         130 after Ctrl-C, 141 if the reader of the output has gone.
     """
+    forbid_core_dumps()
     argv = sys.argv[1:] if argv is None else list(argv)
-    parser = argparse.ArgumentParser(
-        prog="gnomon",
-        description="Learn about AI agents in the shadow of production.",
-        epilog="example: gnomon replay examples/agent_runs.csv",
-    )
-    file = parser.add_argument(
-        "--config", metavar="FILE", help="file of settings, in TOML (GNOMON_CONFIG)"
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    chosen = _command(argv, after=file.option_strings)
-    extras = {}
-    modules = {}
-    for name, about, extra, module in COMMANDS:
-        extras[name], modules[name] = extra, module
-        command = commands.add_parser(
-            name, help=about, formatter_class=argparse.RawDescriptionHelpFormatter
-        )
-        if name == chosen:
-            _import(module).configure(command)
+    parser = argument_parser(lambda name: name == _command(argv, after=("--config",)))
+    extras = {name: extra for name, _, extra, _ in COMMANDS}
+    modules = {name: module for name, _, _, module in COMMANDS}
     options = parser.parse_args(argv)
     options.config = options.config or os.environ.get("GNOMON_CONFIG")
     try:
@@ -139,6 +150,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 141
     except KeyboardInterrupt:
         return 130
+
+
+def argument_parser(is_wanted: Callable[[str], bool]) -> argparse.ArgumentParser:
+    """Return the parser of all commands; those that are not wanted have no arguments yet.
+
+    A command's module is imported for its arguments, so that a command costs no other one's imports.
+    """
+    parser = argparse.ArgumentParser(
+        prog="gnomon",
+        description="Learn about AI agents in the shadow of production.",
+        epilog="example: gnomon replay examples/agent_runs.csv",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="file of settings, in TOML (GNOMON_CONFIG)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, about, _, module in COMMANDS:
+        command = commands.add_parser(
+            name, help=about, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if is_wanted(name):
+            _import(module).configure(command)
+    return parser
 
 
 def _run(module: str, options: argparse.Namespace, settings: Settings) -> int:

@@ -45,6 +45,7 @@ class Client(Lifecycle, Traceable):
         topic: Topic of task events.
         topic_prefix: Put before ``topic``, as in the workers' settings.
         agent_id: The agent of tasks that name none.
+        tenant: Whose tasks they are, of several customers; the vault can seal each one's apart.
         max_events: Most events that wait.
         max_bytes: Most bytes of waiting events.
         exit_timeout_s: How long the client may delay the end of the process.
@@ -64,6 +65,7 @@ class Client(Lifecycle, Traceable):
         topic: str = TASK_EVENTS.name,
         topic_prefix: str = "",
         agent_id: str | None = None,
+        tenant: str = "",
         max_events: int = 10_000,
         max_bytes: int = 8 << 20,
         exit_timeout_s: float = 2.0,
@@ -82,6 +84,7 @@ class Client(Lifecycle, Traceable):
                 stats_topic=prefix + CLIENT_STATS.name,
                 exposures_topic=prefix + EXPOSURES.name,
                 agent_id="" if agent_id is None else agent_id,
+                tenant=tenant,
                 max_events=max_events,
                 max_bytes=max_bytes,
                 exit_timeout_s=exit_timeout_s,
@@ -112,7 +115,7 @@ class Client(Lifecycle, Traceable):
     ) -> Self:
         """Make a client of ``GNOMON_BROKERS``, ``GNOMON_KAFKA_*`` and the other variables of agents.
 
-        Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
+        What no variable says comes from the file that ``GNOMON_CONFIG`` names. Without brokers, or with ``GNOMON_DISABLED=1``, it does nothing.
         """
         environ = take_argument(environ, os.environ, "environ", unknown)
         try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from gnomon.client.config_file import with_file
 from gnomon.client.values import class_name, is_a, seconds
 from gnomon.connection import NO_SECURITY, KafkaConnection, KafkaSecurity
 from gnomon.errors import ConfigurationError
@@ -21,6 +22,7 @@ LARGEST: Final = 1 << 50
 LONGEST_EXIT_S: Final = 3_600.0
 YES: Final = frozenset({"1", "true", "yes", "on"})
 _MOST_DIGITS: Final = 18
+_TENANT: Final = re.compile(r"[ !#-\[\]-~]{0,64}")
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 """Kafka's own rule for topic names."""
 
@@ -37,6 +39,7 @@ class ClientConfig:
         stats_topic: Topic of the client's stats; empty to publish none.
         exposures_topic: Topic of the exposures of experiments.
         agent_id: The agent of tasks that name none.
+        tenant: Whose tasks they are; 1 to 64 printable ASCII characters without quotes, or empty.
         max_events: Most events that wait.
         max_bytes: Most bytes of waiting events.
         exit_timeout_s: How long the client may delay the end of the process.
@@ -54,6 +57,7 @@ class ClientConfig:
     stats_topic: str = "client-stats"
     exposures_topic: str = "exposures"
     agent_id: str = ""
+    tenant: str = ""
     max_events: int = 10_000
     max_bytes: int = 8 << 20
     exit_timeout_s: float = 2.0
@@ -71,6 +75,7 @@ class ClientConfig:
         if self.stats_topic:
             self._keep("stats_topic", _topic(self.stats_topic))
         self._keep("agent_id", text(self.agent_id, "agent_id"))
+        self._keep("tenant", _tenant(self.tenant))
         self._keep("max_events", _whole(self.max_events, "max_events", least=1))
         for name in ("max_bytes", "spool_bytes"):
             self._keep(name, _whole(getattr(self, name), name, least=MAX_EVENT_BYTES))
@@ -126,6 +131,7 @@ class FromEnv(NamedTuple):
     brokers: str = ""
     topic_prefix: str = ""
     agent_id: str | None = None
+    tenant: str = ""
     spool_dir: str = ""
     spool_bytes: int = 64 << 20
     seal_to: str | None = None
@@ -133,13 +139,16 @@ class FromEnv(NamedTuple):
 
 
 def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
-    """Read ``GNOMON_*``; the brokers are empty if the client is disabled.
+    """Read ``GNOMON_*``, and the file that ``GNOMON_CONFIG`` names; the brokers are empty if it is disabled.
 
     Raises:
-        ConfigurationError: A variable has a value that cannot be used.
+        ConfigurationError: A variable has a value that cannot be used, or the file cannot be read.
     """
+    if _is_disabled(environ):
+        return FromEnv()
+    environ = with_file(environ)
     brokers = environ.get("GNOMON_BROKERS", "").strip()
-    if not brokers or environ.get("GNOMON_DISABLED", "").strip().lower() in YES:
+    if not brokers or _is_disabled(environ):
         return FromEnv()
     spool_bytes = environ.get("GNOMON_SPOOL_BYTES", "").strip()
     if spool_bytes and not _is_decimal(spool_bytes, _MOST_DIGITS):
@@ -150,12 +159,17 @@ def arguments_from_env(environ: Mapping[str, str]) -> FromEnv:
         brokers=brokers,
         topic_prefix=environ.get("GNOMON_TOPIC_PREFIX", ""),
         agent_id=environ.get("GNOMON_AGENT_ID") or None,
+        tenant=environ.get("GNOMON_TENANT", "").strip(),
         spool_dir=environ.get("GNOMON_SPOOL_DIR", "").strip(),
         spool_bytes=int(spool_bytes) if spool_bytes else FromEnv().spool_bytes,
         # Empty is not unset: a key was meant to be there, so nothing may be sent in clear.
         seal_to=environ.get("GNOMON_SEAL_TO"),
         security=KafkaSecurity.from_env(environ),
     )
+
+
+def _is_disabled(environ: Mapping[str, str]) -> bool:
+    return environ.get("GNOMON_DISABLED", "").strip().lower() in YES
 
 
 def _check_address(address: str, place: int) -> None:
@@ -171,6 +185,15 @@ def _topic(value: object) -> str:
     if _TOPIC.fullmatch(topic) is None:
         raise ConfigurationError("topic with its prefix must be 1 to 249 of A-Z a-z 0-9 . _ -")
     return topic
+
+
+def _tenant(value: object) -> str:
+    tenant = text(value, "tenant")
+    if _TENANT.fullmatch(tenant) is None:
+        raise ConfigurationError(
+            "tenant must be at most 64 printable ASCII characters without quote or backslash"
+        )
+    return tenant
 
 
 def _whole(value: object, name: str, *, least: int) -> int:

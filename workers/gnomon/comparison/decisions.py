@@ -48,6 +48,7 @@ class Decision(msgspec.Struct, array_like=True, gc=False):
     predictions: list[Predicted] = []
     outcome: Outcome | None = None
     void: bool = False
+    tenant: str | None = None
 
 
 Complete = tuple[Decision, bytes, Outcome]
@@ -104,7 +105,15 @@ class Decisions:
         self.counts = Counts()
         self.starts = 0
 
-    def start(self, agent_id: str, task_id: str, at_ms: int, *, void: bool = False) -> None:
+    def start(
+        self,
+        agent_id: str,
+        task_id: str,
+        at_ms: int,
+        *,
+        tenant: str | None = None,
+        void: bool = False,
+    ) -> None:
         """A task was started; ``void`` if nothing shall come of it but to forget its parts."""
         key = (agent_id, task_id, at_ms)
         if void and (key in self.started or key in self.pending):
@@ -112,9 +121,11 @@ class Decisions:
         self.starts += 1
         decision = self.unstarted.pop(key, None)
         if decision is None:
-            self.started[key] = Decision(agent_id, task_id, at_ms, self.starts, void=void)
+            self.started[key] = Decision(
+                agent_id, task_id, at_ms, self.starts, void=void, tenant=tenant
+            )
             return
-        decision.ordinal, decision.void = self.starts, void
+        decision.ordinal, decision.void, decision.tenant = self.starts, void, tenant
         if decision.features is not None:
             self.features.meet(decision.features_seq, self.starts)
         if decision.predictors != NOT_PREDICTED:

@@ -28,6 +28,7 @@ class _CopiedFields(msgspec.Struct, gc=False):
     estimate_s: msgspec.Raw = _NULL
     context: msgspec.Raw = _EMPTY
     sealed_context: msgspec.Raw = _NULL
+    traceparent: msgspec.Raw = _NULL
 
 
 class _EncodedComparison(
@@ -47,6 +48,8 @@ class _EncodedComparison(
     estimate_s: msgspec.Raw
     context: msgspec.Raw
     sealed_context: msgspec.Raw
+    tenant: str | None
+    traceparent: msgspec.Raw
 
 
 _decode_copied = msgspec.json.Decoder(_CopiedFields).decode
@@ -115,5 +118,7 @@ def comparison_json(
             copied.estimate_s,
             copied.context,
             copied.sealed_context,
+            decision.tenant,
+            copied.traceparent,
         )
     )

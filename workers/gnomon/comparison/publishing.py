@@ -54,13 +54,16 @@ def _calibrate(state: ComparisonState, decision: Decision, outcome: Outcome) -> 
             )
 
 
-def write_changes(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
-    """Write the metrics, the ledger and the corrections that the batch changed."""
-    _write_metrics(state, outputs, config)
-    _write_corrections(state, outputs, config.partition)
+def write_ledger(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
+    """Write the ledger if the batch changed it."""
+    ledger = _ledger(state, config.partition)
+    if ledger != (state.ledger or Ledger(partition=config.partition)):
+        state.ledger = ledger
+        key = f"ledger|p{config.partition}".encode()
+        outputs.topic(topics.COMPARISON_METRICS.name).append((key, codec.encode(ledger)))
 
 
-def _write_corrections(state: ComparisonState, outputs: Outputs, partition: int) -> None:
+def write_corrections(state: ComparisonState, outputs: Outputs, partition: int) -> None:
     """Write the corrections of intervals that changed, each once."""
     written = [
         (key.encode(), None if record is None else codec.encode(record))
@@ -88,32 +91,28 @@ def _add_evidence(outputs: Outputs, records: Iterable[KeyedEvidence]) -> None:
         outputs.topic(topics.VERDICT_EVIDENCE.name).extend(written)
 
 
-def tick(state: ComparisonState, *, config: ComparisonConfig) -> Outputs:
-    """Return what is written every few seconds: the metrics of agents, and the evidence, that changed."""
-    outputs = Outputs()
-    found = state.metrics.write_agents(state.decisions.sources, config.partition)
-    written = [(key.encode(), codec.encode(record)) for key, record in found]
+def tick(state: ComparisonState, *, config: ComparisonConfig, whole: bool = True) -> Outputs:
+    """Return what is written as time passes, of what has changed since it was last written.
+
+    Args:
+        state: Changed in place.
+        config: Settings of ``state``.
+        whole: Whether the metrics of agents and the evidence are written too, beside the metrics over
+            all agents and the corrections of intervals.
+    """
+    outputs, sources = Outputs(), state.decisions.sources
+    found = list(state.metrics.write_all(state.tasks.watermark_ms, sources, config.partition))
+    if whole:
+        found += state.metrics.write_agents(sources, config.partition)
+    written = [(key.encode(), codec.encode(_with_word(each, state.words))) for key, each in found]
     if written:
         outputs.topic(topics.COMPARISON_METRICS.name).extend(written)
-    for records in (state.evidence.announce, state.evidence.close):
-        _add_evidence(outputs, records(config.partition))
-    _forget_hours(state, config)  # after they were written
+    write_corrections(state, outputs, config.partition)
+    if whole:
+        for records in (state.evidence.announce, state.evidence.close):
+            _add_evidence(outputs, records(config.partition))
+        _forget_hours(state, config)  # after they were written
     return outputs
-
-
-def _write_metrics(state: ComparisonState, outputs: Outputs, config: ComparisonConfig) -> None:
-    """Write the metrics and the ledger that changed."""
-    watermark_ms, sources = state.tasks.watermark_ms, state.decisions.sources
-    written = [
-        (key.encode(), codec.encode(_with_word(record, state.words)))
-        for key, record in state.metrics.close(watermark_ms, sources, config.partition)
-    ]
-    ledger = _ledger(state, config.partition)
-    if ledger != (state.ledger or Ledger(partition=config.partition)):
-        state.ledger = ledger
-        written.append((f"ledger|p{config.partition}".encode(), codec.encode(ledger)))
-    if written:
-        outputs.topic(topics.COMPARISON_METRICS.name).extend(written)
 
 
 def _with_word(record: ModelMetrics, words: Words) -> ModelMetrics:

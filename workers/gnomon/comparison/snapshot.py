@@ -16,12 +16,15 @@ from gnomon.comparison.state import ComparisonState
 from gnomon.events import Ledger
 from gnomon.steps import Steps, finish
 from gnomon.verdict import LiveEvidence
+from gnomon.verdict.evidence.clock import AgentClock
 
-MAGIC: Final = b"GNCM\x03"
+MAGIC: Final = b"GNCM\x04"
 """First bytes of a snapshot; the last of them is the version of the format."""
 _DIGEST_BYTES: Final = 16
-_STEP: Final = 256
-"""Parts encoded in one step: about a millisecond."""
+_STEP_BYTES: Final = 1 << 16
+"""Bytes encoded in one step, at least: they take about a millisecond."""
+_ITEMS: Final = 1000
+"""Items of a map that are encoded at once: no part takes longer than a few milliseconds."""
 
 
 class _Tasks(msgspec.Struct, array_like=True):
@@ -55,6 +58,8 @@ class _State(msgspec.Struct, array_like=True):
     evidence: bytes = b""
     unread: int = 0
     unwritten: list[AgentKey] = []
+    clocks: dict[str, AgentClock] = {}
+    uncorrected: list[GroupKey] = []
 
 
 _decode = msgspec.msgpack.Decoder(_State).decode
@@ -62,7 +67,7 @@ _encode_into = msgspec.msgpack.Encoder().encode_into
 
 
 def snapshot(state: ComparisonState) -> bytes:
-    """Encode ``state`` as bytes, from which ``restore`` rebuilds it; ``state`` is not changed."""
+    """Encode ``state`` as bytes, from which ``restore`` rebuilds it."""
     return finish(snapshot_steps(state))
 
 
@@ -72,12 +77,12 @@ def snapshot_steps(state: ComparisonState) -> Steps:
     The bytes are those of a ``_State``, written part by part.
     """
     data, digest, done = bytearray(), blake2b(digest_size=_DIGEST_BYTES), 0
-    for number, part in enumerate(_parts(state), start=1):
+    for part in _parts(state):
         if isinstance(part, _Header):
             data += part
         else:
             _encode_into(part, data, -1)
-        if not number % _STEP:
+        if len(data) - done >= _STEP_BYTES:
             digest.update(memoryview(data)[done:])
             done = len(data)
             yield
@@ -102,12 +107,13 @@ def _map(items: int) -> _Header:
 def _parts(state: ComparisonState) -> Iterator[object]:
     """Yield the parts of a ``_State`` in the order of its fields; each is small."""
     tasks, decisions = state.tasks, state.decisions
+    state.metrics.settle(decisions.sources)
     yield _array(len(_State.__struct_fields__))
     yield _array(len(_Tasks.__struct_fields__))
     yield _map(len(tasks.known))
     for agent_id, of_agent in tasks.known.items():
         yield agent_id
-        yield from _in_map(of_agent)
+        yield from (of_agent,) if len(of_agent) <= _ITEMS else _in_map(of_agent)
     yield from (list(tasks.agents), tasks.watermark_ms, tasks.duplicate, tasks.late, tasks.orphan)
     yield _array(len(_Decisions.__struct_fields__))
     for waiting in (decisions.unstarted, decisions.started, decisions.pending):
@@ -123,6 +129,8 @@ def _parts(state: ComparisonState) -> Iterator[object]:
     yield state.evidence.encode()  # JSON, because its sums exceed 64 bits
     yield state.unread
     yield list(state.metrics.unwritten)
+    yield from _in_map(state.evidence.clocks)
+    yield state.calibration.unwritten
 
 
 def _in_map(mapping: Mapping[Any, object]) -> Iterator[object]:
@@ -148,14 +156,14 @@ def restore(data: bytes, *, config: ComparisonConfig) -> ComparisonState:
     try:
         read = _decode(payload)
         if read.evidence:
-            state.evidence = LiveEvidence.decode(read.evidence, config.verdict)
+            state.evidence = LiveEvidence.decode(read.evidence, read.clocks, config.verdict)
     except msgspec.DecodeError as error:
         raise ValueError(f"the snapshot is not of this version: {error}") from error
     _restore_tasks(state, read.tasks, config)
     _restore_decisions(state, read.decisions)
     state.metrics.restore(read.series, read.agents, read.hour, read.unwritten)
     state.ledger, state.unread = read.ledger, read.unread
-    state.calibration.windows = read.windows
+    state.calibration.restore(read.windows, read.uncorrected)
     return state
 
 

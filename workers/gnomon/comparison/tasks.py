@@ -90,7 +90,7 @@ class Tasks:
                 self.agents[agent_id] = None
         tasks[task_id] = at_ms << 2 | RUNNING
         heappush(self.due, (due_ms, agent_id, task_id))
-        decisions.start(agent_id, task_id, at_ms)
+        decisions.start(agent_id, task_id, at_ms, tenant=event.tenant)
 
     def _end(
         self,

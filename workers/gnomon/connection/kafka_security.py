@@ -81,8 +81,10 @@ class KafkaSecurity:
         """Check that the settings fit each other."""
         self._check_tls()
         self._check_login()
-        if self.oauth_token_url and not self.oauth_token_url.startswith(("https://", "http://")):
-            raise _refused("oauth_token_url", "must begin with https://")
+        scheme, _, address = self.oauth_token_url.partition("://")
+        host = address.partition("/")[0]
+        if self.oauth_token_url and not (scheme in {"https", "http"} and host):
+            raise _refused("oauth_token_url", "must begin with https:// and a host")
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Self:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from gnomon.connection.kafka_connection import KafkaConnection
@@ -20,6 +21,11 @@ from gnomon.connection.tokens import fetch_token
 def admin(kafka: KafkaConnection) -> AdminClient:
     """Make an admin client of librdkafka, for the requests that aiokafka does not have."""
     return AdminClient({**settings_of(kafka), "log_level": 0})
+
+
+def producer(kafka: KafkaConnection) -> Producer:
+    """Make a producer of librdkafka for a command that publishes a few records and ends."""
+    return Producer({**settings_of(kafka), "enable.idempotence": True, "log_level": 0})
 
 
 def settings_of(kafka: KafkaConnection) -> Mapping[str, Any]:

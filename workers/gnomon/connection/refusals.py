@@ -14,6 +14,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 from gnomon.connection.aiokafka_clients import options_of
 from gnomon.connection.kafka_connection import KafkaConnection
 from gnomon.connection.kafka_security import setting
+from gnomon.connection.tokens import TokenError
 from gnomon.errors import (
     BrokerUnavailableError,
     ConfigurationError,
@@ -71,12 +72,16 @@ _ADVICE: Final[dict[Action, str]] = {
     "configure": "change the setting, the right or the topic that it names; retries cannot help",
     "replace": "Kafka and gnomon do not fit each other, or stored bytes are damaged; retries cannot help",
 }
+_WITHOUT_REASON: Final = (errors.KafkaConnectionError, errors.NodeNotReadyError, TimeoutError)
+"""What aiokafka raises when no connection comes about, for whatever reason."""
 _RIGHTS: Final = "; 'gnomon topics acls' prints the rights of each role"
 
 
 def refusal(error: BaseException) -> str | None:
     """Return why ``error`` lets nobody in; ``None`` if it says nothing about that."""
     while True:
+        if isinstance(error, TokenError):
+            return f"there is no token to log in with: {error}"
         if isinstance(error, ssl.SSLCertVerificationError):
             return _CERTIFICATE.get(error.verify_code, error.verify_message)
         if isinstance(error, ssl.SSLError):
@@ -115,7 +120,7 @@ def unavailable(what: str, error: BaseException) -> GnomonError:
 async def broker_error(kafka: KafkaConnection, error: BaseException) -> GnomonError:
     """Turn an error of aiokafka into the error that tells a person what to do; see ``unavailable``."""
     why = refusal(error)
-    if why is None and isinstance(error, errors.KafkaConnectionError | TimeoutError):
+    if why is None and isinstance(error, _WITHOUT_REASON):
         why = await why_no_broker(kafka)
     if why is not None:
         return NotLetInError(f"{kafka} answers, but {why}")
@@ -134,13 +139,15 @@ async def why_no_broker(kafka: KafkaConnection) -> str | None:
         try:
             connected = await create_conn(host, port, request_timeout_ms=TIMEOUT_MS, **options)
         except (OSError, errors.KafkaError, TimeoutError) as error:
-            why = refusal(error) or _closed(error)
+            why = refusal(error) or _closed(kafka, error)
         else:
             try:
-                await connected.send(MetadataRequest([]))
-                why = None
+                answer = await connected.send(MetadataRequest([]))
+                # aiokafka does not read how a token was judged. Kafka answers whoever has no valid one
+                # with no brokers, and then ends the connection.
+                why = None if answer.brokers else _ended(kafka)
             except (errors.KafkaError, TimeoutError) as error:
-                why = refusal(error) or _closed(error)
+                why = refusal(error) or _closed(kafka, error)
             finally:
                 connected.close()
         if why is not None:
@@ -148,8 +155,15 @@ async def why_no_broker(kafka: KafkaConnection) -> str | None:
     return None
 
 
-def _closed(error: BaseException) -> str | None:
+def _closed(kafka: KafkaConnection, error: BaseException) -> str | None:
     """Return what a connection means that the broker accepts and then closes."""
     if isinstance(error, errors.KafkaConnectionError | ConnectionResetError):
-        return f"it ends the connection: it may ask for another {setting('security_protocol')}"
+        return _ended(kafka)
     return None
+
+
+def _ended(kafka: KafkaConnection) -> str:
+    protocol = f"it may ask for another {setting('security_protocol')}"
+    if kafka.security.sasl_mechanism in {"OAUTHBEARER", "AWS_MSK_IAM"}:
+        protocol = f"it may not take the token of {setting('oauth_client_id')}, or {protocol}"
+    return f"it ends the connection: {protocol}"

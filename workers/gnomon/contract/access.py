@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from gnomon.contract.asyncapi import PARTICIPANTS, Participant
 from gnomon.topics import (
+    AUDIT,
     CONTROL,
     DEAD_LETTERS,
     DECISIONS,
@@ -21,18 +22,21 @@ from gnomon.topics import (
     group_of,
 )
 
-Role = Literal["agent", "worker", "collector", "operator", "reader"]
+Role = Literal["agent", "worker", "collector", "operator", "reader", "replay"]
 ROLES: Final[Mapping[Role, str]] = {
     "agent": "what agents and the gateway publish with",
     "worker": "all stages but the collector",
     "collector": "the optional stage that reads spans",
-    "operator": "topics create, models, dead-letters redrive, and all that a reader may",
+    "operator": "topics create, models, keys, dead-letters redrive, and all that a reader may",
     "reader": "status, tail and dashboards; not the sealed decisions",
+    "replay": "gnomon replay --brokers: topics, groups and transactions of its own prefix",
 }
 Resource = Literal["topic", "group", "transactional-id"]
 Operation = Literal["Read", "Write", "Create", "Describe", "DescribeConfigs"]
 
 COLLECTOR_INPUT: Final = "otlp_spans"
+REPLAYS: Final = "replay-"
+"""What the names of all that a replay makes begin with, after the prefix of the installation."""
 _FOLLOWED: Final = {
     "shadow": (CONTROL, INTERVAL_CORRECTIONS),
     "comparison": (VERDICT_EVIDENCE,),
@@ -70,6 +74,13 @@ def rights_of(role: Role, *, prefix: str) -> list[Right]:
             return [*_topics(prefix, reads=reads, writes=writes), *_stage("collector", prefix)]
         case "operator":
             return _rights_of_operator(prefix)
+        case "replay":
+            own = prefix + REPLAYS
+            return [
+                Right("topic", own, ("Read", "Write", "Create", "DescribeConfigs"), prefixed=True),
+                Right("group", own, ("Read",), prefixed=True),
+                Right("transactional-id", own, ("Write",), prefixed=True),
+            ]
         case "reader":
             looks = [
                 Right(
@@ -98,7 +109,7 @@ def _rights_of_stages(prefix: str) -> list[Right]:
 
 def _rights_of_operator(prefix: str) -> list[Right]:
     redriven = {topic.name for stage in _stages() for topic in stage.receives} | {COLLECTOR_INPUT}
-    written = {CONTROL.name, *redriven}
+    written = {CONTROL.name, AUDIT.name, *redriven}
     every = [
         Right(
             "topic",

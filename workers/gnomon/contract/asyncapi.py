@@ -7,6 +7,7 @@ from gnomon.contract.export import Schema, file_name, tag
 from gnomon.events import EVENTS
 from gnomon.topics import (
     AGENT_FEATURES,
+    AUDIT,
     BY_NAME,
     CLIENT_STATS,
     COMPARISON_METRICS,
@@ -22,6 +23,7 @@ from gnomon.topics import (
     TASK_EVENTS,
     TASK_FEATURES,
     TOPICS,
+    VAULT_ROOTS,
     VERDICT_EVIDENCE,
     Topic,
 )
@@ -85,14 +87,19 @@ PARTICIPANTS: Final = (
     ),
     Participant(
         name="vault",
-        about="Seals each decision and stores it.",
-        receives=(COMPARISONS,),
-        sends=(DECISIONS, DEAD_LETTERS),
+        about="Seals each decision, and stores it beside numbers that can be queried.",
+        receives=(COMPARISONS, COMPARISON_METRICS),
+        sends=(DECISIONS, VAULT_ROOTS, DEAD_LETTERS),
     ),
     Participant(
         name="models",
         about="Registers, promotes and rolls back model versions, by command.",
         sends=(CONTROL,),
+    ),
+    Participant(
+        name="keys",
+        about="Opens sealed decisions, and changes or destroys their keys, by command.",
+        sends=(AUDIT,),
     ),
 )
 """The programs and the topics that each reads and writes, in the order of the pipeline."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from gnomon.demo.watch import PipelineState, PipelineWatcher
+from gnomon.broker.guarded_process import guarded
 from gnomon.operations.lag import overview
 from gnomon.operations.local_stack import LocalStack
+from gnomon.up.watch import PipelineState, PipelineWatcher
 from gnomon.verdict.settings import BASELINES
 
 FIRST_TRAINING = 100
@@ -99,7 +100,7 @@ class Demo:
         with log.open("wb") as file:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
-                *("-m", "gnomon.demo.fleet", "--brokers", settings.brokers),
+                *guarded("-m", "gnomon.demo.fleet", "--brokers", settings.brokers),
                 *("--prefix", settings.topic_prefix, "--seconds", f"{seconds + 5:.0f}"),
                 *("--seed", str(self._seed)),
                 stdin=asyncio.subprocess.PIPE,

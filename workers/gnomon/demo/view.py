@@ -8,8 +8,8 @@ from rich.text import Text
 
 from gnomon.comparison import BASELINES
 from gnomon.comparison.metrics.achieved import Achieved
-from gnomon.demo.watch import PipelineState
 from gnomon.events import Ledger
+from gnomon.up.watch import PipelineState
 
 _HEADS = (
     "version",

@@ -40,11 +40,11 @@ class SecurityReport(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
 
 
-def run(key: KeyEncryptionKey | None, store: DecisionStore, *, at_ms: int) -> SecurityReport:
-    """Run the drill.
+def run(keyring: KeyRing | None, store: DecisionStore, *, at_ms: int) -> SecurityReport:
+    """Run the drill. Decisions that were shredded are passed over.
 
     Args:
-        key: The configured key; ``None`` if there is none, or others may read it.
+        keyring: A ring of the configured key; ``None`` if there is none, or others may read it.
         store: The store; it is only read.
         at_ms: When the drill began, epoch milliseconds; for the report.
 
@@ -54,9 +54,9 @@ def run(key: KeyEncryptionKey | None, store: DecisionStore, *, at_ms: int) -> Se
     """
     store.check()
     stored = store.recent(MOST_DECISIONS)
-    checks: dict[Check, bool] = {"private_key": key is not None}
-    if key is not None:
-        keyring = KeyRing(key, store.keys)
+    checks: dict[Check, bool] = {"private_key": keyring is not None}
+    if keyring is not None:
+        stored = [each for each in stored if not _is_shredded(keyring, each)]
         stranger = KeyRing(KeyEncryptionKey(os.urandom(32)), store.keys)
         checks |= {
             "opens": _all(stored, lambda each: not _refused(keyring, each)),
@@ -68,7 +68,7 @@ def run(key: KeyEncryptionKey | None, store: DecisionStore, *, at_ms: int) -> Se
     return SecurityReport(
         drill="security",
         at_ms=at_ms,
-        key_id=None if key is None else key.id,
+        key_id=None if keyring is None else keyring.provider.id,
         decisions=len(stored),
         checks=checks,
         passed=bool(stored) and all(checks.values()),
@@ -84,6 +84,14 @@ def _refused(keyring: KeyRing, sealed: SealedDecision) -> bool:
         open_decision(keyring, sealed)
     except UnreadableError:
         return True
+    return False
+
+
+def _is_shredded(keyring: KeyRing, sealed: SealedDecision) -> bool:
+    try:
+        open_decision(keyring, sealed)
+    except UnreadableError as error:
+        return error.reason == "shredded"
     return False
 
 

@@ -7,6 +7,10 @@ ignore unknown fields. Times are epoch milliseconds (UTC), durations are seconds
 
 import msgspec
 
+from gnomon.events.audit import (
+    AuditAction,
+    AuditEvent,
+)
 from gnomon.events.clients import (
     ClientEvent,
     ClientSeen,
@@ -48,6 +52,7 @@ from gnomon.events.field_types import (
     Seconds,
     Sequence,
     Share,
+    Tenant,
     Traceparent,
 )
 from gnomon.events.intervals import (
@@ -65,6 +70,11 @@ from gnomon.events.models import (
     ModelIntent,
     ModelSwitched,
     SwitchedModel,
+)
+from gnomon.events.roots import (
+    VaultHead,
+    VaultRoot,
+    VaultRootEvent,
 )
 from gnomon.events.tasks import (
     TaskCancelled,
@@ -94,6 +104,9 @@ EVENTS: tuple[type[msgspec.Struct], ...] = (
     VerdictExperiment,
     ModelEvidence,
     HourEvidence,
+    VaultRoot,
+    VaultHead,
+    AuditEvent,
 )
 """Every kind of record on gnomon's topics, in the order of the pipeline."""
 
@@ -101,6 +114,8 @@ __all__ = [
     "EVENTS",
     "AbsentModel",
     "AgentFeatures",
+    "AuditAction",
+    "AuditEvent",
     "ClientEvent",
     "ClientSeen",
     "ClientStats",
@@ -142,6 +157,10 @@ __all__ = [
     "TaskFeatures",
     "TaskFinished",
     "TaskStarted",
+    "Tenant",
     "Traceparent",
+    "VaultHead",
+    "VaultRoot",
+    "VaultRootEvent",
     "VerdictExperiment",
 ]

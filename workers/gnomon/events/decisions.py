@@ -5,7 +5,15 @@ from typing import Annotated, Literal
 import msgspec
 
 from gnomon.events.features import Completeness, FeatureVector
-from gnomon.events.field_types import ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import (
+    ContextValue,
+    Count,
+    EpochMs,
+    Seconds,
+    Share,
+    Tenant,
+    Traceparent,
+)
 from gnomon.events.intervals import Intervals
 
 Parts = dict[
@@ -94,7 +102,7 @@ class Comparison(
     """A decision: one task with its features, each model's prediction, and its outcome.
 
     ``decision_id`` depends on ``agent_id`` and ``task_id`` alone, so a repeated record has the
-    same id.
+    same id. ``traceparent`` is that of the task's start.
     """
 
     decision_id: str
@@ -109,12 +117,18 @@ class Comparison(
     estimate_s: Seconds | None = None
     context: dict[str, ContextValue] = {}
     sealed_context: bytes | None = None
+    tenant: Tenant | None = None
+    traceparent: Traceparent | None = None
 
 
 class SealedDecision(
     msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="kind", tag="sealed_decision.v1"
 ):
-    """A decision as it is stored: its ciphertext, and the fields needed to find and open it."""
+    """A decision as it is stored: its ciphertext, and the fields needed to find and open it.
+
+    ``scope`` is whose keys seal it: ``default``, or a tenant or agent whose decisions can be destroyed
+    apart from all others.
+    """
 
     decision_id: str
     key_id: str
@@ -122,3 +136,4 @@ class SealedDecision(
     status: Literal["matched", "expired", "cancelled"]
     started_at_ms: EpochMs
     ended_at_ms: EpochMs
+    scope: str = "default"

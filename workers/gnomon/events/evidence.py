@@ -30,7 +30,8 @@ class ModelEvidence(
     duration. ``against`` has the losses by baseline and name. ``accuracy`` has the number of tasks
     in place of the baseline's loss, and the number of wrong predictions of success as the model's.
     ``suspects`` has the rows over blocks of agents that may be harmed, of ``judged_agents`` agents
-    that have enough blocks to be tested.
+    that have enough blocks to be tested. ``ratable`` and ``rated`` are of probabilities of success
+    what ``answerable`` and ``answered`` are of durations.
     """
 
     model: str
@@ -52,6 +53,8 @@ class ModelEvidence(
     accuracy: LossEvidence | None = None
     suspects: dict[str, list[int]] = {}
     judged_agents: Count = 0
+    ratable: Count = 0
+    rated: Count = 0
 
 
 class HourEvidence(

@@ -9,7 +9,15 @@ from typing import Annotated
 
 import msgspec
 
-from gnomon.events.field_types import Average, ContextValue, Count, EpochMs, Seconds, Share
+from gnomon.events.field_types import (
+    Average,
+    ContextValue,
+    Count,
+    EpochMs,
+    Seconds,
+    Share,
+    Traceparent,
+)
 
 
 class HourFeatures(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -93,7 +101,7 @@ class TaskFeatures(
 ):
     """A started task with its feature vector as of the start.
 
-    ``sealed_context`` is passed on as it came; no model sees it.
+    ``sealed_context`` and ``traceparent`` are passed on as they came; no model sees them.
     """
 
     agent_id: str
@@ -105,6 +113,7 @@ class TaskFeatures(
     estimate_s: Seconds | None = None
     context: dict[str, ContextValue] = {}
     sealed_context: bytes | None = None
+    traceparent: Traceparent | None = None
 
 
 class AgentFeatures(

@@ -14,6 +14,12 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 Average = Annotated[float, msgspec.Meta(ge=0.0)]
 """A mean of counts."""
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=256)]
+Tenant = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1, max_length=64, description="Whose work it is, of several customers."
+    ),
+]
 ContextValue = str | int | float | bool | None
 """Value of one entry of ``context`` or ``outcome``: flat, so that a model can use it."""
 ProducerId = Annotated[

@@ -11,6 +11,7 @@ from gnomon.events.field_types import (
     ProducerId,
     Seconds,
     Sequence,
+    Tenant,
     Traceparent,
 )
 
@@ -27,7 +28,8 @@ class TaskStarted(
     """An agent started one task. ``estimate_s`` is the agent's own estimate, if it has one.
 
     ``producer_id`` and ``seq`` let readers find missing and repeated events. ``sealed_context``
-    is a context that is encrypted for the holders of the private key.
+    is a context that is encrypted for the holders of the private key. ``tenant`` is whose work it is:
+    the vault can seal each tenant's decisions with keys of their own.
     """
 
     agent_id: Identifier
@@ -38,6 +40,7 @@ class TaskStarted(
     context: dict[str, ContextValue] = {}
     sealed_context: bytes | None = None
     traceparent: Traceparent | None = None
+    tenant: Tenant | None = None
     producer_id: ProducerId | None = None
     seq: Sequence | None = None
 
@@ -73,6 +76,7 @@ class TaskFinished(
     sealed_context: bytes | None = None
     sealed_outcome: bytes | None = None
     traceparent: Traceparent | None = None
+    tenant: Tenant | None = None
     producer_id: ProducerId | None = None
     seq: Sequence | None = None
 
@@ -99,6 +103,7 @@ class TaskCancelled(
     task_id: Identifier
     cancelled_at_ms: EpochMs
     reason: Annotated[str, msgspec.Meta(max_length=1024)] = ""
+    tenant: Tenant | None = None
     producer_id: ProducerId | None = None
     seq: Sequence | None = None
 

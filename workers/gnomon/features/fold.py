@@ -105,7 +105,7 @@ def _fold_events(
         if timestamp_ms > appended_ms:
             appended_ms = state.appended_ms = timestamp_ms
         if state.torn:
-            state.covered_from_ms, state.torn = max(state.covered_from_ms, at_ms), False
+            state.cover_from(at_ms, config.max_lateness_ms)
         agent_id = event.agent_id
         agent = agents.get(agent_id)
         if agent is None or appended_ms - agent.appended_ms > MEMORY_MS:

@@ -3,6 +3,7 @@
 from gnomon.features.config import MEMORY_MS
 from gnomon.features.implementation import Agent
 from gnomon.features.memory.agent_memory import AgentMemory
+from gnomon.features.memory.columns import TIMES_END_MS
 from gnomon.features.producers import Producers
 
 MINUTE_MS = 60_000
@@ -15,7 +16,8 @@ class FeaturesState:
     Attributes:
         memory: The implementation of an agent's memory.
         agents: The agents by agent id.
-        covered_from_ms: Event time since when all records were folded; -1 before the first.
+        covered_from_ms: Event time since when all records were folded; -1 before the first record and the
+            first gap.
         torn: Whether that time begins with the next record.
         appended_ms: Newest append time read.
         partition: Number of the partition.
@@ -48,8 +50,18 @@ class FeaturesState:
         Those that ended in the gap stay in flight for as long as tasks that never end.
         """
         self.torn = True
-        newest_ms = max((agent.newest_ms for agent in self.agents.values()), default=-1)
+        newest_ms = max((agent.newest_ms for agent in self.agents.values()), default=0)
         self.covered_from_ms = max(self.covered_from_ms, newest_ms)
+
+    def cover_from(self, at_ms: int, max_lateness_ms: int) -> None:
+        """Note that a record has come after which none is missing.
+
+        Events of a gap before it may be as much newer as events may be late. Before the first record of
+        all there was nothing to miss.
+        """
+        if self.covered_from_ms >= 0:
+            at_ms = min(at_ms + max_lateness_ms, TIMES_END_MS - 1)
+        self.covered_from_ms, self.torn = max(self.covered_from_ms, at_ms), False
 
     def add_new(self, agent_id: str, *, newest_ms: int, appended_ms: int) -> AgentMemory:
         """Add an agent that is new, or that was forgotten."""

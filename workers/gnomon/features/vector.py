@@ -31,6 +31,7 @@ def task_features(event: TaskStarted, known: StartFeatures, *, covered_ms: int) 
         estimate_s=event.estimate_s,
         context=event.context,
         sealed_context=event.sealed_context,
+        traceparent=event.traceparent,
     )
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from gnomon.client.stats import Stats
-from gnomon.prometheus import RestoredCounters, describe_process
-from gnomon.telemetry import METRICS, MetricName
+from gnomon.metric_names import METRICS, MetricName
+from gnomon.prometheus import RestoredCounters, describe_process, exposition
 
 
 class GatewayMetrics:
@@ -47,10 +47,10 @@ class GatewayMetrics:
         for reason, count in reasons.items():
             self._skipped.labels(reason).inc(count)
 
-    def exposition(self, stats: Stats) -> bytes:
-        """Return all metrics in Prometheus's text format."""
+    def exposition(self, stats: Stats, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics and their content type, in the best format that ``accept`` names."""
         for state in ("delivered", "failed", "spooled", "dropped"):
             self._ended.set("gnomon_gateway_delivery_total", getattr(stats, state), (state,))
         for state in ("buffered", "in_flight"):
             self._waiting.labels(state).set(getattr(stats, state))
-        return generate_latest(self._registry)
+        return exposition(self._registry, accept)

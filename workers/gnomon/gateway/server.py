@@ -2,6 +2,7 @@
 
 import hmac
 import logging
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from gnomon import __version__
-from gnomon.errors import EventError
+from gnomon.errors import ConfigurationError, EventError
 from gnomon.gateway.decoding import (
     SUPPORTED,
     BadEncodingError,
@@ -48,6 +49,8 @@ class GatewayConfig:
         max_body_bytes: Most bytes of a body, after decompression.
         wait_s: Longest time that a request waits while the buffer is full.
         settings_digest: Hash of the settings, for ``/metrics``.
+        certfile: File with the certificate and its key, PEM, to serve over TLS; empty for plain HTTP.
+        has_tenant: Whether its client puts a tenant on every event, whatever the sender says.
     """
 
     host: str = "127.0.0.1"
@@ -56,6 +59,8 @@ class GatewayConfig:
     max_body_bytes: int = 16 << 20
     wait_s: float = 5.0
     settings_digest: str = ""
+    certfile: str = ""
+    has_tenant: bool = False
 
 
 class GatewayServer:
@@ -89,9 +94,11 @@ class GatewayServer:
 
         Raises:
             OSError: The server cannot listen on the address and port.
+            ConfigurationError: The certificate cannot be used.
         """
+        context = _tls(self._config.certfile) if self._config.certfile else None
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._config.host, self.port).start()
+        await web.TCPSite(self._runner, self._config.host, self.port, ssl_context=context).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -164,7 +171,8 @@ class GatewayServer:
             ) from None
 
     async def _events(self, request: web.Request) -> web.Response:
-        found = read_events(await self._body(request))
+        body = await self._body(request)
+        found = read_events(body, keeps_tenant=not self._config.has_tenant)
         valid_at = [at for at, event in enumerate(found) if not isinstance(event, EventError)]
         refused = [(at, event) for at, event in enumerate(found) if isinstance(event, EventError)]
         delivered = await self._delivery.deliver(
@@ -225,8 +233,19 @@ class GatewayServer:
             return web.Response(text=f"{why}\n", status=503)
         return web.Response(text="ok\n")
 
-    async def _exposition(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=self._metrics.exposition(self._sender.stats()),
-            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
+    async def _exposition(self, request: web.Request) -> web.Response:
+        body, content_type = self._metrics.exposition(
+            self._sender.stats(), request.headers.get("Accept", "")
         )
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+def _tls(certfile: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(certfile)
+    except OSError as error:  # SSLError is one
+        raise ConfigurationError(
+            f"--certfile {certfile}: expected a certificate and its key in PEM: {error}"
+        ) from error
+    return context

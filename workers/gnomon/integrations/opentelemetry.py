@@ -11,7 +11,7 @@ app.py``. ``gnomon.otel`` defines which spans are tasks and which attributes are
 
 import atexit
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from opentelemetry.context import Context
@@ -24,7 +24,7 @@ from gnomon.events import TaskCancelled, TaskStarted
 from gnomon.integrations.guarded import guarded
 from gnomon.integrations.recording import Emitter, default_client
 from gnomon.otel import Span, finished, named_agent, started, to_events
-from gnomon.otel.conventions import TASKS, is_task
+from gnomon.otel.conventions import TASKS, is_task, of_name
 from gnomon.otel.names import READ, SERVICE
 
 MAX_OPEN_SPANS = 10_000
@@ -135,8 +135,12 @@ def _export_ended_spans() -> None:
 
 def _is_task(span: ReadableSpan) -> bool:
     """Return whether ``span`` is a task; most spans are not."""
-    attributes = span.attributes
-    return attributes is not None and is_task(attributes)
+    return is_task(_attributes(span))
+
+
+def _attributes(span: ReadableSpan) -> Mapping[str, object]:
+    scope = span.instrumentation_scope
+    return {**(span.attributes or {}), **of_name(scope.name if scope else None, span.name)}
 
 
 def _renamed(start: TaskStarted, span: Span) -> TaskCancelled:
@@ -151,7 +155,7 @@ def _renamed(start: TaskStarted, span: Span) -> TaskCancelled:
 
 def _neutral(span: ReadableSpan) -> Span:
     own, parent = span.get_span_context(), span.parent
-    attributes, service = span.attributes or {}, span.resource.attributes.get(SERVICE)
+    attributes, service = _attributes(span), span.resource.attributes.get(SERVICE)
     return Span(
         trace_id=f"{own.trace_id:032x}" if own else "",
         span_id=f"{own.span_id:016x}" if own else "",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison
+from gnomon.long_work import ProgressCallback, counted, no_progress
 from gnomon.models.evaluation import Evaluation, HeldOut, Plan, evaluate, fitted, splits
 from gnomon.models.learners.catalog import DEFAULT, LEARNERS
 from gnomon.models.protocols import Estimator, Learner
@@ -51,6 +52,7 @@ def train(
     min_decisions: int = MIN_DECISIONS,
     current_sha256: str | None = None,
     read: int | None = None,
+    on_progress: ProgressCallback = no_progress,
 ) -> Trained:
     """Fit ``learner`` (by default ``mix``) on the matched decisions.
 
@@ -62,6 +64,7 @@ def train(
         current_sha256: SHA-256 of the model file of the version that this one would replace; its
             recorded predictions are evaluated on the same runs.
         read: Number of decisions from which ``decisions`` were chosen, for the error.
+        on_progress: Takes the progress.
 
     Raises:
         ConfigurationError: Too few decisions have an outcome.
@@ -75,7 +78,11 @@ def train(
             f" training needs {needed}"
         )
     with one_thread():
-        held_out = tuple(splits(runs, learner, plan or Plan()))
+        plan = plan or Plan()
+        held_out = tuple(
+            counted(splits(runs, learner, plan), on_progress, "evaluating", plan.origins)
+        )
+        on_progress("fitting", 0, None)
         model, columns = fitted(learner, runs)
         outputs = tuple(model.predict(to_frame(runs[:1], columns)))
     return Trained(

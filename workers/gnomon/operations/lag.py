@@ -13,9 +13,10 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.connection.refusals import broker_error
-from gnomon.operations.models.figures import read_figures
+from gnomon.operations.models.latest_metrics import read_figures
 from gnomon.runtime.kafka.reading import partitions_of, retry_transient
 from gnomon.topics import (
+    COMPARISON_METRICS,
     COMPARISONS,
     SHADOW_PREDICTIONS,
     TASK_EVENTS,
@@ -27,7 +28,7 @@ INPUTS: Mapping[str, tuple[str, ...]] = {
     "features": (TASK_EVENTS.name,),
     "shadow": (TASK_FEATURES.name,),
     "comparison": (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name),
-    "vault": (COMPARISONS.name,),
+    "vault": (COMPARISONS.name, COMPARISON_METRICS.name),
 }
 """Input topics of each stage; a test compares them with the stages."""
 OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}

@@ -3,8 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypedDict
 
 from aiokafka import TopicPartition
@@ -15,14 +13,15 @@ from aiokafka.errors import KafkaError, for_code
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.connection.refusals import broker_error
 from gnomon.errors import ConfigurationError
+from gnomon.long_work import ProgressCallback, no_progress
+from gnomon.operations.topic_differences import AS_IN_CONTRACT, Difference, TopicState, compare
 from gnomon.settings import Settings
-from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, Topic, retention_by_topic
+from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, retention_by_topic
 
 _CONNECT_S = 4.0
 _CREATED_S = 30.0
 _POLL_S = 0.1
 _ALREADY_EXISTS = 36
-_AS_IN_CONTRACT: Mapping[str, int] = MappingProxyType({})
 
 
 class TopicShape(TypedDict):
@@ -46,43 +45,14 @@ def shape_of(settings: Settings) -> TopicShape:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicState:
-    """One topic as configured on the cluster. ``name`` includes the prefix."""
-
-    name: str
-    partitions: int
-    replication: int
-    config: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """One difference from the contract.
-
-    Attributes:
-        topic: Name, with the prefix.
-        what: ``topic``, ``partitions``, ``replication`` or the name of a setting.
-        remedy: How to correct it.
-    """
-
-    topic: str
-    what: str
-    expected: str
-    found: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.topic}: {self.what} is {self.found}, expected {self.expected}. {self.remedy}"
-
-
 async def create_topics(
     kafka: KafkaConnection,
     *,
     prefix: str = "",
     partitions: int = DEFAULT_PARTITIONS,
     replication: int = 1,
-    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
+    retention_ms: Mapping[str, int] = AS_IN_CONTRACT,
+    on_progress: ProgressCallback = no_progress,
 ) -> list[str]:
     """Create the topics that are missing, and wait until each partition has a leader.
 
@@ -95,6 +65,7 @@ async def create_topics(
         replication: Copies of each partition.
         retention_ms: How long topics keep records, by name without the prefix, where it differs from
             the contract.
+        on_progress: Takes how many partitions have a leader.
 
     Returns:
         Names, with the prefix, of the topics this call created.
@@ -121,7 +92,9 @@ async def create_topics(
             elif code != _ALREADY_EXISTS:
                 reason = next(filter(None, message), None) or for_code(code).__name__
                 raise ConfigurationError(f"{kafka} refuses to create topic {name!r}: {reason}")
-        await _await_leaders(admin, kafka, {prefix + topic.name for topic in TOPICS})
+        on_progress("waiting for leaders", 0, None)
+        names = {prefix + topic.name for topic in TOPICS}
+        await _await_leaders(admin, kafka, names, on_progress)
         return created
 
 
@@ -155,7 +128,7 @@ async def check_topics(
     prefix: str = "",
     partitions: int = DEFAULT_PARTITIONS,
     replication: int = 1,
-    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
+    retention_ms: Mapping[str, int] = AS_IN_CONTRACT,
 ) -> list[Difference]:
     """Return every difference of the cluster's topics from those that ``create_topics`` makes.
 
@@ -170,69 +143,6 @@ async def check_topics(
         replication=replication,
         retention_ms=retention_ms,
     )
-
-
-def compare(
-    states: Sequence[TopicState],
-    *,
-    prefix: str,
-    partitions: int,
-    replication: int,
-    retention_ms: Mapping[str, int] = _AS_IN_CONTRACT,
-) -> list[Difference]:
-    """Compare ``states`` with the contract; the pure part of ``check_topics``."""
-    found = {state.name: state for state in states}
-    return [
-        difference
-        for topic in TOPICS
-        for difference in _differences(
-            topic,
-            found.get(prefix + topic.name),
-            name=prefix + topic.name,
-            partitions=partitions,
-            replication=replication,
-            retention_ms=retention_ms.get(topic.name),
-        )
-    ]
-
-
-def _differences(
-    topic: Topic,
-    state: TopicState | None,
-    *,
-    name: str,
-    partitions: int,
-    replication: int,
-    retention_ms: int | None,
-) -> list[Difference]:
-    def difference(what: str, expected: object, found: object, remedy: str) -> Difference:
-        return Difference(
-            topic=name, what=what, expected=str(expected), found=str(found), remedy=remedy
-        )
-
-    if state is None:
-        return [difference("topic", "there", "missing", "Run: gnomon topics create")]
-    differences = []
-    if state.partitions != partitions:
-        remedy = (
-            "All topics need the same number, and keys move when it changes: check with"
-            f" --partitions {state.partitions}, or delete this topic and run: gnomon topics create"
-        )
-        differences.append(difference("partitions", partitions, state.partitions, remedy))
-    if state.replication != replication:
-        remedy = (
-            "Change it with kafka-reassign-partitions.sh,"
-            f" or check with --replication {state.replication}"
-        )
-        differences.append(difference("replication", replication, state.replication, remedy))
-    for key, value in topic.config(retention_ms=retention_ms).items():
-        if state.config.get(key) != value:
-            remedy = (
-                f"Run: kafka-configs.sh --bootstrap-server … --alter --entity-type topics"
-                f" --entity-name {name} --add-config {key}={value}"
-            )
-            differences.append(difference(key, value, state.config.get(key, "unset"), remedy))
-    return differences
 
 
 @asynccontextmanager
@@ -263,7 +173,10 @@ async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str
 
 
 async def _await_leaders(
-    admin: AIOKafkaAdminClient, kafka: KafkaConnection, names: set[str]
+    admin: AIOKafkaAdminClient,
+    kafka: KafkaConnection,
+    names: set[str],
+    on_progress: ProgressCallback,
 ) -> None:
     """Wait until each partition has a leader that serves; until then the topic refuses records.
 
@@ -278,7 +191,9 @@ async def _await_leaders(
                 if entry["topic"] in names and all(p["leader"] >= 0 for p in entry["partitions"])
                 for part in entry["partitions"]
             ]
-            if {partition.topic for partition in partitions} == names:
+            led = {partition.topic for partition in partitions}
+            on_progress("waiting for leaders", len(led), len(names))
+            if led == names:
                 break
             await asyncio.sleep(_POLL_S)
         async with aiokafka_clients.consumer(kafka) as consumer:

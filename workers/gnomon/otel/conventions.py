@@ -9,6 +9,7 @@ Where each was read from:
 * Vercel AI SDK: ai-sdk.dev/docs/ai-sdk-core/telemetry.
 * OpenLLMetry: github.com/traceloop/openllmetry, opentelemetry-semantic-conventions-ai.
 * Claude Code and the Claude Agent SDK: code.claude.com/docs/en/monitoring-usage (traces, beta).
+* LlamaIndex: its package llama-index-observability-otel, whose spans say what they are by their names.
 * Pydantic AI before 1.0: github.com/pydantic/pydantic-ai, pydantic_ai/agent.py and _tool_manager.py.
 """
 
@@ -28,6 +29,11 @@ PART_OF_TASK: Final = "part_of_task"
 """Reason: the span is of a known convention and is a step, such as a model call."""
 NOT_GENAI: Final = "not_genai"
 """Reason: the span is of no convention that is read."""
+
+LLAMA_INDEX: Final = "llamaindex.opentelemetry.tracer"
+"""Scope of LlamaIndex's own spans. Each is named ``Class.method``, which nobody's words can be in."""
+CODE: Final = "gnomon.code"
+"""Stands for an attribute that the name of such a span replaces."""
 
 
 class Convention(NamedTuple):
@@ -89,8 +95,20 @@ CONVENTIONS: Final = (
     Convention("span.type", {"interaction": INVOKE, "tool": TOOL_CALL}, tool=("tool_name",)),
     Convention("agent_name", {ANY: INVOKE}, agent=("agent_name",), also="model_name"),
     Convention("gen_ai.tool.call.id", {ANY: TOOL_CALL}),
+    Convention(CODE, {"agent": INVOKE, "workflow": WORKFLOW, "tool": TOOL_CALL}),
 )
 """The conventions by priority: a span of several is read by the first."""
+
+
+def of_name(scope: str | None, name: str | None) -> dict[str, object]:
+    """Return the attribute that the name of a span stands for, if its scope is one whose names are code."""
+    if scope != LLAMA_INDEX:
+        return {}
+    owner, _, method = (name or "").partition(".")
+    if method == "run":
+        return {CODE: "agent" if owner.endswith("Agent") else "workflow"}
+    is_tool = owner.endswith("Tool") and method in {"call", "acall"}
+    return {CODE: "tool" if is_tool else "step"}
 
 
 def read_kind(attributes: Mapping[str, object]) -> tuple[Convention, str] | str:

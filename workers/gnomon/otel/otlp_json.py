@@ -14,7 +14,7 @@ import msgspec
 
 from gnomon.codec import UNDECODABLE
 from gnomon.errors import EventError
-from gnomon.otel.conventions import read_kind
+from gnomon.otel.conventions import of_name, read_kind
 from gnomon.otel.names import READ, SERVICE
 from gnomon.otel.span import FAILED, Span
 
@@ -45,7 +45,12 @@ class _Status(_Message):
     code: int | None = None
 
 
+class _Scope(_Message):
+    name: str | None = None
+
+
 class _Span(_Message):
+    name: str | None = None
     trace_id: str | None = None
     span_id: str | None = None
     parent_span_id: str | None = None
@@ -56,6 +61,7 @@ class _Span(_Message):
 
 
 class _ScopeSpans(_Message):
+    scope: _Scope | None = None
     spans: list[msgspec.Raw] | None = None
 
 
@@ -92,7 +98,8 @@ def decode_json(body: bytes, skipped: Counter[str] | None = None) -> list[Span |
         service = _values(resource.attributes if resource else None).get(SERVICE)
         for scope_spans in resource_spans.scope_spans or ():
             for raw in scope_spans.spans or ():
-                span = _read(raw, service if isinstance(service, str) else "")
+                scope = scope_spans.scope.name if scope_spans.scope else None
+                span = _read(raw, scope, service if isinstance(service, str) else "")
                 if not isinstance(span, str):
                     found.append(span)
                 elif skipped is not None:
@@ -100,13 +107,13 @@ def decode_json(body: bytes, skipped: Counter[str] | None = None) -> list[Span |
     return found
 
 
-def _read(raw: msgspec.Raw, service: str) -> Span | EventError | str:
+def _read(raw: msgspec.Raw, scope: str | None, service: str) -> Span | EventError | str:
     """Return the span, or the reason why it is no task."""
     try:
         span = _decode_span(raw)
     except UNDECODABLE as error:
         return EventError("invalid_span", str(error))
-    attributes = _values(span.attributes)
+    attributes = _values(span.attributes) | of_name(scope, span.name)
     kind = read_kind(attributes)
     if isinstance(kind, str):
         return kind

@@ -13,7 +13,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as ProtoSpan
 
 from gnomon.errors import EventError
-from gnomon.otel.conventions import read_kind
+from gnomon.otel.conventions import of_name, read_kind
 from gnomon.otel.names import READ, SERVICE
 from gnomon.otel.span import FAILED, Span
 
@@ -40,6 +40,7 @@ def decode_protobuf(body: bytes, skipped: Counter[str] | None = None) -> list[Sp
         for scope_spans in resource_spans.scope_spans:
             for span in scope_spans.spans:
                 attributes = _values(span.attributes, READ)
+                attributes |= of_name(scope_spans.scope.name, span.name)
                 kind = read_kind(attributes)
                 if not isinstance(kind, str):
                     found.append(

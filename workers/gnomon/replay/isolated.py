@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from gnomon.contract.access import REPLAYS
 from gnomon.replay.source import Run
 from gnomon.settings import Settings
 
@@ -39,7 +40,7 @@ def isolated(
         {
             **passed_on,
             "GNOMON_DATA_DIR": str(Path(settings.data_dir) / "replays" / name),
-            "GNOMON_TOPIC_PREFIX": f"{settings.topic_prefix}replay-{name}-",
+            "GNOMON_TOPIC_PREFIX": f"{settings.topic_prefix}{REPLAYS}{name}-",
             "GNOMON_BROKERS": brokers or settings.brokers,
             "GNOMON_EXPIRE_AFTER_S": str(_expire_after_s(settings, runs)),
             "GNOMON_MODEL_POLL_S": "0.25",

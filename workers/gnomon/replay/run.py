@@ -202,6 +202,7 @@ class Replay:
                 if (
                     ledger.predictions >= progress.starts
                     and _read_ends(ledger) >= progress.ends
+                    and not comparison["corrections_unwritten"]
                     and shadow["corrections_read"] >= comparison["corrections_written"]
                 ):
                     return

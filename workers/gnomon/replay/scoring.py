@@ -17,7 +17,7 @@ from gnomon.errors import GnomonError
 from gnomon.events import Comparison, Completeness, FeatureVector, ModelPrediction
 from gnomon.models.predictor import LoadedModel
 from gnomon.replay.replayed import ReplayedDecision, ReplayedPrediction
-from gnomon.stages.predictors import Predictor, of_baselines, of_model
+from gnomon.stages.predicting.predictors import Predictor, of_baselines, of_model
 
 BATCH: Final = 1_000
 """Decisions that are predicted in one call."""
@@ -93,10 +93,11 @@ def scored(
 
 def _predictor(version: ScoredVersion, batch: Sequence[Comparison]) -> Predictor:
     try:
-        return of_model(version.model, batch, {})
+        (predictor,) = of_model(version.model, [(batch, {})])
     except Exception as error:  # foreign code may raise anything
         model = version.model
         raise ScoringError(f"{model.name}@{model.version} cannot predict: {error!r}") from error
+    return predictor
 
 
 def _prediction(

@@ -1,37 +1,55 @@
-"""The metrics that ``gnomon.telemetry`` declares, as Prometheus objects in a registry of their own."""
+"""The metrics of a worker as Prometheus objects in a registry of their own."""
 
 import contextlib
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from time import perf_counter
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from gnomon.prometheus import RestoredCounters, describe_process
-from gnomon.telemetry import METRICS, MetricName
-
-BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+from gnomon.connection import KafkaSecurity
+from gnomon.metric_names import METRICS, ON_STAGES, MetricName
+from gnomon.prometheus import (
+    BUCKETS,
+    CertificateExpiry,
+    RestoredCounters,
+    describe_process,
+    exposition,
+)
 
 
 class Metrics:
-    """Counters, gauges and histograms by name; mypy rejects an unknown name."""
+    """Counters, gauges and histograms by name; mypy rejects an unknown name.
 
-    def __init__(self) -> None:
+    Counters are shown from the beginning: a rate needs a 0 before the first 1. A gauge or histogram is
+    shown when it has a value: a 0 that nobody measured would be read as one.
+
+    Args:
+        names: The metrics of this process.
+    """
+
+    def __init__(self, names: frozenset[MetricName] = ON_STAGES) -> None:
         self._registry = CollectorRegistry()
-        self._counters: dict[str, Counter] = {}
-        self._gauges: dict[str, Gauge] = {}
-        self._histograms: dict[str, Histogram] = {}
+        self._counters: dict[MetricName, Counter] = {}
+        self._gauges: dict[MetricName, Gauge] = {}
+        self._histograms: dict[MetricName, Histogram] = {}
         self._restored = RestoredCounters(self._registry)
-        for name, metric in METRICS.items():
-            of = (name, metric.about, metric.labels)
+        self._shown: dict[MetricName, frozenset[tuple[str, ...]]] = {}
+        self._of_partition: dict[str, set[tuple[MetricName, tuple[str, ...]]]] = {}
+        for name in names:
+            metric = METRICS[name]
             if metric.kind == "counter" and not metric.restored:
-                self._counters[name] = Counter(*of, registry=self._registry)
-            elif metric.kind == "gauge":
-                self._gauges[name] = Gauge(*of, registry=self._registry)
-            elif metric.kind == "histogram":
-                self._histograms[name] = Histogram(*of, registry=self._registry, buckets=BUCKETS)
+                self._counters[name] = Counter(
+                    name, metric.about, metric.labels, registry=self._registry
+                )
 
     def describe_process(self, *, stage: str, version: str, settings: str) -> None:
         """Add what is known of the process: memory, processor time, files, Python, and its build."""
         describe_process(self._registry, stage=stage, version=version, settings=settings)
+
+    def watch_certificates(self, security: KafkaSecurity) -> None:
+        """Show when the certificates expire by which the process reaches Kafka."""
+        CertificateExpiry(security, self._registry)
 
     def count(self, name: MetricName, amount: float, *labels: str) -> None:
         """Add ``amount`` to a counter."""
@@ -40,29 +58,70 @@ class Metrics:
 
     def count_to(self, name: MetricName, total: float, *labels: str) -> None:
         """Set a restored counter to the total that the state has."""
+        self._note_partition(name, labels)
         self._restored.set(name, total, labels)
 
     def set(self, name: MetricName, value: float, *labels: str) -> None:
         """Set a gauge."""
-        gauge = self._gauges[name]
+        self._note_partition(name, labels)
+        gauge = self._gauges.get(name)
+        if gauge is None:
+            metric = METRICS[name]
+            gauge = Gauge(name, metric.about, metric.labels, registry=self._registry)
+            self._gauges[name] = gauge
         (gauge.labels(*labels) if labels else gauge).set(value)
 
-    def time(self, name: MetricName, *labels: str) -> AbstractContextManager[object]:
-        """Return a context manager that observes how many seconds it is open."""
-        histogram = self._histograms[name]
-        return (histogram.labels(*labels) if labels else histogram).time()
+    def set_all(self, name: MetricName, values: Mapping[tuple[str, ...], float]) -> None:
+        """Set a gauge or restored counter for each of ``values``, by labels, and show no others of it."""
+        restored = METRICS[name].restored
+        for labels in self._shown.get(name, frozenset()) - values.keys():
+            self.remove(name, *labels)
+        self._shown[name] = frozenset(values)
+        for labels, value in values.items():
+            (self.count_to if restored else self.set)(name, value, *labels)
 
-    def observe(self, name: MetricName, seconds: float, *labels: str) -> None:
-        """Add a duration to a histogram."""
-        histogram = self._histograms[name]
-        (histogram.labels(*labels) if labels else histogram).observe(seconds)
+    @contextmanager
+    def time(self, name: MetricName, *labels: str, trace_id: str | None = None) -> Iterator[None]:
+        """Observe how many seconds the body takes, whether or not it raises."""
+        began_s = perf_counter()
+        try:
+            yield
+        finally:
+            self.observe(name, perf_counter() - began_s, *labels, trace_id=trace_id)
+
+    def observe(
+        self, name: MetricName, seconds: float, *labels: str, trace_id: str | None = None
+    ) -> None:
+        """Add a duration to a histogram, with the trace of which it is an example."""
+        histogram = self._histograms.get(name)
+        if histogram is None:
+            metric = METRICS[name]
+            histogram = Histogram(
+                name, metric.about, metric.labels, registry=self._registry, buckets=BUCKETS
+            )
+            self._histograms[name] = histogram
+        exemplar = None if trace_id is None else {"trace_id": trace_id}
+        (histogram.labels(*labels) if labels else histogram).observe(seconds, exemplar)
 
     def remove(self, name: MetricName, *labels: str) -> None:
         """Stop showing a metric for ``labels``, if it was shown."""
-        metric = self._counters.get(name) or self._gauges.get(name) or self._histograms[name]
+        metric = self._counters.get(name) or self._gauges.get(name) or self._histograms.get(name)
+        if metric is None:
+            self._restored.remove(name, labels)
+            return
         with contextlib.suppress(KeyError):
             metric.remove(*labels)
 
-    def exposition(self) -> bytes:
-        """Return all metrics in Prometheus's text format."""
-        return generate_latest(self._registry)
+    def drop_partition(self, partition: str) -> None:
+        """Stop showing what belongs to a partition: another worker shows it from now on."""
+        for name, labels in self._of_partition.pop(partition, ()):
+            self.remove(name, *labels)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """Return all metrics and their content type, in the best format that ``accept`` names."""
+        return exposition(self._registry, accept)
+
+    def _note_partition(self, name: MetricName, labels: tuple[str, ...]) -> None:
+        for label, value in zip(METRICS[name].labels, labels, strict=True):
+            if label == "partition":
+                self._of_partition.setdefault(value, set()).add((name, labels))

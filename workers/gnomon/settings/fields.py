@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from gnomon.settings.declaration import setting
-from gnomon.settings.kafka_fields import KafkaFields
+from gnomon.settings.key_fields import KeyFields
 
 Positive = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
 NotNegative = Annotated[float, msgspec.Meta(ge=0.0, le=1e9)]
@@ -25,7 +25,7 @@ InstanceId = Annotated[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fields(KafkaFields):
+class Fields(KeyFields):
     """Each field describes itself."""
 
     data_dir: str = setting(
@@ -49,15 +49,9 @@ class Fields(KafkaFields):
     model_name: str = setting(
         "gnomon", "Registered model whose live versions the shadow stage runs."
     )
-    key: str = setting(
-        "",
-        "Key-encryption key, base64 of 32 bytes; used instead of the key file if both are set.",
-        secret=True,
-    )
-    key_file: str = setting(
-        "",
-        "File that holds the key-encryption key.",
-        otherwise="`kek.key` in the data folder",
+    query_ids: Literal["hashed", "clear"] = setting(
+        "hashed",
+        "Agents and task types in the store's tables of numbers: keyed hashes, or as the agents sent them.",
     )
     log_level: LogLevel = setting("INFO", "Lowest level of gnomon's own log lines.")
     log_format: Literal["plain", "json"] = setting("plain", "Form of log lines.")
@@ -77,9 +71,23 @@ class Fields(KafkaFields):
         "Port of these; further stages of one command use the next ports. 0 means a free port each.",
     )
     gateway_token: str = setting("", "Token that senders must give to the gateway.", secret=True)
+    dashboard_token: str = setting(
+        "", "Token that readers of the dashboard must give.", secret=True
+    )
+    dashboard_user_header: str = setting(
+        "",
+        "HTTP header in which a proxy names the user whom it has logged in; the dashboard believes it.",
+    )
+    dashboard_actions: bool = setting(
+        False,  # noqa: FBT003  a default
+        "Whether readers of the dashboard may promote, roll back and redrive.",
+    )
+    alertmanager_url: str = setting(
+        "", "Base URL of the Alertmanager whose alerts the dashboard shows, `http://host:9093`."
+    )
     nice: Annotated[int, msgspec.Meta(ge=0, le=19)] = setting(
         5,
-        "By how much the stages that no user waits for (comparison, vault) yield to the others on one machine.",
+        "By how much comparison, vault and dashboard yield to what agents wait for on the same machine.",
     )
     session_timeout_s: Positive = setting(10.0, "Session timeout of the consumer group.")
     instance_id: InstanceId = setting(

@@ -102,15 +102,16 @@ class Settings(Fields):
         Raises:
             ConfigurationError: ``state_url`` is the URL of something else than a folder.
         """
-        scheme, found, path = self.state_url.partition("://")
+        scheme, found, rest = self.state_url.partition("://")
         if not found:
             return Path(self.state_url)
-        if scheme != "file":
+        host, slash, path = rest.partition("/")
+        if scheme != "file" or host not in {"", "localhost"} or not path:
             raise ConfigurationError(
                 f"GNOMON_STATE_URL: expected a path or file:///…, got {scheme}://…: snapshots are files of a"
                 " folder. Mount the storage as one; if snapshots are lost, the log is folded again"
             )
-        return Path(path)
+        return Path(slash + path)
 
     def shown(self) -> dict[str, object]:
         """Return each value by name, secrets and passwords masked."""

@@ -13,7 +13,7 @@ import msgspec
 
 from gnomon.errors import ConfigurationError
 from gnomon.settings.declaration import PREFIX, Setting
-from gnomon.settings.variables import OTHER_VARIABLES
+from gnomon.settings.variables import IN_FILES, OTHER_VARIABLES
 
 _OF_KUBERNETES: Final = re.compile(
     r"GNOMON_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
@@ -52,7 +52,7 @@ def refusal(error: msgspec.ValidationError, found: Given) -> ConfigurationError:
 
 
 def read_file(declared: Mapping[str, Setting], path: Path) -> Mapping[str, object]:
-    """Read a file of settings.
+    """Read a file of settings, without those of agents.
 
     Raises:
         ConfigurationError: It cannot be read, is not TOML, has an unknown name, or a secret that
@@ -62,7 +62,7 @@ def read_file(declared: Mapping[str, Setting], path: Path) -> Mapping[str, objec
     problems = problems_of_file(declared, path, values)
     if problems:
         raise ConfigurationError("; ".join(problems))
-    return values
+    return {name: value for name, value in values.items() if name in declared}
 
 
 def parsed(path: Path) -> Mapping[str, object]:
@@ -86,9 +86,9 @@ def problems_of_file(
 ) -> list[str]:
     """Return a sentence for each name that is no setting, and for secrets that everyone may read."""
     problems = [
-        f"{path}: {name!r} is no setting{_nearest(name, declared)}"
+        f"{path}: {name!r} is no setting{_nearest(name, {*declared, *IN_FILES})}"
         for name in values
-        if name not in declared
+        if name not in declared and name not in IN_FILES
     ]
     secrets = [name for name in values if name in declared and declared[name].secret]
     if secrets and path.stat().st_mode & stat.S_IRWXO:

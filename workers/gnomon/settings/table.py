@@ -22,6 +22,9 @@ prints the values in force and where each came from. `gnomon config check` refus
 the variables that begin with `GNOMON_`, and names the nearest known one. A command refuses a file with an unknown
 name; a worker warns of an unknown variable. A file that contains a secret must not be readable by everyone.
 
+Agents read the same file if `GNOMON_CONFIG` names it: `brokers`, `topic_prefix`, the settings that begin with
+`kafka_`, and those below that are of agents alone. They ignore all others.
+
 A snapshot of a stage's state keeps the settings that the state depends on. After a change of one of these, the stage
 does not use the snapshot but folds the log again: "Folded by" names the stages.
 
@@ -37,8 +40,9 @@ def markdown(declared: Mapping[str, Setting]) -> str:
             "## Of gnomon's processes\n",
             "Each has its key in the file, and its variable.\n",
             *(_setting(each) for each in declared.values()),
-            "\n## Variables of agents\n",
-            "The gateway reads those of spool and sealing too.\n",
+            "\n## Of agents\n",
+            "In the file, the key of each but `GNOMON_TRACE` is the name without `GNOMON_`, in small letters. The gateway\n"
+            "reads those of spool, sealing and tenant too.\n",
             *_variables(OF_AGENTS),
             "\n## Variables that are in no file\n",
             *_variables(OF_ALL_PROCESSES),

@@ -18,6 +18,11 @@ OF_AGENTS: Final = (
     Variable("GNOMON_TOPIC_PREFIX", "Prefix of topic names.", "none"),
     Variable("GNOMON_DISABLED", "`1` turns the client off.", "on"),
     Variable("GNOMON_AGENT_ID", "The agent of tasks that name none.", "none"),
+    Variable(
+        "GNOMON_TENANT",
+        "Whose tasks they are, of several customers; in a gateway it replaces what senders say.",
+        "none",
+    ),
     Variable("GNOMON_SPOOL_DIR", "Folder for events that cannot be delivered.", "they are dropped"),
     Variable("GNOMON_SPOOL_BYTES", "Largest size of that folder, in bytes.", "`67108864` (64 MiB)"),
     Variable(
@@ -29,11 +34,21 @@ OF_AGENTS: Final = (
 )
 """Read by ``Client.from_env`` and the integrations, in the process of an agent."""
 
+IN_FILES: Final = frozenset(
+    each.name.removeprefix("GNOMON_").lower() for each in OF_AGENTS if each.name != "GNOMON_TRACE"
+)
+"""Keys of a file of settings that agents read, ``brokers`` and ``topic_prefix`` as workers do."""
+
 OF_ALL_PROCESSES: Final = (
     Variable("GNOMON_CONFIG", "File of settings; `gnomon --config` goes before it.", "no file"),
     Variable(
         "GNOMON_PURE_PYTHON", "`1` uses no compiled module, at build or at run time.", "compiled"
     ),
+    Variable(
+        "AWS_ENDPOINT_URL", "S3-compatible storage that exports of the vault go to.", "Amazon S3"
+    ),
+    Variable("AWS_REGION", "Its region.", "that of `AWS_DEFAULT_REGION`"),
+    Variable("AWS_DEFAULT_REGION", "Its region, if `AWS_REGION` is not set.", "us-east-1"),
     Variable("JAVA_HOME", "The Java that `gnomon broker` runs Kafka on.", "a Java that is found"),
     Variable("M2_REPO", "Folder in which Kafka's files are kept.", "`~/.m2/repository`"),
 )

@@ -2,13 +2,16 @@
 
 import time
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import Stage
 from gnomon.settings import Settings
 from gnomon.topics import CONTROL, INTERVAL_CORRECTIONS, VERDICT_EVIDENCE
+
+if TYPE_CHECKING:
+    from gnomon.stages.live_verdicts import ReadEvidence
 
 
 def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
@@ -26,12 +29,12 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             return FeaturesStage(settings, metrics=metrics, now_ms=_now_ms)
         case "shadow":
             from gnomon.models.circuit_breaker import CallLimits  # noqa: PLC0415
-            from gnomon.models.registry import Registry  # noqa: PLC0415
-            from gnomon.stages.interval_corrections import LiveCorrections  # noqa: PLC0415
-            from gnomon.stages.live_models import LiveModels  # noqa: PLC0415
+            from gnomon.models.registry.source import VersionSource  # noqa: PLC0415
+            from gnomon.stages.predicting.interval_corrections import LiveCorrections  # noqa: PLC0415
+            from gnomon.stages.predicting.live_models import LiveModels  # noqa: PLC0415
             from gnomon.stages.shadow import ShadowStage  # noqa: PLC0415
 
-            registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
+            registry = VersionSource(uri=settings.mlflow_uri, model_name=settings.model_name)
             intents = partial(
                 read_topic,
                 kafka=settings.kafka,
@@ -69,13 +72,8 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
             from gnomon.stages.live_verdicts import LiveVerdicts  # noqa: PLC0415
 
-            evidence = partial(
-                read_topic,
-                kafka=settings.kafka,
-                topic=settings.topic_prefix + VERDICT_EVIDENCE.name,
-            )
             verdicts = LiveVerdicts(
-                evidence,
+                _evidence(settings),
                 drills=partial(read_drills, (), settings.data_dir),
                 metrics=metrics,
                 now_ms=_now_ms,
@@ -83,15 +81,28 @@ def build_stage(name: str, settings: Settings, metrics: Metrics) -> Stage[Any]:
             )
             return ComparisonStage(settings, metrics=metrics, verdicts=verdicts)
         case "vault":
+            from gnomon.stages.drill_reports import read_drills  # noqa: PLC0415
             from gnomon.stages.vault import VaultStage  # noqa: PLC0415
+            from gnomon.stages.verdict_history import VerdictHistory  # noqa: PLC0415
 
-            return VaultStage(settings, metrics=metrics)
+            history = VerdictHistory(
+                _evidence(settings),
+                drills=partial(read_drills, (), settings.data_dir),
+                now_ms=_now_ms,
+            )
+            return VaultStage(settings, metrics=metrics, history=history)
         case "collector":
             from gnomon.stages.collector import CollectorStage  # noqa: PLC0415
 
             return CollectorStage()
         case _:
             raise ValueError(f"no stage is called {name!r}")
+
+
+def _evidence(settings: Settings) -> "ReadEvidence":
+    """Return what reads the topic of evidence."""
+    topic = settings.topic_prefix + VERDICT_EVIDENCE.name
+    return partial(read_topic, kafka=settings.kafka, topic=topic)
 
 
 def _now_ms() -> int:

@@ -36,6 +36,9 @@ LEDGER_COUNTS = (
     "unread",
 )
 
+WHOLE_EVERY = 5
+"""The metrics of agents and the evidence, which are many, are published with every fifth tick."""
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionState:
@@ -61,6 +64,7 @@ class ComparisonStage:
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
     linger_ms = 250  # no user waits for a metric
+    tick_every_s = 1.0
 
     def __init__(
         self, settings: Settings, *, metrics: Metrics, verdicts: LiveVerdicts | None = None
@@ -68,6 +72,7 @@ class ComparisonStage:
         self._settings, self._metrics = settings, metrics
         self.nice = settings.nice
         self._states: dict[int, PartitionState] = {}
+        self._ticks: dict[int, int] = {}
         self._corrections = 0
         self._verdicts = verdicts
         self._verdict = _verdict_settings(settings.verdict_settings)
@@ -89,22 +94,20 @@ class ComparisonStage:
 
     async def apply(self, state: PartitionState, records: Sequence[SourceRecord]) -> Outputs:
         """Fold the batch."""
-        if self._verdicts is not None:
-            state.state.words = self._verdicts.words
         outputs = fold(state.state, records, config=state.config)
         self._corrections += len(outputs.by_topic.get(INTERVAL_CORRECTIONS.name, ()))
-        ledger = state.state.ledger
-        if ledger is not None:
-            partition = str(state.config.partition)
-            for name in LEDGER_COUNTS:
-                total = getattr(ledger, name)
-                self._metrics.count_to("gnomon_ledger_tasks_total", total, partition, name)
-            self._metrics.set("gnomon_ledger_pending_tasks", ledger.pending, partition)
+        self._show_ledger(state)
         return outputs
 
     def tick(self, state: PartitionState, idle_ms: int) -> Outputs | None:
-        """Publish the metrics of agents and the evidence; tasks expire by event time alone."""
-        outputs = tick(state.state, config=state.config)
+        """Publish the metrics and the evidence that changed; tasks expire by event time alone."""
+        partition = state.config.partition
+        self._ticks[partition] = ticks = self._ticks.get(partition, 0) + 1
+        if self._verdicts is not None:
+            state.state.words = self._verdicts.words
+        outputs = tick(state.state, config=state.config, whole=ticks % WHOLE_EVERY == 0)
+        self._corrections += len(outputs.by_topic.get(INTERVAL_CORRECTIONS.name, ()))
+        self._show_ledger(state)
         return outputs if outputs.by_topic else None
 
     def missed(self, state: PartitionState, records: int) -> None:
@@ -134,6 +137,9 @@ class ComparisonStage:
         return {
             "ledger": merge_ledgers(ledgers),
             "corrections_written": self._corrections,
+            "corrections_unwritten": sum(
+                len(each.state.calibration.unwritten) for each in self._states.values()
+            ),
             "unwritten": sum(_unwritten(each.state) for each in self._states.values()),
             "verdicts": {f"{name}@{version}": word for (name, version), (word, _) in words.items()},
         }
@@ -151,13 +157,22 @@ class ComparisonStage:
             verdict=self._verdict,
         )
 
+    def _show_ledger(self, state: PartitionState) -> None:
+        ledger = state.state.ledger
+        if ledger is not None:
+            partition = str(state.config.partition)
+            for name in LEDGER_COUNTS:
+                total = getattr(ledger, name)
+                self._metrics.count_to("gnomon_ledger_tasks_total", total, partition, name)
+            self._metrics.set("gnomon_ledger_pending_tasks", ledger.pending, partition)
+
     def _register(self, config: ComparisonConfig, state: ComparisonState) -> PartitionState:
         registered = self._states[config.partition] = PartitionState(config, state)
         return registered
 
 
 def _unwritten(state: ComparisonState) -> int:
-    return len(state.metrics.unwritten) + state.evidence.unwritten
+    return state.metrics.waiting + state.evidence.unwritten
 
 
 def _verdict_settings(path: str) -> VerdictSettings:

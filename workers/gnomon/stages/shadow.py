@@ -5,7 +5,7 @@ has to beat, always run beside the models, so every task has predictions from th
 
 A version whose call fails or takes too long says nothing: it predicts ``None`` for the tasks of the
 batch, so that the verdict counts them against it. While a version is skipped it has no predictions
-(``gnomon.stages.model_calls``).
+(``gnomon.stages.predicting.model_calls``).
 
 A stage too far behind passes its oldest tasks over: nothing predicts them, no baseline either, and a
 ``PredictionShed`` in place of the predictions keeps the ledger's account.
@@ -13,7 +13,6 @@ A stage too far behind passes its oldest tasks over: nothing predicts them, no b
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 from gnomon import codec
 from gnomon.events import (
@@ -28,12 +27,14 @@ from gnomon.events import (
 from gnomon.models.circuit_breaker import CallLimits
 from gnomon.models.predictor import LoadedModel
 from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.runtime.batch_metrics import trace_id_in
 from gnomon.runtime.metrics import Metrics
-from gnomon.stages.interval_corrections import LiveCorrections
-from gnomon.stages.live_models import LiveModels
-from gnomon.stages.model_calls import ModelCalls
-from gnomon.stages.predictors import Predictor, of_baselines, of_model, says_nothing
-from gnomon.stages.shedding import LagBudget
+from gnomon.stages.predicting.interval_corrections import LiveCorrections
+from gnomon.stages.predicting.joined_calls import JoinedCalls
+from gnomon.stages.predicting.live_models import LiveModels
+from gnomon.stages.predicting.model_calls import ModelCalls
+from gnomon.stages.predicting.predictors import Predictor, of_baselines, says_nothing
+from gnomon.stages.predicting.shedding import LagBudget
 from gnomon.topics import MODEL_SWITCHES, SHADOW_PREDICTIONS, TASK_FEATURES
 
 _NO_PARTS: Parts = {}
@@ -72,6 +73,7 @@ class ShadowStage:
         self._models, self._metrics, self._now_ms = models, metrics, now_ms
         self._corrections = corrections or LiveCorrections(None, retry_s=1.0)
         self._calls = ModelCalls(limits or CallLimits(), metrics=metrics, clock_s=clock_s)
+        self._joined = JoinedCalls(self._calls)
         self._switched: dict[int, object] = {}
         self._budget = LagBudget(shed_lag_records)
         self._waiting: dict[int, int] = {}
@@ -85,6 +87,7 @@ class ShadowStage:
         """Stop watching, and end the versions' threads."""
         await self._corrections.stop()
         await self._models.stop()
+        self._joined.close()
         self._calls.close()
 
     def new_state(self, partition: int) -> None:
@@ -172,8 +175,7 @@ class ShadowStage:
         self._calls.keep(live)
         for model in live:
             corrections = self._corrections.of(model.sha256, partition)
-            predict = partial(of_model, model, tasks, corrections)
-            called = await self._calls.call(model, len(tasks), predict)
+            called = await self._joined.predict(model, tasks, corrections)
             if called.value is not None:
                 predictors.append(called.value)
             elif called.skipped is None:
@@ -182,6 +184,13 @@ class ShadowStage:
                 skipped[model.sha256] = called.skipped
         for predictor in predictors:
             self._metrics.count("gnomon_predictions_total", len(tasks), predictor.model)
+        now_ms = self._now_ms()
+        for task in tasks:
+            since_start_s = max(0.0, (now_ms - task.started_at_ms) / 1000)
+            trace_id = trace_id_in(task.traceparent)
+            self._metrics.observe(
+                "gnomon_prediction_latency_seconds", since_start_s, trace_id=trace_id
+            )
         predictors += silent
         self._write(tasks, predictors, outputs)
         return skipped

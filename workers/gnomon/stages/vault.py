@@ -1,55 +1,70 @@
-"""Stage 4, vault: reads comparisons; writes sealed decisions to SQL and to a topic.
+"""Stage 4, vault: reads comparisons and metrics; writes sealed decisions and numbers to SQL, decisions to a topic.
 
-A decision is stored sealed or not at all. The SQL upsert precedes the transaction that commits the input
-offsets, so after a crash between the two a decision is stored again under the same id: effectively once.
+A decision is stored sealed or not at all, in one SQL transaction with its numbers and with the Merkle roots that
+cover it. That precedes the transaction that commits the input offsets: a batch that is read again after a crash
+between the two is published as it was stored, so effectively once.
+The batches of partitions that wait are stored together.
 Each upsert also stores the keys that sealed it, if they are missing: the store may have been restored.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Literal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 
-import msgspec
-
-from gnomon import codec
-from gnomon.errors import EventError
+from gnomon.errors import StoreUnavailableError, TransientError
 from gnomon.events import SealedDecision
-from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
-from gnomon.store import DecisionStore
-from gnomon.topics import COMPARISONS, DECISIONS
-from gnomon.vault import KeyRing, check_key, load_key, seal_bytes
+from gnomon.stages.joining import Joining, Waiting
+from gnomon.stages.vault_roots import RootedStore
+from gnomon.stages.vault_sealing import BatchSealer
+from gnomon.stages.vault_writing import Batch, BatchWriter, Stored
+from gnomon.stages.verdict_history import VerdictHistory
+from gnomon.store import DecisionStore, open_ring
+from gnomon.topics import COMPARISON_METRICS, COMPARISONS
+from gnomon.vault import KeyRing, check_key, load_key
 
-
-class _SealedOutcome(msgspec.Struct, gc=False):
-    status: Literal["matched", "expired", "cancelled"]
-    at_ms: int
-
-
-class _ToSeal(msgspec.Struct, gc=False):
-    """The fields of a comparison that sealing needs; the rest stays encoded."""
-
-    decision_id: str
-    started_at_ms: int
-    outcome: _SealedOutcome
+MOST_RECORDS = 1_000
+"""A transaction of the store gets no further batch after this many records: it would not make it cheaper."""
+CALLS_AT_ONCE = 2
+"""While one thread waits for the store, another seals."""
 
 
 class VaultStage:
-    """Seals the bytes of each comparison unchanged and stores them."""
+    """Seals the bytes of each comparison unchanged and stores them, with their numbers beside them.
+
+    The metrics and ledgers of the comparison stage are stored too, the last of each hour.
+
+    Args:
+        settings: Settings of the worker.
+        metrics: Where to count.
+        history: Stores verdicts over time beside.
+        now_ms: The clock, epoch milliseconds.
+    """
 
     name = "vault"
-    inputs = (COMPARISONS.name,)
+    inputs = (COMPARISONS.name, COMPARISON_METRICS.name)
     stateful = False
     linger_ms = 250  # no user waits for a row
 
-    def __init__(self, settings: Settings, *, metrics: Metrics) -> None:
-        self._settings, self._metrics = settings, metrics
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        metrics: Metrics,
+        history: VerdictHistory | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._settings, self._metrics, self._history = settings, metrics, history
+        self._now_ms = now_ms
         self.nice = settings.nice
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
-        self._canary: bytes | None = None
-        self._decode = msgspec.json.Decoder(_ToSeal).decode
+        self._writer: BatchWriter | None = None
+        self._joining = Joining(self._write, size=len, most=MOST_RECORDS, at_once=CALLS_AT_ONCE)
         self._stored = 0
 
     async def start(self) -> None:
@@ -57,15 +72,31 @@ class VaultStage:
 
         Raises:
             KeyUnavailableError: There is no key, or it does not open this store.
+            KeyProviderUnavailableError: Whoever holds the key does not answer.
             StoreUnavailableError: The store does not answer.
         """
-        key = load_key(self._settings)
+        self._show_key_file()
+        load_key(self._settings)  # without a key no store is made
         self._store = await asyncio.to_thread(_open_store, self._settings.store_url)
-        self._keyring = KeyRing(key, self._store.keys)
-        self._canary = await asyncio.to_thread(check_key, self._keyring, self._store.canary)
+        self._keyring = await asyncio.to_thread(open_ring, self._settings, self._store)
+        canary = await asyncio.to_thread(check_key, self._keyring, self._store.canary)
+        rooted = RootedStore(self._store, self._keyring)
+        await asyncio.to_thread(rooted.cover)
+        self._writer = BatchWriter(
+            rooted,
+            self._keyring,
+            BatchSealer(self._settings, self._keyring, self._store.index_keys),
+            canary=canary,
+            topic_prefix=self._settings.topic_prefix,
+        )
+        if self._history is not None:
+            self._history.start(self._store)
 
     async def stop(self) -> None:
         """Close the store."""
+        self._joining.close()
+        if self._history is not None:
+            await self._history.stop()
         if self._store is not None:
             await asyncio.to_thread(self._store.close)
 
@@ -73,72 +104,66 @@ class VaultStage:
         """There is no state."""
 
     async def apply(self, state: None, records: Sequence[SourceRecord]) -> Outputs:
-        """Seal and store the batch, then publish it.
+        """Seal and store the batch, together with those of other partitions that wait, then publish it.
 
         Raises:
             StoreUnavailableError: Nothing was stored; a retry may succeed.
         """
-        return await asyncio.to_thread(self._seal_and_store, records)
-
-    def _seal_and_store(self, records: Sequence[SourceRecord]) -> Outputs:
-        outputs = Outputs()
-        sealed: list[tuple[SourceRecord, SealedDecision]] = []
-        for record in records:
-            row = self._seal(record, outputs)
-            if row is not None:
-                sealed.append((record, row))
-        rows = self._stored_of(sealed, outputs)
-        self._stored += len(rows)
-        self._metrics.count("gnomon_vault_sealed_total", len(rows))
-        published = outputs.topic(DECISIONS.name)
-        encode = codec.encode
-        for row in rows:
-            published.append((row.decision_id.encode(), encode(row)))
+        try:
+            outputs, rows, trace_ids = await self._joining.result_of(records)
+        except StoreUnavailableError:
+            self._metrics.set("gnomon_store_up", 0)
+            raise
+        self._metrics.set("gnomon_store_up", 1)
+        self._show_stored(rows, trace_ids)
         return outputs
 
-    def _stored_of(
-        self, sealed: Sequence[tuple[SourceRecord, SealedDecision]], outputs: Outputs
-    ) -> list[SealedDecision]:
-        """Store all at once; if the store refuses a row, one by one, and make dead letters of those refused."""
-        rows = [row for _, row in sealed]
-        try:
-            self._upsert(rows)
-        except EventError:
-            rows = []
-            for record, row in sealed:
-                try:
-                    self._upsert([row])
-                except EventError as error:
-                    outputs.dead.append(DeadLetter(record, error.reason, error.detail))
-                else:
-                    rows.append(row)
-        return rows
-
-    def _upsert(self, rows: Sequence[SealedDecision]) -> None:
-        if self._store is None or self._keyring is None:
+    async def _write(self, waiting: Sequence[Waiting[Batch, Stored]]) -> None:
+        """Store the batches that wait in one transaction; if one raises, each alone."""
+        if self._writer is None:
             raise RuntimeError("start() was not awaited")
-        keys = self._keyring.rows_of(row.key_id for row in rows)
-        self._store.upsert(rows, keys=keys, canary=self._canary)
-
-    def _seal(self, record: SourceRecord, outputs: Outputs) -> SealedDecision | None:
-        value = record.value or b""
+        batches = [each.item for each in waiting]
         try:
-            head = self._decode(value)
-        except codec.UNDECODABLE as error:
-            refusal = codec.refusal(record.value, error)
-            outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
-            return None
+            stored = await asyncio.to_thread(self._writer.write, batches)
+        except TransientError:
+            raise
+        except Exception as error:
+            # A record of one partition must not look like poison in the others.
+            if len(waiting) == 1:
+                if not waiting[0].done.done():
+                    waiting[0].done.set_exception(error)
+                return
+            for each in waiting:
+                await self._write([each])
+            return
+        for each, of_batch in zip(waiting, stored, strict=True):
+            if not each.done.done():
+                each.done.set_result(of_batch)
+
+    def _show_stored(
+        self, rows: Sequence[SealedDecision], trace_ids: Mapping[str, str | None]
+    ) -> None:
+        self._stored += len(rows)
+        self._metrics.count("gnomon_vault_sealed_total", len(rows))
+        now_ms = self._now_ms()
+        for row in rows:
+            if row.status == "matched":
+                since_end_s = max(0.0, (now_ms - row.ended_at_ms) / 1000)
+                trace_id = trace_ids.get(row.decision_id)
+                self._metrics.observe("gnomon_end_to_end_seconds", since_end_s, trace_id=trace_id)
         if self._keyring is None:
-            raise RuntimeError("start() was not awaited")
-        key_id, sealed = seal_bytes(self._keyring, decision_id=head.decision_id, plain=value)
-        return SealedDecision(
-            decision_id=head.decision_id,
-            key_id=key_id,
-            sealed=sealed,
-            status=head.outcome.status,
-            started_at_ms=head.started_at_ms,
-            ended_at_ms=head.outcome.at_ms,
-        )
+            return
+        with suppress(KeyError):  # another batch has used many keys since
+            if keys := self._keyring.rows_of(row.key_id for row in rows):
+                made_s = max(key.created_at_ms for key in keys) / 1000
+                self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_s)
+
+    def _show_key_file(self) -> None:
+        """Show how old the key file is; a key from elsewhere has no known age."""
+        if not self._settings.key:
+            with suppress(OSError):
+                written_s = Path(self._settings.key_file).stat().st_mtime
+                self._metrics.set("gnomon_vault_key_file_modified_timestamp_seconds", written_s)
 
     def tick(self, state: None, idle_ms: int) -> None:
         """Do nothing: time alone has no effect."""
@@ -153,6 +178,10 @@ class VaultStage:
     def status(self) -> Mapping[str, object]:
         """Return how many decisions this process has stored."""
         return {"sealed": self._stored}
+
+    def degraded(self) -> Sequence[str]:
+        """Return why no verdicts are stored, a sentence each."""
+        return () if self._history is None else self._history.degraded()
 
 
 def _open_store(url: str) -> DecisionStore:

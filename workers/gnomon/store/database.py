@@ -2,8 +2,9 @@
 
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +34,12 @@ _CHECKPOINT_PAGES: Final = 8_000
 """Size of SQLite's write-ahead log, in pages of 4 KiB, from which on it is copied into the file.
 
 This is a checkpoint every 32 batches of decisions, where SQLite's default makes one every 4.
+"""
+
+_WRITER_CACHE_KIB: Final = 32_768
+"""Memory for pages of a connection that writes; SQLite's default is 2,000.
+
+Ids are random: what does not fit is written in the middle of a transaction, and read again for the next row.
 """
 
 _UNAVAILABLE: Final = (
@@ -66,6 +73,7 @@ class Database:
         self._engine = _engine(self._url)
         self._file: tuple[int, int] | None = None
         self._pid = os.getpid()
+        self._writer = self._new_writer()
 
     @property
     def dialect(self) -> str:
@@ -121,6 +129,47 @@ class Database:
         except exc.SQLAlchemyError as error:
             raise self._translated(error) from error
 
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run the body as ``begin`` does; on SQLite, threads of this process wait for each other before.
+
+        SQLite has one writer at a time. Who finds it locked looks again after up to 0.1 s, so that it would
+        often be free while several threads wait for it.
+
+        Raises:
+            StoreUnavailableError: As ``begin``, and all its other errors.
+        """
+        if os.getpid() != self._pid:
+            self._leave_parent()
+        with self._writer, self.begin() as connection:
+            if self.dialect == "sqlite":
+                connection.exec_driver_sql(f"PRAGMA cache_size={-_WRITER_CACHE_KIB}")
+            yield connection
+
+    def overwrite_deleted(self, connection: Connection) -> None:
+        """Have SQLite overwrite what this connection deletes; by default it only marks it as free."""
+        if self.dialect == "sqlite":
+            connection.exec_driver_sql("PRAGMA secure_delete=ON")
+
+    def erase_old_versions(self, table: Table) -> None:
+        """Remove earlier versions of the rows of a small table from the files of the database.
+
+        SQLite copies its write-ahead log into the file and empties it; PostgreSQL writes the table anew.
+
+        Raises:
+            StoreUnavailableError: The database does not answer, or somebody uses the table for too long.
+            StoreRefusedError: The user is not the table's owner.
+        """
+        try:
+            with self._engine.connect() as connection:
+                if self.dialect == "sqlite":
+                    connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+                    return
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+                connection.exec_driver_sql(f"VACUUM FULL {table.name}")
+        except exc.SQLAlchemyError as error:
+            raise self._translated(error) from error
+
     def close(self) -> None:
         """Close every connection of this process."""
         self._engine.dispose()
@@ -158,6 +207,10 @@ class Database:
         self._inherited = self._engine.pool
         self._engine.dispose(close=False)
         self._pid = os.getpid()
+        self._writer = self._new_writer()
+
+    def _new_writer(self) -> AbstractContextManager[object]:
+        return threading.Lock() if self.dialect == "sqlite" else nullcontext()
 
 
 def _parsed(url: str) -> URL:
@@ -169,7 +222,20 @@ def _parsed(url: str) -> URL:
         raise ConfigurationError(
             f"GNOMON_STORE_URL: expected sqlite:// or postgresql://, got {parsed.drivername}://"
         )
+    if parsed.drivername == "sqlite":
+        _require_file(parsed)
     return parsed.set(drivername=_DRIVERS[parsed.drivername])
+
+
+def _require_file(url: URL) -> None:
+    """Refuse what names no file: SQLite would keep the decisions in memory, or take a host for a mistake."""
+    if url.host or url.username or url.port:
+        raise ConfigurationError(
+            "GNOMON_STORE_URL: expected sqlite:///path, got a host: a path has three slashes before it, an"
+            " absolute one four"
+        )
+    if not url.database or url.database == ":memory:" or "\0" in url.database:
+        raise ConfigurationError("GNOMON_STORE_URL: expected sqlite:///path, got no file")
 
 
 def _without_secrets(url: URL) -> str:
@@ -179,19 +245,30 @@ def _without_secrets(url: URL) -> str:
 
 
 def _engine(url: URL) -> Engine:
-    if url.get_backend_name() == "sqlite":
-        # With "named", both drivers accept rows as mappings.
-        engine = create_engine(
-            url, paramstyle="named", hide_parameters=True, connect_args={"timeout": _BUSY_S}
-        )
-        event.listen(engine, "connect", _set_up_sqlite)
-        return engine
     try:
-        return create_engine(url, hide_parameters=True, pool_pre_ping=True)
+        return _made_engine(url)
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             "a postgresql:// store", module=str(error.name), extra="postgres"
         ) from error
+    except (exc.ArgumentError, ValueError, TypeError):  # the message may contain what was given
+        raise ConfigurationError("GNOMON_STORE_URL has an option that cannot be used") from None
+
+
+def _made_engine(url: URL) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        # With "named", both drivers accept rows as mappings.
+        engine = create_engine(
+            url,
+            paramstyle="named",
+            hide_parameters=True,
+            connect_args={"timeout": _BUSY_S},
+            # SQLite drops the pages that a connection knows when another one has written.
+            pool_use_lifo=True,
+        )
+        event.listen(engine, "connect", _set_up_sqlite)
+        return engine
+    return create_engine(url, hide_parameters=True, pool_pre_ping=True)
 
 
 def insert_into(table: Table, dialect: str) -> sqlite.Insert | postgresql.Insert:

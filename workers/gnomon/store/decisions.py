@@ -1,35 +1,52 @@
 """The store of sealed decisions. It handles neither keys nor plaintext."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Select, func, select, tuple_
+from sqlalchemy import Connection
 
+from gnomon.errors import EventError
 from gnomon.events import SealedDecision
-from gnomon.store.database import Database, insert_into
-from gnomon.store.keys import CanaryRow, KeyTable, put_missing, require_canary
+from gnomon.store.audit import AuditTable
+from gnomon.store.bulk import BulkUpsert
+from gnomon.store.database import Database
+from gnomon.store.decision_reads import DecisionReads
+from gnomon.store.figures import Figures, FigureTables, MetricsRows
+from gnomon.store.keys import CanaryRow, IndexKeys, put_missing, require_canary
 from gnomon.store.lease import Lease
 from gnomon.store.meta import install, is_installed, require_installed
+from gnomon.store.migrations import HEAD
+from gnomon.store.resealing import Resealing
+from gnomon.store.retention import Retention
+from gnomon.store.roots import RootLog, RootReader
 from gnomon.store.schema import DECISIONS
 from gnomon.vault import KeyRow
+from gnomon.vault.tamper import StatementSeal
 
-_COLUMNS: Final = tuple(DECISIONS.c[name] for name in SealedDecision.__struct_fields__)
-_ORDER: Final = (DECISIONS.c.ended_at_ms, DECISIONS.c.decision_id)
-
-
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """Summary of a store, as far as it can be made without a key."""
-
-    decisions: int
-    by_status: dict[str, int]
-    sealed_bytes: int
-    first_ended_at_ms: int | None
-    last_ended_at_ms: int | None
-    keys: int
+_FOUND_SQLITE: Final = (
+    "SELECT d.decision_id, d.ended_at_ms FROM json_each(?) AS each"
+    " JOIN gnomon_decisions AS d ON d.decision_id = each.value"
+)
+_FOUND_POSTGRESQL: Final = (
+    "SELECT decision_id, ended_at_ms FROM gnomon_decisions WHERE decision_id = ANY(%s)"
+)
+_values: Final = attrgetter(*(column.name for column in DECISIONS.columns))
 
 
-class DecisionStore:
+class _Batch(NamedTuple):
+    """What is stored in one transaction."""
+
+    rows: Sequence[SealedDecision]
+    figures: Sequence[Figures]
+    metrics: MetricsRows
+    keys: Sequence[KeyRow]
+    canary: bytes | None
+    beside: Callable[[Connection], None] | None
+
+
+class DecisionStore(DecisionReads):
     """Sealed decisions and the wrapped keys beside them, in SQLite or PostgreSQL.
 
     Several processes may use one store at once. Every method raises ``StoreUnavailableError``
@@ -40,27 +57,44 @@ class DecisionStore:
 
     Attributes:
         name: The URL without user, password and options.
+        database: Where the tables are.
         keys: The wrapped keys, for a ``KeyRing``.
         canary: The record that shows whether a key opens this store.
+        audit: Who opened or destroyed something.
+        resealing: Replaces sealed bytes by those of another key.
+        index_keys: Which key hashes the ids of a scope.
+        figures: The tables of numbers.
+        retention: Holds, and deletion by age.
+        revision: The revision of the tables that this release needs.
 
     Raises:
         ConfigurationError: The URL is malformed or of another kind of database.
     """
 
     def __init__(self, url: str) -> None:
-        self._database = Database(url)
+        self.database = Database(url)
+        super().__init__(self.database)
+        self._beside: list[Database] = []
+        self.revision = HEAD
         self.name = self._database.name
-        self._upsert = _upsert_sql(self._database)
-        self.keys = KeyTable(self._database)
+        self._upsert = BulkUpsert(self._database, DECISIONS)
+        self.figures = FigureTables(self._database)
+        self.retention = Retention(self._database, self.figures)
         self.canary = CanaryRow(self._database)
+        self.audit = AuditTable(self._database)
+        self.resealing = Resealing(self._database)
+        self.index_keys = IndexKeys(self._database)
 
-    def create(self) -> None:
-        """Create the tables that are missing. Two processes may do so at once.
+    def create(self) -> bool:
+        """Create the tables, or upgrade those of an earlier release. Two processes may do so at once.
+
+        Returns:
+            Whether anything was to be done.
 
         Raises:
-            ConfigurationError: The tables are of another version of gnomon.
+            ConfigurationError: The tables are of a newer release.
         """
-        install(self._database)
+        return install(self._database)
 
     def exists(self) -> bool:
         """Return whether the tables exist."""
@@ -70,7 +104,7 @@ class DecisionStore:
         """Check that the tables exist; change nothing.
 
         Raises:
-            ConfigurationError: There are no tables, or tables of another version of gnomon.
+            ConfigurationError: There are no tables, or tables of another release.
         """
         require_installed(self._database)
 
@@ -78,116 +112,82 @@ class DecisionStore:
         self,
         rows: Sequence[SealedDecision],
         *,
+        figures: Sequence[Figures] = (),
+        metrics: MetricsRows | None = None,
         keys: Sequence[KeyRow] = (),
         canary: bytes | None = None,
+        beside: Callable[[Connection], None] | None = None,
     ) -> None:
         """Store ``rows`` in one transaction; of several rows with the same id, the last is kept.
 
         Args:
             rows: The decisions.
+            figures: Their numbers.
+            metrics: Metrics and ledgers to store with them.
             keys: The keys that seal them. One that is missing is stored again: the database may have
                 been restored, or a replica promoted, since it was stored.
             canary: The canary that the key has opened, put again likewise.
+            beside: Called with the open transaction, to write what belongs to the rows.
 
         Raises:
             KeyUnavailableError: The store has another canary: it has become another store.
             EventError: A row can never be stored; none of ``rows`` was.
         """
-        if not rows:
+        if not rows and not metrics:
             return
+        self.figures.prepare(figures)
+        batch = _Batch(rows, figures, metrics or MetricsRows(), keys, canary, beside)
+        try:
+            self._write(batch, fresh=True)
+        except EventError:  # perhaps another process has stored one of them in this moment
+            self._write(batch, fresh=False)
+
+    def _write(self, batch: "_Batch", *, fresh: bool) -> None:
         # All writers use the same order, so that two with the same ids cannot deadlock.
-        by_id = {row.decision_id: msgspec.structs.asdict(row) for row in rows}
-        with self._database.begin() as connection:
-            if canary is not None:
-                require_canary(connection, canary, name=self.name)
-            put_missing(connection, keys)
-            connection.exec_driver_sql(self._upsert, [by_id[key] for key in sorted(by_id)])
+        by_id = {row.decision_id: _values(row) for row in batch.rows}
+        figures = {str(each.task[1]): each for each in batch.figures}
+        ids = sorted(by_id)
+        with self._database.write() as connection:
+            if batch.canary is not None:
+                require_canary(connection, batch.canary, name=self.name)
+            put_missing(connection, batch.keys)
+            if batch.beside is not None:
+                batch.beside(connection)
+            stored = ends_of(connection, ids)
+            fresh = fresh and not stored
+            self.figures.forget(connection, stored)
+            self._upsert.write(connection, [by_id[key] for key in ids], fresh=fresh)
+            in_order = (figures[key] for key in ids if key in figures)
+            self.figures.write_decisions(connection, in_order, fresh=fresh)
+            self.figures.write_metrics(connection, batch.metrics)
 
-    def get(self, decision_id: str) -> SealedDecision | None:
-        """Return one decision, or ``None``."""
-        found = self._read(select(*_COLUMNS).where(DECISIONS.c.decision_id == decision_id))
-        return found[0] if found else None
+    def root_log(self, seal: StatementSeal) -> RootLog:
+        """Return the Merkle trees of this store, as one process writes them."""
+        return RootLog(self._database, seal)
 
-    def recent(self, limit: int) -> list[SealedDecision]:
-        """Return the ``limit`` decisions that ended last, newest first."""
-        return self._read(_ordered("newest").limit(limit))
-
-    def iter_sealed(
-        self,
-        *,
-        after_ms: int | None = None,
-        batch: int = 1_000,
-        order: Literal["oldest", "newest"] = "oldest",
-    ) -> Iterator[SealedDecision]:
-        """Yield every decision, ordered by its end and then by id.
-
-        Each batch is read in a transaction of its own, so that a long iteration blocks no writer.
-        A decision that is stored meanwhile is included if the iteration has not passed its end.
-
-        Args:
-            after_ms: Only decisions that ended later than this, epoch milliseconds.
-            batch: Number of rows of one read.
-            order: ``oldest`` or ``newest`` first.
-        """
-        every = _ordered(order)
-        if after_ms is not None:
-            every = every.where(DECISIONS.c.ended_at_ms > after_ms)
-        page = self._read(every.limit(batch))
-        while page:
-            yield from page
-            last = tuple_(*_ORDER), (page[-1].ended_at_ms, page[-1].decision_id)
-            rest = last[0] > last[1] if order == "oldest" else last[0] < last[1]
-            page = self._read(every.where(rest).limit(batch)) if len(page) == batch else []
-
-    def count(self) -> int:
-        """Return the number of decisions."""
-        with self._database.begin() as connection:
-            return connection.execute(select(func.count()).select_from(DECISIONS)).scalar_one()
-
-    def summary(self) -> Summary:
-        """Return counts, bytes and times of the whole store. This reads every row."""
-        by_status = select(
-            DECISIONS.c.status,
-            func.count(),
-            func.sum(func.length(DECISIONS.c.sealed)),
-            func.min(DECISIONS.c.ended_at_ms),
-            func.max(DECISIONS.c.ended_at_ms),
-        ).group_by(DECISIONS.c.status)
-        with self._database.begin() as connection:
-            found = connection.execute(by_status.order_by(DECISIONS.c.status)).all()
-        return Summary(
-            decisions=sum(row[1] for row in found),
-            by_status={row[0]: row[1] for row in found},
-            sealed_bytes=sum(int(row[2]) for row in found),
-            first_ended_at_ms=min((row[3] for row in found), default=None),
-            last_ended_at_ms=max((row[4] for row in found), default=None),
-            keys=self.keys.count(),
-        )
+    def root_reader(self) -> RootReader:
+        """Return what reads the Merkle trees of this store."""
+        return RootReader(self._database)
 
     def lease(self, name: str, *, owner: str) -> Lease:
         """Return a lease kept in this store, not taken yet."""
         return Lease(self._database, name, owner=owner)
 
+    def close_too(self, database: Database) -> None:
+        """Have ``close`` close another database that is used beside this one."""
+        self._beside.append(database)
+
     def close(self) -> None:
         """Close every connection of this process."""
-        self._database.close()
-
-    def _read(self, query: Select[Any]) -> list[SealedDecision]:
-        with self._database.begin() as connection:
-            rows = connection.execute(query).mappings()
-            return [SealedDecision(**row) for row in rows]
+        for database in (self._database, *self._beside):
+            database.close()
 
 
-def _ordered(order: Literal["oldest", "newest"]) -> Select[Any]:
-    by = _ORDER if order == "oldest" else tuple(column.desc() for column in _ORDER)
-    return select(*_COLUMNS).order_by(*by)
-
-
-def _upsert_sql(database: Database) -> str:
-    """Return the SQL text for the driver: SQLAlchemy's own handling of rows takes a third longer."""
-    insert = insert_into(DECISIONS, database.dialect)
-    replace = insert.on_conflict_do_update(
-        index_elements=[DECISIONS.c.decision_id],
-        set_={c.name: insert.excluded[c.name] for c in DECISIONS.c if not c.primary_key},
-    )
-    return database.compiled(replace)
+def ends_of(connection: Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
+    """Return the end and the id of those decisions that are stored: few, after a crash."""
+    if connection.dialect.name == "sqlite":
+        given: object = msgspec.json.encode(ids).decode()
+        found = connection.exec_driver_sql(_FOUND_SQLITE, (given,))
+    else:
+        found = connection.exec_driver_sql(_FOUND_POSTGRESQL, (list(ids),))
+    return [(ended_at_ms, decision_id) for decision_id, ended_at_ms in found]

@@ -1,10 +1,10 @@
 """A lease in the store: at most one process at a time holds it, and a dead holder loses it."""
 
 import msgspec
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from gnomon.store.database import Database
-from gnomon.store.meta import put_if_absent
+from gnomon.store.meta import put_if_absent, replace
 from gnomon.store.schema import META
 
 
@@ -57,12 +57,7 @@ class Lease:
             if note is not None and held.owner != self._owner:
                 return False
             after = _Held(self._owner, until_ms, held.note if note is None else note)
-            changed = connection.execute(
-                update(META)
-                .where(META.c.name == self._name, META.c.value == before)
-                .values(value=msgspec.json.encode(after))
-            )
-            return changed.rowcount == 1
+            return replace(connection, self._name, msgspec.json.encode(after), instead_of=before)
 
 
 def _decode(value: bytes) -> _Held:

@@ -2,18 +2,21 @@
 
 from typing import Final
 
-from sqlalchemy import Connection, select, text
-from sqlalchemy.schema import CreateIndex, CreateTable
+from sqlalchemy import Connection, select, update
 
 from gnomon.errors import ConfigurationError
+from gnomon.store import migrations
 from gnomon.store.database import Database, insert_into
-from gnomon.store.schema import META, METADATA, VERSION
+from gnomon.store.migrations import HEAD
+from gnomon.store.schema import META
 
 SCHEMA_VERSION: Final = "schema_version"
+"""Release 0.1.0 compares this value alone, so it is the number of the revision and that release refuses more."""
 CANARY: Final = "canary"
+INDEX_KEY: Final = "index_key."
+"""Followed by a scope: the name of the value that says which key hashes its ids."""
 
-_INSTALL_LOCK: Final = 0x676E6F6D6F6E
-"""Key of PostgreSQL's advisory lock during the creation of tables: ``gnomon`` in ASCII."""
+_OF_RELEASE_0_1_0: Final = b"1"
 
 
 def read_value(connection: Connection, name: str) -> bytes | None:
@@ -27,24 +30,40 @@ def put_if_absent(connection: Connection, name: str, value: bytes) -> None:
     connection.execute(insert.on_conflict_do_nothing(), {"name": name, "value": value})
 
 
-def install(database: Database) -> None:
-    """Create the tables that are missing. Two processes may do so at once.
+def put(connection: Connection, name: str, value: bytes) -> None:
+    """Store ``value``, in place of another value of that name."""
+    insert = insert_into(META, connection.dialect.name)
+    replace = insert.on_conflict_do_update(
+        index_elements=[META.c.name], set_={"value": insert.excluded["value"]}
+    )
+    connection.execute(replace, {"name": name, "value": value})
+
+
+def replace(connection: Connection, name: str, value: bytes, *, instead_of: bytes) -> bool:
+    """Store ``value`` if the value of that name is ``instead_of``; return whether it was."""
+    change = update(META).where(META.c.name == name, META.c.value == instead_of)
+    return connection.execute(change.values(value=value)).rowcount == 1
+
+
+def install(database: Database) -> bool:
+    """Create the tables, or upgrade those of an earlier release. Two processes may do so at once.
+
+    Returns:
+        Whether anything was to be done.
 
     Raises:
-        ConfigurationError: There are tables of another version.
+        ConfigurationError: The tables are of a newer release.
     """
     if database.path is not None:
         database.make_file()
     with database.begin() as connection:
-        if database.dialect == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_INSTALL_LOCK})"))
-        connection.execute(CreateTable(META, if_not_exists=True))
-        put_if_absent(connection, SCHEMA_VERSION, b"%d" % VERSION)
+        if migrations.revision_of(connection) == HEAD:
+            return False
         _compare_version(connection, database.name)
-        for table in METADATA.sorted_tables:
-            connection.execute(CreateTable(table, if_not_exists=True))
-            for index in table.indexes:
-                connection.execute(CreateIndex(index, if_not_exists=True))
+    with database.begin() as connection:
+        is_changed = migrations.upgrade(connection, name=database.name)
+        put(connection, SCHEMA_VERSION, b"%d" % int(HEAD))
+    return is_changed
 
 
 def is_installed(database: Database) -> bool:
@@ -59,7 +78,7 @@ def require_installed(database: Database) -> None:
     """Check that the tables exist; change nothing.
 
     Raises:
-        ConfigurationError: There are no tables, or tables of another version.
+        ConfigurationError: There are no tables, or tables of another release.
     """
     if not is_installed(database):
         raise ConfigurationError(
@@ -67,13 +86,26 @@ def require_installed(database: Database) -> None:
         )
     with database.begin() as connection:
         _compare_version(connection, database.name)
+        migrations.require_newest(connection, name=database.name)
 
 
 def _compare_version(connection: Connection, name: str) -> None:
+    """Check that a store without a revision is empty or of release 0.1.0.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if migrations.revision_of(connection) is not None:
+        return
+    if not connection.dialect.has_table(connection, META.name):
+        return
     found = read_value(connection, SCHEMA_VERSION)
-    if found != b"%d" % VERSION:
-        version = "none" if found is None else found.decode(errors="replace")
+    is_upgraded = (
+        migrations.revision_of(connection) is not None
+    )  # since the first look, by another process
+    if found not in {None, _OF_RELEASE_0_1_0} and not is_upgraded:
+        version = found.decode(errors="replace") if found else ""
         raise ConfigurationError(
-            f"{name} has schema version {version}, this gnomon needs {VERSION}:"
-            " run the gnomon that created it, or set GNOMON_STORE_URL to another store"
+            f"{name} has schema version {version} and no revision, which no release of gnomon makes:"
+            " restore it from a backup, or set GNOMON_STORE_URL to another store"
         )

@@ -9,6 +9,8 @@ from gnomon.errors import KeyUnavailableError, UnreadableError
 from gnomon.vault.ring import KeyRing
 
 _CANARY_ID: Final = {"record_id": "canary", "schema": "canary.v1"}
+SCOPE: Final = "canary"
+"""Scope of the canary alone, so that it outlives each scope that is shredded."""
 _PLAIN: Final = b"This store opens with this key."
 
 
@@ -30,13 +32,24 @@ def check_key(keyring: KeyRing, canary: Canary) -> bytes:
 
     Raises:
         KeyUnavailableError: The configured key does not open this store.
+        KeyProviderUnavailableError: Whoever holds the key does not answer.
         StoreUnavailableError: The store does not answer.
     """
     sealed = canary.get()
     if sealed is None:
-        sealed = canary.put_if_absent(keyring.seal(_PLAIN, **_CANARY_ID)[1])
+        sealed = canary.put_if_absent(new_canary(keyring))
     try:
         keyring.open(sealed, **_CANARY_ID)
     except UnreadableError as error:
         raise KeyUnavailableError(f"this key does not open this store ({error})") from error
     return sealed
+
+
+def new_canary(keyring: KeyRing) -> bytes:
+    """Seal a canary.
+
+    Raises:
+        KeyProviderUnavailableError: Whoever holds the key does not answer.
+        StoreUnavailableError: The row of its key cannot be stored.
+    """
+    return keyring.seal(_PLAIN, **_CANARY_ID, scope=SCOPE)[1]

@@ -1,5 +1,6 @@
 """Seals a ``Comparison`` as a ``SealedDecision``, and opens it again."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -9,19 +10,25 @@ from gnomon.errors import UnreadableError
 from gnomon.events import Comparison, SealedDecision
 from gnomon.vault import envelope
 from gnomon.vault.ring import KeyRing
+from gnomon.vault.scopes import DEFAULT
 
 SCHEMA: Final = "comparison.v1"
 """Schema of the plaintext; it is part of the associated data of each record."""
 
 
-def seal_decision(keyring: KeyRing, comparison: Comparison) -> SealedDecision:
-    """Seal one decision under its own id.
+def seal_decision(
+    keyring: KeyRing, comparison: Comparison, *, scope: str = DEFAULT
+) -> SealedDecision:
+    """Seal one decision under its own id with a key of ``scope``.
 
     Raises:
         StoreUnavailableError: A new key is due and its row cannot be stored.
     """
     key_id, sealed = seal_bytes(
-        keyring, decision_id=comparison.decision_id, plain=codec.encode(comparison)
+        keyring,
+        decision_id=comparison.decision_id,
+        plain=codec.encode(comparison),
+        scope=scope,
     )
     return SealedDecision(
         decision_id=comparison.decision_id,
@@ -30,10 +37,13 @@ def seal_decision(keyring: KeyRing, comparison: Comparison) -> SealedDecision:
         status=comparison.outcome.status,
         started_at_ms=comparison.started_at_ms,
         ended_at_ms=comparison.outcome.at_ms,
+        scope=scope,
     )
 
 
-def seal_bytes(keyring: KeyRing, *, decision_id: str, plain: bytes) -> tuple[str, bytes]:
+def seal_bytes(
+    keyring: KeyRing, *, decision_id: str, plain: bytes, scope: str = DEFAULT
+) -> tuple[str, bytes]:
     """Seal a ``Comparison`` that is already encoded as JSON.
 
     Returns:
@@ -42,18 +52,41 @@ def seal_bytes(keyring: KeyRing, *, decision_id: str, plain: bytes) -> tuple[str
     Raises:
         StoreUnavailableError: A new key is due and its row cannot be stored.
     """
-    return keyring.seal(plain, record_id=decision_id, schema=SCHEMA)
+    return keyring.seal(plain, record_id=decision_id, schema=SCHEMA, scope=scope)
+
+
+def seal_all_bytes(
+    keyring: KeyRing, *, decision_ids: Sequence[str], plains: Sequence[bytes], scope: str = DEFAULT
+) -> list[tuple[str, bytes]]:
+    """Seal many of one scope, each as ``seal_bytes`` does, in less time.
+
+    Raises:
+        StoreUnavailableError: A new key is due and its row cannot be stored.
+    """
+    return keyring.seal_all(plains, record_ids=decision_ids, schema=SCHEMA, scope=scope)
+
+
+def open_bytes(keyring: KeyRing, sealed: SealedDecision) -> bytes:
+    """Open one decision without decoding it; the fields beside the sealed bytes are not checked.
+
+    Raises:
+        UnreadableError: ``unknown_key``, ``bad_header`` or ``tampered``.
+        StoreUnavailableError: The row of the key cannot be read for now.
+    """
+    return keyring.open(
+        sealed.sealed, record_id=sealed.decision_id, schema=SCHEMA, scope=sealed.scope
+    )
 
 
 def open_decision(keyring: KeyRing, sealed: SealedDecision) -> Comparison:
     """Open one decision, and check that the unencrypted fields beside it agree with it.
 
     Raises:
-        UnreadableError: ``unknown_key``, ``bad_header``, or ``tampered``: the sealed bytes, their
-            id, or the status, times or key id beside them were changed.
+        UnreadableError: ``unknown_key``, ``bad_header``, ``shredded``, or ``tampered``: the sealed
+            bytes, their id, or the status, times or key id beside them were changed.
         StoreUnavailableError: The row of the key cannot be read for now.
     """
-    plain = keyring.open(sealed.sealed, record_id=sealed.decision_id, schema=SCHEMA)
+    plain = open_bytes(keyring, sealed)
     comparison = _as_stored(plain, sealed)
     if comparison is None:
         del plain  # error reports show local variables, which must hold no plaintext

@@ -1,12 +1,14 @@
-"""Files that hold a secret: created once for their owner alone, refused where everyone may read them.
+"""Files that hold a secret: created for their owner alone, refused where everyone may read them.
 
 No function here raises while a variable holds the content of a file, because error reports show
 local variables.
 """
 
+import fcntl
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,6 +50,59 @@ def _write(descriptor: int, content: Callable[[], bytes]) -> str | None:
     except OSError as error:
         return error.strerror
     return None
+
+
+def replace_private(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Replace the content of a private file in one step, keeping its mode and owner.
+
+    A process that is killed leaves the old file or the new one.
+
+    Raises:
+        KeyUnavailableError: Another process replaces it, or it cannot be replaced.
+    """
+    target = path.resolve()  # a link stays a link
+    following = target.with_name(f".{target.name}.next")
+    with _alone_in(target.parent):
+        following.unlink(missing_ok=True)  # a killed process left it; it was never in force
+        write_private(following, lambda: change(target.read_bytes()))
+        try:
+            before = target.stat()
+            following.chmod(stat.S_IMODE(before.st_mode))
+            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                os.chown(following, before.st_uid, before.st_gid)
+            following.replace(target)
+            _sync_folder(target.parent)
+        except OSError as error:
+            following.unlink(missing_ok=True)
+            raise KeyUnavailableError(f"cannot replace {path}: {error.strerror}") from error
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from replacing files in ``folder``."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise KeyUnavailableError(f"cannot open {folder}: {error.strerror}") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise KeyUnavailableError(
+            f"another command changes a key in {folder}: try again when it has ended"
+        ) from error
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def read_private(

@@ -18,6 +18,7 @@ class Counts(msgspec.Struct):
         expired: Tasks that expired without an end.
         cancelled: Tasks that their agent cancelled: they have no outcome.
         answerable: Tasks for which a baseline predicted a duration; ``answered``: the model too.
+        ratable: Tasks for which a baseline predicted a probability; ``rated``: the model too.
         within_25: Decisions whose duration was predicted to within a quarter.
     """
 
@@ -28,6 +29,8 @@ class Counts(msgspec.Struct):
     answerable: int = 0
     answered: int = 0
     within_25: int = 0
+    ratable: int = 0
+    rated: int = 0
 
 
 class Versus(msgspec.Struct):
@@ -86,6 +89,9 @@ class Challenger(msgspec.Struct):
         if any(baseline.duration_s is not None for baseline in baselines.values()):
             self.counts.answerable += 1
             self.counts.answered += prediction.duration_s is not None
+        if any(baseline.success_probability is not None for baseline in baselines.values()):
+            self.counts.ratable += 1
+            self.counts.rated += prediction.success_probability is not None
         at_ms = decided.started_at_ms
         self.first_ms = at_ms if self.first_ms is None else min(self.first_ms, at_ms)
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)

@@ -43,12 +43,12 @@ def checklist(
         drilled(
             "dashboards live",
             "dashboards",
-            "look at the metrics of every worker on a dashboard; then gnomon drill record dashboards --passed",
+            "gnomon drill dashboards; or look at your own, then gnomon drill record dashboards --passed",
         ),
         drilled(
             "alerting drilled",
             "alert",
-            "cause an alert and see that a person receives it; then gnomon drill record alert --passed",
+            "gnomon drill alert; or cause one that a person receives, then gnomon drill record alert --passed",
         ),
         drilled("rollback drilled", "rollback", "gnomon drill rollback"),
     ]

@@ -62,7 +62,7 @@ def with_drift(models: Iterable[ModelVerdict], log: DriftLog) -> list[ModelVerdi
     found = []
     for model in models:
         monitor = log.monitors.get(model.key)
-        is_harmful = model.word == "STOP-HARM" or bool(model.harm)
+        is_harmful = model.word == "STOP-HARM" or bool(model.harm or model.harmed_types)
         drift = None if monitor is None else monitor.drift(is_harmful=is_harmful)
         found.append(msgspec.structs.replace(model, drift=drift))
     return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from gnomon.verdict.challenger import Challenger, Versus
+from gnomon.verdict.challenger import Challenger, Counts, Versus
 from gnomon.verdict.checklist import checklist
 from gnomon.verdict.checks import (
     ACCURACY,
@@ -152,7 +152,7 @@ def _criteria(
     counts = challenger.counts
     predicted = counts.decisions + counts.immature + counts.expired
     unresolved = counts.expired / predicted if predicted else None
-    answered = counts.answered / counts.answerable if counts.answerable else None
+    answered = _answered(counts)
     blocks, hours = (reference.t, reference.h) if reference else (0, 0)
     return {
         IMPROVEMENT: criterion(of(IMPROVEMENT), needed=settings.delta),
@@ -175,6 +175,14 @@ def _criteria(
         ),
         "drills": held,
     }
+
+
+def _answered(counts: Counts) -> float | None:
+    """Return the share of durations, or of probabilities if that is smaller, that the model predicted."""
+    if not counts.answerable:
+        return None
+    durations = counts.answered / counts.answerable
+    return min(durations, counts.rated / counts.ratable) if counts.ratable else durations
 
 
 def _at_least(count: int, needed: int, *, more: bool = False) -> Criterion:

@@ -88,6 +88,15 @@ class Harmed(msgspec.Struct, frozen=True, kw_only=True):
     e_value: float
 
 
+class HarmedType(msgspec.Struct, frozen=True, kw_only=True):
+    """A task type whose tasks a model predicts surely worse than the reference baseline."""
+
+    task_type: str
+    blocks: int
+    improvement: float | None
+    e_value: float
+
+
 class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The verdict on one model version.
 
@@ -99,6 +108,7 @@ class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
         correlation: Correlation of consecutive hours' totals.
         decides_in_hours: Estimate of the active hours until there is a decision.
         harm: Agents that the model surely harms (e-BH at alpha).
+        harmed_types: Task types likewise; ``None`` if types are not known, as in a live verdict.
         checklist: What a rollout needs, the criteria included.
         drift: Changes of the model's losses and features; it has no influence on the verdict.
     """
@@ -126,6 +136,7 @@ class ModelVerdict(msgspec.Struct, frozen=True, kw_only=True):
     last_ms: int | None
     checklist: list[Item] = []
     drift: Drift | None = None
+    harmed_types: list[HarmedType] | None = None
 
     @property
     def key(self) -> str:

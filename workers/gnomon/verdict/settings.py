@@ -32,7 +32,7 @@ class VerdictSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         accuracy: The share of tasks whose success must surely be on the predicted side.
         max_unresolved: Greatest share of predicted tasks that expired without an end.
         min_answered: Least share of tasks for which the model predicted a duration, among those for
-            which a baseline did.
+            which a baseline did; and the same of probabilities of success.
         window_decisions: Number of first decisions of each baseline that form the training window.
         clip_quantile: The quantile of a baseline's absolute errors in the training window at which
             seconds are clipped, for it and for the model compared with it.

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from tests.support.client.drains import Timed, World, numbers
 from tests.support.client.producers import Connections
@@ -71,6 +71,29 @@ def test_the_time_between_two_tries_grows() -> None:
 
     # 0.1 + 0.2 + 0.4 + … + 6.4 is 12.7 s; then one in 10 s, give or take a quarter.
     assert 9 <= connections.made <= 16
+
+
+def test_a_long_silence_is_logged_with_the_last_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """A process logs a line a minute, which another line may have taken when the reason came."""
+    refused = Connections(UnavailableError("there is no token"))
+    world = World(connect=refused)
+    world.offer(1)
+    world.run(60.0)
+    caplog.clear()
+    world.forget_logged()
+    refused.left = [world.broker]
+    world.broker.hangs = True
+    world.run(20.0)
+    assert "gnomon: there is no token (" in caplog.text
+
+    world.broker.hangs = False
+    world.run(20.0)
+    caplog.clear()
+    world.forget_logged()
+    world.broker.hangs = True
+    world.offer(1)
+    world.run(60.0)
+    assert "gnomon: no answer (" in caplog.text
 
 
 def test_an_expedited_drain_does_not_wait_for_the_next_try() -> None:
@@ -291,6 +314,14 @@ actions = st.lists(
 
 @settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(actions, st.sampled_from([None, 30, 100_000]))
+@example(
+    # The buffer is half full while events are with a producer that then loses them.
+    [
+        *(("lose", 0), ("hang", 0), ("offer", 850), ("run", 0.01), ("offer", 460), ("run", 0.3)),
+        ("answer", 0),
+    ],
+    100_000,
+)
 def test_all_events_arrive_in_order_through_random_failures(
     program: list[tuple[str, float]], spool_events: int | None
 ) -> None:

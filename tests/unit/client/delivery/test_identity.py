@@ -15,8 +15,9 @@ from gnomon.events import TaskCancelled, TaskEvent, TaskFinished, TaskStarted
 
 words = st.text(min_size=1, max_size=20)
 values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | words
-fields = st.sampled_from(["producer_id", "seq", "kind", ',"seq":1}', "a"]) | words
+fields = st.sampled_from(["producer_id", "seq", "kind", "tenant", ',"seq":1}', "a"]) | words
 mappings = st.dictionaries(fields, values, max_size=4)
+tenants = st.none() | st.text(min_size=1, max_size=64) | st.just('x","seq":1}')
 events = st.one_of(
     st.builds(
         TaskStarted,
@@ -26,6 +27,7 @@ events = st.one_of(
         started_at_ms=st.integers(0, 10**12),
         context=mappings,
         traceparent=st.none() | st.just('","producer_id":"x","seq":7}'),
+        tenant=tenants,
     ),
     st.builds(
         TaskFinished,
@@ -38,13 +40,16 @@ events = st.one_of(
         succeeded=st.booleans(),
         context=mappings,
         outcome=mappings,
+        tenant=tenants,
     ),
     st.builds(
         TaskCancelled,
         agent_id=words,
         task_id=words,
         cancelled_at_ms=st.integers(0, 10**12),
-        reason=words | st.just(',"producer_id":"x","seq":7}'),
+        reason=words
+        | st.sampled_from([',"producer_id":"x","seq":7}', ',"tenant":"x"}', ',"tenant":"x']),
+        tenant=tenants,
     ),
 )
 sequences = st.integers(0, 2**53 - 1)
@@ -67,10 +72,24 @@ def test_the_spliced_bytes_are_the_same_event_with_an_identity(
     assert len(value) - len(codec.encode(event)) <= MOST_BYTES
 
 
-def test_an_identity_takes_56_bytes_at_most() -> None:
-    largest = b',"producer_id":"0123456789abcdef","seq":9007199254740991}'
+def test_a_tenant_and_an_identity_take_132_bytes_at_most() -> None:
+    tenant = b',"tenant":"%b"' % (b"t" * 64)
+    largest = tenant + b',"producer_id":"0123456789abcdef","seq":9007199254740991}'
 
-    assert len(largest) - len(b"}") == 56 == MOST_BYTES
+    assert len(largest) - len(b"}") == 132 <= MOST_BYTES
+
+
+@given(events)
+def test_an_event_gets_the_tenant_of_its_client_unless_it_names_one(event: TaskEvent) -> None:
+    identity = Identity(tenant="acme")
+
+    (record,) = identity.put_on([Record(b"k", codec.encode(event))])
+
+    read = codec.decode_task_event(record.value)
+    assert read.tenant == (event.tenant or "acme")
+    assert read == msgspec.structs.replace(
+        event, tenant=read.tenant, producer_id=identity.producer_id, seq=0
+    )
 
 
 @given(events)

@@ -13,7 +13,7 @@ from tests.unit.comparison.build import (
     started,
 )
 
-from gnomon.comparison import ComparisonState, fold
+from gnomon.comparison import ComparisonState, fold, tick
 
 LIMITS = config(max_disorder=3, expire_after_ms=10_000)
 
@@ -126,4 +126,5 @@ def test_ended_tasks_are_forgotten() -> None:
     assert len(state.tasks.due) == 11
     assert set(state.tasks.known) == {"ada"}
     assert (state.waiting, len(state.decisions.pending)) == (1, 0)
+    tick(state, config=config(expire_after_ms=1000))
     assert {len(series.hours) for series in state.metrics.series.values()} == {1}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.unit.comparison.build import config, features, finished, predicted, run, started
 
-from gnomon.comparison import merge_metrics
+from gnomon.comparison import ComparisonState, fold, merge_metrics, restore, snapshot, tick
 from gnomon.comparison.intervals.coverage import coverage_by_level
 from gnomon.events import Interval, Intervals, ModelMetrics
 
@@ -164,3 +164,18 @@ def test_of_few_tasks_no_worst_is_told() -> None:
     assert (found["80"].worst_agent, found["80"].lowest, found["80"].covered) == (None, None, 1.0)
     assert found["90"].covered == 0.0
     assert coverage_by_level([], model="m", version="7") == {}
+
+
+@pytest.mark.parametrize(("tasks", "at_once"), [(16, True), (17, False)])
+def test_a_large_batch_leaves_its_corrections_to_the_tick(*, tasks: int, at_once: bool) -> None:
+    row = {"agent": "ada", "y": 5.0, "ok": True, "p": None, "ends": ((1.0, 2.0), (0.5, 3.0))}
+    state = ComparisonState()
+    written = fold(state, records_of([row] * tasks), config=config())
+    assert ("interval-corrections" in written.by_topic) == at_once
+
+    restored = restore(snapshot(state), config=config())
+    for each in (state, restored):
+        later = tick(each, config=config(), whole=False)
+        assert ("interval-corrections" in later.by_topic) != at_once
+        again = tick(each, config=config(), whole=False)
+        assert "interval-corrections" not in again.by_topic

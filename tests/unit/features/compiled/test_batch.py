@@ -56,14 +56,19 @@ def _both(log: Sequence[TaskEvent], appended: Sequence[int] | None = None) -> tu
     return python, compiled
 
 
-@given(texts, texts, texts, contexts, st.none() | st.binary(max_size=40))
+@given(
+    st.tuples(texts, texts, texts),
+    contexts,
+    st.none() | st.binary(max_size=40),
+    st.none() | st.text(max_size=55),
+)
 def test_any_text_and_any_context(
-    agent: str,
-    task: str,
-    task_type: str,
+    names: tuple[str, str, str],
     context: dict[str, ContextValue],
     sealed: bytes | None,
+    traceparent: str | None,
 ) -> None:
+    agent, task, task_type = names
     event = TaskStarted(
         agent_id=agent,
         task_id=task,
@@ -71,6 +76,7 @@ def test_any_text_and_any_context(
         started_at_ms=T0,
         context=context,
         sealed_context=sealed,
+        traceparent=traceparent,
     )
 
     python, compiled = _both([event])

@@ -101,6 +101,7 @@ optional = {
     "context": st.dictionaries(ids, values, max_size=3),
     "sealed_context": st.sampled_from(["", "AAAA", "!"]),
     "traceparent": st.text(max_size=56) | st.just("00-0af7651916cd43dd8448eb211c80319c-b7-01"),
+    "tenant": ids | st.just("t" * 64) | st.just("t" * 65),
     "producer_id": ids | st.just("p" * 64) | st.just("p" * 65),
     "seq": st.sampled_from([0, 7, 2**53 - 1, 2**53, 2**64, -1]) | st.integers(0, 2**53) | st.none(),
 }
@@ -123,6 +124,7 @@ finished = st.fixed_dictionaries(
         "outcome": optional["context"],
         "sealed_outcome": optional["sealed_context"],
         "traceparent": optional["traceparent"],
+        "tenant": optional["tenant"],
         "producer_id": optional["producer_id"],
         "seq": optional["seq"],
     },
@@ -131,7 +133,8 @@ PLAIN = (
     TaskStarted(agent_id="a", task_id="t", task_type="k", started_at_ms=1_760_000_000_000),
     TaskStarted(
         agent_id="a", task_id="t", task_type="k", started_at_ms=0, estimate_s=1.5,
-        context={"a": 'b"}', "c\\": 1.5, "d": None}, traceparent="00-0af-b7-01", producer_id="p", seq=9,
+        context={"a": 'b"}', "c\\": 1.5, "d": None}, traceparent="00-0af-b7-01", tenant="acme",
+        producer_id="p", seq=9,
     ),
     TaskFinished(
         agent_id="a", task_id="t", task_type="k", started_at_ms=5, finished_at_ms=5,

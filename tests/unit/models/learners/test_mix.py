@@ -11,11 +11,22 @@ from tests.unit.models.runs import runs
 
 from gnomon.events import Comparison, ModelPrediction
 from gnomon.models.learners.catalog import LEARNERS
-from gnomon.models.learners.mix import Mix, Recorded, bucket_of, fitted_weights, recorded
-from gnomon.models.table import columns_of
+from gnomon.models.learners.mix import (
+    Mix,
+    MixLearner,
+    Recorded,
+    bucket_of,
+    fitted_weights,
+    held_out,
+    recorded,
+)
+from gnomon.models.learners.pool import Pool
+from gnomon.models.table import COLUMNS, columns_of, to_frame
+from gnomon.models.threads import one_thread
 from gnomon.models.train import train
 
-PRIOR = 0.6
+PRIOR = (0.6, 0.9, 0.9)
+"""For an agent's first run of a type, its second, and later ones."""
 
 
 def a_record(
@@ -52,7 +63,7 @@ def test_with_many_runs_the_weights_are_those_of_scipy() -> None:
 
 
 def test_nothing_recorded_leaves_the_prior() -> None:
-    assert fitted_weights(recorded(runs(30))).tolist() == [[PRIOR, PRIOR]] * 3
+    assert fitted_weights(recorded(runs(30))).tolist() == [[w, w] for w in PRIOR]
 
 
 @pytest.mark.parametrize("right", ["pool", "boosted"])
@@ -63,11 +74,10 @@ def test_a_few_runs_draw_the_weights_only_part_of_the_way(right: str) -> None:
 
     weights = fitted_weights(a_record(one, other, truth, 2))
 
-    # All runs first, then the bucket's own: twice 10 of 60 of the way that is left.
-    twice = best + (50 / 60) ** 2 * (PRIOR - best)
-    once = best + (50 / 60) * (PRIOR - best)
-    assert weights[2] == pytest.approx([twice, twice], abs=1e-6)
-    assert weights[0] == pytest.approx([once, once], abs=1e-6)
+    # 10 of 60 of the way.
+    once = best + (50 / 60) * (PRIOR[2] - best)
+    assert weights[2] == pytest.approx([once, once], abs=1e-6)
+    assert weights[:2].tolist() == [[w, w] for w in PRIOR[:2]]
 
 
 def test_each_bucket_has_weights_of_its_own() -> None:
@@ -89,7 +99,7 @@ def test_each_bucket_has_weights_of_its_own() -> None:
 def test_parts_that_agree_teach_nothing() -> None:
     one, _, truth = drawn(300)
 
-    assert fitted_weights(a_record(one, one, truth, 0)).tolist() == [[PRIOR, PRIOR]] * 3
+    assert fitted_weights(a_record(one, one, truth, 0)).tolist() == [[w, w] for w in PRIOR]
 
 
 def test_buckets_are_none_one_and_more() -> None:
@@ -142,8 +152,34 @@ def test_training_weighs_by_the_record(best: str) -> None:
     estimator = train(decisions).estimator
 
     assert isinstance(estimator, Mix)
-    assert (estimator.weights_[0] > 0.9).all() == (best == "pool")
+    assert (estimator.weights_[0] > 0.85).all() == (best == "pool")
     assert (estimator.weights_[0] < 0.2).all() == (best == "boosted")
+
+
+def test_without_a_record_it_weighs_by_runs_that_its_parts_have_not_seen() -> None:
+    """The second half: its outcomes decide the weights, and no part of it was fitted on."""
+    decisions = runs(120)
+    before = [
+        msgspec.structs.replace(run, outcome=msgspec.structs.replace(run.outcome, at_ms=at_ms))
+        for run in decisions[:60]
+        for at_ms in (run.outcome.at_ms if int(run.task_id[1:]) % 2 else 2**45,)
+    ]
+
+    with one_thread():
+        seen = held_out([*before, *decisions[60:]], seed=0)
+        learner = MixLearner().with_record(decisions)
+
+    assert seen.truth[:, 0].tolist() == [run.outcome.duration_s for run in decisions[60:]]
+    of_pool = Pool().fit(
+        to_frame(before[1::2], COLUMNS),
+        np.array([run.outcome.duration_s for run in before[1::2]], np.float64),
+        np.array([run.outcome.succeeded for run in before[1::2]], np.bool_),
+    )
+    expected = of_pool.predict_columns(columns_of(decisions[60:], COLUMNS), 60)
+    assert seen.pool.tolist() == expected.tolist()
+    assert learner._weights[0, 0] != PRIOR[0]
+    assert learner._weights[1:].tolist() == [[w, w] for w in PRIOR[1:]]
+    assert held_out(decisions[:30], seed=0).bucket.size == 0
 
 
 def test_it_predicts_between_its_parts_and_says_what_they_were() -> None:
@@ -156,7 +192,8 @@ def test_it_predicts_between_its_parts_and_says_what_they_were() -> None:
     mixed, parts = estimator.predict_parts(columns, len(later))
 
     assert set(parts) == {"pool", "boosted"}
-    assert mixed == pytest.approx(PRIOR * parts["pool"] + (1 - PRIOR) * parts["boosted"])
+    weights = estimator.weights_[0]  # none of these runs is a repeat
+    assert mixed == pytest.approx(weights * parts["pool"] + (1 - weights) * parts["boosted"])
     alone = [
         train(decisions, learner=LEARNERS[name]()).estimator.predict_columns(columns, len(later))  # type: ignore[attr-defined]
         for name in ("pool", "boosted")

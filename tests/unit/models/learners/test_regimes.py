@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.prequential import Judged, coarsened, figures, prequential
+from benchmarks.learning.prequential import Judged, coarsened, figures, prequential
 
 from gnomon.events import Comparison
 from gnomon.models.learners.mix import MixLearner

@@ -212,3 +212,47 @@ def test_a_retry_under_the_same_id_is_refused_or_is_a_run_of_its_own() -> None:
         assert len(runs) == 26
         ends = [runs[name].finished for name in (first, second)]
         assert [end and end.duration_s for end in ends] == [34.213, 9.0]
+
+
+def test_the_line_for_excel_before_the_header_names_the_separator(tmp_path: Path) -> None:
+    lines = csv_of(GOOD, good_but(run_id="r2", success="x")).replace(",", ";")
+
+    found = read(tmp_path, f"sep=;\n{lines}")
+
+    assert [run.started.task_id for run in found.runs] == ["r1"]
+    assert "line 4: success: " in str(found.error)
+
+
+def test_utf_16_without_a_mark_is_told_how_to_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_bytes(csv_of(GOOD).encode("utf-16-le"))
+
+    assert "line 1: zero bytes" in str(read_export(path, Columns()).error)
+    assert only(read_export(path, Columns(), reading=Reading(encoding="utf-16-le")))
+
+
+@pytest.mark.parametrize("name", ["runs.json", "runs.txt", "answer"])
+def test_the_list_in_an_answer_of_an_api_is_read(name: str, tmp_path: Path) -> None:
+    rows = [as_json(), as_json(run_id="r2", success="x")]
+    answer = {"total_count": 2, "workflow_runs": rows, "links": {"next": "/2"}}
+
+    found = read(tmp_path, json.dumps(answer, indent=1), name=name)
+
+    assert found.layout == "the JSON array 'workflow_runs', utf-8"
+    assert [run.started.task_id for run in found.runs] == ["r1"]
+    assert "object 2: success: " in str(found.error)
+
+
+def test_a_run_that_has_a_list_is_a_run(tmp_path: Path) -> None:
+    text = json.dumps(as_json(steps=[{"run_id": "inner"}]))
+
+    assert only(read(tmp_path, text, name="runs.jsonl")).started.task_id == "r1"
+
+
+def test_what_has_neither_begun_nor_ended_is_left_out(tmp_path: Path) -> None:
+    nothing = as_json(run_id="r2", started_at=None, finished_at=None, success=None)
+
+    found = read(tmp_path, json.dumps([as_json(), nothing]), name="runs.json")
+
+    assert only(found).started.task_id == "r1"
+    assert found.left_out == {"it has not begun: no started_at": 1}

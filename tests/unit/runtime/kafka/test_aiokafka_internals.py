@@ -98,12 +98,12 @@ def test_the_result_of_a_fetch() -> None:
     )
 
 
-async def test_the_fetcher_reads_its_limits_and_its_order_anew(a_fetcher: Any) -> None:
+async def test_the_fetcher_looks_up_its_order_and_its_request_anew(a_fetcher: Any) -> None:
     """``consumer`` changes them between fetches."""
-    require(a_fetcher, "_records", "_fetch_min_bytes", "_fetch_max_wait_ms")
+    require(a_fetcher, "_records", "_proc_fetch_request")
     require(a_fetcher._records, "move_to_end")
     later = used_by(fetcher.Fetcher, without="__init__")
-    for name in ("_records", "_fetch_min_bytes", "_fetch_max_wait_ms"):
+    for name in ("_records", "_proc_fetch_request"):
         assert name in later, f"Fetcher reads {name} only when it is created {SEE}"
 
 

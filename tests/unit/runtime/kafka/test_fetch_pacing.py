@@ -1,8 +1,10 @@
 """How long a fetch waits for more records, by their rate and the duration of transactions."""
 
+import asyncio
+
 import pytest
 
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, MAX_LINGER_MS, FetchPacing
+from gnomon.runtime.kafka.fetch_pacing import BEHIND_RECORDS, MAX_LINGER_MS, FetchPacing
 
 
 def pacing(transaction_s: float = 0.004, *, linger_ms: int = 10) -> FetchPacing:
@@ -10,11 +12,10 @@ def pacing(transaction_s: float = 0.004, *, linger_ms: int = 10) -> FetchPacing:
 
 
 def last(pacing: FetchPacing, *, start_s: float, per_s: float, seconds: float) -> bool:
-    """The answer after ``seconds`` with a hundred observations a second."""
-    busy = False
+    """Whether a fetch waits after ``seconds`` with a hundred observations a second."""
     for step in range(int(seconds * 100)):
-        busy = pacing.observe(start_s + step / 100, round(per_s / 100))
-    return busy
+        pacing.observe(start_s + step / 100, round(per_s / 100))
+    return pacing.wait_s() > 0.0
 
 
 @pytest.mark.parametrize(
@@ -46,19 +47,55 @@ def test_the_answer_follows_the_rate() -> None:
 
 def test_the_first_batch_alone_is_no_rate() -> None:
     """Before a full interval has passed, a large batch does not count as load."""
-    assert pacing().observe(1_000.0, 10_000) is False
+    found = pacing()
+    found.observe(1_000.0, 3_999)
+    assert found.wait_s() == 0.0
 
 
 @pytest.mark.parametrize(
     ("transaction_s", "linger_ms", "expected_ms"),
-    [(0.002, 10, 10), (0.02, 10, 40), (3.0, 10, MAX_LINGER_MS), (3.0, 250, 250)],
+    [(0.001, 10, 10), (0.01, 10, 60), (3.0, 10, MAX_LINGER_MS), (3.0, 250, 250)],
 )
-def test_under_load_records_wait_for_two_transactions(
+def test_under_load_records_wait_for_some_transactions(
     transaction_s: float, linger_ms: int, expected_ms: int
 ) -> None:
     found = pacing(transaction_s, linger_ms=linger_ms)
-    assert found.wait_ms() == IDLE_WAIT_MS
+    assert found.wait_s() == 0.0
 
     last(found, start_s=50.0, per_s=2000, seconds=2.0)
 
-    assert found.wait_ms() == expected_ms
+    assert found.wait_s() * 1000 == pytest.approx(expected_ms)
+
+
+def test_a_worker_that_catches_up_does_not_wait() -> None:
+    found = pacing()
+    last(found, start_s=50.0, per_s=2000, seconds=2.0)
+
+    found.observe(52.01, 20, left=BEHIND_RECORDS)
+    assert found.wait_s() == 0.0
+
+    found.observe(52.02, 20_000, left=BEHIND_RECORDS - 1)
+    assert found.wait_s() > 0.0
+
+
+async def test_a_fetch_waits_under_load_and_is_given_up_with_its_partitions() -> None:
+    found, fetched = pacing(linger_ms=60_000), list[str]()
+
+    async def fetch(*request: str) -> bool:
+        fetched.append(*request)
+        return True
+
+    paced = found.paced(fetch)
+    assert await paced("at once") is True
+
+    last(found, start_s=50.0, per_s=2000, seconds=2.0)
+    waiting = asyncio.create_task(paced("later"))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    assert await waiting is False
+    assert fetched == ["at once"]
+
+    found = pacing(linger_ms=1)
+    last(found, start_s=50.0, per_s=2000, seconds=2.0)
+    assert await found.paced(fetch)("later") is True
+    assert fetched == ["at once", "later"]

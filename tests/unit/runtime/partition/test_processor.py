@@ -74,7 +74,7 @@ class Rig:
         return [(letter.record.offset, letter.reason) for letter in self.kafka.dead]
 
     def metric(self, name: str, **labels: str) -> float:
-        for family in text_string_to_metric_families(self.metrics.exposition().decode()):
+        for family in text_string_to_metric_families(self.metrics.exposition()[0].decode()):
             for sample in family.samples:
                 if sample.name == name and labels.items() <= sample.labels.items():
                     return sample.value
@@ -360,6 +360,7 @@ async def test_a_snapshot_that_cannot_be_written_does_not_stop_the_work(
     await here.process(1, recover=False)
 
     assert here.kafka.written["out"] == numbered(0, 1)
+    assert here.metric("gnomon_snapshot_failures_total", stage=here.stage.name) == 1
 
 
 async def test_a_snapshot_is_due_after_much_work(rig: Callable[..., Rig]) -> None:

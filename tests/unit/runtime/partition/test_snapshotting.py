@@ -56,7 +56,7 @@ async def longest_turn_s(work: "asyncio.Task[None]") -> float:
     return longest_s
 
 
-@pytest.mark.parametrize("large", [lambda: many_agents(40_000), lambda: many_open_tasks(15_000)])
+@pytest.mark.parametrize("large", [lambda: many_agents(40_000), lambda: many_open_tasks(30_000)])
 async def test_the_loop_serves_others_while_a_large_state_is_serialised(
     tmp_path: Path, large: Any
 ) -> None:

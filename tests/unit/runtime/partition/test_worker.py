@@ -161,6 +161,24 @@ async def test_a_tick_receives_the_time_since_the_last_record(
     assert here.stage.idle_ms == [7000, 8000]
 
 
+async def test_a_tick_that_is_due_is_written_with_the_next_records(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TICK_EVERY_S", 10.0)
+    here = rig(*[b"v"] * 3, stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
+    worker = here.start()
+    await here.feed(worker, 0, 1)
+    await here.committed(1)
+
+    here.clock.now_s += 11.0  # due, and for 2.5 s it waits for records
+    await here.feed(worker, 1, 3)
+    await here.committed(3)
+
+    assert here.kafka.written["out"] == [*numbered(0, 1, 2), b"tick"]
+    assert here.kafka.calls.count("write") == 2
+    assert here.stage.idle_ms == [0]
+
+
 async def test_a_snapshot_is_written_when_it_is_due(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:

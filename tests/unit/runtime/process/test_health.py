@@ -16,6 +16,7 @@ class Worker:
     """A worker whose state a test chooses."""
 
     ready: bool = True
+    name: str = "features"
     stalled: Sequence[Stall] = ()
     lacks: Sequence[str] = ()
     metrics: Metrics = field(default_factory=Metrics)
@@ -70,3 +71,14 @@ async def test_a_stall_is_named() -> None:
 
 async def test_a_worker_that_is_not_ready_is_alive() -> None:
     assert await answer(Worker(ready=False), "/livez") == (200, ["ok"])
+
+
+@pytest.mark.parametrize(("ready", "stalled"), [(True, 0), (False, 2)])
+async def test_metrics_say_whether_it_is_ready(*, ready: bool, stalled: int) -> None:
+    stall = Stall("features", 3, "commit", 61.0, None)
+    worker = Worker(ready=ready, stalled=[stall] * stalled)
+
+    _, lines = await answer(worker, "/metrics")
+
+    assert f'gnomon_ready{{stage="features"}} {float(ready)}' in lines
+    assert f'gnomon_stalls{{stage="features"}} {float(stalled)}' in lines

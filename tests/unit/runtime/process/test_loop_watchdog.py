@@ -30,10 +30,11 @@ def ended() -> Ended:
 
 
 async def test_a_loop_that_runs_is_left_alone(ended: Ended) -> None:
-    watchdog = Watchdog(limit_s=0.2, end=ended)
+    # A busy machine may keep the loop from running for some tenths of a second.
+    watchdog = Watchdog(limit_s=1.0, end=ended)
     watchdog.start()
 
-    assert not await asyncio.to_thread(ended.wait, 0.6)
+    assert not await asyncio.to_thread(ended.wait, 1.5)
 
     watchdog.stop()
 

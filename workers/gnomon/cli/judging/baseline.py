@@ -66,16 +66,17 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _figures(settings: Settings, *, since_ms: int, until_ms: int) -> "PeriodFigures":
+    from gnomon.cli.texts.progress import progress  # noqa: PLC0415
     from gnomon.comparison.metrics.period import figures_of_period  # noqa: PLC0415
-    from gnomon.operations.vault_reader import VaultReader  # noqa: PLC0415  brings SQLAlchemy
+    from gnomon.operations.vaults.vault_reader import VaultReader  # noqa: PLC0415  brings SQLAlchemy
 
-    reader = VaultReader(settings)
+    reader = VaultReader(settings, command="gnomon baseline")
     try:
-        figures = figures_of_period(
-            reader.decisions(ended_since_ms=since_ms, ended_before_ms=until_ms),
-            since_ms=since_ms,
-            until_ms=until_ms,
-        )
+        with progress() as on_progress:
+            decisions = reader.decisions(
+                ended_since_ms=since_ms, ended_before_ms=until_ms, on_progress=on_progress
+            )
+            figures = figures_of_period(decisions, since_ms=since_ms, until_ms=until_ms)
         return msgspec.structs.replace(figures, unreadable=reader.unreadable.total())
     finally:
         reader.close()

@@ -2,29 +2,27 @@
 
 import argparse
 import asyncio
-import signal
-import sys
-import tempfile
 import time
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from gnomon.cli.verdicts import held_drills
+from gnomon.cli.texts.saying import at_least_seconds, say
+from gnomon.cli.verdicts import held_drills, watched_drills
 from gnomon.cli.verdicts.held_drills import keep, report_place
+from gnomon.cli.verdicts.own_stack import own_stack
 from gnomon.drill.report import RULE
+from gnomon.errors import GnomonError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from gnomon.drill.report import Report
     from gnomon.drill.rollback import RollbackReport
-    from gnomon.operations.local_stack import LocalStack
 
 MIN_SECONDS = 4.0
+CANCELLED = 143
 ABOUT = (
     "Two services that differ only in gnomon's client receive requests at the same time; half-way"
     f" the drill kills its own broker and workers. The exit status is 0 if in both phases {RULE};"
@@ -40,8 +38,24 @@ ROLLBACK_ABOUT = (
 )
 
 
+ALL_ABOUT = (
+    "Holds each drill that needs no person, one after another, and writes the reports that the checklist of"
+    " gnomon verdict reads: isolation, rollback, alert and dashboards with brokers of their own, security and"
+    " restore with the configured store. About six minutes. Exit status 0 if all passed; else 1."
+)
+ALL: Final[Sequence[tuple[str, Mapping[str, object]]]] = (
+    ("isolation", {"rate": 100.0, "secure": False}),
+    ("rollback", {"rate": 200.0, "secure": False}),
+    ("alert", {"fault": None}),
+    ("dashboards", {}),
+    ("security", {}),
+    ("restore", {"store_url": None, "key_file": None}),
+)
+"""The drills of ``all``, with their default options."""
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Set up ``gnomon drill isolation``, ``rollback``, ``security`` and ``record``."""
+    """Set up every drill."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="DRILL")
     isolation = actions.add_parser(
         "isolation",
@@ -51,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     isolation.add_argument(
         "--seconds",
-        type=_seconds,
+        type=at_least_seconds(MIN_SECONDS),
         default=60.0,
         metavar="N",
         help="duration of the measurement (60)",
@@ -76,7 +90,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--rate", type=_rate, default=200.0, metavar="R", help="tasks a second (200)"
     )
     rollback.add_argument("--json", action="store_true", help="print the report as one JSON object")
+    for parser_of in (isolation, rollback):
+        parser_of.add_argument(
+            "--secure", action="store_true", help="on a broker that asks for TLS, login and rights"
+        )
+    watched_drills.configure(actions)
     held_drills.configure(actions)
+    every = actions.add_parser(
+        "all",
+        help="hold isolation, rollback, alert, dashboards, security and restore",
+        description=ALL_ABOUT,
+        epilog="example: gnomon drill all --seconds 30",
+    )
+    every.add_argument(
+        "--seconds",
+        type=at_least_seconds(MIN_SECONDS),
+        default=60.0,
+        metavar="N",
+        help="duration of the isolation drill's measurement (60)",
+    )
     parser.epilog = "example: gnomon drill isolation"
 
 
@@ -87,14 +119,39 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         DrillError: A process of the drill has ended, so there is no result.
         StackError: A worker has ended, or did not follow within a minute.
     """
+    if options.action == "all":
+        return _run_all(options, settings)
     if options.action in held_drills.ACTIONS:
         return held_drills.run(options, settings)
     try:
+        if options.action in watched_drills.ACTIONS:
+            return watched_drills.run(options, settings)
         if options.action == "rollback":
             return _run_rollback(options, settings)
         return _run_isolation(options, settings)
     except asyncio.CancelledError:
-        return 143
+        return CANCELLED
+
+
+def _run_all(options: argparse.Namespace, settings: Settings) -> int:
+    """Hold each drill; one that cannot be held does not keep the others from being held."""
+    outcomes: dict[str, str] = {}
+    for name, defaults in ALL:
+        say(f"== drill {name}")
+        chosen = argparse.Namespace(
+            action=name, json=False, **{"seconds": options.seconds, **defaults}
+        )
+        try:
+            status = run(chosen, settings)
+        except GnomonError as error:
+            outcomes[name] = f"NOT HELD: {error}"
+        else:
+            if status == CANCELLED:
+                return CANCELLED
+            outcomes[name] = "FAIL" if status else "PASS"
+    for name, outcome in outcomes.items():
+        print(f"{name:<11} {outcome}")
+    return 0 if set(outcomes.values()) == {"PASS"} else 1
 
 
 def _run_isolation(options: argparse.Namespace, settings: Settings) -> int:
@@ -127,39 +184,18 @@ def _run_rollback(options: argparse.Namespace, settings: Settings) -> int:
 async def _isolation(options: argparse.Namespace, settings: Settings) -> "Report":
     from gnomon.drill.isolation import Isolation, plan  # noqa: PLC0415  only in gnomon[all]
 
-    async with _own_stack(settings, shadow_workers=1) as stack:
+    async with own_stack(settings, shadow_workers=1, secure=options.secure) as stack:
         planned = plan(seconds=options.seconds, rate_per_s=options.rate)
-        drill = Isolation(stack, plan=planned, progress=_say)
+        drill = Isolation(stack, plan=planned, progress=say)
         return await drill.run(at_ms=time.time_ns() // 1_000_000)
 
 
 async def _rollback(options: argparse.Namespace, settings: Settings) -> "RollbackReport":
     from gnomon.drill.rollback import RollbackDrill  # noqa: PLC0415  only in gnomon[all]
 
-    async with _own_stack(settings, shadow_workers=2) as stack:
-        drill = RollbackDrill(stack, workers=2, rate_per_s=options.rate, progress=_say)
+    async with own_stack(settings, shadow_workers=2, secure=options.secure) as stack:
+        drill = RollbackDrill(stack, workers=2, rate_per_s=options.rate, progress=say)
         return await drill.run(at_ms=time.time_ns() // 1_000_000)
-
-
-@asynccontextmanager
-async def _own_stack(settings: Settings, *, shadow_workers: int) -> "AsyncIterator[LocalStack]":
-    """Start a broker and workers of the drill's own in a folder that is removed afterwards."""
-    from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415  only in gnomon[all]
-    from gnomon.stages import STAGES  # noqa: PLC0415
-
-    task = asyncio.current_task()
-    if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with tempfile.TemporaryDirectory(prefix="gnomon-drill-") as folder:
-        own = Settings.from_env({"GNOMON_DATA_DIR": folder, "GNOMON_LOG_LEVEL": settings.log_level})
-        async with LocalStack(
-            own,
-            own_broker=True,
-            stages=STAGES,
-            progress=_say,
-            copies={"shadow": shadow_workers},
-        ) as stack:
-            yield stack
 
 
 def _show(report: "Report", path: Path, *, as_json: bool) -> None:
@@ -174,17 +210,6 @@ def _show(report: "Report", path: Path, *, as_json: bool) -> None:
     for line in lines(report):
         print(line)
     print(f"written: {path}")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value >= MIN_SECONDS:
-        raise argparse.ArgumentTypeError(f"expected at least {MIN_SECONDS:.0f}, got {text!r}")
-    return value
 
 
 def _rate(text: str) -> float:

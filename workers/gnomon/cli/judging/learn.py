@@ -10,11 +10,13 @@ import uuid
 from typing import TYPE_CHECKING
 
 from gnomon.cli.judging.train import add_training_arguments, positive, training_options
+from gnomon.cli.texts.progress import progress
 from gnomon.errors import TransientError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.operations.models.learning import LearnLoop, Learnt
+    from gnomon.operations.models.training import Trainer
 
 LOOK_EVERY_S = 10.0
 
@@ -62,6 +64,16 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         ConfigurationError: There is no key, or it does not open the store.
         TransientError: With ``--once``: store, registry or broker do not answer.
     """
+    stopped = threading.Event()
+    if not options.once:
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        _announce(options)
+        try:
+            there_are_enough = _await_decisions(options, settings, stopped)
+        except KeyboardInterrupt:
+            return 0
+        if not there_are_enough:
+            return 0
     from gnomon.operations.models.intent_log import author, now_ms  # noqa: PLC0415
     from gnomon.operations.models.learning import LearnLoop, Schedule  # noqa: PLC0415
     from gnomon.operations.models.training import Trainer  # noqa: PLC0415  only in gnomon[train]
@@ -82,30 +94,62 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     )
     try:
         if options.once:
-            _show(loop.step())
+            _show(_step(loop, trainer))
         else:
-            _run_until_stopped(loop, options)
+            _run_until_stopped(loop, trainer, stopped)
     finally:
         trainer.close()
     return 0
 
 
-def _run_until_stopped(loop: "LearnLoop", options: argparse.Namespace) -> None:
-    stopped = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+def _announce(options: argparse.Namespace) -> None:
     print(
         f"learning with {options.learner}: after every {options.every_decisions} new decisions, or"
         f" {options.every_hours:g} h; looking every {LOOK_EVERY_S:.0f} s, Ctrl-C ends it",
         flush=True,
     )
+
+
+def _await_decisions(
+    options: argparse.Namespace, settings: Settings, stopped: threading.Event
+) -> bool:
+    """Wait for enough decisions before what trains is imported, which takes seconds and 300 MB.
+
+    Returns:
+        Whether there are enough; else it was stopped.
+    """
+    from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
+    from gnomon.vault import load_key  # noqa: PLC0415  only in gnomon[workers]
+
+    load_key(settings)
+    store = DecisionStore(settings.store_url)
+    try:
+        while not stopped.is_set():
+            try:
+                if store.exists() and store.count() >= options.min_decisions:
+                    return True
+            except TransientError as error:
+                print(f"gnomon learn: {error}; trying again", flush=True)
+            stopped.wait(LOOK_EVERY_S)
+    finally:
+        store.close()
+    return False
+
+
+def _run_until_stopped(loop: "LearnLoop", trainer: "Trainer", stopped: threading.Event) -> None:
     with contextlib.suppress(KeyboardInterrupt):
         while not stopped.is_set():
             try:
-                if (learnt := loop.step()) is not None:
+                if (learnt := _step(loop, trainer)) is not None:
                     _show(learnt)
             except TransientError as error:
                 print(f"gnomon learn: {error}; trying again", flush=True)
             stopped.wait(LOOK_EVERY_S)
+
+
+def _step(loop: "LearnLoop", trainer: "Trainer") -> "Learnt | None":
+    with progress() as trainer.on_progress:
+        return loop.step()
 
 
 def _show(learnt: "Learnt | None") -> None:

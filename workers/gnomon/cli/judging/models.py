@@ -222,8 +222,9 @@ def _sync(registry: "Registry", options: argparse.Namespace, settings: Settings)
 
 def _show(moved: "Moved", *, as_json: bool) -> None:
     if as_json:
-        print(msgspec.json.encode(moved).decode())
+        shown = {"alias": moved.alias, "version": moved.version, "before": moved.before}
+        print(msgspec.json.encode(shown | {"told": moved.intent_written}).decode())
         return
     came = f" (was {moved.before})" if moved.before is not None else ""
-    how = "" if moved.told else "; the control topic was not told"
+    how = "" if moved.intent_written else "; the control topic was not told"
     print(f"{moved.alias} is version {moved.version}{came}{how}")

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from gnomon.cli.judging.models import live_alias
+from gnomon.cli.texts.progress import progress
 from gnomon.cli.texts.training_report import as_dict, lines
 from gnomon.errors import BrokerUnavailableError
 from gnomon.settings import Settings
@@ -121,14 +122,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.operations.models.training import Trainer  # noqa: PLC0415
 
     plan = Plan(origins=options.origins, share=0.5 / options.origins)
-    trainer = Trainer(
-        settings, author=author(), options=dataclasses.replace(training_options(options), plan=plan)
-    )
-    try:
-        fit = trainer.fit(_replaced(trainer, options.alias))
-        version = trainer.register(fit, reason="asked")
-    finally:
-        trainer.close()
+    how = dataclasses.replace(training_options(options), plan=plan)
+    with progress() as on_progress:
+        trainer = Trainer(settings, author=author(), options=how, on_progress=on_progress)
+        try:
+            fit = trainer.fit(_replaced(trainer, options.alias))
+            on_progress("registering", 0, None)
+            version = trainer.register(fit, reason="asked")
+        finally:
+            trainer.close()
     _promote(settings, version, alias=options.alias)
     if options.json:
         print(json.dumps(as_dict(fit, version=version, alias=options.alias)))

@@ -82,14 +82,18 @@ def _judge(
     newest: bool,
     draw: bool = False,
 ) -> "tuple[Verdicts, Gathered]":
+    from gnomon.cli.texts.progress import progress  # noqa: PLC0415
     from gnomon.cli.verdicts.comparisons_log import gather  # noqa: PLC0415
     from gnomon.verdict import Verdicts, judge  # noqa: PLC0415
     from gnomon.verdict.drifting import with_drift  # noqa: PLC0415
+    from gnomon.verdict.typed_harm import with_types  # noqa: PLC0415
 
-    found = gather(path, rules, newest=newest, draw=draw, say=_say)
+    with progress() as on_progress:
+        found = gather(path, rules, newest=newest, draw=draw, say=_say, on_progress=on_progress)
     at_ms = found.watermark_ms if now_ms is None else now_ms
+    models = with_types(judge(found.evidence, drills=drills, now_ms=at_ms), found.types)
     verdicts = Verdicts(
-        models=with_drift(judge(found.evidence, drills=drills, now_ms=at_ms), found.drift),
+        models=with_drift(models, found.drift),
         settings_sha256=rules.sha256(),
         settings=rules,
         window=found.evidence.window,

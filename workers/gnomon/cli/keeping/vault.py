@@ -1,20 +1,21 @@
-"""``gnomon vault``: list sealed decisions, or open one."""
+"""``gnomon vault``: open sealed decisions, list, copy and delete them."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gnomon import codec
+from gnomon.cli.keeping import vault_prove, vault_verify
+from gnomon.cli.vaults import hypertables, listing, moving, retaining
+from gnomon.cli.vaults.words import declare_opening
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
-    from gnomon.events import Comparison, SealedDecision
+    from gnomon.events import Comparison
     from gnomon.store import DecisionStore
 
 
@@ -22,24 +23,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.epilog = "example: gnomon vault list --limit 5"
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="list the decisions that ended last; needs no key")
-    listing.add_argument(
-        "--limit", type=_positive, default=20, metavar="N", help="most to list (20)"
-    )
-    listing.add_argument("--json", action="store_true", help="print one JSON object per line")
+    listing.configure(actions)
     reading = actions.add_parser("read", help="open one decision")
     reading.add_argument("id", metavar="ID", help="id of a decision or of a task")
     reading.add_argument("--json", action="store_true", help="print JSON on one line")
-    reading.add_argument(
-        "--sealing-key",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="private key that opens what the agent sealed; may be given several times",
-    )
+    declare_opening(reading)
     reading.epilog = "example: gnomon vault read pr-18842 --sealing-key sealing.pem"
-    actions.add_parser("stats", help="count the decisions, and show their period; needs no key")
+    vault_verify.configure(actions)
+    vault_prove.configure(actions)
+    moving.configure(actions)
+    retaining.configure(actions)
+    hypertables.configure(actions)
+    actions.add_parser(
+        "upgrade",
+        help="create the store's tables, or upgrade those of an earlier release",
+        description="Create the store's tables, or upgrade those of an earlier release, in one transaction."
+        " The vault worker does the same when it starts; it may lack the right to.",
+    )
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
@@ -52,63 +52,57 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     """
     from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
 
+    if options.action == "prove" and options.check is not None:
+        return vault_prove.check(options)
     store = DecisionStore(settings.store_url)
     try:
-        store.check()
-        if options.action == "list":
-            return _list(store, limit=options.limit, as_json=options.json)
-        if options.action == "stats":
-            return _stats(store)
-        found = find(store, settings, wanted=options.id)
-        if found is None:
-            return 1
-        _print(found, sealing_keys=options.sealing_key, as_json=options.json)
-        return 0
+        if options.action not in {"upgrade", "import"}:  # these make the tables
+            store.check()
+        return _run(options, settings, store)
     finally:
         store.close()
 
 
-def _list(store: "DecisionStore", *, limit: int, as_json: bool) -> int:
-    for sealed in store.recent(limit):
-        print(json.dumps(_outside(sealed)) if as_json else _line(sealed))
+def _run(options: argparse.Namespace, settings: Settings, store: "DecisionStore") -> int:
+    if options.action == "upgrade":
+        return _upgrade(store)
+    if options.action == "verify":
+        return vault_verify.run(options, settings, store)
+    if options.action == "prove":
+        return vault_prove.prove(options, store)
+    for actions, run_action in (
+        (listing.ACTIONS, listing.run),
+        (moving.ACTIONS, moving.run),
+        (retaining.ACTIONS, retaining.run),
+        (hypertables.ACTIONS, hypertables.run),
+    ):
+        if options.action in actions:
+            return run_action(options, settings, store)
+    found = find(
+        store, settings, wanted=options.id, command="gnomon vault read", reason=options.reason
+    )
+    if found is None:
+        return 1
+    _print(found, sealing_keys=options.sealing_key, as_json=options.json)
     return 0
 
 
-def _outside(sealed: "SealedDecision") -> dict[str, object]:
-    """Return the fields of a decision that can be read without a key."""
-    return {
-        "decision_id": sealed.decision_id,
-        "status": sealed.status,
-        "started_at_ms": sealed.started_at_ms,
-        "ended_at_ms": sealed.ended_at_ms,
-        "key_id": sealed.key_id,
-    }
-
-
-def _line(sealed: "SealedDecision") -> str:
-    started, ended = _utc(sealed.started_at_ms), _utc(sealed.ended_at_ms)
-    return f"{sealed.decision_id}  {sealed.status:<9}  {started}  {ended}"
-
-
-def _stats(store: "DecisionStore") -> int:
-    summary = store.summary()
-    first, last = summary.first_ended_at_ms, summary.last_ended_at_ms
-    print(f"store      {store.name}")
-    print(f"decisions  {summary.decisions}")
-    for status, count in summary.by_status.items():
-        print(f"  {status:<9}{count}")
-    if first is not None and last is not None:
-        print(f"ended      {_utc(first)} to {_utc(last)}")
-    print(f"sealed     {summary.sealed_bytes} bytes")
-    print(f"keys       {summary.keys}")
+def _upgrade(store: "DecisionStore") -> int:
+    is_changed = store.create()
+    done = "upgraded to revision" if is_changed else "has revision"
+    print(f"store {store.name} {done} {store.revision}{'' if is_changed else ' already'}")
     return 0
 
 
-def find(store: "DecisionStore", settings: Settings, *, wanted: str) -> "Comparison | None":
+def find(
+    store: "DecisionStore", settings: Settings, *, wanted: str, command: str, reason: str
+) -> "Comparison | None":
     """Return the decision with the id ``wanted``, or the newest on this task; say if there is none."""
     from gnomon.operations.models.decision_finder import find_decision  # noqa: PLC0415
 
-    decision, unreadable = find_decision(store, settings, wanted=wanted)
+    decision, unreadable = find_decision(
+        store, settings, wanted=wanted, command=command, reason=reason
+    )
     if unreadable:
         print(f"gnomon: {unreadable} newer decisions could not be opened", file=sys.stderr)
     if decision is None:
@@ -134,14 +128,3 @@ def _print(decision: "Comparison", *, sealing_keys: Sequence[Path], as_json: boo
     decision = with_payloads(decision, sealing_keys)
     line = codec.encode(decision)
     print((line if as_json else msgspec.json.format(line, indent=2)).decode())
-
-
-def _utc(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")
-
-
-def _positive(word: str) -> int:
-    number = int(word)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{word} is not a positive number")
-    return number

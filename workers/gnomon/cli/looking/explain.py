@@ -2,12 +2,12 @@
 
 import argparse
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from gnomon.cli.keeping.vault import find, with_payloads
+from gnomon.cli.vaults.words import declare_opening
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,14 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--top", type=int, default=5, metavar="N", help="inputs and groups of runs to show (5)"
     )
-    parser.add_argument(
-        "--sealing-key",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="private key that opens what the agent sealed; may be given several times",
-    )
+    declare_opening(parser)
     parser.epilog = (
         "The decision is read from the vault, which needs the key, and the versions from the\n"
         "registry. If a version is missing, the rest is shown.\n\n"
@@ -65,7 +58,9 @@ def _read(options: argparse.Namespace, settings: Settings) -> "Comparison | None
     store = DecisionStore(settings.store_url)
     try:
         store.check()
-        decision = find(store, settings, wanted=options.id)
+        decision = find(
+            store, settings, wanted=options.id, command="gnomon explain", reason=options.reason
+        )
     finally:
         store.close()
     return None if decision is None else with_payloads(decision, options.sealing_key)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
     from gnomon.operations.lag import overview  # noqa: PLC0415
     from gnomon.operations.models.feature_drift import sentence  # noqa: PLC0415
-    from gnomon.operations.models.figures import read_figures  # noqa: PLC0415
+    from gnomon.operations.models.latest_metrics import read_figures  # noqa: PLC0415
     from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
     from gnomon.operations.models.verdicts import read_evidence  # noqa: PLC0415
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gnomon.cli.texts.progress import progress
 from gnomon.contract.access import ROLES, as_kafka_acls, as_strimzi, rights_of
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
@@ -13,7 +14,7 @@ from gnomon.text_table import aligned
 from gnomon.topics import DEFAULT_PARTITIONS, TOPICS, retention_by_topic
 
 if TYPE_CHECKING:
-    from gnomon.operations.topics_admin import TopicState
+    from gnomon.operations.topic_differences import TopicState
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +77,10 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     if options.retention is not None:
         shape["retention_ms"] = retention_by_topic(",".join(options.retention))
     if options.action == "create":
-        created = asyncio.run(topics_admin.create_topics(kafka, prefix=prefix, **shape))
+        with progress() as on_progress:
+            created = asyncio.run(
+                topics_admin.create_topics(kafka, prefix=prefix, on_progress=on_progress, **shape)
+            )
         print("\n".join(created) if created else "all topics exist; 'check' compares them")
         if len(created) == len(TOPICS):
             return 0

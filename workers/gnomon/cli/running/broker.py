@@ -3,11 +3,11 @@
 import argparse
 import asyncio
 import signal
-import sys
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from gnomon.cli.texts.saying import say
 from gnomon.contract.access import ROLES, rights_of
 from gnomon.settings import Settings
 
@@ -58,22 +58,22 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     broker = EmbeddedBroker(
         data_dir=Path(options.data_dir or settings.data_dir),
         port=options.port,
-        progress=_say,
+        progress=say,
         long_running=True,
         secure=options.secure,
     )
     if options.download_only:
         java, jars = broker.prepare()
-        _say(f"ready to start: {len(jars)} jars, {java}")
+        say(f"ready to start: {len(jars)} jars, {java}")
         return 0
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with broker:
             _announce(broker, options=options, settings=settings)
             status = broker.wait()
-            _say(f"kafka ended by itself with status {status}; see {broker.log_file}")
+            say(f"kafka ended by itself with status {status}; see {broker.log_file}")
     except KeyboardInterrupt:
-        _say("stopped")
+        say("stopped")
         return 0
     return 1
 
@@ -86,7 +86,7 @@ def _announce(broker: "EmbeddedBroker", *, options: argparse.Namespace, settings
         shape = shape_of(settings)
         shape["replication"] = 1  # there is one broker
         created = asyncio.run(create_topics(kafka, prefix=settings.topic_prefix, **shape))
-        _say(f"topics: {len(created)} created")
+        say(f"topics: {len(created)} created")
     how = f"export GNOMON_BROKERS={kafka}"
     if options.secure:
         from gnomon.operations.rights import grant  # noqa: PLC0415  brings confluent-kafka
@@ -95,14 +95,10 @@ def _announce(broker: "EmbeddedBroker", *, options: argparse.Namespace, settings
             rights = rights_of(role, prefix=settings.topic_prefix)
             grant(kafka, rights, principal=f"User:{role}")
         how = f". {broker.files.variables_file('worker')}"
-        _say(f"beside it are variables of {', '.join((*ROLES, 'admin'))}; agents need agent.env")
+        say(f"beside it are variables of {', '.join((*ROLES, 'admin'))}; agents need agent.env")
     print(kafka, flush=True)
-    _say(f"kafka is up. In another shell: {how}. Ctrl-C stops it.")
+    say(f"kafka is up. In another shell: {how}. Ctrl-C stops it.")
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

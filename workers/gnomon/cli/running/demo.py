@@ -4,16 +4,19 @@ import argparse
 import asyncio
 import secrets
 import signal
-import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gnomon.cli.texts.saying import at_least_seconds, say
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
     from gnomon.demo.run import Show
-    from gnomon.demo.watch import PipelineState
+    from gnomon.operations.local_stack import LocalStack
+    from gnomon.up.addresses import Ports
+    from gnomon.up.watch import PipelineState
 
 MIN_SECONDS = 20.0
 CLOSING_S = 8.0
@@ -24,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument(
         "--seconds",
-        type=_seconds,
+        type=at_least_seconds(MIN_SECONDS),
         default=90.0,
         metavar="N",
         help="duration, including the start (90); longer until a trained version has predicted",
@@ -35,11 +38,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--secure", action="store_true", help="run a broker that lets in over TLS only, by password"
     )
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="when the agents have ended, go on as gnomon up does, with what they did, until Ctrl-C",
+    )
     parser.epilog = "example: gnomon demo --seconds 60"
 
 
 def run(options: argparse.Namespace, settings: Settings) -> int:
-    """Run the demo and print the verdict; Ctrl-C stops everything in order."""
+    """Run the demo and print the verdict; Ctrl-C stops everything in order, as SIGTERM does.
+
+    Returns:
+        0, or 130 after Ctrl-C and 143 after SIGTERM before the verdict.
+    """
     try:
         return asyncio.run(_demo(options, _isolated_settings(settings), data_dir=settings.data_dir))
     except asyncio.CancelledError:
@@ -62,14 +74,21 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
     from gnomon.demo.run import Demo  # noqa: PLC0415
     from gnomon.operations.local_stack import LocalStack  # noqa: PLC0415
     from gnomon.stages import STAGES  # noqa: PLC0415
+    from gnomon.up.addresses import Ports  # noqa: PLC0415
 
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     began_s = time.monotonic()
+    ports = Ports(kafka=0, gateway=0, dashboard=0, exporter=0, workers=0)
     warming = asyncio.create_task(asyncio.to_thread(_warm_up, settings))
     async with LocalStack(
-        settings, own_broker=True, stages=STAGES, progress=_say, secure=options.secure
+        settings,
+        own_broker=True,
+        stages=STAGES,
+        progress=say,
+        secure=options.secure,
+        keep_broker=options.keep,
     ) as stack:
         await warming
         from gnomon.operations.models.training import Trainer  # noqa: PLC0415  imported while warming
@@ -80,8 +99,24 @@ async def _demo(options: argparse.Namespace, settings: Settings, *, data_dir: st
             demo = Demo(stack, trainer=trainer, show=show, seed=options.seed)
             state = await demo.run(seconds=max(MIN_SECONDS - CLOSING_S, left_s))
         stored = await asyncio.to_thread(trainer.stored)
+        if options.keep:
+            _verdict(state, stored=stored, settings=settings, data_dir=data_dir)
+            await _keep(stack, ports=ports, secure=options.secure, began_s=began_s)
+            return 0
     _verdict(state, stored=stored, settings=settings, data_dir=data_dir)
     return 0
+
+
+async def _keep(stack: "LocalStack", *, ports: "Ports", secure: bool, began_s: float) -> None:
+    """Go on as ``gnomon up`` until Ctrl-C or SIGTERM."""
+    from gnomon.cli.running.up import cancel_on_signals, dashboard_is_there  # noqa: PLC0415
+    from gnomon.cli.texts.up_screen import Screen  # noqa: PLC0415
+    from gnomon.up.run import Up  # noqa: PLC0415
+
+    cancel_on_signals(say)
+    up = Up(stack, ports=ports, secure=secure, dashboard=dashboard_is_there(), began_s=began_s)
+    with Screen() as show, suppress(asyncio.CancelledError):
+        await up.run(show)
 
 
 def _warm_up(settings: Settings) -> None:
@@ -135,14 +170,4 @@ def _verdict(state: "PipelineState", *, stored: int, settings: Settings, data_di
     print()
     print(f"written: {settings.data_dir} (store.db, mlflow.db, key, logs)")
     print(f"to look at it: GNOMON_DATA_DIR={settings.data_dir} gnomon vault list --limit 3")
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not value >= MIN_SECONDS:
-        raise argparse.ArgumentTypeError(f"expected at least {MIN_SECONDS:.0f}, got {text!r}")
-    return value
+    print(f"to go on with it: GNOMON_DATA_DIR={settings.data_dir} gnomon up")

@@ -34,6 +34,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="longest time to deliver accepted events at the end (default: %(default)s)",
     )
+    parser.add_argument(
+        "--certfile",
+        default="",
+        metavar="F",
+        help="serve over TLS with this certificate and key, PEM",
+    )
     parser.add_argument("--brokers", metavar="B", help="host:port,… (GNOMON_BROKERS)")
     parser.add_argument("--prefix", metavar="P", help="of topic names (GNOMON_TOPIC_PREFIX)")
     parser.epilog = (
@@ -59,16 +65,23 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.telemetry import configure_logging  # noqa: PLC0415
 
     configure_logging(level=settings.log_level, log_format=settings.log_format)
+    kafka = settings.kafka.at(options.brokers)
+    given = arguments_from_env(
+        {
+            **os.environ,
+            "GNOMON_BROKERS": kafka.brokers,
+            "GNOMON_DISABLED": "",
+            "GNOMON_CONFIG": options.config or "",
+        }
+    )
     config = GatewayConfig(
         host=options.host,
         port=options.port,
         token=settings.gateway_token,
         max_body_bytes=options.max_body_mib * MIB,
         settings_digest=settings.digest(),
-    )
-    kafka = settings.kafka.at(options.brokers)
-    given = arguments_from_env(
-        {**os.environ, "GNOMON_BROKERS": kafka.brokers, "GNOMON_DISABLED": ""}
+        certfile=options.certfile,
+        has_tenant=bool(given.tenant),
     )
     client = Client(
         kafka.brokers,
@@ -80,6 +93,7 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         spool_dir=given.spool_dir,
         spool_bytes=given.spool_bytes,
         seal_to=given.seal_to,
+        tenant=given.tenant,
     )
     if not client.enabled:
         raise ConfigurationError(f"brokers must be a list of host:port, got {kafka.brokers!r}")

@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gnomon.cli.texts import replay_input
+from gnomon.cli.texts.progress import progress
 from gnomon.cli.texts.replay_scores import named_version, run_scores
+from gnomon.cli.texts.saying import say
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
 
 if TYPE_CHECKING:
+    from gnomon.long_work import ProgressCallback
     from gnomon.operations.isolation_report import ProductionImpact
     from gnomon.replay.report import Report
     from gnomon.replay.run import Progress
@@ -49,14 +52,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-every",
         type=_count,
-        default=100,
+        default=200,
         metavar="N",
         help="finished runs between two trainings (200); 0 for no training",
     )
     parser.add_argument(
         "--settle-every",
         type=_count,
-        default=20,
+        default=10,
         metavar="N",
         help="finished runs after which it waits until intervals know of them, as in production (10);"
         " 0 for no waiting, which is faster",
@@ -131,7 +134,6 @@ async def _replay(
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    say = _say
     warming = asyncio.create_task(asyncio.to_thread(warm_up, settings))
     stack = LocalStack(settings, own_broker=not options.brokers, stages=STAGES, progress=say)
     try:
@@ -139,16 +141,17 @@ async def _replay(
             settings = stack.settings
             await warming
             trainer = Trainer(settings, author="replay")
-            replay = Replay(
-                stack,
-                trainer=trainer,
-                train_every=options.train_every,
-                settle_every=options.settle_every,
-                speed=options.speed,
-                show=_shower(len(runs), say),
-            )
-            began_s = time.monotonic()
-            await replay.run(in_event_time_order(runs))
+            with progress() as on_progress:
+                replay = Replay(
+                    stack,
+                    trainer=trainer,
+                    train_every=options.train_every,
+                    settle_every=options.settle_every,
+                    speed=options.speed,
+                    show=_shower(len(runs), on_progress),
+                )
+                began_s = time.monotonic()
+                await replay.run(in_event_time_order(runs))
             seconds = time.monotonic() - began_s
             kafka, prefix = settings.kafka, settings.topic_prefix
             report = await build_report(
@@ -165,16 +168,18 @@ async def _replay(
     return report
 
 
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+def _shower(runs: int, on_progress: "ProgressCallback") -> "Callable[[Progress], None]":
+    """Return what shows a bar on a terminal, and lines elsewhere."""
+    on_terminal = sys.stderr.isatty()
 
-
-def _shower(runs: int, say: Callable[[str], None]) -> "Callable[[Progress], None]":
     def show(progress: "Progress") -> None:
-        say(
-            f"{progress.finishes:>6} of {runs} runs finished  version {progress.version:<4}"
-            f" {progress.step}"
-        )
+        if on_terminal:
+            on_progress(f"runs, version {progress.version}", progress.finishes, runs)
+        else:
+            say(
+                f"{progress.finishes:>6} of {runs} runs finished  version {progress.version:<4}"
+                f" {progress.step}"
+            )
 
     return show
 

@@ -83,9 +83,9 @@ def _decisions(options: argparse.Namespace, settings: Settings) -> "Iterator[Com
         runs = replay_input.read(options, settings).runs
         yield from decisions_of(runs, config=FeaturesConfig.from_settings(settings))
         return
-    from gnomon.operations.vault_reader import VaultReader  # noqa: PLC0415
+    from gnomon.operations.vaults.vault_reader import VaultReader  # noqa: PLC0415
 
-    with closing(VaultReader(settings)) as vault:
+    with closing(VaultReader(settings, command="gnomon replay")) as vault:
         yield from vault.decisions()
 
 

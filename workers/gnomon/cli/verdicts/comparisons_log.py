@@ -1,6 +1,5 @@
 """Reads comparisons from a file, one a line in any order, as the evidence of a verdict."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,17 +8,19 @@ from typing import Final
 import msgspec
 
 from gnomon import codec
+from gnomon.cli.verdicts.lines import numbered_lines
 from gnomon.cli.verdicts.spill import KEEP_BYTES, SpillingSort
 from gnomon.errors import ConfigurationError
+from gnomon.long_work import ProgressCallback, counted, no_progress
 from gnomon.replay.replayed import is_replayed
 from gnomon.verdict import Decided, Evidence, VerdictSettings, WindowBuilder, with_newest_only
 from gnomon.verdict.drifting import DriftLog
 from gnomon.verdict.evidence.decided import HOUR_MS
 from gnomon.verdict.report.pictures import Album
 from gnomon.verdict.report.source import Source
+from gnomon.verdict.typed_harm import TypeLog
 
 Say = Callable[[str], None]
-PROGRESS_S: Final = 2.0
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(Decided).decode
@@ -38,6 +39,7 @@ class Gathered:
         watermark_ms: The latest time in it (epoch milliseconds); 0 of an empty file.
         records: Number of distinct decisions; ``repeats``: number of further lines with the same ids.
         drift: A monitor for each model.
+        types: The task types of each model.
         source: What was read.
         album: Data of the charts, if they were requested.
     """
@@ -47,6 +49,7 @@ class Gathered:
     records: int
     repeats: int
     drift: DriftLog
+    types: TypeLog
     source: Source
     album: Album | None
 
@@ -59,6 +62,7 @@ def gather(
     draw: bool = False,
     source: Source | None = None,
     say: Say = lambda _: None,
+    on_progress: ProgressCallback = no_progress,
     keep_bytes: int = KEEP_BYTES,
 ) -> Gathered:
     """Read the file once; data that do not fit into memory are sorted in temporary files.
@@ -72,7 +76,8 @@ def gather(
         newest: Whether to judge the newest version of a name at each task as one model.
         draw: Whether to collect the data of charts.
         source: Describes what is read; by default the file.
-        say: Called with the progress every two seconds.
+        say: Called with what was left out.
+        on_progress: Takes the progress.
         keep_bytes: Bytes that each of two sorts may keep in memory.
 
     Raises:
@@ -82,13 +87,13 @@ def gather(
     latest_ms: dict[str, int] = {}
     drift, source = DriftLog(settings), source or Source(f"file {path.name}")
     with SpillingSort(keep_bytes) as by_id, SpillingSort(keep_bytes) as by_time:
-        for decided in _read(path, source, say):
+        for decided in _read(path, source, on_progress):
             if decided is None:
                 replayed += 1
                 continue
             by_id.add(decided.decision_id.encode(), _encode(decided))
         last = None
-        for key, row in by_id:
+        for key, row in counted(by_id, on_progress, "sorting decisions", source.lines - replayed):
             if key == last:
                 continue
             last = key
@@ -99,8 +104,8 @@ def gather(
             window.add(decided)
             by_time.add(decided.started_at_ms.to_bytes(8, "big"), row)
         evidence = Evidence(settings=settings, window=window.build())
-        album = Album(evidence) if draw else None
-        for key, row in by_time:
+        album, types = Album(evidence) if draw else None, TypeLog(evidence)
+        for key, row in counted(by_time, on_progress, "judging decisions", records):
             hour = int.from_bytes(key, "big") // HOUR_MS
             if hour > evidence.closed_before_hour:
                 evidence.close_hours(hour)
@@ -110,6 +115,7 @@ def gather(
             newest_ms = latest_ms[decided.agent_id]
             evidence.add(decided, watermark_ms=newest_ms)
             drift.add(decided)
+            types.add(decided, watermark_ms=newest_ms)
             if album is not None:
                 album.add(decided, watermark_ms=newest_ms)
         evidence.close_hours()
@@ -119,23 +125,15 @@ def gather(
     if replayed:
         say(f"{replayed:,} lines of a replay are left out: they are no live evidence")
     repeats = source.lines - records - replayed
-    return Gathered(evidence, watermark_ms, records, repeats, drift, source, album)
+    return Gathered(evidence, watermark_ms, records, repeats, drift, types, source, album)
 
 
-def _read(path: Path, source: Source, say: Say) -> Iterator[Decided | None]:
+def _read(path: Path, source: Source, on_progress: ProgressCallback) -> Iterator[Decided | None]:
     """Yield each line; ``None`` for a line that ``gnomon replay --model`` wrote."""
-    try:
-        size, told_s = path.stat().st_size, time.monotonic()
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                source.add(line)
-                if not line.isspace():
-                    yield _decided(line, path, number)
-                if number % 1000 == 0 and time.monotonic() - told_s > PROGRESS_S:
-                    told_s = time.monotonic()
-                    say(f"{number:,} lines read, {100 * source.size_bytes / max(1, size):.0f} %")
-    except OSError as error:
-        raise BadComparisonsError(f"{path}: {error.strerror or error}") from error
+    for number, line in numbered_lines(path, on_progress):
+        source.add(line)
+        if not line.isspace():
+            yield _decided(line, path, number)
 
 
 def _decided(line: bytes, path: Path, number: int) -> Decided | None:

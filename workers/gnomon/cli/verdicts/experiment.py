@@ -3,19 +3,24 @@
 import argparse
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gnomon import codec
+from gnomon.cli.texts.progress import progress
+from gnomon.cli.verdicts.lines import numbered_lines
 from gnomon.errors import ConfigurationError
 from gnomon.experiment.outcomes import Outcomes
 from gnomon.experiment.ratio import Roster
 from gnomon.experiment.rules import ExperimentRules
 from gnomon.experiment.settings import HARM, Experiment, parse
 from gnomon.experiment.verdict import ExperimentVerdict, VariantVerdict, judge_experiment
+from gnomon.long_work import ProgressCallback
+from gnomon.operations.judged_experiments import Judged, write_judged
 from gnomon.runtime.kafka.reading import read_topic
 from gnomon.settings import Settings
 from gnomon.text_table import aligned
@@ -24,6 +29,8 @@ from gnomon.topics import COMPARISONS, EXPOSURES
 
 def judge_and_show(options: argparse.Namespace, settings: Settings) -> ExperimentVerdict:
     """Read the tasks and exposures, judge, and print a table; with ``--apply`` stop a harmful experiment.
+
+    The verdict on live tasks is kept in the data folder for the dashboard.
 
     Raises:
         ConfigurationError: A file cannot be read or used.
@@ -35,16 +42,16 @@ def judge_and_show(options: argparse.Namespace, settings: Settings) -> Experimen
     if options.live:
         roster = asyncio.run(_read_topics(options, settings, experiment, outcomes))
     else:
-        for number, line in _lines(options.comparisons):
-            try:
-                outcomes.add(codec.decode_comparison(line))
-            except codec.UNDECODABLE as error:
-                place = f"{options.comparisons}, line {number}"
-                raise ConfigurationError(f"{place}: no comparison.v1: {error}") from error
-        if options.exposures is not None:
-            roster = _roster(options.exposures, experiment.name)
+        with progress() as on_progress:
+            _add_tasks(options.comparisons, outcomes, on_progress)
+            if options.exposures is not None:
+                roster = _roster(options.exposures, experiment.name, on_progress)
     found = judge_experiment(experiment, outcomes, rules, roster)
     _show(found)
+    if options.live:
+        running = experiment.state == "running" and experiment.verdict != HARM
+        at_ms = time.time_ns() // 1_000_000
+        write_judged(settings.data_dir, Judged(at_ms=at_ms, running=running, verdict=found))
     if options.apply is not None and found.is_harm:
         _stop(options.apply, experiment)
         print(f"{options.apply}: verdict {HARM}, every unit gets {experiment.control}")
@@ -74,9 +81,21 @@ def _rules(path: Path | None) -> ExperimentRules:
         raise ConfigurationError(f"{path}: {error}") from error
 
 
-def _roster(path: Path, name: str) -> Roster:
+def _add_tasks(path: Path, outcomes: Outcomes, on_progress: ProgressCallback) -> None:
+    for number, line in numbered_lines(path, on_progress):
+        if line.isspace():
+            continue
+        try:
+            outcomes.add(codec.decode_comparison(line))
+        except codec.UNDECODABLE as error:
+            raise ConfigurationError(f"{path}, line {number}: no comparison.v1: {error}") from error
+
+
+def _roster(path: Path, name: str, on_progress: ProgressCallback) -> Roster:
     roster = Roster()
-    for number, line in _lines(path):
+    for number, line in numbered_lines(path, on_progress):
+        if line.isspace():
+            continue
         try:
             exposure = codec.decode_exposure(line)
         except codec.UNDECODABLE as error:
@@ -149,16 +168,6 @@ def _cells(each: VariantVerdict) -> tuple[str, ...]:
         ),
         ", ".join(each.blocked_by) or "-",
     )
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.isspace():
-                    yield number, line
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror or error}") from error
 
 
 def _read(path: Path) -> bytes:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, _SubParsersAction
 
 ACTIONS: Final = frozenset({"security", "record"})
-MEASURED: Final = ("isolation", "rollback", "security")
+MEASURED: Final = ("isolation", "rollback", "security", "restore")
 SECURITY_ABOUT = (
     "Reads the newest decisions of the store: each must open with the configured key, show no id in its"
     " stored bytes, and be refused with a changed byte, under another id and with another key. Nothing"
@@ -64,16 +64,15 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
 
 def _security(options: argparse.Namespace, settings: Settings) -> int:
     from gnomon.drill import security  # noqa: PLC0415  only in gnomon[workers]
-    from gnomon.store import DecisionStore  # noqa: PLC0415  only in gnomon[workers]
-    from gnomon.vault import load_key  # noqa: PLC0415  only in gnomon[workers]
+    from gnomon.store import DecisionStore, open_ring  # noqa: PLC0415  only in gnomon[workers]
 
-    store, key = DecisionStore(settings.store_url), None
+    store, keyring = DecisionStore(settings.store_url), None
     try:
-        key = load_key(settings)
+        keyring = open_ring(settings, store)
     except KeyUnavailableError as error:
         print(f"gnomon: {error}", file=sys.stderr)
     try:
-        report = security.run(key, store, at_ms=_now_ms())
+        report = security.run(keyring, store, at_ms=_now_ms())
     finally:
         store.close()
     place = report_place("security", settings)

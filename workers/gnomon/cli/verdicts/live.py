@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from gnomon.cli.texts.progress import progress
 from gnomon.cli.verdicts.comparisons_log import Gathered, gather
 from gnomon.connection import KafkaConnection
 from gnomon.errors import ConfigurationError
@@ -20,6 +21,7 @@ from gnomon.topics import COMPARISONS
 from gnomon.verdict import Drill, LiveEvidence, Verdicts, VerdictSettings
 from gnomon.verdict.drifting import with_drift
 from gnomon.verdict.report.source import Source
+from gnomon.verdict.typed_harm import with_types
 
 NOTE: Final = (
     "The verdict is of the sums that the comparison stage has collected. The charts, drift and the"
@@ -65,10 +67,13 @@ def drawn(
         path = Path(folder) / "comparisons.jsonl"
         asyncio.run(_export(settings.kafka.at(options.brokers), topic, path))
         source = Source(f"topic {topic}", note=NOTE)
-        found = gather(path, verdicts.settings, draw=True, source=source, say=say)
+        with progress() as on_progress:
+            found = gather(
+                path, verdicts.settings, draw=True, source=source, say=say, on_progress=on_progress
+            )
     return msgspec.structs.replace(
         verdicts,
-        models=with_drift(verdicts.models, found.drift),
+        models=with_drift(with_types(verdicts.models, found.types), found.drift),
         records=found.records,
         repeats=found.repeats,
     ), found

@@ -61,6 +61,7 @@ class Intake(Emitter):
             spool=self._open_spool if config.spool_dir else None,
             seal_to=config.seal_to,
             stats_topic=config.stats_topic,
+            tenant=config.tenant,
         )
 
     def _open_spool(self) -> Spool:
@@ -91,6 +92,7 @@ class Intake(Emitter):
                 config,
                 topic=config.exposures_topic,
                 stats_topic="",
+                tenant="",
                 spool_dir=spool_dir,
                 seal_to=None,  # an exposure has no payload to seal
             )

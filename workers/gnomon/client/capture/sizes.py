@@ -66,6 +66,7 @@ def size_of_end(event: TaskFinished, lengths: dict[str, int]) -> int:
         and event.sealed_context is None
         and event.sealed_outcome is None
         and (link is None or is_traceparent(link))
+        and event.tenant is None
         and event.producer_id is None
         and event.seq is None
         and task_id.isascii()
@@ -104,6 +105,7 @@ def size_of_start(event: TaskStarted) -> int:
         and type(event.context) is dict
         and event.sealed_context is None
         and (link is None or is_traceparent(link))
+        and event.tenant is None
         and event.producer_id is None
         and event.seq is None
     ):
@@ -121,6 +123,7 @@ def size_of_cancel(event: TaskCancelled) -> int:
         and type(reason) is str
         and len(reason) <= LONGEST_REASON
         and reason.isascii()
+        and event.tenant is None
         and event.producer_id is None
         and event.seq is None
     ):

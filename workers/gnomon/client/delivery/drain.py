@@ -18,6 +18,7 @@ otherwise wait for the interpreter's switch interval, 5 ms."""
 STEP_S: Final = 0.05
 """After so long in one step the rest waits for the next: other clients have their turn between."""
 PURGE_S: Final = 0.1
+NO_ANSWER: Final = "no answer"
 
 
 class Drain:
@@ -63,6 +64,7 @@ class Drain:
         self._is_spooling = self._is_purging = False
         self._backoff, self._pace, self._silence = Backoff(), Pace(buffer), Silence(clock_s)
         self._step_until_s = 0.0
+        self._problem = NO_ANSWER
 
     @property
     def is_unreachable(self) -> bool:
@@ -84,7 +86,8 @@ class Drain:
         self._poll()
         self._watch()
         if self._overflow is not None:
-            if self._is_spooling:
+            # What the producer has is older: if it comes back, it must not be behind what was spooled.
+            if self._is_spooling and not self._in_flight.records:
                 self._spool_waiting(self._overflow)
             self._overflow.sync(self._clock_s())
         self._send()
@@ -132,7 +135,7 @@ class Drain:
             try:
                 self.producer = self._connect()
             except UnavailableError as error:
-                self._reporter.warn(str(error))
+                self._warn(str(error))
                 self._backoff.failed(self._clock_s())
 
     def _poll(self) -> None:
@@ -145,16 +148,22 @@ class Drain:
             self._settle(outcomes)
         if (error := producer.last_error()) is not None:
             self.has_reported = True
-            self._reporter.warn(error)
+            self._warn(error)
             self._silence.note_error()
         if producer.broken:
             self._replace_producer()
             self._backoff.failed(self._clock_s())
 
+    def _warn(self, problem: str) -> None:
+        """Log why the broker cannot be reached, and again later: this line may be one too many a minute."""
+        self._problem = problem
+        self._reporter.warn(problem)
+
     def _settle(self, outcomes: Outcomes) -> None:
         if outcomes.delivered:
             self._silence.end()
             self._backoff.succeeded()
+            self._problem = NO_ANSWER
         elif outcomes.again and not self._is_purging:
             self._backoff.failed(self._clock_s())
         self._in_flight.settle(outcomes)
@@ -164,7 +173,7 @@ class Drain:
         if self._is_idle:
             self._silence.nothing_is_due()
         if self._silence.is_long:
-            self._reporter.warn("no answer")
+            self._reporter.warn(self._problem)
         if self._overflow is None:
             self._recall_unsent()
             return

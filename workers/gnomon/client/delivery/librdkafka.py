@@ -61,6 +61,9 @@ NOT_LET_IN: Final[Mapping[int, str]] = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED: _NO_RIGHT,
 }
 """Errors of a connection after which a new handle reads certificates and passwords again."""
+_NO_TOKEN: Final = ("Failed to acquire SASL OAUTHBEARER token", "OAuth token not set within")
+"""How librdkafka and confluent-kafka begin to say that there is no token."""
+_GET_A_TOKEN: Final = "there is no token to log in with, see GNOMON_KAFKA_OAUTH_*"  # noqa: S105  a text
 PURGED: Final = frozenset(
     {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 )
@@ -94,6 +97,8 @@ def _report(on_delivery: DeliveryCallback, error: KafkaError | None, _message: o
 def _text(error: KafkaError) -> str:
     """Return the name of an error, or what to do about one that needs a person."""
     refused = NOT_LET_IN.get(error.code())
+    if error.str().startswith(_NO_TOKEN):
+        refused = _GET_A_TOKEN
     return error.name() if refused is None else f"{refused}: {error.str()}"
 
 
@@ -138,7 +143,9 @@ class KafkaHandle:
                 {**merged, "error_cb": self._callbacks.error, "logger": self._callbacks}
             )
         except KafkaException as error:  # such as for a file that is no certificate
-            raise UnavailableError(f"Kafka cannot be used: {error.args[0].str()}") from error
+            text = error.args[0].str()
+            why = _GET_A_TOKEN if text.startswith(_NO_TOKEN) else "Kafka cannot be used"
+            raise UnavailableError(f"{why}: {text}") from error
         except (ValueError, TypeError) as error:
             raise UnavailableError(type(error).__name__) from error
         self._immortal = _ImmortalHandle(handle)

@@ -24,6 +24,11 @@ GRACE_S: Final = 0.25
 RESERVED: Final = 0.1
 RESERVED_MOST_S: Final = 0.2
 """Part of the time for stopping that is kept for moving events from Kafka's library to the spool."""
+UNSEALED_S: Final = 0.000_05
+"""Time that is kept for each waiting event, to spool it without its payload once sealing it, which
+takes three times as long or more, has used up the rest."""
+UNSEALED_MOST: Final = 0.5
+"""Part of the time for stopping that is kept for that at most."""
 FINAL_STATS_S: Final = 0.25
 """How long the end waits at most for the final stats to be stored."""
 CONNECTING_S: Final = 0.25
@@ -49,6 +54,7 @@ class Sender:
         spool: Makes a spool, in the thread; ``None`` for none.
         seal_to: Public key, or its file, that payloads are sealed for; ``None`` for none.
         stats_topic: Topic of the client's stats, published once a minute and at the end.
+        tenant: Put on each event that names none.
 
     Attributes:
         delays_fork: Whether the thread does something that a fork must not interrupt.
@@ -66,10 +72,11 @@ class Sender:
         spool: Callable[[], Spool] | None = None,
         seal_to: str | None = None,
         stats_topic: str = "client-stats",
+        tenant: str = "",
     ) -> None:
         self.ended = self.delays_fork = self.is_requested = False
         self.due_s = float("-inf")
-        self.identity = Identity()
+        self.identity = Identity(tenant=tenant)
         self._buffer, self._connect, self._reporter = buffer, connect, reporter
         self._make_spool = spool
         self._sealer = None if seal_to is None else _sealer(seal_to)
@@ -109,9 +116,10 @@ class Sender:
     def stop(self, timeout_s: float) -> None:
         """End the job as soon as everything is delivered, at the latest after ``timeout_s``."""
         reserved_s = min(RESERVED * timeout_s, RESERVED_MOST_S)
+        if self._sealer is not None:
+            reserved_s += min(UNSEALED_MOST * timeout_s, UNSEALED_S * self._buffer.pending)
+            self._sealer.yields = not hooks.is_exiting()
         self._stop_at_s = time.monotonic() + timeout_s - reserved_s
-        if self._sealer is not None and hooks.is_exiting():
-            self._sealer.yields = False
         if (drain := self._drain) is not None:
             drain.stop_at_s = self._stop_at_s
         self.expedite()

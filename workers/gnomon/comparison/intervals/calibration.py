@@ -14,7 +14,7 @@ order they were added, so a correction does not depend on how topics interleave.
 
 import math
 from bisect import insort
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -60,7 +60,7 @@ def bucket_of(same_type_runs: float | None) -> int:
 class Calibration:
     """The last tasks of every model version in one partition, by bucket and level.
 
-    ``add`` the tasks of a batch, then ``close`` the batch.
+    ``add`` tasks, and ``close`` every now and then.
 
     Attributes:
         windows: By group at most ``WINDOW`` tasks, in the order of their finish times.
@@ -97,7 +97,7 @@ class Calibration:
                 self._count((sha256, published.bucket, level), counted)
 
     def close(self, partition: int) -> Iterator[tuple[str, IntervalCorrection | None]]:
-        """End the batch: yield key and record of each correction that may have changed.
+        """Yield key and record of each correction that may have changed since the last time.
 
         The record is ``None`` for the corrections of a version that was forgotten.
         """
@@ -107,6 +107,17 @@ class Calibration:
             yield correction_key(group, partition), None
         for group in sorted(changed):
             yield correction_key(group, partition), self._correction(group, partition)
+
+    @property
+    def unwritten(self) -> list[GroupKey]:
+        """Return the groups whose corrections changed since ``close``."""
+        return sorted(self._changed)
+
+    def restore(
+        self, windows: dict[GroupKey, list[CountedTask]], unwritten: Iterable[GroupKey]
+    ) -> None:
+        """Take over the attributes of another instance."""
+        self.windows, self._changed = windows, set(unwritten)
 
     def _count(self, group: GroupKey, task: CountedTask) -> None:
         window = self.windows.setdefault(group, [])

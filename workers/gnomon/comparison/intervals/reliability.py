@@ -19,14 +19,6 @@ def empty_bins() -> Bins:
     return [0] * (2 * BINS)
 
 
-def add_probability(bins: Bins, probability: float, *, succeeded: bool) -> None:
-    """Count a probability and what came of the task; ``bins`` is changed in place."""
-    at = min(int(probability * BINS), BINS - 1)
-    bins[at] += 1
-    if succeeded:
-        bins[BINS + at] += 1
-
-
 def plus(bins: Bins, other: Sequence[int], sign: int = 1) -> Bins:
     """Return the sum of two, or their difference if ``sign`` is -1; an empty list counts as zeros."""
     if not other:

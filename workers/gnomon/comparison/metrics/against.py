@@ -1,17 +1,17 @@
 """Compares a model with each baseline over a list of comparisons."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Final
 
-from gnomon.comparison.metrics.paired import (
-    Against,
-    Paired,
-    add_paired,
-    against_of,
-    results_of,
-    without,
-)
-from gnomon.comparison.metrics.sums import result_of
+from gnomon.comparison.metrics import sums
+from gnomon.comparison.metrics.batch import MatchedTask, sums_of
+from gnomon.comparison.metrics.hour_sums import HourSums
+from gnomon.comparison.metrics.paired import Against, Paired, against_of
+from gnomon.comparison.sources import BASELINES
 from gnomon.events import Comparison
+
+_AT_ONCE: Final = 10_000
+"""Tasks that are added up at once, so that memory does not grow with their number."""
 
 
 def against_baselines(
@@ -26,11 +26,45 @@ def against_baselines(
 
 def paired_of(decisions: Iterable[Comparison], *, model: str, version: str) -> Paired:
     """Return the sums of a model version beside those of the baselines over the matched ``decisions``."""
-    paired = Paired()
-    for decision in decisions:
-        made = [p for p in decision.predictions if (p.model, p.version) == (model, version)]
-        if decision.outcome.status == "matched" and made:
-            found = {p.model: result_of(decision.outcome, p) for p in decision.predictions}
-            own = result_of(decision.outcome, made[-1])
-            add_paired(paired, own, without(results_of(found), model))
-    return paired
+    return figures_of(decisions, model=model, version=version, pair_baselines=True).paired
+
+
+def figures_of(
+    comparisons: Iterable[Comparison], *, model: str, version: str, pair_baselines: bool
+) -> HourSums:
+    """Add up one model version over the matched ones of ``comparisons``, and count the expired.
+
+    Args:
+        comparisons: In any order. Of several predictions of one model, the last counts.
+        model: Name of the model.
+        version: Its version.
+        pair_baselines: Whether a baseline is compared with the other baselines.
+    """
+    total, matched = HourSums(), list[MatchedTask]()
+    places = [BASELINES.index(model) if model in BASELINES else -1, *range(len(BASELINES))]
+    for comparison in comparisons:
+        own = [p for p in comparison.predictions if (p.model, p.version) == (model, version)]
+        if own and comparison.outcome.status == "expired":
+            total.row[sums.EXPIRED] += 1
+        elif own and comparison.outcome.status == "matched":
+            others = [
+                p for p in comparison.predictions if p.model in BASELINES and p is not own[-1]
+            ]
+            models = [0, *(1 + BASELINES.index(p.model) for p in others)]
+            matched.append(MatchedTask(comparison.outcome, [own[-1], *others], models, agent=""))
+        if len(matched) >= _AT_ONCE:
+            _add(total, matched, places, pair_baselines=pair_baselines)
+            matched.clear()
+    _add(total, matched, places, pair_baselines=pair_baselines)
+    return total
+
+
+def _add(
+    total: HourSums, matched: Sequence[MatchedTask], places: Sequence[int], *, pair_baselines: bool
+) -> None:
+    """Add what the model with the number 0 predicted."""
+    for (number, _), of_hour in sums_of(
+        matched, places, pair_baselines=pair_baselines
+    ).hours.items():
+        if number == 0:
+            total.add(of_hour)

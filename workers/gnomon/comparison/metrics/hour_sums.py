@@ -4,11 +4,10 @@ from operator import add, sub
 
 import msgspec
 
-from gnomon.comparison.intervals.reliability import Bins, add_probability, empty_bins, plus
+from gnomon.comparison.intervals.reliability import Bins, plus
 from gnomon.comparison.metrics import sums
-from gnomon.comparison.metrics.paired import BaselineResults, Paired, add_paired
-from gnomon.comparison.metrics.sums import Histogram, PredictionLike, Row, TaskResult
-from gnomon.events import Outcome
+from gnomon.comparison.metrics.paired import Paired
+from gnomon.comparison.metrics.sums import Histogram, Row
 
 
 class HourSums(msgspec.Struct, array_like=True, gc=False):
@@ -18,35 +17,6 @@ class HourSums(msgspec.Struct, array_like=True, gc=False):
     histogram: Histogram = {}
     bins: Bins = []
     paired: Paired = msgspec.field(default_factory=Paired)
-
-    def count(
-        self,
-        result: TaskResult,
-        predicted: PredictionLike,
-        outcome: Outcome,
-        *,
-        control: TaskResult | None,
-        baselines: BaselineResults | None,
-    ) -> None:
-        """Add one matched task.
-
-        Args:
-            result: How the prediction did.
-            predicted: The prediction.
-            outcome: The outcome.
-            control: How the control did, if it predicted.
-            baselines: How the baselines did; ``None`` if the model is one.
-        """
-        sums.add_result(self.row, result, control, outcome.duration_s, predicted.intervals)
-        if result.error_us is not None:
-            sums.count_error(self.histogram, result.error_us)
-        probability, succeeded = predicted.success_probability, outcome.succeeded
-        if probability is not None and succeeded is not None:
-            if not self.bins:
-                self.bins = empty_bins()
-            add_probability(self.bins, probability, succeeded=succeeded)
-        if baselines is not None:
-            add_paired(self.paired, result, baselines)
 
     def add(self, other: "HourSums", sign: int = 1) -> None:
         """Add ``other``, or subtract it if ``sign`` is -1."""

@@ -4,10 +4,9 @@ from collections.abc import Iterable
 
 from gnomon.comparison.intervals.reliability import Bins, empty_bins, plus
 from gnomon.comparison.metrics import sums
-from gnomon.comparison.metrics.hour_sums import HourSums
-from gnomon.comparison.metrics.paired import Paired, paired_sums, results_of, with_baselines
-from gnomon.comparison.sources import BASELINES, CONTROL_MODEL
-from gnomon.events import Comparison, Ledger, ModelMetrics, ModelPrediction
+from gnomon.comparison.metrics.against import figures_of
+from gnomon.comparison.metrics.paired import Paired, paired_sums, with_baselines
+from gnomon.events import Comparison, Ledger, ModelMetrics
 
 MERGED_PARTITION = 0
 """``partition`` of a merged record, where it has no meaning."""
@@ -47,23 +46,7 @@ def merge_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
 
 def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -> ModelMetrics:
     """Compute the metrics of one model version over the matched ones of ``comparisons``, and count the expired."""
-    figures = HourSums()
-    for comparison in comparisons:
-        predicted = _prediction(comparison, model=model, version=version)
-        outcome = comparison.outcome
-        if predicted is None:
-            continue
-        if outcome.status == "expired":
-            figures.row[sums.EXPIRED] += 1
-        elif outcome.status == "matched":
-            results = {each.model: sums.result_of(outcome, each) for each in comparison.predictions}
-            figures.count(
-                sums.result_of(outcome, predicted),
-                predicted,
-                outcome,
-                control=results.get(CONTROL_MODEL),
-                baselines=None if model in BASELINES else results_of(results),
-            )
+    figures = figures_of(comparisons, model=model, version=version, pair_baselines=False)
     metrics = sums.metrics(
         figures.row,
         figures.histogram,
@@ -75,17 +58,6 @@ def metrics_of(comparisons: Iterable[Comparison], *, model: str, version: str) -
         window="all",
     )
     return with_baselines(metrics, figures.paired)
-
-
-def _prediction(
-    comparison: Comparison, *, model: str, version: str | None
-) -> ModelPrediction | None:
-    """Return the last prediction of ``model``; a ``version`` of ``None`` matches any version."""
-    found = None
-    for predicted in comparison.predictions:
-        if predicted.model == model and version in {None, predicted.version}:
-            found = predicted
-    return found
 
 
 def _merged(group: list[ModelMetrics]) -> ModelMetrics:

@@ -5,12 +5,10 @@ compared with each baseline on the tasks that both predicted, and the baselines 
 tasks that all of them predicted. The sums of several partitions can be added.
 """
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from gnomon.comparison.metrics.sums import TaskResult
 from gnomon.comparison.sources import BASELINES
 from gnomon.events import ModelMetrics
 
@@ -47,55 +45,6 @@ class Paired(msgspec.Struct, array_like=True, gc=False):
                     kept[name] = new
                 else:
                     kept.pop(name, None)
-
-
-class BaselineResults(NamedTuple):
-    """What the baselines achieved on one task, by their names in the order of ``BASELINES``.
-
-    ``timed`` has those that predicted a duration, ``judged`` those that predicted the success; the keys
-    are their names, joined with ``+``.
-    """
-
-    timed: Mapping[str, TaskResult]
-    timed_key: str
-    judged: Mapping[str, TaskResult]
-    judged_key: str
-
-
-def results_of(results: Mapping[str, TaskResult]) -> BaselineResults:
-    """Return those of ``results``, by the name of the model, that are baselines'."""
-    known = [(name, results[name]) for name in BASELINES if name in results]
-    timed = {name: each for name, each in known if each.error_us is not None}
-    judged = {name: each for name, each in known if each.correct is not None}
-    return BaselineResults(timed, "+".join(timed), judged, "+".join(judged))
-
-
-def without(results: BaselineResults, model: str) -> BaselineResults:
-    """Return the results of the other baselines: ``model`` is not compared with itself."""
-    return results_of({n: r for n, r in {**results.timed, **results.judged}.items() if n != model})
-
-
-def add_paired(paired: Paired, own: TaskResult, results: BaselineResults) -> None:
-    """Add one matched task of a model beside the baselines that it is compared with."""
-    if own.error_us is not None:
-        row = paired.errors.get(results.timed_key)
-        if row is None:
-            row = paired.errors[results.timed_key] = [0] * _ERRORS
-        row[0] += 1
-        row[1] += own.error_us
-        for name, each in results.timed.items():
-            row[2 + _PLACE[name]] += each.error_us or 0
-    if own.correct is not None:
-        row = paired.success.get(results.judged_key)
-        if row is None:
-            row = paired.success[results.judged_key] = [0] * _SUCCESS
-        row[0] += 1
-        row[1] += own.correct
-        row[2] += own.squared_ppm
-        for name, each in results.judged.items():
-            place = 3 + 2 * _PLACE[name]
-            row[place] += each.correct or 0
-            row[place + 1] += each.squared_ppm
 
 
 class Against(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from gnomon.comparison.metrics.sums import bucket_of, middle_s
+from gnomon.comparison.metrics.buckets import bucket_of, middle_s
 from gnomon.events import Comparison
 
 MAX_GROUPS: Final = 10_000

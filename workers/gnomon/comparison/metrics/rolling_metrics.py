@@ -5,10 +5,11 @@ that end with the watermark's hour: between 23 and 24 hours of event time. Each 
 sums. A window therefore takes 24 rows however many tasks it has, and the order in which tasks
 finish does not matter.
 
-The metrics of the slice ``all`` are written with the batch that changes them. Those of agents, which
-are many, are written together every few seconds.
+Tasks are added up many at once, before their metrics are written: those of the slice ``all`` every
+second, those of agents, which are many, every few seconds.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import partial
 from itertools import islice
@@ -17,19 +18,23 @@ from typing import Final, Literal
 
 from gnomon.comparison.decisions import Decision
 from gnomon.comparison.metrics import sums
+from gnomon.comparison.metrics.batch import HOUR_MS, MatchedTask, sums_of
 from gnomon.comparison.metrics.hour_sums import AgentSeries, HourSums, MetricSeries
-from gnomon.comparison.metrics.paired import BaselineResults, results_of, with_baselines
+from gnomon.comparison.metrics.paired import with_baselines
 from gnomon.comparison.metrics.sums import Row
-from gnomon.comparison.sources import BASELINES, CONTROL_MODEL, Sources
+from gnomon.comparison.sources import BASELINES, Sources
 from gnomon.events import ModelMetrics, Outcome
 
-HOUR_MS: Final = 3_600_000
 WINDOW_HOURS: Final = 24
 ALL_AGENTS: Final = ""
 """Stands for the slice ``all`` in place of an agent's id, which is never empty."""
 
 MAX_WRITTEN: Final = 1000
 """Slices of agents that are written at once, so that no transaction grows with their number."""
+
+MAX_UNSETTLED: Final = 2000
+"""Tasks that wait at most until they are added up, so that they take little memory."""
+_PLACE: Final = {name: place for place, name in enumerate(BASELINES)}
 
 KeyedMetrics = tuple[str, ModelMetrics]
 """Key and record of comparison-metrics."""
@@ -38,7 +43,7 @@ AgentKey = tuple[int, str]
 
 
 class RollingMetrics:
-    """Running metrics of one partition: ``add`` the tasks of a batch, then ``close`` the batch.
+    """Running metrics of one partition: ``add`` tasks, and ``write_all`` every now and then.
 
     Attributes:
         series: Sums over all agents, by number of the model.
@@ -47,44 +52,40 @@ class RollingMetrics:
         unwritten: Slices of agents that changed since their metrics were written.
     """
 
-    __slots__ = ("_batch", "agents", "hour", "series", "unwritten")
+    __slots__ = (
+        "_expired",
+        "_matched",
+        "_totals",
+        "_windows",
+        "agents",
+        "hour",
+        "series",
+        "unwritten",
+    )
 
     def __init__(self) -> None:
         self.series: dict[int, MetricSeries] = {}
         self.agents: dict[AgentKey, AgentSeries] = {}
         self.hour = 0
         self.unwritten: dict[AgentKey, None] = {}
-        self._batch: dict[tuple[int, int], HourSums] = {}
+        self._matched: list[MatchedTask] = []
+        self._expired: Counter[tuple[int, int]] = Counter()
+        self._totals: dict[int, None] = {}
+        self._windows: dict[int, None] = {}
+
+    @property
+    def waiting(self) -> int:
+        """Return the number of metrics that are not written, or of tasks that are in none yet."""
+        unwritten = len(self.unwritten) + len(self._totals) + len(self._windows)
+        return unwritten + len(self._matched) + len(self._expired)
 
     def add(self, decision: Decision, outcome: Outcome, sources: Sources, agent: str) -> None:
         """Add a matched decision; ``agent`` is ``ALL_AGENTS`` if it has no slice of its own."""
-        hour, batch, duration_s = outcome.at_ms // HOUR_MS, self._batch, outcome.duration_s
-        names, model_of = sources.names, sources.model_of
-        results = [sums.result_of(outcome, predicted) for predicted in decision.predictions]
-        by_name = {
-            names[predicted.source][0]: result
-            for predicted, result in zip(decision.predictions, results, strict=True)
-        }
-        control = by_name.get(CONTROL_MODEL)
-        baselines: BaselineResults | None = None
-        for predicted, result in zip(decision.predictions, results, strict=True):
-            model = model_of[predicted.source]
-            of_all = batch.get((model, hour))
-            if of_all is None:
-                of_all = batch[model, hour] = HourSums()
-            is_judged = names[predicted.source][0] not in BASELINES
-            if is_judged and baselines is None:
-                baselines = results_of(by_name)
-            of_all.count(
-                result,
-                predicted,
-                outcome,
-                control=control,
-                baselines=baselines if is_judged else None,
-            )
-            if agent != ALL_AGENTS:
-                row = self._row((model, agent), hour)
-                sums.add_result(row, result, control, duration_s, predicted.intervals)
+        model_of, predictions = sources.model_of, decision.predictions
+        models = [model_of[predicted.source] for predicted in predictions]
+        self._matched.append(MatchedTask(outcome, predictions, models, agent))
+        if len(self._matched) >= MAX_UNSETTLED:
+            self.settle(sources)
 
     def add_expired(
         self, decision: Decision, outcome: Outcome, sources: Sources, agent: str
@@ -93,26 +94,40 @@ class RollingMetrics:
         hour = outcome.at_ms // HOUR_MS
         for predicted in decision.predictions:
             model = sources.model_of[predicted.source]
-            self._batch.setdefault((model, hour), HourSums()).row[sums.EXPIRED] += 1
+            self._expired[model, hour] += 1
             if agent != ALL_AGENTS:
                 self._row((model, agent), hour)[sums.EXPIRED] += 1
 
-    def close(self, watermark_ms: int, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
-        """End the batch: move the window to the watermark, and yield the metrics of ``all`` that changed."""
-        changed = self._move(watermark_ms // HOUR_MS)
-        totals: dict[int, None] = {}
-        for (model, hour), added in self._batch.items():
-            self._grow(model, hour, added, changed)
-            totals[model] = None
-        self._batch.clear()
+    def settle(self, sources: Sources) -> None:
+        """Add the tasks that are in no sums yet."""
+        matched, self._matched = self._matched, []
+        expired, self._expired = self._expired, Counter()
+        added = sums_of(matched, [_PLACE.get(name, -1) for name, _ in sources.models])
+        for model, hour, agent, row in added.agents:
+            kept = self._row((model, agent), hour)
+            kept[:] = map(add, kept, row)
+        for (model, hour), count in expired.items():
+            added.hours.setdefault((model, hour), HourSums()).row[sums.EXPIRED] += count
+        for (model, hour), of_hour in added.hours.items():
+            self._grow(model, hour, of_hour)
+
+    def write_all(
+        self, watermark_ms: int, sources: Sources, partition: int
+    ) -> Iterator[KeyedMetrics]:
+        """Move the window to the watermark, and yield the metrics of ``all`` that changed."""
+        self.settle(sources)
+        self._move(watermark_ms // HOUR_MS)
         name = partial(_record, sources=sources, partition=partition)
-        for model in totals:
+        for model in self._totals:
             yield name(model, ALL_AGENTS, self.series[model].total, window="all")
-        for model in changed:
+        for model in self._windows:
             yield name(model, ALL_AGENTS, self.series[model].window, window="24h")
+        self._totals.clear()
+        self._windows.clear()
 
     def write_agents(self, sources: Sources, partition: int) -> Iterator[KeyedMetrics]:
         """Yield the metrics of agents that changed since they were written, at most ``MAX_WRITTEN``."""
+        self.settle(sources)
         for key in list(islice(self.unwritten, MAX_WRITTEN)):
             del self.unwritten[key]
             series = self.agents[key]
@@ -129,9 +144,10 @@ class RollingMetrics:
         hour: int,
         unwritten: Iterable[AgentKey],
     ) -> None:
-        """Take over the attributes of another instance, between two batches."""
+        """Take over the attributes of another instance; all metrics of ``all`` are written again."""
         self.series, self.agents, self.hour = series, agents, hour
         self.unwritten = dict.fromkeys(unwritten)
+        self._totals, self._windows = dict.fromkeys(series), dict.fromkeys(series)
 
     def _row(self, key: AgentKey, hour: int) -> Row:
         """Return the row of an agent to add to, which changes its metrics."""
@@ -141,31 +157,31 @@ class RollingMetrics:
             series = self.agents[key] = AgentSeries()
         return series.row_of(hour, self.hour - WINDOW_HOURS + 1)
 
-    def _move(self, hour: int) -> dict[int, None]:
-        """Drop the hours that left the window; return the models whose metrics of ``all`` changed."""
-        changed: dict[int, None] = {}
-        if hour > self.hour:
-            self.hour = hour
-            oldest = hour - WINDOW_HOURS + 1
-            for model, series in self.series.items():
-                for expired in [h for h in series.hours if h < oldest]:
-                    series.window.add(series.hours.pop(expired), -1)
-                    changed[model] = None
-            for key, of_agent in self.agents.items():
-                if of_agent.forget(oldest):
-                    self.unwritten[key] = None
-        return changed
+    def _move(self, hour: int) -> None:
+        """Drop the hours that left the window."""
+        if hour <= self.hour:
+            return
+        self.hour = hour
+        oldest = hour - WINDOW_HOURS + 1
+        for model, series in self.series.items():
+            for expired in [h for h in series.hours if h < oldest]:
+                series.window.add(series.hours.pop(expired), -1)
+                self._windows[model] = None
+        for key, of_agent in self.agents.items():
+            if of_agent.forget(oldest):
+                self.unwritten[key] = None
 
-    def _grow(self, model: int, hour: int, added: HourSums, changed: dict[int, None]) -> None:
+    def _grow(self, model: int, hour: int, added: HourSums) -> None:
         series = self.series.get(model)
         if series is None:
             series = self.series[model] = MetricSeries()
-            changed[model] = None
+            self._windows[model] = None
         series.total.add(added)
+        self._totals[model] = None
         if hour > self.hour - WINDOW_HOURS:
             series.window.add(added)
             series.hours.setdefault(hour, HourSums()).add(added)
-            changed[model] = None
+            self._windows[model] = None
 
 
 def _record(

@@ -5,20 +5,14 @@ A row has one integer for each of ``FIELDS``: counts, microseconds, and parts pe
 counts the predicted tasks whose end never came, which are in no other sum.
 """
 
-import math
-from typing import Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, Protocol
 
 from gnomon.comparison.intervals.reliability import BINS, Bins, empty_bins
-from gnomon.events import Intervals, ModelMetrics, Outcome
+from gnomon.comparison.metrics.buckets import middle_s
+from gnomon.events import Intervals, ModelMetrics
 
-MAX_ERROR_US: Final = 10**12
-"""Upper limit of one error (11.6 days), so that one absurd duration does not dominate the mean."""
-SMALLEST_US: Final = 1000
-SMALLEST_BUCKET: Final = -1000
-RATIO: Final = 1.02
 SUCCESS_THRESHOLD: Final = 0.5
 """A probability from this value on is a prediction that the task will succeed."""
-_LOG_RATIO: Final = math.log(RATIO)
 
 FIELDS: Final = (
     "n",
@@ -44,7 +38,7 @@ FIELDS: Final = (
  CONTROL_CORRECT, N_80, COVERED_80, WIDTH_80, N_90, COVERED_90, WIDTH_90,
  EXPIRED) = range(len(FIELDS))  # fmt: skip
 
-_OF_LEVEL: Final = (("80", N_80, COVERED_80, WIDTH_80), ("90", N_90, COVERED_90, WIDTH_90))
+OF_LEVEL: Final = (("80", N_80, COVERED_80, WIDTH_80), ("90", N_90, COVERED_90, WIDTH_90))
 """Levels of intervals, and where in a row their sums are."""
 
 Row = list[int]
@@ -74,84 +68,6 @@ class PredictionLike(Protocol):
     def intervals(self) -> Intervals | None:
         """Intervals around the duration, of a model that gives them."""
         ...
-
-
-class TaskResult(NamedTuple):
-    """How one prediction did on one matched task.
-
-    Attributes:
-        error_us: Absolute error in microseconds; ``None`` if a duration is missing.
-        within_25: Whether the error was at most a quarter of the duration.
-        correct: 1 if the outcome was on the predicted side of one half, else 0; ``None`` if the
-            probability or the outcome is missing.
-        squared_ppm: Squared error of the probability in parts per million.
-    """
-
-    error_us: int | None
-    within_25: bool
-    correct: int | None
-    squared_ppm: int
-
-
-def result_of(outcome: Outcome, predicted: PredictionLike) -> TaskResult:
-    """Compare a prediction with the outcome of its task, which matched."""
-    duration_s, predicted_s = outcome.duration_s, predicted.duration_s
-    error, within = None, False
-    if duration_s is not None and predicted_s is not None:
-        error = error_us(duration_s, predicted_s)
-        within = abs(duration_s - predicted_s) <= 0.25 * duration_s
-    succeeded, probability = outcome.succeeded, predicted.success_probability
-    if succeeded is None or probability is None:
-        return TaskResult(error, within, None, 0)
-    squared = round((probability - succeeded) ** 2 * 1e6)
-    return TaskResult(error, within, int((probability >= SUCCESS_THRESHOLD) == succeeded), squared)
-
-
-def add_result(
-    row: Row,
-    result: TaskResult,
-    control: TaskResult | None,
-    duration_s: float | None,
-    intervals: Intervals | None,
-) -> None:
-    """Add one task to a row.
-
-    Args:
-        row: Changed in place.
-        result: How the model did.
-        control: How the control did, if it predicted; ``result`` itself if the model is the control.
-        duration_s: The task's duration.
-        intervals: The model's intervals.
-    """
-    error = result.error_us
-    if error is not None:
-        row[N] += 1
-        row[ERROR] += error
-        row[WITHIN] += result.within_25
-        if control is not None and control.error_us is not None:
-            row[PAIRED] += 1
-            row[PAIRED_ERROR] += error
-            row[CONTROL_ERROR] += control.error_us
-    if result.correct is not None:
-        row[SUCCESS] += 1
-        row[CORRECT] += result.correct
-        row[BRIER] += result.squared_ppm
-        if control is not None and control.correct is not None:
-            row[SUCCESS_PAIRED] += 1
-            row[CONTROL_CORRECT] += control.correct
-    if intervals is not None and duration_s is not None:
-        for level, n, covered, width in _OF_LEVEL:
-            interval = intervals.by_level.get(level)
-            if interval is not None:
-                row[n] += 1
-                row[covered] += interval.low_s <= duration_s <= interval.high_s
-                row[width] += error_us(interval.high_s, interval.low_s)
-
-
-def count_error(histogram: Histogram, absolute_error_us: int) -> None:
-    """Count an error in the histogram, which is changed in place."""
-    bucket = bucket_of(absolute_error_us)
-    histogram[bucket] = histogram.get(bucket, 0) + 1
 
 
 def median_error_s(histogram: Histogram) -> float | None:
@@ -239,23 +155,5 @@ def row_of(record: ModelMetrics) -> Row:
     return [getattr(record, field) for field in FIELDS]
 
 
-def middle_s(bucket: int) -> float:
-    """Return the geometric middle of a bucket in seconds; 0 for the smallest."""
-    return 0.0 if bucket <= SMALLEST_BUCKET else float(RATIO ** (bucket - 0.5))
-
-
 def _ratio(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def error_us(duration_s: float, predicted_s: float) -> int:
-    """Return the absolute error in whole microseconds, at most ``MAX_ERROR_US``."""
-    error = abs(duration_s - predicted_s) * 1e6
-    return round(error) if error < MAX_ERROR_US else MAX_ERROR_US
-
-
-def bucket_of(absolute_error_us: int) -> int:
-    """Return the histogram bucket of an error."""
-    if absolute_error_us < SMALLEST_US:
-        return SMALLEST_BUCKET
-    return math.ceil(math.log(absolute_error_us / 1e6) / _LOG_RATIO)

@@ -58,8 +58,9 @@ def fold_events(state, records, events, config, list dead):
         if event.timestamp_ms > appended_ms:
             appended_ms = state.appended_ms = event.timestamp_ms
         if torn:
-            covered_from_ms = state.covered_from_ms = max(covered_from_ms, at_ms)
-            torn = state.torn = False
+            state.cover_from(at_ms, config.max_lateness_ms)
+            covered_from_ms = state.covered_from_ms
+            torn = False
         agent_id = name_of(&event.agent_id)
         agent = agents.get(agent_id)
         if agent is None or <int128>appended_ms - agent.appended_ms > MEMORY_MS:
@@ -137,6 +138,11 @@ cdef int put_task(
         put(text, b"null")
     else:
         put_any(text, sealed_context)
+    put(text, b',"traceparent":')
+    if event.traceparent.at != NULL:
+        put_string(text, &event.traceparent)
+    else:
+        put(text, b"null")
     put(text, b"}")
     rows.end()
     return 0

@@ -39,6 +39,7 @@ _finished = _bounds(TaskFinished)
 cdef Py_ssize_t MAX_ID = _finished["agent_id"].max_length
 cdef Py_ssize_t MAX_ERROR_TYPE = _finished["error_type"].max_length
 cdef Py_ssize_t MAX_PRODUCER_ID = _finished["producer_id"].max_length
+cdef Py_ssize_t MAX_TENANT = _finished["tenant"].max_length
 cdef Py_ssize_t MAX_TRACEPARENT = _finished["traceparent"].max_length
 cdef int64_t TIMES_END = _finished["started_at_ms"].lt
 cdef int64_t REVIEWS_END = _finished["code_review_iterations"].le + 1
@@ -179,10 +180,11 @@ cdef bint dictionary(Cursor* text, const char* name, PyObject** into) except -1:
 
 
 cdef bint last_fields(Cursor* text, Event* into) noexcept:
-    """The last three fields of both kinds, and the end of the text."""
-    cdef Slice traceparent
+    """The last four fields of both kinds, and the end of the text."""
+    cdef Slice tenant
     if not literal(text, b"}"):
-        string(text, b',"traceparent":"', MAX_TRACEPARENT, &traceparent)
+        string(text, b',"traceparent":"', MAX_TRACEPARENT, &into.traceparent)
+        string(text, b',"tenant":"', MAX_TENANT, &tenant)
         string(text, b',"producer_id":"', MAX_PRODUCER_ID, &into.producer_id)
         whole(text, b',"seq":', SEQ_END, &into.seq)
         if not literal(text, b"}"):

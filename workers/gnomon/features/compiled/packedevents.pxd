@@ -15,6 +15,7 @@ cdef struct Event:
     int kind
     Slice value  # the encoded event; empty if it was given as an object
     Slice agent_id, task_id, task_type, producer_id
+    Slice traceparent  # of a start; NULL if it has none
     int64_t at_ms  # event time, by the agent's clock
     int64_t timestamp_ms  # of the record
     # UNKNOWN or not-a-number where the event does not give the field.

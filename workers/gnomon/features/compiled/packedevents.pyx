@@ -211,6 +211,8 @@ cdef int fill(Event* into, object event) except -1:
         if event.context:
             Py_INCREF(event.context)
             into.context = <PyObject*>event.context
+        if event.traceparent is not None:
+            set_string(&into.traceparent, event.traceparent)
         return 0
     into.kind, into.at_ms = FINISHED, event.finished_at_ms
     into.duration_s, into.succeeded = event.duration_s, event.succeeded

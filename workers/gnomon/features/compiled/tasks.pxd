@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """``tasks.py`` in C: one agent's tasks that are in flight or have ended.
 
 The functions are inlined into ``memory``. Each does what its namesake in ``tasks.py`` does.

@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+# cython: language_level=3, cdivision=True
 """``window.Window`` in C: one agent's finishes by finish time, and sums over a range of them.
 
 The functions are inlined into ``memory``. Each does what its namesake in ``window.py`` does.

@@ -1,7 +1,8 @@
 """Implements the mix: a pool and trees, weighted by how often the agent has done this task type.
 
 The weights are fitted on recorded predictions that the parts of earlier versions made in the shadow of
-production, never on predictions for runs of a part's own training data.
+production. While there are none, they are fitted on what parts that know the first half of the runs
+predict of the second half. They are never fitted on predictions for runs of a part's own training data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +18,16 @@ from gnomon.models.learners.columnwise import Columnwise
 from gnomon.models.learners.pool import Pool
 from gnomon.models.learners.trees import Boosted
 from gnomon.models.protocols import Columns, Estimates
+from gnomon.models.runs import MIN_DECISIONS, outcomes_of
+from gnomon.models.table import COLUMNS, columns_of, context_columns, to_frame
 
 POOL: Final = "pool"
 BOOSTED: Final = "boosted"
 
 BUCKETS: Final = 3
 """Number of cases with weights of their own: the agent has done 0, 1, or more runs of the type."""
-PRIOR_WEIGHT: Final = 0.6
-"""Weight of the pool while no predictions are recorded."""
+PRIOR_WEIGHTS: Final = (0.6, 0.9, 0.9)
+"""Weight of the pool by bucket before any runs have shown a better one: repeats are nearly always alike."""
 PRIOR_RUNS: Final = 50.0
 """Count of the initial weights when they are averaged with weights fitted on ``n`` runs, which count ``n``."""
 MAX_RECORDED: Final = 2_000
@@ -117,6 +120,27 @@ def recorded(runs: Sequence[Comparison]) -> Recorded:
     return Recorded(table[:, 0:2], table[:, 2:4], table[:, 4:6], bucket_of(table[:, 6]))
 
 
+def held_out(runs: Sequence[Comparison], *, seed: int) -> Recorded:
+    """Return what parts predict of the second half of ``runs`` that know only what had ended before it.
+
+    Args:
+        runs: By time.
+        seed: Seed of the trees.
+    """
+    middle = len(runs) // 2
+    later = runs[middle:]
+    known = [run for run in runs[:middle] if run.outcome.at_ms <= later[0].started_at_ms]
+    if len(known) < MIN_DECISIONS:
+        return recorded(())
+    columns = (*COLUMNS, *context_columns(known))
+    parts = MixLearner(seed=seed).fit(to_frame(known, columns), *outcomes_of(known))
+    _, said = parts.predict_parts(columns_of(later, columns), len(later))
+    earlier = np.array([run.features.same_type_runs for run in later], np.float64)
+    return Recorded(
+        said[POOL], said[BOOSTED], np.column_stack(outcomes_of(later)), bucket_of(earlier)
+    )
+
+
 def _newest(predictions: Sequence[ModelPrediction]) -> ModelPrediction | None:
     mixed = [prediction for prediction in predictions if {POOL, BOOSTED} <= prediction.parts.keys()]
     return mixed[-1] if mixed else None
@@ -125,12 +149,15 @@ def _newest(predictions: Sequence[ModelPrediction]) -> ModelPrediction | None:
 def fitted_weights(seen: Recorded) -> NDArray[np.float64]:
     """Fit the pool's weights, shape ``(BUCKETS, 2)``, for durations and probabilities.
 
-    All runs together move the weights away from ``PRIOR_WEIGHT``. Then the runs of each bucket move
-    its weights away from these, so a bucket with few runs has nearly the common weights.
+    The runs of each bucket move its weights away from ``PRIOR_WEIGHTS``. Runs of another bucket do
+    not: trees are often better for a first attempt, and worse for a repeat.
     """
-    everyone = np.ones(len(seen.bucket), np.bool_)
-    overall = _drawn(seen, everyone, np.full(2, PRIOR_WEIGHT))
-    return np.stack([_drawn(seen, seen.bucket == bucket, overall) for bucket in range(BUCKETS)])
+    return np.stack(
+        [
+            _drawn(seen, seen.bucket == bucket, np.full(2, prior))
+            for bucket, prior in enumerate(PRIOR_WEIGHTS)
+        ]
+    )
 
 
 def _drawn(
@@ -177,18 +204,21 @@ class MixLearner:
 
     Args:
         seed: Seed of the trees.
-        weights: Weights of the pool; by default those that are used without recorded predictions.
+        weights: Weights of the pool; by default those that no runs have moved.
     """
 
     name: Final = "mix"
 
     def __init__(self, *, seed: int = 0, weights: NDArray[np.float64] | None = None) -> None:
         self._seed = seed
-        self._weights = np.full((BUCKETS, 2), PRIOR_WEIGHT) if weights is None else weights
+        self._weights = fitted_weights(recorded(())) if weights is None else weights
 
     def with_record(self, runs: Sequence[Comparison]) -> Self:
         """Return the learner with weights fitted on the recorded predictions of ``runs``, by time."""
-        return type(self)(seed=self._seed, weights=fitted_weights(recorded(runs)))
+        seen = recorded(runs)
+        if not len(seen.bucket):
+            seen = held_out(runs, seed=self._seed)
+        return type(self)(seed=self._seed, weights=fitted_weights(seen))
 
     def fit(
         self, frame: pd.DataFrame, durations: NDArray[np.float64], successes: NDArray[np.bool_]

@@ -8,9 +8,9 @@ from typing import Final
 
 from mlflow.tracking import MlflowClient
 
-from gnomon.errors import ConfigurationError
 from gnomon.models.registry.answers import ExistsError, answer, without_warnings
 from gnomon.models.registry.sqlite_file import SqliteFile
+from gnomon.models.registry.versions import checked_uri
 
 EXPERIMENT: Final = "gnomon"
 
@@ -36,8 +36,7 @@ class Connection:
     """
 
     def __init__(self, uri: str) -> None:
-        if not uri.startswith(("sqlite:///", "http://", "https://")):
-            raise ConfigurationError("GNOMON_MLFLOW_URI is neither sqlite:///… nor http(s)://…")
+        checked_uri(uri)
         self._file = SqliteFile.of(uri) if uri.startswith("sqlite:") else None
         self.uri = uri if self._file is None else self._file.uri
         self._connected: MlflowClient | None = None

@@ -1,7 +1,7 @@
 """Reads versions without MLflow, whose import takes seconds: a command that only lists them uses this.
 
-The file of a local registry is read directly, if its tables are of a kind that is known here. Of any other
-registry, MLflow is asked.
+The file of a local registry is read directly, if its tables are of a kind that is known here, and a server by
+its REST interface, if it asks for no login. Of any other registry, MLflow is asked.
 """
 
 import sqlite3
@@ -14,8 +14,15 @@ from urllib.request import url2pathname
 
 from gnomon.errors import RegistryUnavailableError
 from gnomon.models.intents import CHAMPION, is_live
+from gnomon.models.registry.server_reading import server_reader
 from gnomon.models.registry.sqlite_file import SqliteFile
-from gnomon.models.registry.versions import AUTHOR_TAG, SHA256_TAG, LiveVersion, VersionInfo
+from gnomon.models.registry.versions import (
+    AUTHOR_TAG,
+    SHA256_TAG,
+    LiveVersion,
+    VersionInfo,
+    checked_uri,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,10 +58,12 @@ def open_reader(*, uri: str, model_name: str) -> RegistryReader:
         ConfigurationError: The URI is of another form.
         RegistryUnavailableError: The file cannot be read.
     """
-    if uri.startswith("sqlite:///"):
+    if checked_uri(uri).startswith("sqlite:///"):
         reader = SqliteReader(SqliteFile.of(uri), model_name)
         if reader.usable():
             return reader
+    elif (server := server_reader(uri, model_name)) is not None:
+        return server
     from gnomon.models.registry.registry import Registry  # noqa: PLC0415  imports MLflow
 
     return Registry(uri=uri, model_name=model_name)

@@ -6,17 +6,15 @@ these follow them.
 """
 
 import contextlib
-import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.tracking import MlflowClient
 
-from gnomon.errors import ConfigurationError, ModelRefusedError
+from gnomon.errors import ModelRefusedError
 from gnomon.models.artefact import open_model
 from gnomon.models.intents import CHALLENGER, CHAMPION, is_live
 from gnomon.models.predictor import LoadedModel
@@ -31,11 +29,14 @@ from gnomon.models.registry.recording import (
     record,
     trained_until_ms,
 )
-from gnomon.models.registry.versions import AUTHOR_TAG, SHA256_TAG, LiveVersion, VersionInfo
+from gnomon.models.registry.versions import (
+    AUTHOR_TAG,
+    SHA256_TAG,
+    LiveVersion,
+    VersionInfo,
+    checked_name,
+)
 from gnomon.models.train import Trained
-
-BASELINES: Final = frozenset({"control", "same-type", "type"})
-"""Names that predictions of baselines carry, so no registered model may have one of them."""
 
 
 class Registry:
@@ -53,11 +54,7 @@ class Registry:
     """
 
     def __init__(self, *, uri: str, model_name: str) -> None:
-        if not re.fullmatch(r"[\w.-]{1,200}", model_name):
-            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r}: letters, digits, _ . -")
-        if model_name in BASELINES:
-            raise ConfigurationError(f"GNOMON_MODEL_NAME {model_name!r} is the name of a baseline")
-        self.name = model_name
+        self.name = checked_name(model_name)
         self._connection = Connection(uri)
 
     def prepare(self) -> None:

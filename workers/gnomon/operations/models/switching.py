@@ -23,12 +23,12 @@ _NO_PREVIOUS: Final = "has no previous champion to roll back to"
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
-    """An alias that points at another version than before; ``told``: whether an intent was written."""
+    """An alias that points at another version than before; ``intent_written``: on the control topic."""
 
     alias: str
     version: str
     before: str | None
-    told: bool
+    intent_written: bool
 
 
 class ModelSwitch:
@@ -69,7 +69,7 @@ class ModelSwitch:
             alias=alias,
             version=version,
             before=None if before is None else before[0],
-            told=self._log is not None,
+            intent_written=self._log is not None,
         )
 
     def rollback(self) -> Moved:
@@ -92,7 +92,7 @@ class ModelSwitch:
             alias=CHAMPION,
             version=version,
             before=None if champion is None else champion[0],
-            told=self._log is not None,
+            intent_written=self._log is not None,
         )
 
     def sync(self) -> list[Moved]:
@@ -114,7 +114,9 @@ class ModelSwitch:
             if aliases.get(alias) != version:
                 self._registry.point(alias, version)
                 moved.append(
-                    Moved(alias=alias, version=version, before=aliases.get(alias), told=True)
+                    Moved(
+                        alias=alias, version=version, before=aliases.get(alias), intent_written=True
+                    )
                 )
         return moved
 

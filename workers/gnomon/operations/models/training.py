@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Comparison
+from gnomon.long_work import ProgressCallback, counted, no_progress
 from gnomon.models.describe import Circumstances, card_file, described
 from gnomon.models.evaluation import Plan
 from gnomon.models.intents import CHALLENGER, CHAMPION, Wanted, wanted
@@ -21,7 +22,7 @@ from gnomon.operations.models.intent_log import ControlTopic, now_ms
 from gnomon.operations.models.learning import Learnt, NothingToLearnError
 from gnomon.operations.models.patience import patiently
 from gnomon.operations.models.switching import ModelSwitch
-from gnomon.operations.vault_reader import VaultReader
+from gnomon.operations.vaults.vault_reader import VaultReader
 from gnomon.settings import Settings
 from gnomon.store import DecisionStore
 
@@ -80,6 +81,7 @@ class Trainer:
         author: Name of the user who registers versions.
         options: How to train.
         sleep: Waits for a number of seconds before a repeated registration.
+        on_progress: Takes the progress of reading and fitting; it may be replaced.
 
     Raises:
         KeyUnavailableError: No key, or one that does not open this store.
@@ -92,10 +94,11 @@ class Trainer:
         author: str,
         options: Options | None = None,
         sleep: Callable[[float], object] = time.sleep,
+        on_progress: ProgressCallback = no_progress,
     ) -> None:
-        self._author, self._sleep = author, sleep
+        self._author, self._sleep, self.on_progress = author, sleep, on_progress
         self._options = options or Options()
-        self._vault = VaultReader(settings)
+        self._vault = VaultReader(settings, command="gnomon train or learn")
         self._registry = Registry(uri=settings.mlflow_uri, model_name=settings.model_name)
         self._intents = ControlTopic(settings)
         self._watch = DriftWatch()
@@ -161,7 +164,10 @@ class Trainer:
             ConfigurationError: There is no store, its key is another, or too few decisions have an outcome.
         """
         options = self._options
-        chosen: Sample = sample(self._vault.newest(), options.rule)
+        newest = counted(
+            self._vault.newest(), self.on_progress, "reading decisions", self._most_read()
+        )
+        chosen: Sample = sample(newest, options.rule)
         unreadable = Counter(self._vault.unreadable)
         trained = train(
             chosen.runs,
@@ -170,6 +176,7 @@ class Trainer:
             min_decisions=options.min_decisions,
             current_sha256=None if current is None else current.sha256,
             read=chosen.read,
+            on_progress=self.on_progress,
         )
         return Fit(trained, chosen.read, unreadable, current)
 
@@ -231,6 +238,11 @@ class Trainer:
             decisions = self._vault.decisions(ended_since_ms=self._watch.until_ms)
         rose = self._watch.worsened(decisions, live, since_ms=since_ms)
         return rose or moved_since_training(self._registry, self._watch.rows_since(since_ms))
+
+    def _most_read(self) -> int:
+        """Return how many decisions are read, at most."""
+        most, stored = self._options.rule.most_read, self.stored()
+        return stored if most is None else min(most, stored)
 
     def close(self) -> None:
         """Close the store's connections."""

@@ -104,15 +104,14 @@ class Builder:
         over = bool(
             values["finished_at"] or (not self._has("finished_at") and values["duration_s"])
         )
-        if not word and not over:
-            return Ended.RUNNING
         try:
-            ended = self._columns.words.of(word)
+            ended = self._columns.words.of(word) if word or over else Ended.RUNNING
         except ValueError as error:
             raise self._refused("success", str(error)) from error
         if ended is Ended.LEFT_OUT:
             raise NoRun(f"{self._columns.of('success')} is {shown(word.lower())}")
-        if not values["started_at"] and ended in {Ended.RUNNING, Ended.CANCELLED}:
+        begun = values["started_at"] or not values["run_id"]
+        if not begun and ended in {Ended.RUNNING, Ended.CANCELLED}:
             raise NoRun(f"it has not begun: no {self._columns.of('started_at')}")
         return ended if over else Ended.RUNNING
 

@@ -22,7 +22,9 @@ class Ended(Enum):
 
 
 KNOWN: Final[Mapping[Ended, str]] = {
-    Ended.SUCCEEDED: "true t yes y 1 success successful succeeded ok pass passed complete completed",
+    Ended.SUCCEEDED: (
+        "true t yes y 1 success successful succeeded ok pass passed complete completed done finished"
+    ),
     Ended.FAILED: (
         "false f no n 0 failure failed fail unsuccessful error errored exception crashed timeout"
         " timed_out"

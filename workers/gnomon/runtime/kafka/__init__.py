@@ -19,7 +19,7 @@ aiokafka                       names                                            
                                ``await_reset``, ``seek``
 ``AIOKafkaConsumer``           ``_fetcher``, ``_coordinator``, ``_client``                consumer, leaders
 ``GroupCoordinator``           ``group_id``, ``generation``, ``member_id``                consumer
-``Fetcher``                    ``_records``, ``_fetch_min_bytes``, ``_fetch_max_wait_ms``  consumer
+``Fetcher``                    ``_records``, ``_proc_fetch_request``                      consumer
 ``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions
                                ``get_random_node``, ``force_metadata_update``,
                                ``add_topic``, ``cluster``
@@ -29,6 +29,6 @@ aiokafka                       names                                            
 =============================  =========================================================  ================
 
 Two further assumptions have no name: the connection sends ``size + (header + request)``, so that
-``EncodedRequest`` of ``transactions.produce_requests`` can join its parts once; and a fetcher reads its
-attributes anew for each fetch.
+``EncodedRequest`` of ``transactions.produce_requests`` can join its parts once; and a fetcher looks its
+``_proc_fetch_request`` up anew for each fetch.
 """

@@ -1,4 +1,4 @@
-"""Fetched batches, each passed through Faust as if it were a single record."""
+"""What one fetch has returned, passed through Faust as if it were a single record."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +14,25 @@ from gnomon.records import SourceRecord
 class Batch:
     """All records of one partition that one fetch returned.
 
-    The attributes that Faust reads are those of the last record. ``start`` is the offset at which the
-    batch before this one ended, or at which reading began: no record between ``start`` and the last
-    record is missing.
+    ``start`` is the offset at which the batch before this one ended, or at which reading began: no record
+    between ``start`` and the last record is missing.
     """
 
     records: Sequence[SourceRecord]
     start: int
+    topic: str
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The batches of all partitions that one fetch returned.
+
+    The other attributes are those that Faust reads of a record; they are of the last record of one of the
+    batches.
+    """
+
+    batches: Sequence[Batch]
     topic: str
     partition: int
     offset: int
@@ -33,21 +45,21 @@ class Batch:
     serialized_value_size: int = 0
 
     @property
-    def value(self) -> "Batch":
-        """The batch itself, which the schema passes through."""
-        return self
+    def value(self) -> Sequence[Batch]:
+        """The batches, which the schema passes through."""
+        return self.batches
 
 
-class BatchScheduler:
-    """Yields the batch of each partition as one item, where Faust would yield single records."""
+class FetchScheduler:
+    """Yields what a fetch returned as one item, where Faust would yield single records."""
 
-    def iterate(self, batches: Mapping[TP, Batch]) -> Iterator[tuple[TP, Batch]]:
-        """Yield ``(partition, batch)`` for each partition that has records."""
-        yield from batches.items()
+    def iterate(self, fetched: Mapping[TP, Fetched]) -> Iterator[tuple[TP, Fetched]]:
+        """Yield ``(partition, fetched)``."""
+        yield from fetched.items()
 
 
 class BatchSchema(faust.Schema[Any, Any]):
-    """Passes the batch to the agent undecoded."""
+    """Passes the batches to the agent undecoded."""
 
     def compile(self, app: Any, **_: Any) -> Any:
         """Return a decoder that leaves the value as it is."""

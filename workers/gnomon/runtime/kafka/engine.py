@@ -1,11 +1,11 @@
 """The Faust app of one stage, and what the runtime asks of it while it runs.
 
-One fetched batch of one partition is one Faust event: one decode, one queue entry, one ack.
+What one fetch returned of all partitions is one Faust event: one decode, one queue entry, one ack.
 Faust does group membership, assignment, life cycle and back-pressure. Its per-event path, its
 tracking of offsets and its commits are replaced, because offsets are committed inside the transaction
 that writes the outputs.
 
-Faust is extended in three places: ``App(ConsumerScheduler=…)`` hands a batch on as if it were one
+Faust is extended in three places: ``App(ConsumerScheduler=…)`` hands a fetch on as if it were one
 record, ``faust.Schema.compile`` passes it through undecoded, and a ``Transport`` (``consumer``) runs
 the consumer on the worker's own event loop.
 """
@@ -17,8 +17,8 @@ import faust
 from faust.types import TP
 
 from gnomon.errors import LostRecordsError
-from gnomon.runtime.kafka.batch import Batch, BatchScheduler, BatchSchema
-from gnomon.runtime.kafka.consumer import BatchConsumer, BatchTransport
+from gnomon.runtime.kafka.batch import Batch, BatchSchema, FetchScheduler
+from gnomon.runtime.kafka.consumer import JOINING_RESPONSE_BYTES, BatchConsumer, BatchTransport
 from gnomon.runtime.kafka.fetched_records import install as install_lean_records
 from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.group import GroupMember
@@ -86,7 +86,7 @@ def create_app(
         group: Consumer group.
         topics: Full names of the input topics; all have the same number of partitions.
         settings: Brokers, session time-out and batch size.
-        linger_ms: How long the broker waits for more records under load at least.
+        linger_ms: How long the worker waits for more records under load at least.
         transaction_s: Returns how long transactions have taken lately; the wait follows it.
         transactional_id: Of the worker; reported to the group.
         on_fetched: Called with the partition numbers whose batches will be passed to ``handle`` next.
@@ -100,6 +100,8 @@ def create_app(
     app.transport = BatchTransport(app.conf.broker_consumer, app)
     app.transport.kafka = settings.kafka
     app.transport.linger_ms, app.transport.on_fetched = linger_ms, on_fetched
+    if len(topics) > 1:
+        app.transport.max_response_bytes = JOINING_RESPONSE_BYTES
     app.transport.transaction_s = transaction_s
     app.transport.on_lost = on_lost
     app.transport.transactional_id = transactional_id
@@ -109,7 +111,8 @@ def create_app(
     @app.agent(source, name=f"{group}.batches")
     async def batches(stream: Any) -> None:
         async for event in stream.events():
-            await handle(event.value)
+            for batch in event.value:
+                await handle(batch)
 
     # weak=False: nothing but the app refers to these handlers.
     @app.on_partitions_assigned.connect(weak=False)
@@ -135,7 +138,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "topic_allow_declare": False,
         "topic_disable_leader": True,
         "table_standby_replicas": 0,
-        "ConsumerScheduler": BatchScheduler,
+        "ConsumerScheduler": FetchScheduler,
         "broker_max_poll_records": settings.batch_max_records,
         "broker_session_timeout": session_s,
         # A member learns of a rebalance from the answer to a heartbeat.
@@ -146,7 +149,7 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_commit_interval": 3600.0,
         "consumer_max_fetch_size": 2 << 20,
         "consumer_auto_offset_reset": "earliest",
-        "stream_buffer_maxsize": 8,
+        "stream_buffer_maxsize": 1,
         "stream_wait_empty": False,
         "stream_publish_on_commit": False,
     }

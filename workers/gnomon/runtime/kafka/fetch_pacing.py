@@ -1,21 +1,30 @@
-"""How long a broker should wait for more records before it answers a fetch.
+"""How long a worker waits before it fetches again.
 
 A transaction costs the broker and the worker milliseconds however few records it has, and more for each
 partition that has any. So the wait follows the measured duration of transactions, and not the number of
 partitions: records that come while a transaction is completed would only make another one.
+
+The worker waits, and not the broker: at each append to any partition, a broker counts again what all
+partitions of the fetches that wait for it have, which takes more of its time than anything else when there
+are many partitions.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 INTERVAL_S = 0.5
 """The rate is measured over intervals of this length."""
 IDLE_WAIT_MS = 500
 """How long a fetch waits at the broker when no records come."""
-TRANSACTIONS_WAIT = 2.0
-"""Under load, records wait for as long as so many transactions take: half of a worker's time is left for
-folding, and for the other processes of the machine."""
+TRANSACTIONS_WAIT = 6.0
+"""Under load, records wait for as long as so many transactions take, so that transactions take at most a
+seventh of the time; the rest is for folding, and for the other processes of the machine."""
 MAX_LINGER_MS = 100
 """Transactions that take longer do so because the machine is overloaded."""
+BEHIND_RECORDS = 2_000
+"""If the brokers have so many records more, the next fetch is not delayed: a worker that catches up has enough
+records in each transaction. How many a fetch has says nothing, since its size in bytes is limited."""
 
 
 class FetchPacing:
@@ -28,25 +37,46 @@ class FetchPacing:
 
     def __init__(self, linger_ms: int, transaction_s: Callable[[], float]) -> None:
         self._linger_ms, self._transaction_s = linger_ms, transaction_s
-        self._busy = False
+        self._busy = self._is_behind = False
         self._since_s, self._records = 0.0, 0
 
-    def observe(self, now_s: float, records: int) -> bool:
+    def observe(self, now_s: float, records: int, *, left: int = 0) -> None:
         """Count ``records`` that arrived at ``now_s`` (monotonic).
 
-        Returns:
-            Whether in the last full interval at least one record came in the time of a transaction.
+        Args:
+            now_s: The time (monotonic).
+            records: How many arrived.
+            left: How many more the brokers had when they sent these.
         """
+        self._is_behind = left >= BEHIND_RECORDS
         self._records += records
         elapsed_s = now_s - self._since_s
         if elapsed_s >= INTERVAL_S:
             self._busy = self._records * self._transaction_s() >= elapsed_s
             self._since_s, self._records = now_s, 0
-        return self._busy
 
-    def wait_ms(self) -> int:
-        """Return how long the broker should wait for more, by the last measured rate."""
-        if not self._busy:
-            return IDLE_WAIT_MS
+    def wait_s(self) -> float:
+        """Return how long to wait before the next fetch.
+
+        Nothing is waited for unless, in the last full interval, at least one record came in the time of a
+        transaction.
+        """
+        if not self._busy or self._is_behind:
+            return 0.0
         wanted_ms = TRANSACTIONS_WAIT * self._transaction_s() * 1000
-        return max(self._linger_ms, min(MAX_LINGER_MS, round(wanted_ms)))
+        return max(self._linger_ms, min(MAX_LINGER_MS, wanted_ms)) / 1000
+
+    def paced(
+        self, fetch: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Coroutine[Any, Any, bool]]:
+        """Return ``fetch`` with the wait before it; if it is cancelled meanwhile, it returns ``False``."""
+
+        async def fetch_later(*request: Any) -> bool:
+            if wait_s := self.wait_s():
+                try:
+                    await asyncio.sleep(wait_s)
+                except asyncio.CancelledError:  # as in aiokafka: the partitions are assigned anew
+                    return False
+            return bool(await fetch(*request))
+
+        return fetch_later

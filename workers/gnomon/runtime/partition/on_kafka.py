@@ -10,6 +10,7 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.spacing import Schedule
 from gnomon.runtime.partition.worker import PartitionWorker
 
 State = TypeVar("State")
@@ -23,7 +24,7 @@ def kafka_partition_worker(
     leaders: Leaders,
     recovery_slots: asyncio.Semaphore,
     snapshots: SnapshotStore,
-    snapshot_every_s: float,
+    schedule: Schedule,
     metrics: Metrics,
     clock_s: Callable[[], float],
     set_paused: Callable[[bool], None],
@@ -40,7 +41,7 @@ def kafka_partition_worker(
         open_writer=lambda: writer.open(ref.partition),
         recovery_slots=recovery_slots,
         snapshots=snapshots,
-        snapshot_every_s=snapshot_every_s,
+        schedule=schedule,
         metrics=metrics,
         clock_s=clock_s,
         set_paused=set_paused,

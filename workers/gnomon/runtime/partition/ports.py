@@ -126,6 +126,16 @@ class LagAware(Protocol):
         ...
 
 
+@runtime_checkable
+class HasTickPeriod(Protocol):
+    """A stage that chooses how often its ``tick`` is called."""
+
+    @property
+    def tick_every_s(self) -> float:
+        """Seconds from one tick to the next, at least."""
+        ...
+
+
 class OutputWriter(Protocol):
     """Writes the outputs of one partition."""
 

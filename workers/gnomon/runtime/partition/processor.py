@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -9,10 +10,18 @@ from typing import Generic, TypeVar
 
 from gnomon.errors import OutputTooLargeError, TransientError
 from gnomon.records import Outputs, SourceRecord
+from gnomon.runtime.batch_metrics import BatchMetrics, trace_id_of
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.poison import NOT_POISON, fold_without_poison
-from gnomon.runtime.partition.ports import LagAware, OutputWriter, PartitionLog, PartitionRef, Stage
+from gnomon.runtime.partition.ports import (
+    HasTickPeriod,
+    LagAware,
+    OutputWriter,
+    PartitionLog,
+    PartitionRef,
+    Stage,
+)
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.recovery import Recovery
 from gnomon.runtime.partition.snapshots import SnapshotStore
@@ -34,6 +43,7 @@ class PartitionProcessor(Generic[State]):
     Attributes:
         offsets: Next offset to process, by full topic name; empty before ``recover``.
         end_offsets: Offset after the last record in the log, by full topic name, as last observed.
+        last_tick_s: How many seconds the last tick of the stage took.
 
     Args:
         stage: Folds the records.
@@ -44,6 +54,7 @@ class PartitionProcessor(Generic[State]):
         progress: Shows the step.
         clock_s: Monotonic seconds.
         stopping: Whether the worker stops, so that a batch is no longer retried.
+        now_ms: The clock of the records, epoch milliseconds.
     """
 
     def __init__(
@@ -57,11 +68,16 @@ class PartitionProcessor(Generic[State]):
         progress: Progress,
         clock_s: Callable[[], float],
         stopping: Callable[[], bool],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.offsets: dict[str, int] = {}
         self.end_offsets: Mapping[str, int] = {}
+        self.last_tick_s = 0.0
         self._stage, self._ref = stage, ref
         self._metrics, self._progress, self._stopping = metrics, progress, stopping
+        self._committed = BatchMetrics(
+            metrics, stage=stage.name, partition=ref.partition, now_ms=now_ms
+        )
         self._clock_s = clock_s
         self._failure_limit = ConsecutiveFailureLimit(stage.name)
         self._recovery = Recovery(
@@ -90,6 +106,11 @@ class PartitionProcessor(Generic[State]):
         return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in self.offsets.items())
 
     @property
+    def tick_every_s(self) -> float | None:
+        """Seconds between two ticks, if the stage chooses."""
+        return self._stage.tick_every_s if isinstance(self._stage, HasTickPeriod) else None
+
+    @property
     def save_due(self) -> bool:
         """Whether a snapshot is due before its time, because much was processed since the last."""
         return self._snapshotter.due
@@ -116,8 +137,15 @@ class PartitionProcessor(Generic[State]):
             self._snapshotter.recovered(self._clock_s() - began_s)
             self.offsets = offsets
 
-    async def process(self, writer: OutputWriter, records: Sequence[SourceRecord]) -> None:
+    async def process(
+        self, writer: OutputWriter, records: Sequence[SourceRecord], *, ticks: bool = False
+    ) -> None:
         """Fold ``records``, and write the outputs together with the new offsets.
+
+        Args:
+            writer: Of the partition.
+            records: One batch.
+            ticks: Whether a tick is due; what it leads to is written with the rest.
 
         Raises:
             FencedError: Another worker owns the partition.
@@ -128,7 +156,8 @@ class PartitionProcessor(Generic[State]):
         self._progress.enter("applying")
         began_s = self._clock_s()
         try:
-            with self._metrics.time("gnomon_batch_seconds", name):
+            trace_id = trace_id_of(records[0])
+            with self._metrics.time("gnomon_batch_seconds", name, trace_id=trace_id):
                 outputs = await self._apply(self._state, records)
         except NOT_POISON:
             raise
@@ -138,6 +167,8 @@ class PartitionProcessor(Generic[State]):
             return
         self._snapshotter.processed(self._clock_s() - began_s)
         self._failure_limit.succeeded()
+        if ticks and (more := self._tick(0.0)) is not None:
+            outputs.extend(more)
         try:
             await self._commit(writer, records, outputs)
         except OutputTooLargeError as error:
@@ -145,11 +176,8 @@ class PartitionProcessor(Generic[State]):
             await self._process_without_poison(writer, records, retries_s=())
 
     async def tick(self, writer: OutputWriter, idle_s: float) -> None:
-        """Write what the passing of time alone leads to, ``idle_s`` after the last record.
-
-        While records wait, no time has passed since the last: the next ones tell what happened.
-        """
-        outputs = self._stage.tick(self._state, 0 if self.lag else int(idle_s * 1000))
+        """Write what the passing of time alone leads to, ``idle_s`` after the last record."""
+        outputs = self._tick(idle_s)
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:
@@ -159,6 +187,16 @@ class PartitionProcessor(Generic[State]):
                     "tick.too_large", extra={"stage": self._stage.name, "reason": str(error)}
                 )
             self._progress.advanced()
+
+    def _tick(self, idle_s: float) -> Outputs | None:
+        """Return what the stage writes ``idle_s`` after the last record.
+
+        While records wait, no time has passed since the last: the next ones tell what happened.
+        """
+        began_s = self._clock_s()
+        outputs = self._stage.tick(self._state, 0 if self.lag else int(idle_s * 1000))
+        self.last_tick_s = self._clock_s() - began_s
+        return outputs
 
     async def save(self) -> None:
         """Write a snapshot if anything has changed."""
@@ -175,6 +213,7 @@ class PartitionProcessor(Generic[State]):
             except TransientError as error:
                 if self._stopping():
                     raise
+                self._metrics.count("gnomon_batch_retries_total", 1, self._stage.name)
                 logger.warning(
                     "batch.retry",
                     extra={"stage": self._stage.name, "reason": str(error), "in_s": backoff_s},
@@ -223,23 +262,20 @@ class PartitionProcessor(Generic[State]):
     async def _commit(
         self, writer: OutputWriter, records: Sequence[SourceRecord], outputs: Outputs
     ) -> None:
-        name, partition = self._stage.name, str(self._ref.partition)
         counts, offsets = _count_by_topic(records, topics=len(self.offsets))
         self._progress.enter("committing")
+        trace_id = outputs.trace_id = trace_id_of(records[0])
         await writer.write(outputs, offsets)
         self.offsets |= offsets
         self._snapshotter.committed()
         self._progress.advanced()
-        self._metrics.count("gnomon_batches_total", 1, name)
-        for topic, count in counts.items():
-            self._metrics.count("gnomon_records_total", count, name, topic)
-            self._metrics.set("gnomon_partition_offset", offsets[topic], name, topic, partition)
-        for dead_letter in outputs.dead:
-            self._metrics.count("gnomon_dead_letters_total", 1, name, dead_letter.reason)
+        self._committed.committed(
+            records, counts=counts, offsets=offsets, dead=outputs.dead, trace_id=trace_id
+        )
         logger.debug(
             "batch.done",
             extra={
-                "stage": name,
+                "stage": self._stage.name,
                 "partition": self._ref.partition,
                 "records": len(records),
                 "dead": len(outputs.dead),

@@ -33,13 +33,16 @@ class PartitionQueue:
         self._paused = False
         self._batches: deque[Batch] = deque()
         self._epoch = 0
-        self._arrived, self._room = asyncio.Event(), asyncio.Event()
+        self._has_news = False
+        # A bare future: an event would need a task and a timeout for each batch of each partition.
+        self._waiting: asyncio.Future[None] | None = None
+        self._room = asyncio.Event()
         self._room.set()
 
     async def put(self, batch: Batch) -> None:
         """Append a fetched batch; waits for room, for ``PAUSE_AFTER_S`` at most."""
         epoch = self._epoch
-        if not self._paused and not await self._wait_for_room():
+        if not self._paused and not self._room.is_set() and not await self._wait_for_room():
             self._paused = True
             self._set_paused(self._paused)
         if self.closed or self._epoch != epoch:
@@ -48,7 +51,7 @@ class PartitionQueue:
         self.records += len(batch.records)
         if self.records >= self._max_records:
             self._room.clear()
-        self._arrived.set()
+        self._tell()
 
     def clear(self) -> None:
         """Drop the batches that wait, and those whose ``put`` waits: they are fetched again."""
@@ -61,18 +64,19 @@ class PartitionQueue:
         """Drop everything, now and from now on."""
         self.closed = True
         self.clear()
-        self._arrived.set()
+        self._tell()
 
     async def wait(self, timeout_s: float) -> None:
         """Return when a batch has arrived or the queue is closed, or after ``timeout_s``."""
-        if not self._arrived.is_set():
-            # asyncio.wait raises nothing on a timeout, unlike wait_for; this happens on each tick.
-            waiting = asyncio.ensure_future(self._arrived.wait())
+        if not self._has_news:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            timer = loop.call_later(timeout_s, _resolve, self._waiting)
             try:
-                await asyncio.wait([waiting], timeout=timeout_s)
+                await self._waiting
             finally:
-                waiting.cancel()
-        self._arrived.clear()
+                timer.cancel()
+        self._has_news = False
 
     def take(self, offsets: Mapping[str, int], *, partition: int) -> Sequence[SourceRecord]:
         """Remove and return all records that wait, without those before ``offsets``.
@@ -109,12 +113,22 @@ class PartitionQueue:
 
     async def _wait_for_room(self) -> bool:
         try:
-            async with asyncio.timeout(None if self._room.is_set() else PAUSE_AFTER_S):
+            async with asyncio.timeout(PAUSE_AFTER_S):
                 await self._room.wait()
         except TimeoutError:
             return False
         return True
 
+    def _tell(self) -> None:
+        self._has_news = True
+        if self._waiting is not None:
+            _resolve(self._waiting)
+
     def _mark_empty(self) -> None:
         self.records = 0
         self._room.set()
+
+
+def _resolve(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

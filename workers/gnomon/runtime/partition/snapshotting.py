@@ -16,7 +16,7 @@ State = TypeVar("State")
 
 MAX_UNSAVED_S = 0.5
 """How much processing time may be unsaved: a recovery has to repeat it."""
-MIN_WORK_RATIO = 10.0
+MIN_WORK_RATIO = 20.0
 """A snapshot that takes long to make is only due after this many times as long of processing."""
 
 
@@ -87,6 +87,7 @@ class Snapshotter(Generic[State]):
             try:
                 await asyncio.to_thread(self._store.save, self._partition, snapshot)
             except OSError as error:
+                self._metrics.count("gnomon_snapshot_failures_total", 1, self._stage.name)
                 logger.warning(
                     "snapshot.not_written",
                     extra={"stage": self._stage.name, "reason": str(error)},

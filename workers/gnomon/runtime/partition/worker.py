@@ -23,11 +23,14 @@ from gnomon.runtime.partition.processor import PartitionProcessor
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.queue import PartitionQueue
 from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.spacing import Schedule
 
 logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
 TICK_EVERY_S = 5.0
+TICK_PATIENCE = 0.25
+"""A tick waits for records for this part of its period: written with them, it is no transaction of its own."""
 MAX_QUEUED = 16_384
 CANCEL_S = 2.0
 """How long the worker may take to end once it is cancelled."""
@@ -43,7 +46,7 @@ class PartitionWorker(Generic[State]):
         open_writer: Creates the transactional writer.
         recovery_slots: Bounds how many partitions of a process rebuild their state at once.
         snapshots: Where snapshots are read and written.
-        snapshot_every_s: Seconds between them.
+        schedule: When to tick and to save, shared by all partitions of the process.
         metrics: Where to count.
         clock_s: Monotonic seconds.
         set_paused: Called with whether fetching for this partition is to be paused.
@@ -59,7 +62,7 @@ class PartitionWorker(Generic[State]):
         open_writer: Callable[[], AbstractAsyncContextManager[OutputWriter]],
         recovery_slots: asyncio.Semaphore,
         snapshots: SnapshotStore,
-        snapshot_every_s: float,
+        schedule: Schedule,
         metrics: Metrics,
         clock_s: Callable[[], float],
         set_paused: Callable[[bool], None],
@@ -68,7 +71,7 @@ class PartitionWorker(Generic[State]):
         self.ref = ref
         self.progress = Progress(clock_s)
         self._stage, self._clock_s, self._on_failure = stage, clock_s, on_failure
-        self._open_writer, self._snapshot_every_s = open_writer, snapshot_every_s
+        self._open_writer, self._schedule = open_writer, schedule
         self._recovery_slots = recovery_slots
         self._queue = PartitionQueue(max_records=MAX_QUEUED, set_paused=set_paused)
         self._processor = PartitionProcessor(
@@ -170,23 +173,30 @@ class PartitionWorker(Generic[State]):
 
     async def _work(self, writer: OutputWriter) -> None:
         clock_s, processor, queue = self._clock_s, self._processor, self._queue
+        schedule = self._schedule
         self.progress.advanced()
         last_record_s = clock_s()
-        snapshot_due_s = clock_s() + self._snapshot_every_s
-        tick_due_s = clock_s() + TICK_EVERY_S
+        snapshot_due_s = schedule.next_snapshot_s(clock_s())
+        tick_every_s = processor.tick_every_s or TICK_EVERY_S
+        tick_due_s = schedule.next_tick_s(clock_s(), every_s=tick_every_s)
         while not queue.closed:
             self.progress.enter("idle")
-            await queue.wait(TICK_EVERY_S)
+            alone_due_s = tick_due_s + tick_every_s * TICK_PATIENCE
+            await queue.wait(max(0.0, min(alone_due_s, snapshot_due_s) - clock_s()))
             records = queue.take(processor.offsets, partition=self.ref.partition)
+            ticks = clock_s() >= (tick_due_s if records else alone_due_s) and not queue.closed
             if records:
                 self._between_batches.clear()
-                await processor.process(writer, records)
+                await processor.process(writer, records, ticks=ticks)
                 self._between_batches.set()
                 last_record_s = clock_s()
-            if clock_s() >= tick_due_s and not queue.closed:
+            elif ticks:
                 await processor.tick(writer, clock_s() - last_record_s)
-                tick_due_s = clock_s() + TICK_EVERY_S
+            if ticks:
+                tick_due_s = schedule.next_tick_s(
+                    clock_s(), every_s=tick_every_s, took_s=processor.last_tick_s
+                )
             if (clock_s() >= snapshot_due_s or processor.save_due) and not queue.closed:
                 await processor.save()
-                snapshot_due_s = clock_s() + self._snapshot_every_s
+                snapshot_due_s = schedule.next_snapshot_s(clock_s())
         await processor.save()

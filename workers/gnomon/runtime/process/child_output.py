@@ -15,7 +15,7 @@ async def read_lines(
     """Call ``on_line`` with each line that is not empty, until the stream ends."""
     line = bytearray()
 
-    def tell() -> None:
+    def pass_on() -> None:
         text = line[:max_bytes].decode(errors="replace").rstrip()
         if text:
             on_line(f"{text} […]" if len(line) > max_bytes else text)
@@ -25,9 +25,9 @@ async def read_lines(
         *ended, rest = chunk.split(b"\n")
         for part in ended:
             line += part[: max_bytes + 1 - len(line)]
-            tell()
+            pass_on()
         line += rest[: max_bytes + 1 - len(line)]
-    tell()
+    pass_on()
 
 
 @contextlib.asynccontextmanager

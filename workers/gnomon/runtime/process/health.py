@@ -17,6 +17,11 @@ class HealthSource(Protocol):
     metrics: Metrics
 
     @property
+    def name(self) -> str:
+        """Name of the stage."""
+        ...
+
+    @property
     def ready(self) -> bool:
         """Whether it works and makes progress."""
         ...
@@ -75,11 +80,12 @@ class HealthServer:
         """Stop listening."""
         await self._runner.cleanup()
 
-    async def _metrics(self, _: web.Request) -> web.Response:
-        return web.Response(
-            body=self._source.metrics.exposition(),
-            headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"},
-        )
+    async def _metrics(self, request: web.Request) -> web.Response:
+        source = self._source
+        source.metrics.set("gnomon_ready", source.ready, source.name)
+        source.metrics.set("gnomon_stalls", len(source.stalls()), source.name)
+        body, content_type = source.metrics.exposition(request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
 
     async def _livez(self, _: web.Request) -> web.Response:
         return web.Response(text="ok\n")

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -15,21 +15,23 @@ from faust.types import TP
 from gnomon import __version__
 from gnomon.connection.refusals import broker_error
 from gnomon.errors import ConfigurationError, LostRecordsError, StalledError
+from gnomon.runtime.batch_metrics import start_counters
 from gnomon.runtime.kafka import engine
 from gnomon.runtime.kafka.reading import await_topics
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
-from gnomon.runtime.partition.ports import CanBeDegraded, PartitionRef, Stage
-from gnomon.runtime.partition.progress import Stall
+from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
+from gnomon.runtime.partition.spacing import Schedule
 from gnomon.runtime.partition.worker import PartitionWorker
 from gnomon.runtime.process.assigned_partitions import HAND_OVER_S, AssignedPartitions, OnFailure
 from gnomon.runtime.process.health import HealthServer
 from gnomon.runtime.process.input_topics import InputTopics
 from gnomon.runtime.process.memory import tune_gc
 from gnomon.runtime.process.stall_monitor import EXIT_AFTER_LIMITS, StallMonitor
+from gnomon.runtime.process.worker_health import WorkerHealth
 from gnomon.settings import Settings
 from gnomon.topics import group_of
 
@@ -54,6 +56,10 @@ class StageWorker(Generic[State]):
         wait_for_broker_s: How long to wait, before work begins, for a broker that does not answer.
         on_broker: Called when a broker has answered.
         clock_s: Monotonic seconds; the one clock of progress.
+
+    Attributes:
+        health: What the worker tells of itself.
+        port: Where it serves that, once it has started.
     """
 
     def __init__(
@@ -70,15 +76,23 @@ class StageWorker(Generic[State]):
         self.port = 0
         self.group = group_of(stage.name, settings.topic_prefix)
         self._settings, self._clock_s = settings, clock_s
+        start_counters(metrics, stage.name)
+        metrics.watch_certificates(settings.kafka.security)
         self._wait_for_broker_s, self._on_broker = wait_for_broker_s, on_broker
-        self._started_at_s = clock_s()
-        self._joining_since_s: float | None = self._started_at_s
         self._partitions = AssignedPartitions(
             stage.name,
             open_worker=self._open_partition,
             fail=self.fail,
             fenced_grace_s=settings.session_timeout_s,
-            on_dropped=lambda number: metrics.set("gnomon_lag_records", 0, stage.name, str(number)),
+            on_dropped=lambda number: metrics.drop_partition(str(number)),
+        )
+        self.health = WorkerHealth(
+            stage,
+            self._partitions,
+            group=self.group,
+            metrics=metrics,
+            stall_after_s=settings.stall_after_s,
+            clock_s=clock_s,
         )
         self._snapshots = SnapshotStore(
             settings.state_folder() / self.group, settings=settings.folded(stage.name)
@@ -90,13 +104,14 @@ class StageWorker(Generic[State]):
             stage=stage.name,
             prefix=settings.topic_prefix,
             transactional_id=f"{self.group}-{settings.instance_id or secrets.token_hex(8)}",
+            linger_s=stage.linger_ms / 1000,
             metrics=metrics,
         )
+        self._schedule = Schedule(snapshot_every_s=settings.snapshot_every_s)
         self._recovery_slots = asyncio.Semaphore(RECOVERIES_AT_ONCE)
         self._topics = [settings.topic_prefix + name for name in stage.inputs]
         self._inputs = InputTopics(self._topics)
         self._app: faust.App
-        self._assigned = False
 
     async def run(self, *, port: int, host: str = "127.0.0.1") -> None:
         """Work until ``stop`` is called.
@@ -105,16 +120,16 @@ class StageWorker(Generic[State]):
             GnomonError: The error that ended the work.
             ConfigurationError: The port is taken, or the stage can never work as configured.
         """
-        health = HealthServer(self, host=host, port=port)
-        await health.start()
-        self.port = health.port
-        self._log_start(health.address)
+        server = HealthServer(self.health, host=host, port=port)
+        await server.start()
+        self.port = server.port
+        self._log_start(server.address)
         try:
             if await self._run_until_ended(self.stage.start(), within_s=None):
                 await self._work()
         finally:
             await self.stage.stop()
-            await health.stop()
+            await server.stop()
 
     def stop(self) -> None:
         """End ``run`` after the current batches are committed."""
@@ -125,49 +140,6 @@ class StageWorker(Generic[State]):
         """End ``run`` with ``error``."""
         if not self._ended.done():
             self._ended.set_exception(error)
-
-    @property
-    def ready(self) -> bool:
-        """Whether partitions are assigned, have their state, and nothing stalls."""
-        return (
-            self._assigned
-            and all(worker.ready for _, worker in self._partitions)
-            and not self.stalls()
-        )
-
-    def stalls(self) -> Sequence[Stall]:
-        """Return what has made no progress for too long; a mere stalled fetch comes last."""
-        limit_s, name = self._settings.stall_after_s, self.stage.name
-        stalls = self._partitions.stalls(limit_s)
-        if self._joining_since_s is not None:
-            joining_s = self._clock_s() - self._joining_since_s
-            if joining_s > limit_s:
-                stalls.append(Stall(name, None, "joining", round(joining_s, 1), None))
-        return sorted(stalls, key=lambda stall: stall.step == "fetch")
-
-    def degraded(self) -> Sequence[str]:
-        """Return what the stage works without; it stays ready."""
-        return self.stage.degraded() if isinstance(self.stage, CanBeDegraded) else ()
-
-    def status(self) -> Mapping[str, object]:
-        """Return small facts for ``/status``."""
-        return {
-            "stage": self.stage.name,
-            "group": self.group,
-            "ready": self.ready,
-            "uptime_s": round(self._clock_s() - self._started_at_s, 1),
-            "stalls": [stall.as_dict() for stall in self.stalls()],
-            "partitions": {str(number): worker.status() for number, worker in self._partitions},
-            **self.stage.status(),
-        }
-
-    def observe_end_offsets(self, ends: Mapping[int, Mapping[str, int]]) -> None:
-        """Update the lag from the offset after the last record, by partition and full topic name."""
-        self._partitions.observe_end_offsets(ends)
-        for number, worker in self._partitions:
-            if number in ends:
-                lag = worker.progress.lag or 0
-                self.metrics.set("gnomon_lag_records", lag, self.stage.name, str(number))
 
     def _log_start(self, address: str) -> None:
         logger.info(
@@ -203,7 +175,7 @@ class StageWorker(Generic[State]):
             on_revoked=self._on_revoked,
         )
         monitor = StallMonitor(
-            self,
+            self.health,
             end_offsets=lambda: self._end_offsets(app),
             last_error=lambda: engine.last_error(app),
             stall_after_s=self._settings.stall_after_s,
@@ -269,10 +241,10 @@ class StageWorker(Generic[State]):
             return
         missed = self._partitions.assign({tp.partition for tp in assigned}, member.generation)
         self._writer.joined(member, missed=missed)
-        self._assigned, self._joining_since_s = True, None
+        self.health.assigned()
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
-        self._joining_since_s = self._clock_s()
+        self.health.joining()
         await self._partitions.revoke()
 
     def _open_partition(self, number: int, on_failure: OnFailure[State]) -> PartitionWorker[State]:
@@ -288,7 +260,7 @@ class StageWorker(Generic[State]):
             leaders=engine.leaders(self._app),
             recovery_slots=self._recovery_slots,
             snapshots=self._snapshots,
-            snapshot_every_s=self._settings.snapshot_every_s,
+            schedule=self._schedule,
             metrics=self.metrics,
             clock_s=self._clock_s,
             set_paused=partial(engine.set_paused, self._app, number),

@@ -64,6 +64,7 @@ class Supervisor:
         environ: Environment of every child.
         on_line: Called with the child's name and each line it writes.
         stop_s: How long a child may take to stop before it is killed.
+        environs: The environment of a child that has one of its own, by child name.
     """
 
     def __init__(
@@ -73,9 +74,11 @@ class Supervisor:
         environ: Mapping[str, str],
         on_line: Callable[[str, str], None],
         stop_s: float = STOP_S,
+        environs: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.children = {name: Child(name, argv) for name, argv in commands.items()}
         self._environ, self._on_line, self._stop_s = dict(environ), on_line, stop_s
+        self._environs = {name: dict(own) for name, own in (environs or {}).items()}
         self._stopping = asyncio.Event()
         self._turns = BrokerTurns()
         self._failure: BaseException | None = None
@@ -146,7 +149,7 @@ class Supervisor:
                         stdin=theirs.fileno(),
                         stdout=output_end,
                         stderr=asyncio.subprocess.STDOUT,
-                        env=self._environ,
+                        env=self._environs.get(child.name, self._environ),
                         start_new_session=True,  # Ctrl-C reaches the supervisor, which stops them
                     )
                 finally:

@@ -9,13 +9,14 @@ The state is a fixed number of sums for each model version, baseline, loss and a
 may still grow, and decisions that are not mature, are kept beside them.
 """
 
-from bisect import insort
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 import msgspec
 
 from gnomon.events import VerdictExperiment
+from gnomon.verdict.evidence.clock import AgentClock
+from gnomon.verdict.evidence.columns import Block, count_all, score_all
 from gnomon.verdict.evidence.decided import HOUR_MS, Decided
 from gnomon.verdict.evidence.evidence import Evidence
 from gnomon.verdict.evidence.records import (
@@ -34,22 +35,16 @@ from gnomon.verdict.settings import BASELINES, VerdictSettings
 MAX_VERSIONS: Final = 16
 """Model versions with evidence in one partition. Beyond it the version without a new prediction for
 the longest time is forgotten. Only that can depend on how the topics interleave."""
+MAX_UNSETTLED: Final = 2000
+"""Decisions that wait at most until they are counted, so that they take little memory."""
 LIVE_SETTINGS: Final = VerdictSettings(
     mature_after_s=3600.0, clip_s=dict.fromkeys(BASELINES, 3600.0)
 )
 """Settings of the live verdict if none are registered."""
 
 
-class AgentClock(msgspec.Struct, array_like=True):
-    """The latest time in an agent's decisions, and its decisions that are not mature, by their start."""
-
-    newest_ms: int = 0
-    waiting: list[Decided] = []
-
-
 class _Saved(msgspec.Struct, array_like=True):
     evidence: Evidence
-    clocks: dict[str, AgentClock]
     open_from_hour: int
     looked_hour: int
     unannounced: bool
@@ -88,36 +83,68 @@ class LiveEvidence:
         self._retired: dict[str, tuple[int, int]] = {}
         self._unannounced = False
         self._changed: dict[str, set[int]] = {}
+        self._added: list[Decided] = []
         self._pending = PendingLosses()
+        # A baseline that is judged is compared with the others, which the columns do not tell apart.
+        self._one_by_one = bool(settings.judged_baselines)
         self._suspects = Suspects(settings)
         self._record: tuple[str, VerdictExperiment] | None = None
 
     def add(self, decided: Decided) -> None:
-        """Add a decision, and score those of its agent that have become mature."""
-        evidence, clock = self.evidence, self.clocks.get(decided.agent_id)
-        if clock is None:
-            clock = self.clocks[decided.agent_id] = AgentClock()
-        split = evidence.split(decided)
-        registered = decided.started_at_ms >= evidence.settings.registered_at_ms
-        if split[1] and registered and decided.hour >= self.open_from_hour:
-            evidence.count(decided, split)
-            self._note(decided, split[1])
-            if decided.status == "matched":
-                insort(clock.waiting, decided, key=_start)
-        clock.newest_ms = max(clock.newest_ms, decided.newest_ms)
-        mature = 0
-        for waiting in clock.waiting:
-            if not evidence.is_mature(waiting, clock.newest_ms):
-                break
-            split = evidence.split(waiting)
-            evidence.score(waiting, split, pending=self._pending)
-            self._note(waiting, split[1])
-            mature += 1
-        del clock.waiting[:mature]
+        """Add a decision. It counts after ``settle``, which every other method calls where it matters."""
+        self._added.append(decided)
+        if len(self._added) >= MAX_UNSETTLED:
+            self.settle()
+
+    def settle(self) -> None:
+        """Count the decisions that were added, and score those that are mature by now."""
+        added, self._added = self._added, []
+        new: list[Decided] = []
+        touched: dict[str, AgentClock] = {}
+        for decided in added:
+            clock = touched.get(decided.agent_id)
+            if clock is None:
+                clock = self.clocks.setdefault(decided.agent_id, AgentClock())
+                touched[decided.agent_id] = clock
+            clock.newest_ms = max(clock.newest_ms, decided.newest_ms)
+            if self._counts(decided):
+                if decided.status == "matched" and not self._one_by_one:
+                    new.append(decided)
+                else:
+                    self._count_one(decided)
+                if decided.status == "matched":
+                    clock.wait_for(decided)
+        self._note(count_all(self.evidence, new))
+        after_ms = self.evidence.window.mature_after_ms
+        self._score([d for clock in touched.values() for d in clock.take_mature(after_ms)])
+
+    def _settle_all(self) -> None:
+        self.settle()
+        self.evidence.settle(self._pending)
+
+    def _counts(self, decided: Decided) -> bool:
+        if decided.started_at_ms < self.evidence.settings.registered_at_ms:
+            return False
+        judged = any(p.model not in BASELINES or self._one_by_one for p in decided.predictions)
+        return judged and decided.hour >= self.open_from_hour
+
+    def _count_one(self, decided: Decided) -> None:
+        split = self.evidence.split(decided)
+        self.evidence.count(decided, split)
+        self._note(Block(key, decided.agent_id, decided.hour) for key in split[1])
+
+    def _score(self, mature: list[Decided]) -> None:
+        if not self._one_by_one:
+            self._note(score_all(self.evidence, mature, self._pending))
+            return
+        for decided in mature:
+            split = self.evidence.split(decided)
+            self.evidence.score(decided, split, pending=self._pending)
+            self._note(Block(key, decided.agent_id, decided.hour) for key in split[1])
 
     def close(self, partition: int) -> Iterator[KeyedEvidence]:
         """Yield the records that changed since the last time."""
-        self.evidence.settle(self._pending)
+        self._settle_all()
         yield from self._forget_versions(partition)
         if self._changed:
             yield self._experiment(partition)
@@ -127,14 +154,14 @@ class LiveEvidence:
 
     @property
     def unwritten(self) -> int:
-        """Return the number of models whose evidence changed since ``close``."""
-        return len(self._changed) + self._unannounced
+        """Return the number of models whose evidence changed since ``close``, and of decisions to settle."""
+        return len(self._changed) + self._unannounced + len(self._added)
 
     def announce(self, partition: int) -> Iterator[KeyedEvidence]:
         """Yield all records of an experiment that began with a restart, once, and delete the old ones."""
         if not self._unannounced:
             return
-        self.evidence.settle(self._pending)
+        self._settle_all()
         self._unannounced = False
         self._changed.clear()
         for key, hours in self._retired.items():
@@ -145,12 +172,11 @@ class LiveEvidence:
             yield from self._records(key, partition, hours_of(challenger))
 
     def encode(self) -> bytes:
-        """Encode the state between two batches as JSON."""
-        self.evidence.settle(self._pending)
+        """Encode the state between two batches as JSON, all but ``clocks``."""
+        self._settle_all()
         return msgspec.json.encode(
             _Saved(
                 self.evidence,
-                self.clocks,
                 self.open_from_hour,
                 self.looked_hour,
                 self._unannounced,
@@ -160,8 +186,15 @@ class LiveEvidence:
         )
 
     @classmethod
-    def decode(cls, data: bytes, settings: VerdictSettings) -> "LiveEvidence":
+    def decode(
+        cls, data: bytes, clocks: dict[str, AgentClock], settings: VerdictSettings
+    ) -> "LiveEvidence":
         """Decode what ``encode`` returned. Evidence of other settings is dropped: a new experiment begins.
+
+        Args:
+            data: What ``encode`` returned.
+            clocks: The attribute ``clocks`` of the state that was encoded.
+            settings: Settings of the verdict.
 
         Raises:
             msgspec.DecodeError: ``data`` is no such state.
@@ -174,7 +207,7 @@ class LiveEvidence:
                 live._retired[key] = hours.start, hours.stop
             live._unannounced = True
             return live
-        live.evidence, live.clocks = saved.evidence, saved.clocks
+        live.evidence, live.clocks = saved.evidence, clocks
         live._changed = {key: set(hours) for key, hours in saved.changed.items()}
         live.open_from_hour, live.looked_hour = saved.open_from_hour, saved.looked_hour
         return live
@@ -185,10 +218,10 @@ class LiveEvidence:
             self._record = experiment_record(self.evidence.settings, partition)
         return self._record
 
-    def _note(self, decided: Decided, keys: Iterable[str]) -> None:
-        for key in keys:
-            self._changed.setdefault(key, set()).add(decided.hour)
-            self._suspects.touch(key, decided.agent_id)
+    def _note(self, blocks: Iterable[Block]) -> None:
+        for key, agent, hour in blocks:
+            self._changed.setdefault(key, set()).add(hour)
+            self._suspects.touch(key, agent)
 
     def _forget_versions(self, partition: int) -> Iterator[KeyedEvidence]:
         challengers = self.evidence.challengers
@@ -203,7 +236,7 @@ class LiveEvidence:
         """Forget what was only kept for decisions that were predicted before ``before_hour``: none follow."""
         if before_hour <= self.open_from_hour:
             return
-        self.evidence.settle(self._pending)
+        self._settle_all()
         self.open_from_hour = before_hour
         kept = {
             (decided.hour, agent)
@@ -230,7 +263,3 @@ class LiveEvidence:
 
 
 _decode = msgspec.json.Decoder(_Saved).decode
-
-
-def _start(decided: Decided) -> tuple[int, str]:
-    return decided.started_at_ms, decided.decision_id

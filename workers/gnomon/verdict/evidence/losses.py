@@ -67,7 +67,8 @@ def extremes(baseline: int, model: int, least: int, *, cap: int, delta: float) -
 
 def brier(probability: float, *, succeeded: bool) -> int:
     """Return the squared error of a predicted probability of success, in units of 1e-9."""
-    return round((probability - succeeded) ** 2 * ONE)
+    miss = probability - succeeded
+    return round(miss * miss * ONE)
 
 
 def miss(probability: float, *, succeeded: bool) -> int:

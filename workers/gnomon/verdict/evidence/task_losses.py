@@ -32,7 +32,13 @@ class TaskLosses(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def _pairs(timed: tuple[str, ...], judged: tuple[str, ...] | None) -> tuple[Pair, ...]:
+def pairs_of(timed: tuple[str, ...], judged: tuple[str, ...] | None) -> tuple[Pair, ...]:
+    """Return what is compared of a task.
+
+    Args:
+        timed: Baselines that predicted the duration, as the model did.
+        judged: Those that predicted the success; ``None`` if the model did not.
+    """
     pairs = [(name, loss) for name in timed for loss in (LOG_LOSS, SECONDS)]
     if judged is not None:
         pairs += [ACCURACY, *((name, BRIER) for name in judged)]
@@ -80,7 +86,7 @@ def task_losses(
         for name in judged:
             theirs = baselines[name].success_probability or 0.0
             values += (losses.brier(theirs, succeeded=succeeded), own)
-    return TaskLosses(_pairs(timed, judged), values)
+    return TaskLosses(pairs_of(timed, judged), values)
 
 
 class PendingLosses:

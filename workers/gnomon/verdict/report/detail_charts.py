@@ -10,8 +10,8 @@ from gnomon.verdict.report.blocks import figure
 from gnomon.verdict.report.charts import forest, times
 from gnomon.verdict.report.covered import Coverage
 from gnomon.verdict.report.pictures import Pictures
-from gnomon.verdict.report.slices import Slice
 from gnomon.verdict.result import Drill
+from gnomon.verdict.slices import Slice
 
 MOST_ROWS: Final = 24
 _MOST_PSI: Final = 1.0

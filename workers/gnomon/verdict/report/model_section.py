@@ -8,10 +8,10 @@ from gnomon.verdict.report import charts, detail_charts
 from gnomon.verdict.report.blocks import coloured, empty, figures, moment, table, word
 from gnomon.verdict.report.covered import coverages
 from gnomon.verdict.report.pictures import Pictures
-from gnomon.verdict.report.slices import Slice, judged
 from gnomon.verdict.report.view import criterion_figure, item_figure, percent
 from gnomon.verdict.result import Bounded, Compared, Criterion, ModelVerdict
 from gnomon.verdict.settings import VerdictSettings
+from gnomon.verdict.slices import Slice, judged
 
 KINDS: Final = {"GO": "good", "NO-GO": "bad", "STOP-HARM": "bad", "CONTINUE": "faint"}
 _STATUS: Final = {"passed": "good", "failed": "bad", "unknown": "faint"}

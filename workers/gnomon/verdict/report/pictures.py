@@ -14,9 +14,9 @@ from gnomon.verdict.evidence.sums import T
 from gnomon.verdict.evidence.task_losses import LOG_LOSS
 from gnomon.verdict.report.covered import Covered
 from gnomon.verdict.report.rolling import Rolling
-from gnomon.verdict.report.slices import Slices
 from gnomon.verdict.result import Bounded
 from gnomon.verdict.sequence import Plan, improvement
+from gnomon.verdict.slices import Slices
 
 CELLS: Final = 28
 """Number of cells on each axis of the chart of durations: from 0.1 s on, four to a factor of ten."""
@@ -99,7 +99,7 @@ class Album:
             _account(drawn.ledger, decided, prediction, is_mature=mature_ms <= watermark_ms)
             _durations(drawn, decided, prediction, reference)
             _success(drawn, decided, prediction)
-            _sliced(drawn, decided, (prediction, reference), is_mature=mature_ms <= watermark_ms)
+            drawn.slices.add(decided, prediction, reference, is_mature=mature_ms <= watermark_ms)
 
     def look(self, hour: int) -> None:
         """Add the improvement that is known after the hours before ``hour`` were closed."""
@@ -167,23 +167,6 @@ def _success(drawn: Pictures, decided: Decided, prediction: JudgedPrediction) ->
         tenth[0] += 1
         tenth[1] += q
         tenth[2] += decided.succeeded
-
-
-def _sliced(
-    drawn: Pictures,
-    decided: Decided,
-    pair: tuple[JudgedPrediction, JudgedPrediction | None],
-    *,
-    is_mature: bool,
-) -> None:
-    """Add the task to its slices, as the evidence counts it: an expired one by its age."""
-    model, reference = pair
-    actual_s = decided.duration_s if is_mature else None
-    if decided.status == "expired":
-        actual_s = decided.age_s
-    if reference is None or None in {actual_s, model.duration_s, reference.duration_s}:
-        return
-    drawn.slices.add(decided, reference.duration_s or 0.0, model.duration_s or 0.0, actual_s or 0.0)
 
 
 def edge_s(cell: float) -> float:

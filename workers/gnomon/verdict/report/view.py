@@ -62,6 +62,11 @@ def details(model: ModelVerdict) -> str:
         f" over {each.blocks} blocks, e-value {each.e_value:.3g}"
         for each in model.harm
     ]
+    lines += [
+        f"HARM: task type {plain(each.task_type)}, {percent(each.improvement)}"
+        f" over {each.blocks} blocks, e-value {each.e_value:.3g}"
+        for each in model.harmed_types or ()
+    ]
     return "\n".join(lines)
 
 

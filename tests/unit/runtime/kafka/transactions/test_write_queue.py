@@ -54,6 +54,20 @@ async def test_a_transaction_waits_for_the_partitions_that_were_fetched(queue: W
     assert await taking == [0, 1]
 
 
+async def test_under_a_long_linger_writes_wait_longer_than_a_transaction_takes() -> None:
+    queue = WriteQueue(3600.0)
+    queue.transaction_s = 0.0
+    queue.expect({0, 1})
+    queue.add(write(0))
+    taking = asyncio.create_task(taken(queue))
+    done, _ = await asyncio.wait([taking], timeout=0.05)
+    assert not done
+
+    queue.add(write(1))
+
+    assert await taking == [0, 1]
+
+
 async def test_a_partition_that_waits_for_its_own_write_is_not_waited_for(
     queue: WriteQueue,
 ) -> None:

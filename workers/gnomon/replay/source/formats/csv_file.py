@@ -1,7 +1,7 @@
 """Reads CSV: any usual separator and encoding, cells of any length, quotes as other readers take them."""
 
-import codecs
 import csv
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,19 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from gnomon.replay.source.formats.rows import TWICE, BadInputError, BadRowError, Reading, Row, Rows
+from gnomon.replay.source.formats.unpacked import encoding_of, open_text
 
 SEPARATORS: Final = (",", ";", "\t", "|")
+_EXCELS_LINE: Final = re.compile(r'"?sep=(.)"?\r?\n?')
+"""What some programs write before the header, for Excel."""
 MAX_CELL_CHARS: Final = 1 << 27
 """Longest cell. Without a bound, a quote that is never closed would take the whole file into memory."""
-_MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-UNDECODABLE: Final = "gnomon.undecodable"
-"""Name of the handler of decoding errors."""
 
 
 @contextmanager
@@ -35,44 +29,12 @@ def open_csv(path: Path, reading: Reading) -> Iterator[Rows]:
         BadInputError: The file cannot be opened, the encoding is unknown, or there is no header.
     """
     encoding = reading.encoding or encoding_of(path)
-    register()
     limit = csv.field_size_limit(MAX_CELL_CHARS)
     try:
-        with path.open(encoding=encoding, newline="", errors=UNDECODABLE) as file:
+        with open_text(path, encoding=encoding, newline="") as file:
             yield _CsvRows(file, path, reading, encoding)
-    except OSError as error:
-        raise BadInputError(f"{path}: {error.strerror}") from error
-    except LookupError as error:
-        raise BadInputError(f"{path}: {error}") from error
     finally:
         csv.field_size_limit(limit)
-
-
-def register() -> None:
-    """Make the handler of decoding errors known by its name."""
-    codecs.register_error(UNDECODABLE, _as_surrogates)
-
-
-def _as_surrogates(error: UnicodeError) -> tuple[str, int]:
-    """Return a surrogate for each byte that is no text, so that reading goes on behind it."""
-    if not isinstance(error, UnicodeDecodeError):
-        raise error
-    undecodable = error.object[error.start : error.end]
-    return "".join(chr(0xDC00 + byte) for byte in undecodable), error.end
-
-
-def encoding_of(path: Path) -> str:
-    """Return the encoding that the byte order mark of a file says, or UTF-8.
-
-    Raises:
-        BadInputError: The file cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            first = file.read(4)
-    except OSError as error:
-        raise BadInputError(f"{path}: {error.strerror}") from error
-    return next((name for mark, name in _MARKS if first.startswith(mark)), "utf-8")
 
 
 class _CsvRows:
@@ -82,7 +44,11 @@ class _CsvRows:
 
     def __init__(self, file: Iterator[str], path: Path, reading: Reading, encoding: str) -> None:
         first = next(file, "")
-        self._separator = reading.separator or _separator_of(first, reading.columns)
+        self._before = 0
+        if said := _EXCELS_LINE.fullmatch(first):
+            self._before, first = 1, next(file, "")
+        found = said[1] if said else _separator_of(first, reading.columns)
+        self._separator = reading.separator or found
         self._lines: list[str] = []
         lines = self._remembered(chain([first], file))
         self._reader = csv.reader(lines, delimiter=self._separator, strict=True)
@@ -92,6 +58,10 @@ class _CsvRows:
             raise BadInputError(f"{path} line 1: {error}") from error
         if not self._names:
             raise BadInputError(f"{path} line 1: no header: the file is empty")
+        if any("\0" in name for name in self._names):
+            raise BadInputError(
+                f"{path} line 1: zero bytes between the characters: say --encoding utf-16-le, or utf-16-be"
+            )
         self.header: Sequence[str] | None = self._names
         self._twice = {name for name, count in Counter(self._names).items() if count > 1}
         shown = "tab" if self._separator == "\t" else repr(self._separator)
@@ -100,7 +70,7 @@ class _CsvRows:
     def __iter__(self) -> Iterator[Row]:
         header, reader = self._names, self._reader
         while True:
-            number = reader.line_num + 1
+            number = self._before + reader.line_num + 1
             self._lines.clear()
             try:
                 row = next(reader, None)

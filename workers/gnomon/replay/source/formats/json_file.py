@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
-from gnomon.replay.source.formats.csv_file import UNDECODABLE, encoding_of, register
-from gnomon.replay.source.formats.rows import BadInputError, BadRowError, Reading, Row, Rows
+from gnomon.replay.source.formats.rows import BadRowError, Reading, Row, Rows
+from gnomon.replay.source.formats.unpacked import encoding_of, open_text
 
 _PIECE_CHARS: Final = 1 << 16
 MAX_OBJECT_CHARS: Final = 1 << 27
@@ -25,14 +25,8 @@ def open_json(path: Path, reading: Reading) -> Iterator[Rows]:
         BadInputError: The file cannot be opened, or the encoding is unknown.
     """
     encoding = reading.encoding or encoding_of(path)
-    register()
-    try:
-        with path.open(encoding=encoding, errors=UNDECODABLE) as file:
-            yield _JsonRows(file, encoding)
-    except OSError as error:
-        raise BadInputError(f"{path}: {error.strerror}") from error
-    except LookupError as error:
-        raise BadInputError(f"{path}: {error}") from error
+    with open_text(path, encoding=encoding) as file:
+        yield _JsonRows(file, encoding, reading.columns)
 
 
 class _JsonRows:
@@ -41,12 +35,37 @@ class _JsonRows:
     unit = "line"
     header: Sequence[str] | None = None
 
-    def __init__(self, file: TextIO, encoding: str) -> None:
+    def __init__(self, file: TextIO, encoding: str, wanted: Sequence[str]) -> None:
         self._scanner = _Scanner(file)
         self._array = self._scanner.peek() == "["
+        self._listed = None if self._array else self._listed_in_answer(wanted)
         self.layout = f"{'a JSON array' if self._array else 'JSON lines'}, {encoding}"
+        if self._listed is not None:
+            name, _ = self._listed
+            self.unit, self.layout = "object", f"the JSON array {name!r}, {encoding}"
+
+    def _listed_in_answer(
+        self, wanted: Sequence[str]
+    ) -> tuple[str, list[dict[str, object]]] | None:
+        """Return the list of a file that is the answer of an API: one object around it, with its name."""
+        try:
+            answer = self._scanner.value(1, keep=True)
+        except BadRowError:
+            return None  # told where the rows are read
+        if not isinstance(answer, dict) or {name.partition(".")[0] for name in wanted} & set(
+            answer
+        ):
+            return None
+        lists = {name: value for name, value in answer.items() if isinstance(value, list)}
+        if len(lists) != 1:
+            return None
+        ((name, found),) = lists.items()
+        return (name, found) if all(isinstance(each, dict) for each in found) else None
 
     def __iter__(self) -> Iterator[Row]:
+        if self._listed is not None:
+            yield from (Row(number, each) for number, each in enumerate(self._listed[1], start=1))
+            return
         scanner, expected = self._scanner, "[" if self._array else ""
         while True:
             found = scanner.peek()
@@ -92,8 +111,8 @@ class _Scanner:
         self.line += self._text[self._at] == "\n"
         self._at += 1
 
-    def value(self, number: int) -> object:
-        """Take one value.
+    def value(self, number: int, *, keep: bool = False) -> object:
+        """Take one value, or only look at it.
 
         Raises:
             BadRowError: There is no JSON value here.
@@ -109,8 +128,9 @@ class _Scanner:
                     raise BadRowError(number, f"not JSON: {why}") from error
                 size *= 2
                 continue
-            self.line += self._text.count("\n", self._at, end)
-            self._at = end
+            if not keep:
+                self.line += self._text.count("\n", self._at, end)
+                self._at = end
             found: object = value
             return found
 

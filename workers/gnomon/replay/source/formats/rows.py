@@ -11,6 +11,9 @@ from gnomon.errors import ConfigurationError
 TWICE: Final = object()
 """Stands for a cell whose column has a name that another column has too."""
 
+PACKED: Final = frozenset({".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd", ".lz4"})
+"""Endings that name a compression."""
+
 
 class BadInputError(ConfigurationError):
     """The file cannot be replayed. The message gives its name and the line."""
@@ -74,18 +77,30 @@ class BadRowError(Exception):
 def open_rows(path: Path, reading: Reading) -> AbstractContextManager[Rows]:
     """Open ``path`` by the ending of its name: Parquet, JSON or JSON lines, otherwise CSV.
 
+    An ending that names a compression does not count. With an ending that says nothing, what begins as
+    JSON is JSON.
+
     Raises:
         BadInputError: The file cannot be opened, or it is of another format.
     """
-    kind = path.suffix.lower()
+    kind, *_ = [each for each in map(str.lower, reversed(path.suffixes)) if each not in PACKED] or [
+        ""
+    ]
     if kind in {".parquet", ".pq"}:
         from gnomon.replay.source.formats.parquet_file import open_parquet  # noqa: PLC0415  heavy
 
         return open_parquet(path, reading)
-    if kind in {".json", ".jsonl", ".ndjson"}:
+    if kind in {".json", ".jsonl", ".ndjson"} or (kind not in {".csv", ".tsv"} and _is_json(path)):
         from gnomon.replay.source.formats.json_file import open_json  # noqa: PLC0415
 
         return open_json(path, reading)
     from gnomon.replay.source.formats.csv_file import open_csv  # noqa: PLC0415
 
     return open_csv(path, reading)
+
+
+def _is_json(path: Path) -> bool:
+    from gnomon.replay.source.formats.unpacked import encoding_of, open_text  # noqa: PLC0415
+
+    with open_text(path, encoding=encoding_of(path)) as file:
+        return file.read(1) in {"{", "["}

@@ -86,6 +86,7 @@ class WorkerWriter:
         stage: Named in dead letters, errors and metrics.
         prefix: Of every topic name.
         transactional_id: Of the worker's transactions; begins with the group and a dash.
+        linger_s: How long the writes of some partitions may wait for those of the others.
         metrics: Records how long transactions take.
         new_producer: Creates a producer for a cluster and a transactional id.
     """
@@ -98,6 +99,7 @@ class WorkerWriter:
         stage: str,
         prefix: str,
         transactional_id: str,
+        linger_s: float = 0.0,
         metrics: Metrics,
         new_producer: Callable[[KafkaConnection, str], Producer] = TransactionalProducer,
     ) -> None:
@@ -106,7 +108,7 @@ class WorkerWriter:
         self._producer = new_producer(kafka, transactional_id)
         self.offsets = StableOffsets(self._producer, stage=stage, transactional_id=transactional_id)
         self._encoder = OutputEncoder(stage, prefix, self._producer.partitions_of)
-        self._queue = WriteQueue()
+        self._queue = WriteQueue(linger_s)
         self._membership = Membership(group)
         self._started = self._stale = self._fenced = False
         self._lock = asyncio.Lock()
@@ -178,7 +180,7 @@ class WorkerWriter:
             raise unavailable(self._stage, error) from error
         tps = {TopicPartition(topic, owner.partition): n for topic, n in offsets.items()}
         done = asyncio.get_running_loop().create_future()
-        self._queue.add(Write(owner, batches, tps, done))
+        self._queue.add(Write(owner, batches, tps, done, outputs.trace_id))
         await done
 
     async def _run(self) -> None:
@@ -212,8 +214,11 @@ class WorkerWriter:
             if not writes:
                 return
             batches, offsets = merge(writes)
+            trace_id = next((write.trace_id for write in writes if write.trace_id), None)
             try:
-                with self._metrics.time("gnomon_transaction_seconds", self._stage):
+                with self._metrics.time(
+                    "gnomon_transaction_seconds", self._stage, trace_id=trace_id
+                ):
                     began_s = asyncio.get_running_loop().time()
                     await self._producer.write(batches, offsets, member=member)
                     self._queue.observe(asyncio.get_running_loop().time() - began_s)

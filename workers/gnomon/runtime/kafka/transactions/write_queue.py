@@ -36,6 +36,7 @@ class Write:
     batches: Batches
     offsets: Mapping[TopicPartition, int]
     done: asyncio.Future[None]
+    trace_id: str | None = None
     size_bytes: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,16 +50,23 @@ class WriteQueue:
     """Writes in the order in which they came.
 
     A transaction has the writes of all partitions whose records were fetched together: it waits for
-    those that are still folding, but no longer than a transaction has taken lately. So a partition that
-    hangs or is slow delays the others by one transaction at most.
+    those that are still folding, but no longer than a transaction has taken lately, or than records may
+    linger. So a partition that hangs or is slow delays the others by that time at most.
+
+    Args:
+        linger_s: How long records may wait under load.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, linger_s: float = 0.0) -> None:
+        self._linger_s = linger_s
         self.transaction_s = FIRST_TRANSACTION_S
         self._writes: deque[Write] = deque()
         self._size_bytes = 0
         self._expected: set[int] = set()
-        self._changed = asyncio.Event()
+        self._queued: set[int] = set()
+        """The partitions of ``_writes``. A partition may also be expected again: with its next records."""
+        self._ready = asyncio.Event()
+        self._collecting = False
 
     def expect(self, partitions: Iterable[int]) -> None:
         """Note that records of these partitions were fetched, so that writes will follow."""
@@ -67,9 +75,12 @@ class WriteQueue:
     def add(self, write: Write) -> None:
         """Append a write."""
         self._writes.append(write)
+        self._queued.add(write.owner.partition)
         self._size_bytes += write.size_bytes
         self._expected.discard(write.owner.partition)
-        self._changed.set()
+        # With many partitions, to wake up at each write would take longer than the transaction.
+        if not self._collecting or self._is_complete():
+            self._ready.set()
 
     def observe(self, duration_s: float) -> None:
         """Note how long a transaction has taken."""
@@ -77,16 +88,15 @@ class WriteQueue:
 
     async def take(self) -> Sequence[Write]:
         """Remove and return the writes of the next transaction; waits until there are some."""
-        clock_s = asyncio.get_running_loop().time
         while not self._writes:
             await self._wait(None)
-        until_s = clock_s() + self.transaction_s
-        while self._missing() and self._size_bytes < ENOUGH_BYTES:
-            left_s = until_s - clock_s()
-            if left_s <= 0:
+        self._collecting = True
+        try:
+            within_s = max(self.transaction_s, self._linger_s)
+            if not self._is_complete() and not await self._wait(within_s):
                 self._expected.clear()
-                break
-            await self._wait(left_s)
+        finally:
+            self._collecting = False
         taken = [self._pop()]
         size_bytes = taken[0].size_bytes
         while self._writes and size_bytes + self._writes[0].size_bytes <= MOST_BYTES:
@@ -94,24 +104,25 @@ class WriteQueue:
             size_bytes += taken[-1].size_bytes
         return taken
 
-    def _missing(self) -> bool:
-        """Whether a partition has records to fold and no write in the queue."""
-        return bool(self._expected) and bool(
-            self._expected - {write.owner.partition for write in self._writes}
-        )
+    def _is_complete(self) -> bool:
+        """Whether the next transaction need not wait for the write of another partition."""
+        return self._size_bytes >= ENOUGH_BYTES or self._expected <= self._queued
 
     def _pop(self) -> Write:
         write = self._writes.popleft()
+        self._queued.discard(write.owner.partition)
         self._size_bytes -= write.size_bytes
         return write
 
-    async def _wait(self, within_s: float | None) -> None:
-        self._changed.clear()
+    async def _wait(self, within_s: float | None) -> bool:
+        """Wait until a transaction can begin; return false if the time has passed before."""
+        self._ready.clear()
         try:
             async with asyncio.timeout(within_s):
-                await self._changed.wait()
+                await self._ready.wait()
         except TimeoutError:
-            return
+            return False
+        return True
 
 
 def merge(

@@ -1,0 +1,1 @@
+"""What the number of partitions costs: ``python -m benchmarks.partitions``."""

@@ -1,0 +1,1 @@
+"""Parts of ``gnomon vault``: listing, copying, and deleting by age."""

@@ -1,0 +1,1 @@
+"""What Streamlit runs. It must not be beside the folder ``pages``: Streamlit would run its modules as scripts."""

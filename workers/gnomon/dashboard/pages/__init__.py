@@ -1,0 +1,1 @@
+"""The pages. They draw what ``views`` returns, and compute nothing."""

@@ -1,0 +1,1 @@
+"""Drills with a real Prometheus, Alertmanager and receiver of notices."""

@@ -1,0 +1,1 @@
+"""What commands do with stored decisions: open them, prove them, import those of another system."""

@@ -1,0 +1,157 @@
+"""The Merkle trees of the vault stage: stored with the rows, published with the decisions."""
+
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+from sqlalchemy import Connection
+
+from gnomon import codec
+from gnomon.errors import UnreadableError
+from gnomon.events import SealedDecision
+from gnomon.records import Keyed, Outputs, SourceRecord
+from gnomon.store import DecisionStore
+from gnomon.store.figures import Figures, MetricsRows
+from gnomon.store.roots import Addition
+from gnomon.topics import VAULT_ROOTS
+from gnomon.vault import KeyRing, KeyRow, open_bytes
+from gnomon.vault.tamper import Head, HourRoot, StatementSeal
+from gnomon.vault.tamper.published import head_event, root_event
+
+
+class _Identified(msgspec.Struct, gc=False):
+    decision_id: str
+
+
+_decode: Final = msgspec.json.Decoder(_Identified).decode
+logger = logging.getLogger(__name__)
+
+
+class Covered(NamedTuple):
+    """Rows, and the batch of one partition that they were made of."""
+
+    rows: Sequence[SealedDecision]
+    batch: Sequence[SourceRecord]
+
+
+class RootedStore:
+    """Stores sealed decisions together with the roots that cover them.
+
+    Args:
+        store: Where both are kept.
+        keyring: Opens what is stored; its provider's key wraps the keys of the seals too.
+    """
+
+    def __init__(self, store: DecisionStore, keyring: KeyRing) -> None:
+        self._store, self._keyring = store, keyring
+        self._log = store.root_log(StatementSeal.of(keyring.provider, store.keys))
+
+    def cover(self) -> None:
+        """Cover decisions that a gnomon without roots has stored; does nothing once there is any root."""
+        if covered := self._log.cover_all():
+            logger.warning("vault.covered", extra={"decisions": covered})
+
+    def stored_before(
+        self, records: Sequence[SourceRecord]
+    ) -> tuple[list[SealedDecision], Sequence[SourceRecord]]:
+        """Return what the last transaction stored of ``records``, and those records that are to be stored.
+
+        A batch is repeated when the process ended after its rows were stored and before Kafka had
+        committed its offsets. A row that is not as it was stored then is stored again.
+        """
+        if not records:
+            return [], records
+        head = self._log.head(records[0].partition)
+        if records[0].offset >= head.next_offset or records[-1].offset < head.from_offset:
+            return [], records
+        ids = [_decision_id(record) for record in records]
+        found = self._store.root_reader().rows_of([name for name in ids if name is not None])
+        stored = {
+            name: found[name]
+            for name, record in zip(ids, records, strict=True)
+            if name in found and _opens_as(self._keyring, found[name], record.value)
+        }
+        left = [record for name, record in zip(ids, records, strict=True) if name not in stored]
+        return list(stored.values()), left
+
+    def upsert(
+        self,
+        parts: Sequence[Covered],
+        *,
+        figures: Sequence[Figures],
+        metrics: MetricsRows,
+        keys: Sequence[KeyRow],
+        canary: bytes | None,
+    ) -> None:
+        """Store the rows of ``parts``, and what covers them, in one transaction.
+
+        Raises:
+            StoreUnavailableError: Nothing was stored; a retry may succeed.
+            EventError: A row can never be stored; none was.
+        """
+        # All writers use the same order, so that two with the same partitions cannot deadlock.
+        parts = sorted((part for part in parts if part.rows), key=_partition)
+        additions = [self._addition(part) for part in parts]
+
+        def write_additions(connection: Connection) -> None:
+            for addition in additions:
+                self._log.write(connection, addition)
+
+        try:
+            self._store.upsert(
+                [row for part in parts for row in part.rows],
+                figures=figures,
+                metrics=metrics,
+                keys=[*keys, *(key for addition in additions for key in addition.keys)],
+                canary=canary,
+                beside=write_additions if additions else None,
+            )
+        except BaseException:
+            for part in parts:
+                self._log.forget(_partition(part))  # whether it was committed is not known
+            raise
+        for addition in additions:
+            self._log.stored(addition)
+
+    def _addition(self, part: Covered) -> Addition:
+        first, last = part.batch[0].offset, part.batch[-1].offset
+        return self._log.addition(
+            _partition(part), part.rows, from_offset=first, next_offset=last + 1
+        )
+
+    def publish(
+        self, batch: Sequence[SourceRecord], rows: Sequence[SealedDecision], outputs: Outputs
+    ) -> None:
+        """Add the latest roots of the hours of ``rows``, which are stored, and the head to ``outputs``."""
+        if rows:
+            roots, head = self._log.current(batch[0].partition, rows)
+            published = outputs.topic(VAULT_ROOTS.name)
+            published.extend(_root_record(root, seal) for root, seal in roots)
+            published.append(_head_record(*head))
+
+
+def _partition(part: Covered) -> int:
+    return part.batch[0].partition
+
+
+def _decision_id(record: SourceRecord) -> str | None:
+    try:
+        return _decode(record.value or b"").decision_id
+    except codec.UNDECODABLE:
+        return None
+
+
+def _opens_as(keyring: KeyRing, row: SealedDecision, value: bytes | None) -> bool:
+    try:
+        return value == open_bytes(keyring, row)
+    except UnreadableError:
+        return False
+
+
+def _root_record(root: HourRoot, seal: bytes) -> Keyed:
+    return b"%d/%d" % (root.partition, root.hour), codec.encode(root_event(root, seal))
+
+
+def _head_record(head: Head, seal: bytes) -> Keyed:
+    return b"%d" % head.partition, codec.encode(head_event(head, seal))

@@ -1,0 +1,233 @@
+"""Writes the trees in the transaction that stores the rows.
+
+The row of a partition's head is replaced only if it is still as it was read, so that of two writers, such as
+a worker that lost its partition and the one that has it now, one stores nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, select, update
+
+from gnomon.errors import EventError, OvertakenError
+from gnomon.events import SealedDecision
+from gnomon.store.database import Database, insert_into
+from gnomon.store.keys import put_missing
+from gnomon.store.roots.known_trees import KnownTrees
+from gnomon.store.roots.reading import every_row
+from gnomon.store.roots.tables import HEADS, ROOTS
+from gnomon.vault import KeyRow
+from gnomon.vault.tamper import Head, HourRoot, StatementSeal, hash_of_any, hour_of
+from gnomon.vault.tamper.growing import Grown, rows_by_hour
+
+COMMANDS: Final = -1
+"""The partition of lists that no stage has written."""
+
+ROWS_A_LIST: Final = 1_000
+"""Most rows of a list that no stage has written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addition:
+    """What one transaction writes of the trees.
+
+    Attributes:
+        grown: The lists, roots and head.
+        root_seals: Seals of the roots, in the order of ``grown.added``.
+        head_seal: Seal of the head.
+        keys: Keys that made the seals.
+    """
+
+    grown: Grown
+    root_seals: Sequence[bytes]
+    head_seal: bytes
+    keys: Sequence[KeyRow]
+
+
+class RootLog:
+    """The trees of all partitions, as one process writes them. For one thread a partition at a time.
+
+    Args:
+        database: Of the store.
+        seal: Seals roots and heads.
+    """
+
+    def __init__(self, database: Database, seal: StatementSeal) -> None:
+        self._database, self._seal = database, seal
+        self._trees = KnownTrees(database, seal)
+        self._replace_head = database.compiled(
+            update(HEADS)
+            .where(HEADS.c.partition == bindparam("of"), HEADS.c.lists == bindparam("lists_before"))
+            .values({c.name: bindparam(c.name) for c in HEADS.c if not c.primary_key})
+        )
+        insert = insert_into(HEADS, database.dialect).on_conflict_do_nothing()
+        self._first_head = database.compiled(insert)
+        self._add = database.compiled(insert_into(ROOTS, database.dialect))
+
+    def head(self, partition: int) -> Head:
+        """Return the sums of a partition.
+
+        Raises:
+            StoreUnavailableError: The database does not answer, or its trees were changed.
+        """
+        return self._trees.of(partition).head
+
+    def addition(
+        self,
+        partition: int,
+        rows: Sequence[SealedDecision],
+        *,
+        from_offset: int = 0,
+        next_offset: int = 0,
+    ) -> Addition:
+        """Return what to write together with ``rows``; nothing is stored yet.
+
+        Args:
+            partition: Of ``comparisons``, or -1.
+            rows: What the transaction stores, in order.
+            from_offset: Offset at which the batch began.
+            next_offset: The offset after its last record.
+
+        Raises:
+            StoreUnavailableError: The database does not answer, or its trees were changed.
+            EventError: A row can never be stored.
+        """
+        trees = self._trees.with_hours(partition, rows_by_hour(rows))
+        try:
+            grown = trees.with_rows(rows, from_offset=from_offset, next_offset=next_offset)
+        except ValueError as error:
+            raise EventError("store_refused", str(error)) from error
+        return self._sealed(grown)
+
+    def removal(self, removed: Sequence[SealedDecision]) -> Addition:
+        """Return what to write in the transaction in which a command deletes records.
+
+        Args:
+            removed: The rows, as they are when they are deleted.
+
+        Raises:
+            StoreUnavailableError: The database does not answer, or its trees were changed.
+        """
+        hours = [(hour_of(row.ended_at_ms), row.decision_id, hash_of_any(row)) for row in removed]
+        trees = self._trees.with_hours(COMMANDS, {hour for hour, _, _ in hours})
+        return self._sealed(trees.with_removed(hours))
+
+    def dropping(self, partition: int, hour: int) -> Addition:
+        """Return what to write when retention removes all records of an hour.
+
+        ``drop_lists`` belongs into the same transaction.
+
+        Raises:
+            StoreUnavailableError: The database does not answer, or its trees were changed.
+        """
+        return self._sealed(self._trees.with_hours(partition, [hour]).without_hour(hour))
+
+    def write(self, connection: Connection, addition: Addition) -> None:
+        """Write ``addition`` in the transaction of its rows, before them.
+
+        Raises:
+            OvertakenError: Somebody else has added to the partition; nothing may be committed.
+        """
+        grown = addition.grown
+        head = grown.after.head
+        values = {**asdict(head), "seal": addition.head_seal}
+        if grown.lists_before == 0:
+            changed = connection.exec_driver_sql(self._first_head, values)
+        else:
+            known = {"of": head.partition, "lists_before": grown.lists_before}
+            changed = connection.exec_driver_sql(self._replace_head, {**values, **known})
+        if changed.rowcount != 1:
+            self.forget(head.partition)
+            raise OvertakenError(
+                f"another process has stored decisions of partition {head.partition} meanwhile"
+            )
+        connection.exec_driver_sql(self._add, _rows(addition))
+
+    def stored(self, addition: Addition) -> None:
+        """Remember that the transaction of ``addition`` was committed."""
+        self._trees.keep(addition.grown.after)
+
+    def forget(self, partition: int) -> None:
+        """Read the trees of a partition again before the next addition."""
+        self._trees.forget(partition)
+
+    def forget_all(self) -> None:
+        """Read the trees of every partition again before the next addition."""
+        self._trees.forget_all()
+
+    def current(
+        self, partition: int, rows: Sequence[SealedDecision]
+    ) -> tuple[list[tuple[HourRoot, bytes]], tuple[Head, bytes]]:
+        """Return roots of the hours of ``rows``, which are stored, and the head, with their seals."""
+        hours = sorted(rows_by_hour(rows))
+        trees = self._trees.with_hours(partition, hours)
+        roots = [trees.hours[hour].root(partition, hour) for hour in hours]
+        head = trees.head
+        return [(root, self._seal.seal(root)) for root in roots], (head, self._seal.seal(head))
+
+    def cover_all(self) -> int:
+        """Add every stored decision to the trees in one transaction, unless there are trees already.
+
+        Returns:
+            The number of decisions that were added.
+
+        Raises:
+            StoreUnavailableError: The database does not answer; nothing was added.
+        """
+        self._seal.seal(Head(partition=COMMANDS))  # its key must be stored before the transaction
+        covered = 0
+        try:
+            with self._database.begin() as connection:
+                if connection.execute(select(HEADS.c.partition).limit(1)).first() is not None:
+                    return 0
+                for rows in every_row(connection, at_once=ROWS_A_LIST):
+                    addition = self.addition(COMMANDS, rows, next_offset=1)
+                    put_missing(connection, addition.keys)
+                    self.write(connection, addition)
+                    self.stored(addition)
+                    covered += len(rows)
+        except OvertakenError:  # another process has covered all of them in this moment
+            return 0
+        finally:
+            self.forget(COMMANDS)
+        return covered
+
+    def _sealed(self, grown: Grown) -> Addition:
+        seals = [self._seal.seal(root) for _, _, root in grown.added]
+        head_seal = self._seal.seal(grown.after.head)
+        return Addition(grown, seals, head_seal, self._seal.rows_of([*seals, head_seal]))
+
+
+def listed_partitions(connection: Connection, hour: int) -> list[int]:
+    """Return the partitions that have lists of records of an hour which were not dropped."""
+    listed = (ROOTS.c.hour == hour, ROOTS.c.records > 0, ROOTS.c.hashes.is_not(None))
+    query = select(ROOTS.c.partition).where(*listed).distinct().order_by(ROOTS.c.partition)
+    return list(connection.execute(query).scalars())
+
+
+def drop_lists(connection: Connection, hour: int, partition: int) -> None:
+    """Remove the lists of a dropped hour; leaves, roots and seals stay."""
+    of_hour = (ROOTS.c.hour == hour, ROOTS.c.partition == partition, ROOTS.c.records > 0)
+    connection.execute(update(ROOTS).where(*of_hour).values(hashes=None, ids=None))
+
+
+def _rows(addition: Addition) -> list[dict[str, Any]]:
+    return [
+        {
+            "hour": listed.hour,
+            "partition": listed.partition,
+            "number": listed.number,
+            "position": listed.position,
+            "records": listed.records,
+            "before": root.before,
+            "leaf": leaf,
+            "root": root.root,
+            "seal": seal,
+            "hashes": listed.hashes,
+            "ids": listed.ids,
+        }
+        for (listed, leaf, root), seal in zip(
+            addition.grown.added, addition.root_seals, strict=True
+        )
+    ]

@@ -1,0 +1,1 @@
+"""Keeps all of gnomon running on this machine for a person's own agents."""

@@ -1,0 +1,1 @@
+"""Where the key-encryption key is: a file, the environment, Vault transit, or the KMS of a cloud."""
