@@ -180,6 +180,9 @@ class _Writer:
     def revoke(self) -> None:
         self.revoked = True
 
+    async def begin(self, outputs: Outputs, offsets: Mapping[str, int]) -> asyncio.Future[None]:
+        return asyncio.ensure_future(self.write(outputs, offsets))
+
     async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
         if self.revoked:
             raise FencedError("revoked")

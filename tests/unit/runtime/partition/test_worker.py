@@ -50,7 +50,7 @@ async def test_a_crash_between_any_two_steps_loses_and_repeats_nothing(
 ) -> None:
     """With poison in the log; the answer to a commit may be lost; snapshots stay."""
     monkeypatch.setattr("gnomon.runtime.partition.processor.RETRIES_S", (0.0,))
-    monkeypatch.setattr("gnomon.runtime.partition.processor.FIRST_BACKOFF_S", 0.0)
+    monkeypatch.setattr("gnomon.runtime.partition.retrying.FIRST_BACKOFF_S", 0.0)
     values = [b"v", b"v", b"x", b"!", b"v", b"v", b"v"]
     whole = rig(*values)
     whole.stage.on_apply = partial(apply_called, whole)

@@ -1,5 +1,6 @@
 """Interfaces between the runtime and a stage, and between the work on a partition and Kafka."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, runtime_checkable
@@ -143,19 +144,27 @@ class OutputWriter(Protocol):
         """Refuse all writes from now on, and those that are not in a transaction yet."""
         ...
 
-    async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
-        """Write all of ``outputs`` and commit ``offsets`` in one transaction, or do neither.
+    async def begin(self, outputs: Outputs, offsets: Mapping[str, int]) -> asyncio.Future[None]:
+        """Hand over ``outputs`` and ``offsets`` for a transaction that has all of them or none.
 
         Args:
             outputs: Records by base topic name.
             offsets: Next offset to read, by full topic name; never empty, because only offsets make
                 Kafka check that the worker owns the partition.
 
+        Returns:
+            A future that ends when the transaction is committed, or with one of the errors below.
+            The caller may cancel it: outputs that are not in a transaction yet are dropped then.
+
         Raises:
             FencedError: Another worker owns the partition.
             OutputTooLargeError: A topic refuses a batch because of its size.
             BrokerUnavailableError: The transaction could not be completed.
         """
+        ...
+
+    async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
+        """Do as ``begin`` does, and wait until the transaction is committed."""
         ...
 
 

@@ -1,22 +1,26 @@
-"""Processes the batches of one partition: folds each into the state and commits it with its offsets."""
+"""Processes the batches of one partition: folds each into the state and commits it with its offsets.
+
+A batch is folded while the write of the batch before it is pending (``commits``). If that write is refused
+because of its size, or the stage raises, the state is rebuilt at the committed offsets, and what is not
+committed is folded again.
+"""
 
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Generic, TypeVar
 
-from gnomon.errors import OutputTooLargeError, TransientError
+from gnomon.errors import OutputTooLargeError
 from gnomon.records import Outputs, SourceRecord
-from gnomon.runtime.batch_metrics import BatchMetrics, trace_id_of
+from gnomon.runtime.batch_metrics import trace_id_of
 from gnomon.runtime.metrics import Metrics
+from gnomon.runtime.partition.commits import Commits
 from gnomon.runtime.partition.failure_limit import ConsecutiveFailureLimit
 from gnomon.runtime.partition.poison import NOT_POISON, fold_without_poison
 from gnomon.runtime.partition.ports import (
     HasTickPeriod,
-    LagAware,
     OutputWriter,
     PartitionLog,
     PartitionRef,
@@ -24,6 +28,7 @@ from gnomon.runtime.partition.ports import (
 )
 from gnomon.runtime.partition.progress import Progress
 from gnomon.runtime.partition.recovery import Recovery
+from gnomon.runtime.partition.retrying import RetryingApply
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.snapshotting import Snapshotter
 
@@ -31,17 +36,15 @@ logger = logging.getLogger(__name__)
 State = TypeVar("State")
 
 _FREE: AbstractAsyncContextManager[object] = nullcontext()
-FIRST_BACKOFF_S = 0.1
-MAX_BACKOFF_S = 5.0
 RETRIES_S = (0.1, 1.0)
 """When a stage raises, the batch is repeated after these waits before the poison record is searched."""
 
 
 class PartitionProcessor(Generic[State]):
-    """Holds the state of one partition and the offsets up to which it is folded.
+    """Holds the state of one partition and the offsets up to which it is folded and committed.
 
     Attributes:
-        offsets: Next offset to process, by full topic name; empty before ``recover``.
+        commits: Offsets that are folded and committed, and the pending write.
         end_offsets: Offset after the last record in the log, by full topic name, as last observed.
         last_tick_s: How many seconds the last tick of the stage took.
 
@@ -54,6 +57,7 @@ class PartitionProcessor(Generic[State]):
         progress: Shows the step.
         clock_s: Monotonic seconds.
         stopping: Whether the worker stops, so that a batch is no longer retried.
+        on_committed: Called when a write has ended, well or not; ``settle`` does not wait then.
         now_ms: The clock of the records, epoch milliseconds.
     """
 
@@ -68,15 +72,20 @@ class PartitionProcessor(Generic[State]):
         progress: Progress,
         clock_s: Callable[[], float],
         stopping: Callable[[], bool],
+        on_committed: Callable[[], None] = lambda: None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.offsets: dict[str, int] = {}
         self.end_offsets: Mapping[str, int] = {}
         self.last_tick_s = 0.0
         self._stage, self._ref = stage, ref
-        self._metrics, self._progress, self._stopping = metrics, progress, stopping
-        self._committed = BatchMetrics(
-            metrics, stage=stage.name, partition=ref.partition, now_ms=now_ms
+        self._metrics, self._progress = metrics, progress
+        self.commits = Commits(
+            stage.name,
+            ref,
+            metrics=metrics,
+            progress=progress,
+            on_committed=on_committed,
+            now_ms=now_ms,
         )
         self._clock_s = clock_s
         self._failure_limit = ConsecutiveFailureLimit(stage.name)
@@ -98,12 +107,14 @@ class PartitionProcessor(Generic[State]):
         )
         self._log = log
         self._state: State
-        self._lag_aware = stage if isinstance(stage, LagAware) else None
+        self._apply = RetryingApply(
+            stage, ref.partition, metrics=metrics, lag=lambda: self.lag, stopping=stopping
+        )
 
     @property
     def lag(self) -> int:
         """Records known to wait, those in process included."""
-        return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in self.offsets.items())
+        return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in self.commits.offsets.items())
 
     @property
     def tick_every_s(self) -> float | None:
@@ -135,16 +146,18 @@ class PartitionProcessor(Generic[State]):
             began_s = self._clock_s()
             self._state = await self._recovery.rebuild(offsets)
             self._snapshotter.recovered(self._clock_s() - began_s)
-            self.offsets = offsets
+            self.commits.recovered(offsets)
 
     async def process(
         self, writer: OutputWriter, records: Sequence[SourceRecord], *, ticks: bool = False
     ) -> None:
-        """Fold ``records``, and write the outputs together with the new offsets.
+        """Fold ``records``, and hand over the outputs with the new offsets.
+
+        The write is pending afterwards; the one before it is committed.
 
         Args:
             writer: Of the partition.
-            records: One batch.
+            records: One batch, from ``commits.folded`` on.
             ticks: Whether a tick is due; what it leads to is written with the rest.
 
         Raises:
@@ -163,25 +176,51 @@ class PartitionProcessor(Generic[State]):
             raise
         except Exception as error:  # foreign code: any other error is about these records
             logger.warning("batch.raised", extra={"stage": name, "error": type(error).__name__})
+            await self.settle(writer)
             await self._process_without_poison(writer, records, retries_s=RETRIES_S)
             return
         self._snapshotter.processed(self._clock_s() - began_s)
         self._failure_limit.succeeded()
+        if not await self.settle(writer):
+            await self.process(writer, records, ticks=ticks)
+            return
         if ticks and (more := self._tick(0.0)) is not None:
             outputs.extend(more)
         try:
-            await self._commit(writer, records, outputs)
+            self._progress.enter("committing")
+            await self.commits.begin(writer, records, outputs)
         except OutputTooLargeError as error:
-            logger.warning("batch.too_large", extra={"stage": name, "reason": str(error)})
-            await self._process_without_poison(writer, records, retries_s=())
+            await self._without_large_outputs(writer, records, error)
+
+    async def settle(self, writer: OutputWriter) -> bool:
+        """Wait until no write is pending.
+
+        Returns:
+            Whether the state is as it was. It is not if the write was refused because of its size:
+            its batch was processed again without the record that led to it, and nothing after it.
+
+        Raises:
+            FencedError: Another worker owns the partition.
+            TransientError: The transaction could not be completed.
+        """
+        if (write := self.commits.pending) is None:
+            return True
+        try:
+            await self.commits.settle()
+        except OutputTooLargeError as error:
+            await self._without_large_outputs(writer, write.records, error)
+            return False
+        self._snapshotter.committed()
+        return True
 
     async def tick(self, writer: OutputWriter, idle_s: float) -> None:
         """Write what the passing of time alone leads to, ``idle_s`` after the last record."""
+        await self.settle(writer)
         outputs = self._tick(idle_s)
         if outputs is not None and (any(outputs.by_topic.values()) or outputs.dead):
             self._progress.enter("committing")
             try:
-                await writer.write(outputs, dict(self.offsets))
+                await writer.write(outputs, dict(self.commits.offsets))
             except OutputTooLargeError as error:  # no input record to make a dead letter of
                 logger.error(  # noqa: TRY400  the reason is enough
                     "tick.too_large", extra={"stage": self._stage.name, "reason": str(error)}
@@ -199,27 +238,14 @@ class PartitionProcessor(Generic[State]):
         return outputs
 
     async def save(self) -> None:
-        """Write a snapshot if anything has changed."""
-        await self._snapshotter.save(self._state, self.offsets, self._recovery.logs)
+        """Write a snapshot if anything has changed; no write may be pending (``settle``).
 
-    async def _apply(self, state: State, records: Sequence[SourceRecord]) -> Outputs:
-        """Apply the batch, with back-off while the stage raises ``TransientError``."""
-        backoff_s = FIRST_BACKOFF_S
-        while True:
-            if self._lag_aware is not None:
-                self._lag_aware.observe_lag(self._ref.partition, max(self.lag, len(records)))
-            try:
-                return await self._stage.apply(state, records)
-            except TransientError as error:
-                if self._stopping():
-                    raise
-                self._metrics.count("gnomon_batch_retries_total", 1, self._stage.name)
-                logger.warning(
-                    "batch.retry",
-                    extra={"stage": self._stage.name, "reason": str(error), "in_s": backoff_s},
-                )
-                await asyncio.sleep(backoff_s)
-                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+        Raises:
+            RuntimeError: A write is pending: the state is ahead of the committed offsets.
+        """
+        if self.commits.pending is not None:
+            raise RuntimeError("a snapshot was to be written while a write is pending")
+        await self._snapshotter.save(self._state, self.commits.offsets, self._recovery.logs)
 
     async def _process_without_poison(
         self, writer: OutputWriter, records: Sequence[SourceRecord], *, retries_s: Sequence[float]
@@ -227,7 +253,9 @@ class PartitionProcessor(Generic[State]):
         """Repeat the batch on a rebuilt state; if the error persists, search the poison record."""
 
         async def commit(part: Sequence[SourceRecord], outputs: Outputs) -> None:
-            await self._commit(writer, part, outputs)
+            await self.commits.begin(writer, part, outputs)
+            await self.commits.settle()
+            self._snapshotter.committed()
             self._progress.enter("applying")
 
         for wait_s in retries_s:
@@ -253,41 +281,15 @@ class PartitionProcessor(Generic[State]):
         )
         await self.save()
 
+    async def _without_large_outputs(
+        self, writer: OutputWriter, records: Sequence[SourceRecord], error: OutputTooLargeError
+    ) -> None:
+        logger.warning("batch.too_large", extra={"stage": self._stage.name, "reason": str(error)})
+        await self._process_without_poison(writer, records, retries_s=())
+
     async def _rebuild_state(self) -> None:
         """Replace a state that a failed batch may have changed."""
         self._progress.enter("recovering")
-        self._state = await self._recovery.rebuild(self.offsets)
+        self._state = await self._recovery.rebuild(self.commits.offsets)
+        self.commits.fold_again()
         self._progress.enter("applying")
-
-    async def _commit(
-        self, writer: OutputWriter, records: Sequence[SourceRecord], outputs: Outputs
-    ) -> None:
-        counts, offsets = _count_by_topic(records, topics=len(self.offsets))
-        self._progress.enter("committing")
-        trace_id = outputs.trace_id = trace_id_of(records[0])
-        await writer.write(outputs, offsets)
-        self.offsets |= offsets
-        self._snapshotter.committed()
-        self._progress.advanced()
-        self._committed.committed(
-            records, counts=counts, offsets=offsets, dead=outputs.dead, trace_id=trace_id
-        )
-        logger.debug(
-            "batch.done",
-            extra={
-                "stage": self._stage.name,
-                "partition": self._ref.partition,
-                "records": len(records),
-                "dead": len(outputs.dead),
-            },
-        )
-
-
-def _count_by_topic(
-    records: Sequence[SourceRecord], *, topics: int
-) -> tuple[Mapping[str, int], dict[str, int]]:
-    """The number of records of each topic, and the offset after the last of each."""
-    if topics == 1:
-        return {records[-1].topic: len(records)}, {records[-1].topic: records[-1].offset + 1}
-    offsets = {record.topic: record.offset + 1 for record in records}
-    return Counter(record.topic for record in records), offsets

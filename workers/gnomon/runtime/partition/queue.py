@@ -51,7 +51,7 @@ class PartitionQueue:
         self.records += len(batch.records)
         if self.records >= self._max_records:
             self._room.clear()
-        self._tell()
+        self.notify()
 
     def clear(self) -> None:
         """Drop the batches that wait, and those whose ``put`` waits: they are fetched again."""
@@ -64,18 +64,27 @@ class PartitionQueue:
         """Drop everything, now and from now on."""
         self.closed = True
         self.clear()
-        self._tell()
+        self.notify()
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return when a batch has arrived or the queue is closed, or after ``timeout_s``."""
+    def notify(self) -> None:
+        """End the current ``wait``, or the next one."""
+        self._has_news = True
+        if self._waiting is not None:
+            _resolve(self._waiting)
+
+    async def wait(self, timeout_s: float | None) -> None:
+        """Return when a batch has arrived, ``close`` or ``notify`` was called, or ``timeout_s`` has passed."""
         if not self._has_news:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
-            timer = loop.call_later(timeout_s, _resolve, self._waiting)
+            timer = None
+            if timeout_s is not None:
+                timer = loop.call_later(timeout_s, _resolve, self._waiting)
             try:
                 await self._waiting
             finally:
-                timer.cancel()
+                if timer is not None:
+                    timer.cancel()
         self._has_news = False
 
     def take(self, offsets: Mapping[str, int], *, partition: int) -> Sequence[SourceRecord]:
@@ -118,11 +127,6 @@ class PartitionQueue:
         except TimeoutError:
             return False
         return True
-
-    def _tell(self) -> None:
-        self._has_news = True
-        if self._waiting is not None:
-            _resolve(self._waiting)
 
     def _mark_empty(self) -> None:
         self.records = 0

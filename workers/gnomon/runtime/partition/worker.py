@@ -32,6 +32,8 @@ TICK_EVERY_S = 5.0
 TICK_PATIENCE = 0.25
 """A tick waits for records for this part of its period: written with them, it is no transaction of its own."""
 MAX_QUEUED = 16_384
+FOLDED_AHEAD = 256
+"""So many records are folded while the batch before them is written; fewer wait to be one batch with more."""
 CANCEL_S = 2.0
 """How long the worker may take to end once it is cancelled."""
 
@@ -83,9 +85,10 @@ class PartitionWorker(Generic[State]):
             progress=self.progress,
             clock_s=clock_s,
             stopping=lambda: self._queue.closed,
+            on_committed=self._queue.notify,
         )
-        self._between_batches = asyncio.Event()
-        self._between_batches.set()
+        self._nothing_pending = asyncio.Event()
+        self._nothing_pending.set()
         self._task: asyncio.Task[None] | None = None
         self._writer: OutputWriter | None = None
 
@@ -106,13 +109,13 @@ class PartitionWorker(Generic[State]):
             "queued": self._queue.records,
             "lag": self.progress.lag,
             "still_for_s": round(self.progress.since_advance_s, 1),
-            "offsets": dict(self._processor.offsets),
+            "offsets": dict(self._processor.commits.offsets),
         }
 
     def observe_end_offsets(self, ends: Mapping[str, int]) -> None:
         """Update the lag from the offset after the last record, by full topic name."""
         self._processor.end_offsets = ends
-        if self._processor.offsets:
+        if self._processor.commits.offsets:
             self.progress.observe_lag(self._processor.lag)
 
     def start(self) -> None:
@@ -130,8 +133,8 @@ class PartitionWorker(Generic[State]):
         self._queue.clear()
 
     async def drain(self) -> None:
-        """Wait until the current batch is committed."""
-        await self._between_batches.wait()
+        """Wait until all that was begun is committed."""
+        await self._nothing_pending.wait()
 
     def give_up(self) -> None:
         """Write nothing more, because the partition no longer belongs to this process or this worker."""
@@ -169,7 +172,8 @@ class PartitionWorker(Generic[State]):
                 self._on_failure(self, error)
         finally:
             self._queue.close()
-            self._between_batches.set()
+            self._processor.commits.abandon()
+            self._nothing_pending.set()
 
     async def _work(self, writer: OutputWriter) -> None:
         clock_s, processor, queue = self._clock_s, self._processor, self._queue
@@ -180,15 +184,15 @@ class PartitionWorker(Generic[State]):
         tick_every_s = processor.tick_every_s or TICK_EVERY_S
         tick_due_s = schedule.next_tick_s(clock_s(), every_s=tick_every_s)
         while not queue.closed:
-            self.progress.enter("idle")
             alone_due_s = tick_due_s + tick_every_s * TICK_PATIENCE
-            await queue.wait(max(0.0, min(alone_due_s, snapshot_due_s) - clock_s()))
-            records = queue.take(processor.offsets, partition=self.ref.partition)
+            await self._wait(writer, until_s=min(alone_due_s, snapshot_due_s))
+            if processor.commits.pending and queue.records < FOLDED_AHEAD:
+                continue
+            records = queue.take(processor.commits.folded, partition=self.ref.partition)
             ticks = clock_s() >= (tick_due_s if records else alone_due_s) and not queue.closed
             if records:
-                self._between_batches.clear()
+                self._nothing_pending.clear()
                 await processor.process(writer, records, ticks=ticks)
-                self._between_batches.set()
                 last_record_s = clock_s()
             elif ticks:
                 await processor.tick(writer, clock_s() - last_record_s)
@@ -197,6 +201,22 @@ class PartitionWorker(Generic[State]):
                     clock_s(), every_s=tick_every_s, took_s=processor.last_tick_s
                 )
             if (clock_s() >= snapshot_due_s or processor.save_due) and not queue.closed:
+                await processor.settle(writer)
                 await processor.save()
                 snapshot_due_s = schedule.next_snapshot_s(clock_s())
+        await processor.settle(writer)
         await processor.save()
+
+    async def _wait(self, writer: OutputWriter, *, until_s: float) -> None:
+        """Wait for records, until ``until_s`` (monotonic) at the latest, or for the pending write."""
+        processor = self._processor
+        if processor.commits.pending:
+            self.progress.enter("committing")
+            await self._queue.wait(None)
+        else:
+            self.progress.enter("idle")
+            await self._queue.wait(max(0.0, until_s - self._clock_s()))
+        if processor.commits.ended:
+            await processor.settle(writer)
+        if not processor.commits.pending:
+            self._nothing_pending.set()

@@ -68,9 +68,13 @@ class PartitionWriter:
         """Refuse all writes from now on, and those not yet begun: the partition was given up (rule 2)."""
         self.revoked = True
 
+    async def begin(self, outputs: Outputs, offsets: Mapping[str, int]) -> asyncio.Future[None]:
+        """See ``OutputWriter``."""
+        return await self._worker.begin(self, outputs, offsets)
+
     async def write(self, outputs: Outputs, offsets: Mapping[str, int]) -> None:
         """See ``OutputWriter``."""
-        await self._worker.write(self, outputs, offsets)
+        await (await self.begin(outputs, offsets))
 
 
 class WorkerWriter:
@@ -170,10 +174,10 @@ class WorkerWriter:
             await asyncio.wait(tasks, timeout=ABORT_S)
         await self._producer.stop()
 
-    async def write(
+    async def begin(
         self, owner: PartitionWriter, outputs: Outputs, offsets: Mapping[str, int]
-    ) -> None:
-        """Write ``outputs`` of the partition of ``owner``, and commit its ``offsets``; see ``OutputWriter``."""
+    ) -> asyncio.Future[None]:
+        """Queue ``outputs`` of the partition of ``owner`` and its ``offsets``; see ``OutputWriter``."""
         try:
             batches = await self._encoder.encode(outputs, owner.partition)
         except KafkaError as error:
@@ -181,7 +185,7 @@ class WorkerWriter:
         tps = {TopicPartition(topic, owner.partition): n for topic, n in offsets.items()}
         done = asyncio.get_running_loop().create_future()
         self._queue.add(Write(owner, batches, tps, done, outputs.trace_id))
-        await done
+        return done
 
     async def _run(self) -> None:
         while True:
