@@ -19,9 +19,12 @@ demo: $(VENV)/.runtime ## run all of gnomon on this machine
 	$(BIN)/gnomon demo
 
 # Three processes on two cores, because tests mostly wait for Kafka or another process. The tests of a file
-# stay together.
-test: setup ## run every test, with a real broker
-	$(BIN)/pytest -n 3 --dist loadfile
+# stay together. The machine is full meanwhile, so what failed runs once more with nothing beside it; both
+# results are shown.
+test: setup ## run every test, with a real broker; those that fail a second time, alone
+	$(BIN)/pytest -n 3 --dist loadfile || { \
+		echo "==> The tests above that failed run once more, alone"; \
+		$(BIN)/pytest --last-failed --last-failed-no-failures none; }
 
 check: setup ## style, types, layers, and the public contract
 	$(BIN)/ruff check .
