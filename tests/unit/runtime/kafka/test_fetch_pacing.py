@@ -4,7 +4,12 @@ import asyncio
 
 import pytest
 
-from gnomon.runtime.kafka.fetch_pacing import BEHIND_RECORDS, MAX_LINGER_MS, FetchPacing
+from gnomon.runtime.kafka.fetch_pacing import (
+    BEHIND_RECORDS,
+    MAX_LINGER_MS,
+    FetchPacing,
+    waiting_records,
+)
 
 
 def pacing(transaction_s: float = 0.004, *, linger_ms: int = 10) -> FetchPacing:
@@ -65,6 +70,14 @@ def test_under_load_records_wait_for_some_transactions(
     last(found, start_s=50.0, per_s=2000, seconds=2.0)
 
     assert found.wait_s() * 1000 == pytest.approx(expected_ms)
+
+
+def test_records_wait_in_the_partitions_that_a_fetch_has_not() -> None:
+    """Of partitions that are not assigned, or of which the brokers have told nothing, none are known."""
+    next_offsets = {("t", 0): 10, ("t", 1): 5, ("t", 2): 7, ("t", 3): 7, ("gone", 0): 1}
+    ends = {("t", 0): 10, ("t", 1): 2_005, ("t", 2): 6, ("t", 3): None}
+
+    assert waiting_records(next_offsets, ends) == 2_000
 
 
 def test_a_worker_that_catches_up_does_not_wait() -> None:

@@ -10,8 +10,10 @@ are many partitions.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from typing import Any, TypeVar
+
+Tp = TypeVar("Tp")
 
 INTERVAL_S = 0.5
 """The rate is measured over intervals of this length."""
@@ -23,8 +25,19 @@ seventh of the time; the rest is for folding, and for the other processes of the
 MAX_LINGER_MS = 100
 """Transactions that take longer do so because the machine is overloaded."""
 BEHIND_RECORDS = 2_000
-"""If the brokers have so many records more, the next fetch is not delayed: a worker that catches up has enough
-records in each transaction. How many a fetch has says nothing, since its size in bytes is limited."""
+"""If so many records more wait in all partitions, the next fetch is not delayed: a worker that catches up has
+enough records in each transaction. How many a fetch has, or how many wait in the partitions that it has, says
+nothing: its size in bytes is limited, and with many partitions it has records of one or two of them."""
+
+
+def waiting_records(next_offsets: Mapping[Tp, int], end_offsets: Mapping[Any, int | None]) -> int:
+    """Return how many records wait in all partitions.
+
+    Args:
+        next_offsets: By partition, the offset after the last record that was handed on.
+        end_offsets: Offset after the last record in the log, as last told, of the assigned partitions.
+    """
+    return sum(max(0, (end_offsets.get(tp) or 0) - offset) for tp, offset in next_offsets.items())
 
 
 class FetchPacing:
@@ -46,7 +59,7 @@ class FetchPacing:
         Args:
             now_s: The time (monotonic).
             records: How many arrived.
-            left: How many more the brokers had when they sent these.
+            left: How many more wait in all partitions.
         """
         self._is_behind = left >= BEHIND_RECORDS
         self._records += records

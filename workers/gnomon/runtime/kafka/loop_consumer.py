@@ -22,7 +22,7 @@ from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch, Fetched
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing
+from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing, waiting_records
 from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.group import GroupMember
 
@@ -135,10 +135,10 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             cast("Transport", self.transport).on_lost(error)
             return {}
         self._pace_fetches(consumer)
-        self.pacing.observe(
-            time.monotonic(), sum(map(len, fetched.values())), left=_left(consumer, fetched)
-        )
-        return self._as_one(consumer, fetched, active_partitions)
+        handed_on = self._as_one(consumer, fetched, active_partitions)
+        count = sum(map(len, fetched.values()))
+        self.pacing.observe(time.monotonic(), count, left=self._left(consumer) if count else 0)
+        return handed_on
 
     def _as_one(
         self,
@@ -168,6 +168,12 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         lead = lead or next(tp for tp in fetched if fetched[tp])
         last = fetched[lead][-1]
         return {lead: Fetched(batches, lead.topic, lead.partition, last.offset, last.timestamp)}
+
+    def _left(self, consumer: aiokafka.AIOKafkaConsumer) -> int:
+        """Return how many records wait in all partitions, those of open transactions included."""
+        return waiting_records(
+            self.next_offsets, {tp: consumer.highwater(tp) for tp in consumer.assignment()}
+        )
 
     def _pace_fetches(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
         """Let all further fetches of ``consumer`` wait as the pacing says."""
@@ -246,13 +252,3 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
 
     def verify_event_path(self, now: float, tp: TP) -> None:
         """Check nothing: Faust's stall check compares two clocks; ``stall_monitor`` replaces it."""
-
-
-def _left(consumer: aiokafka.AIOKafkaConsumer, fetched: Mapping[TP, Sequence[SourceRecord]]) -> int:
-    """Return how many records after those of ``fetched`` its partitions had, those of open transactions included."""
-    assigned = consumer.assignment()
-    return sum(
-        max(0, (consumer.highwater(tp) or 0) - records[-1].offset - 1)
-        for tp, records in fetched.items()
-        if records and tp in assigned
-    )
