@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
+from typing import Any, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -16,6 +17,8 @@ from gnomon.prometheus import (
     describe_process,
     exposition,
 )
+
+Labelled = TypeVar("Labelled", Counter, Gauge, Histogram)
 
 
 class Metrics:
@@ -36,6 +39,8 @@ class Metrics:
         self._restored = RestoredCounters(self._registry)
         self._shown: dict[MetricName, frozenset[tuple[str, ...]]] = {}
         self._of_partition: dict[str, set[tuple[MetricName, tuple[str, ...]]]] = {}
+        # The library looks for labels under a lock and checks them each time: a tenth of a small batch.
+        self._labelled: dict[tuple[MetricName, tuple[str, ...]], Any] = {}
         for name in names:
             metric = METRICS[name]
             if metric.kind == "counter" and not metric.restored:
@@ -53,8 +58,7 @@ class Metrics:
 
     def count(self, name: MetricName, amount: float, *labels: str) -> None:
         """Add ``amount`` to a counter."""
-        counter = self._counters[name]
-        (counter.labels(*labels) if labels else counter).inc(amount)
+        self._of(self._counters[name], name, labels).inc(amount)
 
     def count_to(self, name: MetricName, total: float, *labels: str) -> None:
         """Set a restored counter to the total that the state has."""
@@ -63,13 +67,12 @@ class Metrics:
 
     def set(self, name: MetricName, value: float, *labels: str) -> None:
         """Set a gauge."""
-        self._note_partition(name, labels)
         gauge = self._gauges.get(name)
         if gauge is None:
             metric = METRICS[name]
             gauge = Gauge(name, metric.about, metric.labels, registry=self._registry)
             self._gauges[name] = gauge
-        (gauge.labels(*labels) if labels else gauge).set(value)
+        self._of(gauge, name, labels).set(value)
 
     def set_all(self, name: MetricName, values: Mapping[tuple[str, ...], float]) -> None:
         """Set a gauge or restored counter for each of ``values``, by labels, and show no others of it."""
@@ -101,7 +104,7 @@ class Metrics:
             )
             self._histograms[name] = histogram
         exemplar = None if trace_id is None else {"trace_id": trace_id}
-        (histogram.labels(*labels) if labels else histogram).observe(seconds, exemplar)
+        self._of(histogram, name, labels).observe(seconds, exemplar)
 
     def remove(self, name: MetricName, *labels: str) -> None:
         """Stop showing a metric for ``labels``, if it was shown."""
@@ -109,6 +112,7 @@ class Metrics:
         if metric is None:
             self._restored.remove(name, labels)
             return
+        self._labelled.pop((name, labels), None)
         with contextlib.suppress(KeyError):
             metric.remove(*labels)
 
@@ -120,6 +124,16 @@ class Metrics:
     def exposition(self, accept: str = "") -> tuple[bytes, str]:
         """Return all metrics and their content type, in the best format that ``accept`` names."""
         return exposition(self._registry, accept)
+
+    def _of(self, metric: Labelled, name: MetricName, labels: tuple[str, ...]) -> Labelled:
+        """Return ``metric`` for ``labels``."""
+        if not labels:
+            return metric
+        found: Labelled | None = self._labelled.get((name, labels))
+        if found is None:
+            self._note_partition(name, labels)
+            found = self._labelled[name, labels] = metric.labels(*labels)
+        return found
 
     def _note_partition(self, name: MetricName, labels: tuple[str, ...]) -> None:
         for label, value in zip(METRICS[name].labels, labels, strict=True):

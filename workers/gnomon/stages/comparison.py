@@ -63,7 +63,7 @@ class ComparisonStage:
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
     stateful = True
-    linger_ms = 250  # no user waits for a metric
+    linger_ms = 500  # no user waits for a metric
     tick_every_s = 1.0
 
     def __init__(

@@ -48,7 +48,7 @@ class VaultStage:
     name = "vault"
     inputs = (COMPARISONS.name, COMPARISON_METRICS.name)
     stateful = False
-    linger_ms = 250  # no user waits for a row
+    linger_ms = 500  # no user waits for a row
 
     def __init__(
         self,

@@ -136,8 +136,13 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             return {}
         self._pace_fetches(consumer)
         handed_on = self._as_one(consumer, fetched, active_partitions)
-        count = sum(map(len, fetched.values()))
-        self.pacing.observe(time.monotonic(), count, left=self._left(consumer) if count else 0)
+        counts = [len(records) for records in fetched.values() if records]
+        self.pacing.observe(
+            time.monotonic(),
+            sum(counts),
+            batches=len(counts),
+            left=self._left(consumer) if counts else 0,
+        )
         return handed_on
 
     def _as_one(
