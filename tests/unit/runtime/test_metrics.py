@@ -138,6 +138,9 @@ def test_nothing_is_shown_of_a_partition_that_was_given_up() -> None:
     assert list(values(metrics, "gnomon_ledger_pending_tasks")) == [("2",)]
     assert list(values(metrics, "gnomon_ledger_tasks_total")) == [("2", "matched")]
 
+    metrics.set("gnomon_lag_records", 6, "comparison", "1")  # given back
+    assert values(metrics, "gnomon_lag_records")["1", "comparison"] == 6
+
 
 def test_a_gauge_that_nobody_set_is_not_shown_as_0() -> None:
     body = Metrics().exposition()[0]

@@ -30,7 +30,8 @@ State = TypeVar("State")
 
 TICK_EVERY_S = 5.0
 TICK_PATIENCE = 0.25
-"""A tick waits for records for this part of its period: written with them, it is no transaction of its own."""
+"""A tick waits for records for this part of its period, and for as long as they linger: written with them, it is
+no transaction of its own."""
 MAX_QUEUED = 16_384
 FOLDED_AHEAD = 256
 """So many records are folded while the batch before them is written; fewer wait to be one batch with more."""
@@ -183,8 +184,9 @@ class PartitionWorker(Generic[State]):
         snapshot_due_s = schedule.next_snapshot_s(clock_s())
         tick_every_s = processor.tick_every_s or TICK_EVERY_S
         tick_due_s = schedule.next_tick_s(clock_s(), every_s=tick_every_s)
+        patience_s = tick_every_s * TICK_PATIENCE + self._stage.linger_ms / 1000
         while not queue.closed:
-            alone_due_s = tick_due_s + tick_every_s * TICK_PATIENCE
+            alone_due_s = tick_due_s + patience_s
             await self._wait(writer, until_s=min(alone_due_s, snapshot_due_s))
             if processor.commits.pending and queue.records < FOLDED_AHEAD:
                 continue
