@@ -31,6 +31,7 @@ _FOUND_SQLITE: Final = (
 )
 _FOUND_POSTGRESQL: Final = (
     "SELECT decision_id, ended_at_ms FROM gnomon_decisions WHERE decision_id = ANY(%s)"
+    " ORDER BY decision_id FOR UPDATE"
 )
 _values: Final = attrgetter(*(column.name for column in DECISIONS.columns))
 
@@ -192,7 +193,7 @@ class DecisionStore(DecisionReads):
 
 
 def ends_of(connection: Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the end and the id of those decisions that are stored: few, after a crash."""
+    """Return the end and the id of those decisions that are stored, and lock them, in the order of their ids."""
     if connection.dialect.name == "sqlite":
         given: object = msgspec.json.encode(ids).decode()
         found = connection.exec_driver_sql(_FOUND_SQLITE, (given,))
