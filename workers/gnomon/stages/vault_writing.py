@@ -109,11 +109,11 @@ class BatchWriter:
         """Make dead letters of the records whose rows are refused."""
         part.sealed = [each for each in part.sealed if self._is_stored(each, part)]
         with suppress(EventError):  # the next metrics replace them
-            self._upsert([_Part(part.comparisons, part.metrics, [], (), part.from_offset)])
+            self._upsert([_Part(part.comparisons, part.metrics, part.stored, (), part.from_offset)])
 
     def _is_stored(self, each: Sealed, part: _Part) -> bool:
         try:
-            self._upsert([_Part(part.comparisons, (), [], [each], part.from_offset)])
+            self._upsert([_Part(part.comparisons, (), part.stored, [each], part.from_offset)])
         except EventError as error:
             part.outputs.dead.append(DeadLetter(each.record, error.reason, error.detail))
             return False

@@ -79,9 +79,8 @@ class DecisionStore(DecisionReads):
         self.revision = HEAD
         self.name = self._database.name
         self._upsert = BulkUpsert(self._database, DECISIONS)
-        self._repeats = (
-            False  # whether the rows of the last batch were there, so that the next ones may be
-        )
+        # Whether decisions of the last batch were there, so that those of the next one may be.
+        self._repeats = False
         self.figures = FigureTables(self._database)
         self.retention = Retention(self._database, self.figures)
         self.canary = CanaryRow(self._database)
