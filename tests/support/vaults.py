@@ -1,11 +1,11 @@
 """A vault stage on a store, fed without Kafka, and what its tests read of it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, TypeVar
 
 from tests.support.decisions import a_decision
 
@@ -16,6 +16,8 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.vault import VaultStage
 from gnomon.vault import create_key_file
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,17 +80,19 @@ class Vault:
             create_key_file(folder / "kek.key")
         self.settings = Settings(data_dir=str(folder), store_url=url)
         self.stage = VaultStage(self.settings, metrics=Metrics())
+        self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:
-        asyncio.run(self.stage.start())
+        self._run(self.stage.start())
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run(self.stage.stop())
+        self._run(self.stage.stop())
+        self._runner.close()
 
     def take(self, records: Sequence[Read]) -> Outputs:
         """Apply one batch."""
-        return asyncio.run(self.stage.apply(None, records))
+        return self._run(self.stage.apply(None, records))
 
     def take_all(self, batches: Sequence[Sequence[Read]]) -> list[Outputs]:
         """Apply batches of several partitions that were fetched together."""
@@ -103,4 +107,8 @@ class Vault:
             applied = (self.stage.apply(None, batch) for batch in batches)
             return await asyncio.gather(*applied, return_exceptions=True)
 
-        return asyncio.run(take())
+        return self._run(take())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        # Not by ``Runner.run``: for its signal handler it makes a text of the whole result.
+        return self._runner.get_loop().run_until_complete(work)

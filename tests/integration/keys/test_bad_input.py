@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 from sqlalchemy import delete, update
-from tests.integration.keys.conftest import EACH, SCOPES, Vault, all_open
+from tests.integration.keys.conftest import EACH, ON_BOTH, SCOPES, Vault, all_open
 
 from gnomon.errors import KeyUnavailableError, UnreadableError
 from gnomon.operations.keys.vault_keys import VaultKeys, vault_keys
-from gnomon.store.schema import SCOPE_KEYS
+from gnomon.store.schema import DECISIONS, KEYS, SCOPE_KEYS
 from gnomon.vault import KeyRing, check_key, open_decision
 
 ACME, BIRCH = "tenant:acme", "tenant:birch"
@@ -35,6 +35,39 @@ def test_a_decision_under_another_scope(vault: Vault) -> None:
             with pytest.raises(UnreadableError) as error:
                 open_decision(keys.ring, moved)
             assert error.value.reason in {"unknown_key", "tampered"}
+
+
+@ON_BOTH
+@pytest.mark.parametrize(
+    ("spoilt", "reason"),
+    [
+        (lambda sealed: b"", "bad_header"),
+        (lambda sealed: sealed[:33], "bad_header"),
+        (lambda sealed: sealed[:49], "bad_header"),
+        (lambda sealed: sealed[:-1], "tampered"),
+        (lambda sealed: sealed[:2] + b"\x02" + sealed[3:], "bad_header"),
+        (lambda sealed: sealed[:3] + b"\x02" + sealed[4:], "bad_header"),
+        (lambda sealed: sealed[:5] + b"\x01" + sealed[6:], "bad_header"),
+    ],
+    ids=["empty", "half a header", "no whole tag", "truncated", "version", "algorithm", "flag"],
+)
+def test_a_truncated_row_and_one_of_an_unknown_version(
+    vault: Vault, spoilt: Callable[[bytes], bytes], reason: str
+) -> None:
+    with vault_keys(vault.settings) as keys:
+        for row in list(keys.store.iter_sealed()):
+            if row.scope == ACME:
+                by_id = update(DECISIONS).where(DECISIONS.c.decision_id == row.decision_id)
+                with keys.store.database.begin() as connection:
+                    connection.execute(by_id.values(sealed=spoilt(row.sealed)))
+    refused(vault, reason)
+
+
+@ON_BOTH
+def test_a_data_key_whose_row_was_deleted(vault: Vault) -> None:
+    with vault_keys(vault.settings) as keys, keys.store.database.begin() as connection:
+        connection.execute(delete(KEYS).where(KEYS.c.scope == ACME))
+    refused(vault, "unknown_key")
 
 
 def test_a_scope_key_whose_row_was_deleted(vault: Vault, command: Command) -> None:

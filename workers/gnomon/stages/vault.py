@@ -1,13 +1,15 @@
 """Stage 4, vault: reads comparisons and metrics; writes sealed decisions and numbers to SQL, decisions to a topic.
 
 A decision is stored sealed or not at all, in one SQL transaction with its numbers and with the Merkle roots that
-cover it. That precedes the transaction that commits the input offsets: a batch that is read again after a crash
+cover it. That precedes the transaction that commits the input offsets: what is read again after a crash
 between the two is published as it was stored, so effectively once.
-The batches of partitions that wait are stored together.
+A large batch is stored in parts, and what several partitions have waiting together.
 Each upsert also stores the keys that sealed it, if they are missing: the store may have been restored.
 """
 
 import asyncio
+import gc
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -27,10 +29,16 @@ from gnomon.store import DecisionStore, open_ring
 from gnomon.topics import COMPARISON_METRICS, COMPARISONS
 from gnomon.vault import KeyRing, check_key, load_key
 
-MOST_RECORDS = 1_000
+AT_ONCE = 2_000
+"""So many records of a partition are sealed and stored at once: more would not fit in a processor's cache."""
+MOST_RECORDS = 4_000
 """A transaction of the store gets no further batch after this many records: it would not make it cheaper."""
 CALLS_AT_ONCE = 2
 """While one thread waits for the store, another seals."""
+SWITCH_EVERY_S = 0.0005
+"""A thread to which the store has answered waits for the one that seals, ten times as long by default."""
+YOUNG_OBJECTS = 300_000
+"""The batches of some partitions have so many objects, of which none is garbage while it is collected."""
 
 
 class VaultStage:
@@ -64,7 +72,9 @@ class VaultStage:
         self._store: DecisionStore | None = None
         self._keyring: KeyRing | None = None
         self._writer: BatchWriter | None = None
-        self._joining = Joining(self._write, size=len, most=MOST_RECORDS, at_once=CALLS_AT_ONCE)
+        self._joining = Joining(
+            self._write, size=_records_of, most=MOST_RECORDS, at_once=CALLS_AT_ONCE
+        )
         self._stored = 0
 
     async def start(self) -> None:
@@ -75,6 +85,8 @@ class VaultStage:
             KeyProviderUnavailableError: Whoever holds the key does not answer.
             StoreUnavailableError: The store does not answer.
         """
+        sys.setswitchinterval(SWITCH_EVERY_S)
+        gc.set_threshold(YOUNG_OBJECTS, *gc.get_threshold()[1:])
         self._show_key_file()
         load_key(self._settings)  # without a key no store is made
         self._store = await asyncio.to_thread(_open_store, self._settings.store_url)
@@ -107,10 +119,19 @@ class VaultStage:
         """Seal and store the batch, together with those of other partitions that wait, then publish it.
 
         Raises:
-            StoreUnavailableError: Nothing was stored; a retry may succeed.
+            StoreUnavailableError: Not all was stored; a retry may succeed.
         """
+        metrics_topic = self._settings.topic_prefix + COMPARISON_METRICS.name
+        from_offset = next((each.offset for each in records if each.topic != metrics_topic), 0)
+        outputs = Outputs()
+        for at in range(0, len(records), AT_ONCE):
+            batch = Batch(records[at : at + AT_ONCE], from_offset)
+            outputs.extend(await self._stored_outputs(batch))
+        return outputs
+
+    async def _stored_outputs(self, batch: Batch) -> Outputs:
         try:
-            outputs, rows, trace_ids = await self._joining.result_of(records)
+            outputs, rows, trace_ids = await self._joining.result_of(batch)
         except StoreUnavailableError:
             self._metrics.set("gnomon_store_up", 0)
             raise
@@ -188,3 +209,7 @@ def _open_store(url: str) -> DecisionStore:
     store = DecisionStore(url)
     store.create()
     return store
+
+
+def _records_of(batch: Batch) -> int:
+    return len(batch.records)

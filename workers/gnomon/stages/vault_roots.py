@@ -29,10 +29,19 @@ logger = logging.getLogger(__name__)
 
 
 class Covered(NamedTuple):
-    """Rows, and the batch of one partition that they were made of."""
+    """Rows, and the batch of one partition that they were made of.
+
+    Attributes:
+        rows: The rows.
+        batch: The records; more of the partition may have been read with them.
+        from_offset: Where that began, and where a crash would repeat it.
+        repeats: Whether the last transactions have stored some of the batch.
+    """
 
     rows: Sequence[SealedDecision]
     batch: Sequence[SourceRecord]
+    from_offset: int
+    repeats: bool = False
 
 
 class RootedStore:
@@ -55,9 +64,9 @@ class RootedStore:
     def stored_before(
         self, records: Sequence[SourceRecord]
     ) -> tuple[list[SealedDecision], Sequence[SourceRecord]]:
-        """Return what the last transaction stored of ``records``, and those records that are to be stored.
+        """Return what the last transactions stored of ``records``, and those records that are to be stored.
 
-        A batch is repeated when the process ended after its rows were stored and before Kafka had
+        A batch is repeated when the process ended after some of its rows were stored and before Kafka had
         committed its offsets. A row that is not as it was stored then is stored again.
         """
         if not records:
@@ -115,9 +124,11 @@ class RootedStore:
             self._log.stored(addition)
 
     def _addition(self, part: Covered) -> Addition:
-        first, last = part.batch[0].offset, part.batch[-1].offset
+        next_offset = part.batch[-1].offset + 1
+        if part.repeats:  # what follows may have been stored too
+            next_offset = max(next_offset, self._log.head(_partition(part)).next_offset)
         return self._log.addition(
-            _partition(part), part.rows, from_offset=first, next_offset=last + 1
+            _partition(part), part.rows, from_offset=part.from_offset, next_offset=next_offset
         )
 
     def publish(

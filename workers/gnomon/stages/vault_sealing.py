@@ -13,6 +13,9 @@ from gnomon.settings import Settings
 from gnomon.store.figures import DecisionHead, Figures, figures_of
 from gnomon.vault import IndexKeyIds, KeyRing, scope_of, seal_all_bytes, word_for
 
+_AT_ONCE: Final = 250
+"""Records of one step, whose bytes are still in the processor's cache when they are sealed."""
+
 _MOST_WORDS: Final = 1_000
 """Most scopes whose hashes of ids are kept."""
 
@@ -49,6 +52,12 @@ class BatchSealer:
             StoreUnavailableError: A new key is due and its row cannot be stored.
             KeyProviderUnavailableError: A new key is due and whoever wraps it does not answer.
         """
+        sealed: list[Sealed] = []
+        for at in range(0, len(records), _AT_ONCE):
+            sealed += self._sealed(records[at : at + _AT_ONCE], outputs)
+        return sealed
+
+    def _sealed(self, records: Sequence[SourceRecord], outputs: Outputs) -> list[Sealed]:
         by_scope: dict[str, list[tuple[SourceRecord, DecisionHead]]] = {}
         scope_by = self._settings.scope_by
         for record in records:

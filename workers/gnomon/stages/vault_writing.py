@@ -15,8 +15,12 @@ from gnomon.store.figures import metrics_rows
 from gnomon.topics import COMPARISON_METRICS, DECISIONS
 from gnomon.vault import KeyRing
 
-Batch = Sequence[SourceRecord]
-"""Records of one partition."""
+
+class Batch(NamedTuple):
+    """Consecutive records of one partition, and the offset in ``comparisons`` from which a crash repeats them."""
+
+    records: Sequence[SourceRecord]
+    from_offset: int
 
 
 class Stored(NamedTuple):
@@ -31,10 +35,11 @@ class Stored(NamedTuple):
 class _Part:
     """What is to be stored of one batch, and what was stored of it before."""
 
-    comparisons: Batch
-    metrics: Batch
+    comparisons: Sequence[SourceRecord]
+    metrics: Sequence[SourceRecord]
     stored: list[SealedDecision]
     sealed: Sequence[Sealed]
+    from_offset: int
     outputs: Outputs = field(default_factory=Outputs)
 
 
@@ -75,17 +80,17 @@ class BatchWriter:
             return self._write(batches)
 
     def _write(self, batches: Sequence[Batch]) -> list[Stored]:
-        parts = [self._part(records) for records in batches]
+        parts = [self._part(batch) for batch in batches]
         self._store(parts)
         return [self._published(part) for part in parts]
 
-    def _part(self, records: Batch) -> _Part:
+    def _part(self, batch: Batch) -> _Part:
         comparisons: list[SourceRecord] = []
         metrics: list[SourceRecord] = []
-        for record in records:
+        for record in batch.records:
             (metrics if record.topic == self._metrics_topic else comparisons).append(record)
         stored, left = self._rooted.stored_before(comparisons)
-        part = _Part(comparisons, metrics, stored, ())
+        part = _Part(comparisons, metrics, stored, (), batch.from_offset)
         part.sealed = self._sealer.seal(left, part.outputs)
         return part
 
@@ -104,11 +109,11 @@ class BatchWriter:
         """Make dead letters of the records whose rows are refused."""
         part.sealed = [each for each in part.sealed if self._is_stored(each, part)]
         with suppress(EventError):  # the next metrics replace them
-            self._upsert([_Part(part.comparisons, part.metrics, [], ())])
+            self._upsert([_Part(part.comparisons, part.metrics, part.stored, (), part.from_offset)])
 
     def _is_stored(self, each: Sealed, part: _Part) -> bool:
         try:
-            self._upsert([_Part(part.comparisons, (), [], [each])])
+            self._upsert([_Part(part.comparisons, (), part.stored, [each], part.from_offset)])
         except EventError as error:
             part.outputs.dead.append(DeadLetter(each.record, error.reason, error.detail))
             return False
@@ -118,7 +123,12 @@ class BatchWriter:
         sealed = [each for part in parts for each in part.sealed]
         try:
             self._rooted.upsert(
-                [Covered(_rows(part.sealed), part.comparisons) for part in parts],
+                [
+                    Covered(
+                        _rows(part.sealed), part.comparisons, part.from_offset, bool(part.stored)
+                    )
+                    for part in parts
+                ],
                 figures=[each.figures for each in sealed],
                 metrics=metrics_rows(record for part in parts for record in part.metrics),
                 keys=self._keyring.rows_of(each.row.key_id for each in sealed),

@@ -1,6 +1,8 @@
 """Writes many rows of one table at once: ``COPY`` and one upsert on PostgreSQL, many rows a statement on SQLite."""
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from itertools import chain
 from typing import Any, Final
 
@@ -17,11 +19,11 @@ _TYPES: Final[dict[type[TypeEngine[Any]], str]] = {
     String: "text",
 }
 
-_MOST_VALUES: Final = 990
-"""Of one statement on SQLite; an older one takes at most 999.
+_MOST_VALUES: Final = 8_000
+"""Of one statement on SQLite. It has plans for 1, 2, 4, … rows up to this many values, and keeps them.
 
-The driver lets other threads run between two statements, and may then wait for its turn to go on. With one
-statement a row, it did so for each of them.
+The driver lets other threads run during a statement, and then waits for its turn to go on. With one statement a
+row, it did so for each of them.
 """
 
 Rows = Sequence[Sequence[object]]
@@ -57,9 +59,10 @@ class BulkUpsert:
             self._insert = f"{target} {select} {replace}"
         else:
             row = f"({', '.join('?' * len(columns))})"
-            self._at_once = _MOST_VALUES // len(columns)
-            self._insert_many = f"{target} VALUES {', '.join([row] * self._at_once)} {replace}"
-            self._insert = f"{target} VALUES {row} {replace}"
+            doublings = (_most_values() // len(columns)).bit_length() - 1
+            sizes = [1 << doubling for doubling in reversed(range(doublings + 1))]
+            self._fresh = [(n, f"{target} VALUES {', '.join([row] * n)}") for n in sizes]
+            self._replacing = [(n, f"{insert} {replace}") for n, insert in self._fresh]
 
     def write(self, connection: Connection, rows: Rows, *, fresh: bool = False) -> None:
         """Write ``rows``, in the order of the table's columns; once in a transaction, and each key once.
@@ -67,8 +70,7 @@ class BulkUpsert:
         Args:
             connection: In a transaction.
             rows: The rows.
-            fresh: No row with one of the keys was there a moment ago. This is faster, and fails if
-                another process has stored one since.
+            fresh: No row with one of the keys is expected. This is faster, and fails if there is one.
 
         Raises:
             SQLAlchemyError: Nothing was written.
@@ -76,7 +78,7 @@ class BulkUpsert:
         if not rows:
             return
         if not self._copies:
-            self._insert_rows(connection, rows)
+            self._insert_rows(connection, rows, self._fresh if fresh else self._replacing)
             return
         raw: Any = connection.connection.driver_connection
         driver: Any = connection.dialect.dbapi
@@ -91,19 +93,26 @@ class BulkUpsert:
         except driver.Error as error:
             raise _wrapped(connection, error) from error
 
-    def _insert_rows(self, connection: Connection, rows: Rows) -> None:
-        rest = len(rows) % self._at_once
-        for at in range(0, len(rows) - rest, self._at_once):
-            values = tuple(chain.from_iterable(rows[at : at + self._at_once]))
-            connection.exec_driver_sql(self._insert_many, values)
-        if rest:
-            connection.exec_driver_sql(self._insert, [tuple(row) for row in rows[-rest:]])
+    def _insert_rows(
+        self, connection: Connection, rows: Rows, statements: Sequence[tuple[int, str]]
+    ) -> None:
+        at = 0
+        for size, statement in statements:  # the largest first
+            while len(rows) - at >= size:
+                values = tuple(chain.from_iterable(rows[at : at + size]))
+                connection.exec_driver_sql(statement, values)
+                at += size
 
     def _fill(self, cursor: Any, statement: str, rows: Rows) -> None:
         with cursor.copy(statement) as copy:
             copy.set_types(self._types)
             for row in rows:
                 copy.write_row(row)
+
+
+def _most_values() -> int:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        return min(_MOST_VALUES, connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER))
 
 
 def _wrapped(connection: Connection, error: Any) -> exc.SQLAlchemyError:

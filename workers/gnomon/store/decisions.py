@@ -31,6 +31,7 @@ _FOUND_SQLITE: Final = (
 )
 _FOUND_POSTGRESQL: Final = (
     "SELECT decision_id, ended_at_ms FROM gnomon_decisions WHERE decision_id = ANY(%s)"
+    " ORDER BY decision_id FOR UPDATE"
 )
 _values: Final = attrgetter(*(column.name for column in DECISIONS.columns))
 
@@ -78,6 +79,8 @@ class DecisionStore(DecisionReads):
         self.revision = HEAD
         self.name = self._database.name
         self._upsert = BulkUpsert(self._database, DECISIONS)
+        # Whether decisions of the last batch were there, so that those of the next one may be.
+        self._repeats = False
         self.figures = FigureTables(self._database)
         self.retention = Retention(self._database, self.figures)
         self.canary = CanaryRow(self._database)
@@ -137,12 +140,17 @@ class DecisionStore(DecisionReads):
             return
         self.figures.prepare(figures)
         batch = _Batch(rows, figures, metrics or MetricsRows(), keys, canary, beside)
-        try:
-            self._write(batch, fresh=True)
-        except EventError:  # perhaps another process has stored one of them in this moment
-            self._write(batch, fresh=False)
+        if not self._repeats:
+            try:
+                self._write(batch, look=False)
+            except EventError:  # one of them may be stored, or was refused for what it is
+                self._repeats = True
+            else:
+                return
+        self._repeats = self._write(batch, look=True)
 
-    def _write(self, batch: "_Batch", *, fresh: bool) -> None:
+    def _write(self, batch: "_Batch", *, look: bool) -> bool:
+        """Store the batch; return whether some of its decisions were there. Who does not look expects none."""
         # All writers use the same order, so that two with the same ids cannot deadlock.
         by_id = {row.decision_id: _values(row) for row in batch.rows}
         figures = {str(each.task[1]): each for each in batch.figures}
@@ -153,13 +161,13 @@ class DecisionStore(DecisionReads):
             put_missing(connection, batch.keys)
             if batch.beside is not None:
                 batch.beside(connection)
-            stored = ends_of(connection, ids)
-            fresh = fresh and not stored
+            stored = ends_of(connection, ids) if look else []
             self.figures.forget(connection, stored)
-            self._upsert.write(connection, [by_id[key] for key in ids], fresh=fresh)
-            in_order = (figures[key] for key in ids if key in figures)
-            self.figures.write_decisions(connection, in_order, fresh=fresh)
+            self._upsert.write(connection, [by_id[key] for key in ids], fresh=not look)
+            of_rows = [figures[key] for key in ids if key in figures]
+            self.figures.write_decisions(connection, of_rows, fresh=not look)
             self.figures.write_metrics(connection, batch.metrics)
+        return bool(stored)
 
     def root_log(self, seal: StatementSeal) -> RootLog:
         """Return the Merkle trees of this store, as one process writes them."""
@@ -184,7 +192,7 @@ class DecisionStore(DecisionReads):
 
 
 def ends_of(connection: Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the end and the id of those decisions that are stored: few, after a crash."""
+    """Return the end and the id of those decisions that are stored, and lock them, in the order of their ids."""
     if connection.dialect.name == "sqlite":
         given: object = msgspec.json.encode(ids).decode()
         found = connection.exec_driver_sql(_FOUND_SQLITE, (given,))

@@ -29,8 +29,10 @@ def tune_malloc() -> None:
 def tune_gc() -> None:
     """Exclude what is imported from garbage collection, and collect less often.
 
-    To be called once, when all is imported and before work begins.
+    To be called once, when all is imported and before work begins. A stage that has larger batches has set a
+    higher threshold for young objects, which stays.
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
+    young, *older = _GC_THRESHOLDS
+    gc.set_threshold(max(young, gc.get_threshold()[0]), *older)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Table, delete
 from gnomon.store.bulk import BulkUpsert
 from gnomon.store.database import Database
 from gnomon.store.figures.months import MonthPartitions
-from gnomon.store.figures.of_decision import Figures
+from gnomon.store.figures.of_decision import Figures, Row
 from gnomon.store.figures.of_metrics import MetricsRows
 from gnomon.store.figures.of_verdict import VerdictRows
 from gnomon.store.figures.tables import (
@@ -47,8 +47,10 @@ class FigureTables:
     def write_decisions(
         self, connection: Connection, figures: Iterable[Figures], *, fresh: bool
     ) -> None:
-        """Write the numbers of decisions, each once; ``fresh`` as in ``BulkUpsert.write``."""
-        ordered = list(figures)
+        """Write the numbers of decisions, each once and after its decision; ``fresh`` as in ``BulkUpsert.write``."""
+        # In the order of the index, so that most of its pages are written once. Who writes the same decisions
+        # at once waits for those, so that no two deadlock here.
+        ordered = sorted(figures, key=_by_end)
         self._tasks.write(connection, [each.task for each in ordered], fresh=fresh)
         predictions = chain.from_iterable(each.predictions for each in ordered)
         self._predictions.write(connection, list(predictions), fresh=fresh)
@@ -85,3 +87,7 @@ class FigureTables:
         with self._database.begin() as connection:
             for upsert, written in zip(self._of_verdicts, rows, strict=True):
                 upsert.write(connection, written)
+
+
+def _by_end(figures: Figures) -> Row:
+    return figures.task[:2]
