@@ -42,6 +42,7 @@ OUTSIDE: Final = """() => [...document.querySelectorAll('[data-testid="stMain"] 
   .filter(e => { const r = e.getBoundingClientRect(); return r.width && r.right > innerWidth + 1 })
   .filter(e => !e.closest('[data-testid="stDataFrame"]'))
   .map(e => e.tagName + ' ' + e.textContent.slice(0, 40))"""
+CONTENT_PX: Final = """() => document.querySelector('[data-testid="stMain"]').scrollHeight"""
 DARK: Final = """() => { const [r, g, b] = getComputedStyle(document.querySelector('[data-testid="stApp"]'))
   .backgroundColor.match(/\\d+/g).map(Number); return r + g + b < 200 }"""
 
@@ -146,8 +147,11 @@ def seconds_to_the_first_figure(browser: Any, url: str, *, screen: str, scheme: 
 def keep(name: str, page: Any) -> None:
     folder = os.environ.get("GNOMON_SCREENSHOTS")
     if folder:
+        before = page.viewport_size
+        page.set_viewport_size({**before, "height": page.evaluate(CONTENT_PX)})
         page.wait_for_timeout(1_500)  # charts are drawn
-        page.screenshot(path=str(Path(folder) / name), full_page=True)
+        page.screenshot(path=str(Path(folder) / name))
+        page.set_viewport_size(before)
 
 
 def path_of(name: str) -> str:

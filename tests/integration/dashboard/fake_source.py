@@ -18,7 +18,7 @@ from gnomon.operations.alerts import Alert
 from gnomon.operations.clients import ClientOverview
 from gnomon.operations.dead_letters import DeadLetterRecord
 from gnomon.operations.exporter.verification import Verification
-from gnomon.operations.isolation_report import ImpactSummary
+from gnomon.operations.isolation_report import ImpactSummary, Latency, ProductionImpact, Quantile
 from gnomon.operations.judged_experiments import Judged
 from gnomon.operations.lag import StageOverview
 from gnomon.operations.models.latest_metrics import Figures
@@ -130,7 +130,22 @@ class FakeSource:
         return Verification(at_ms=self._now_ms - 3_600_000, passed=True)
 
     def impact(self) -> ImpactSummary:
-        return ImpactSummary(impact=None, lines=("production impact: not measured",))
+        up: dict[Quantile, Latency] = {
+            "p50": Latency(without_ms=10.0, with_ms=10.1, ratio=1.01),
+            "p99": Latency(without_ms=20.0, with_ms=20.4, ratio=1.02),
+        }
+        killed: dict[Quantile, Latency] = {
+            "p50": Latency(without_ms=10.0, with_ms=10.0, ratio=1.0),
+            "p99": Latency(without_ms=None, with_ms=20.4, ratio=None),
+        }
+        return ImpactSummary(
+            impact=ProductionImpact(
+                measured_at_ms=self._now_ms - 3_600_000,
+                passed=True,
+                latency={"up": up, "killed": killed},
+            ),
+            lines=("production impact: PASS",),
+        )
 
     def promote(self, version: str, *, author: str) -> str:
         if version == "4":

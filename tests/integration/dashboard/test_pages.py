@@ -1,10 +1,12 @@
 """Every page by Streamlit's AppTest: with data, without, and with everything down."""
 
+import json
 from dataclasses import replace
 
 import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Dataframe
 from tests.integration.dashboard.conftest import NOW_MS, Look
 from tests.integration.dashboard.fake_source import FakeSource
 from tests.integration.dashboard.texts import said
@@ -25,7 +27,15 @@ def test_with_data_each_number_has_its_definition(name: str, look: Look) -> None
     assert {error.icon for error in page.error} <= {":material/balance:"}
     assert page.metric or page.dataframe
     assert [each.label for each in page.metric if not each.help] == []
+    assert [without for each in page.dataframe for without in undefined(each)] == []
     assert "None" not in said(page)
+
+
+def undefined(table: Dataframe) -> list[str]:
+    """Names of the shown columns of a table of which no definition is told."""
+    config = json.loads(table.proto.columns)
+    shown = table.proto.column_order or list(table.value.columns)
+    return [name for name in shown if not config.get(name, {}).get("help")]
 
 
 @pytest.mark.parametrize("name", PAGES)

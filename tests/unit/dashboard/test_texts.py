@@ -35,6 +35,22 @@ def test_seconds(value: float | None, text: str) -> None:
     assert texts.seconds(value) == text
 
 
+@pytest.mark.parametrize(
+    ("passed_ms", "text"),
+    [
+        (-5, "now"),
+        (999, "now"),
+        (36_600, "36 s ago"),
+        (119_999, "119 s ago"),
+        (120_000, "2 min ago"),
+        (86_400_000, "24 h ago"),
+        (12 * 86_400_000, "12 d ago"),
+    ],
+)
+def test_ages_are_whole_numbers(passed_ms: int, text: str) -> None:
+    assert texts.ago(0, passed_ms) == text
+
+
 def test_times_are_in_the_readers_zone() -> None:
     at_ms = 1_760_000_000_000
     assert texts.clock(at_ms, texts.zone_of("Europe/Berlin")) == "2025-10-09 10:53 CEST"

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from streamlit.web import bootstrap
 
+from gnomon.dashboard.looks import look
 from gnomon.errors import ConfigurationError
 from gnomon.runtime.process.priority import be_nice
 from gnomon.settings import Settings
@@ -51,6 +52,7 @@ def options_of(host: str, port: int) -> dict[str, Any]:
         "runner.magicEnabled": False,
         "logger.level": "warning",
         "logger.hideWelcomeMessage": True,
+        **look(),
     }
 
 

@@ -11,6 +11,7 @@ _WORD_JOINER: Final = "\u2060"
 """Has no width. Behind a colon it keeps Streamlit from reading ``:name:`` as an icon."""
 _PUNCTUATION: Final = frozenset(string.punctuation)
 
+MS: Final = 1_000
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
@@ -47,15 +48,30 @@ def seconds(value: float | None) -> str:
     return f"{value / length:.3g} {unit}"
 
 
+def millis(value: float | None, *, signed: bool = False) -> str:
+    """Return milliseconds with one decimal."""
+    if value is None:
+        return NOTHING
+    return f"{value:+.1f} ms" if signed else f"{value:.1f} ms"
+
+
 def count(value: int | None) -> str:
     """Return a number with separators between thousands."""
     return NOTHING if value is None else f"{value:,}"
 
 
+def age(then_ms: int, now_ms: int) -> str:
+    """Return how old something is, in whole units."""
+    passed_s = max(0, now_ms - then_ms) // MS
+    if passed_s < _MOST_OF_UNIT:
+        return f"{passed_s} s"
+    unit, length = next(((u, n) for u, n in _UNITS if passed_s < _MOST_OF_UNIT * n), ("d", _DAY_S))
+    return f"{passed_s // length} {unit}"
+
+
 def ago(then_ms: int, now_ms: int) -> str:
     """Return how long ago something was."""
-    passed_s = max(0, now_ms - then_ms) / 1_000
-    return "now" if passed_s < 1 else f"{seconds(passed_s)} ago"
+    return "now" if now_ms - then_ms < MS else f"{age(then_ms, now_ms)} ago"
 
 
 def zone_of(name: str | None) -> ZoneInfo:
