@@ -33,7 +33,9 @@ STAGES = ("features", "shadow", "comparison", "vault")
 class FakeSource:
     """Implements ``Source``; remembers in ``done`` what readers did."""
 
-    def __init__(self, settings: Settings, *, now_ms: int) -> None:
+    def __init__(self, settings: Settings, *, now_ms: int, foreign: str = HOSTILE) -> None:
+        """``foreign`` is what others have written: ids, details, labels."""
+        self._foreign = foreign
         self.settings = settings
         self.done: list[tuple[str, ...]] = []
         self.ledger = Ledger(partition=0, predictions=1_000, matched=950, pending=20, expired=30)
@@ -57,10 +59,10 @@ class FakeSource:
         return 12.5
 
     def clients(self) -> Sequence[ClientOverview]:
-        return [self._client(HOSTILE, lost=7), self._client("calm", lost=0)]
+        return [self._client(self._foreign, lost=7), self._client("calm", lost=0)]
 
     def dead_letters(self) -> Sequence[DeadLetterRecord]:
-        headers = {"stage": "features", "reason": "undecodable", "detail": HOSTILE}
+        headers = {"stage": "features", "reason": "undecodable", "detail": self._foreign}
         return [
             DeadLetterRecord(
                 0, n, self._now_ms - n, None, None, {**headers, "topic": "task-events"}
@@ -115,7 +117,7 @@ class FakeSource:
     def alerts(self) -> Sequence[Alert]:
         return [
             self._alert("GnomonNoProgress", "critical", of="stage vault"),
-            self._alert("GnomonDrift", HOSTILE, of=HOSTILE, silenced=True),
+            self._alert("GnomonDrift", self._foreign, of=self._foreign, silenced=True),
         ]
 
     def experiments(self) -> Sequence[Judged]:

@@ -1,7 +1,6 @@
 """Every page in a real Chromium: wide and narrow, light and dark, by mouse and by keyboard.
 
-With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there. Those of the documentation are
-``verdict-wide-light.png`` (``docs/dashboard.png``) and ``agents-wide-dark.png`` (``docs/dashboard-agents.png``).
+With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there: look at them after a change.
 """
 
 from collections.abc import Iterator

@@ -36,6 +36,7 @@ def fill(
     decisions: int = 2_000,
     hours: int = 168,
     agents: Sequence[str] = AGENTS,
+    types: Sequence[str] = TYPES,
 ) -> None:
     """Make a store whose last task ended just before ``now_ms``; the same for the same arguments."""
     store = DecisionStore(url)
@@ -43,7 +44,7 @@ def fill(
     store.close()
     database = Database(url)
     tables = FigureTables(database)
-    made = (_decision(n, now_ms, decisions, hours, agents) for n in range(decisions))
+    made = (_decision(n, now_ms, decisions, hours, agents, types) for n in range(decisions))
     while part := list(islice(made, PART)):
         tables.prepare(part)
         with database.begin() as connection:
@@ -56,7 +57,12 @@ def fill(
 
 
 def _decision(
-    number: int, now_ms: int, decisions: int, hours: int, agents: Sequence[str]
+    number: int,
+    now_ms: int,
+    decisions: int,
+    hours: int,
+    agents: Sequence[str],
+    types: Sequence[str],
 ) -> Figures:
     chance = random.Random(number)  # noqa: S311  invented data, not a secret
     ended_ms = now_ms - 1_000 - (decisions - 1 - number) * hours * HOUR_MS // decisions
@@ -66,7 +72,7 @@ def _decision(
     head = {
         "decision_id": f"d-{number:08}",
         "agent_id": chance.choice(agents),
-        "task_type": chance.choice(TYPES),
+        "task_type": chance.choice(types),
         "started_at_ms": ended_ms - int(actual_s * 1_000),
         "estimate_s": 20.0,
         "completeness": {"hour_seen": 1.0 if number % 50 else 0.5},
@@ -110,7 +116,8 @@ def _verdicts(now_ms: int, hours: int) -> VerdictRows:
     for back in range(hours - 1, -1, -1):
         hour, age = last - back, hours - back
         at_ms = now_ms - 30_000 - back * HOUR_MS
-        for version, estimate in (("5", 0.31), ("6", 0.1)):
+        wave = 0.1 * math.sin(age / 9) / math.sqrt(age) * (1 - age / hours)
+        for version, estimate in (("5", 0.31 + wave), ("6", 0.1)):
             if version == "6" and back > 5:
                 continue
             bounded = version == "5" and age >= 24

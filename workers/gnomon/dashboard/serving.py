@@ -57,7 +57,10 @@ def options_of(host: str, port: int) -> dict[str, Any]:
 
 
 def _yield_to_workers(increment: int) -> None:
-    """Lower the priority of this process; that of its session only if nothing else began the session."""
+    """Lower the priority of this process, and of its session unless others are in it.
+
+    ``gnomon up`` runs this process in a session of its own; a shell runs it in that of its terminal.
+    """
     if os.getsid(0) == os.getpid():
         be_nice(increment)
     else:

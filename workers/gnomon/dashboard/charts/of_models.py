@@ -143,7 +143,9 @@ def over_versions(found: Sequence[Compared]) -> alt.LayerChart | alt.FacetChart:
             tooltip=["version:N", alt.Tooltip("improvement:Q", format=".1%"), "tasks:Q"],
         )
     )
-    limits = alt.Chart(LIMITS).encode(x="at:Q")
-    rules = limits.mark_rule(strokeDash=DASHES, color="gray", strokeWidth=2)
-    words = limits.mark_text(align="left", dx=4, color="gray").encode(y=alt.value(6), text="what:N")
-    return alt.layer(bars, rules, words).properties(height=BAR_PX * len(found) + 60)
+    rules = (
+        alt.Chart(LIMITS)
+        .mark_rule(strokeDash=DASHES, color="gray")
+        .encode(x="at:Q", strokeWidth=alt.value(2), tooltip="what:N")
+    )
+    return alt.layer(bars, rules).properties(height=BAR_PX * len(found) + 60)

@@ -108,6 +108,7 @@ def _compared(window: Window) -> list[view.Compared]:
         )
     if len(few) < len(found):
         st.altair_chart(of_models.over_versions(found), alt="Improvement over control, by version")
+        st.caption("Dashed: as good as control, and 20 % better, which a GO needs.")
     return found
 
 

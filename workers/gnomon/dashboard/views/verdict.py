@@ -13,7 +13,7 @@ LOSS: Final = "log_loss"
 """The loss of which the verdict's improvement is."""
 NEEDED: Final = 0.2
 """How much better than control a model has to be, unless the experiment's settings say otherwise."""
-BOUNDS: Final = {"share": "at least", "count": "more than"}
+BOUNDS: Final = {"share": "at least", "count": "more than", "days": "within the last"}
 """What is needed of a figure in this unit; of others, at most that much."""
 _ORDER: Final = {"failed": 0, "unknown": 1, "passed": 2}
 _DAY_H: Final = 24
