@@ -69,7 +69,7 @@ def alert(name: str, severity: str, **labels: str) -> dict[str, Mapping[str, str
 
 
 def silence(url: str, name: str) -> None:
-    now = datetime.now(UTC)
+    now = datetime.fromtimestamp(time.time_ns() / 1e9, UTC)
     matcher = {"name": "alertname", "value": name, "isRegex": False, "isEqual": True}
     times = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(hours=1)).isoformat()}
     about = {"createdBy": "ada", "comment": "known"}

@@ -86,6 +86,27 @@ def test_an_agent_id_is_shown_as_text_and_shortened(agent: str, look: Look) -> N
 
 
 @pytest.mark.usefixtures("source")
+def test_a_chosen_agent_stands_in_the_url(look: Look) -> None:
+    page = look("agents", window="7d")
+    page.selectbox[0].set_value(AGENTS[1]).run()
+    assert not page.exception
+    assert page.query_params["agent"] == AGENTS[1]
+    assert page.query_params["window"] == "7d"
+    assert [each.value for each in page.subheader] == [AGENTS[1]]
+
+
+@pytest.mark.usefixtures("source")
+def test_a_chosen_version_stands_in_the_url(look: Look) -> None:
+    page = look("models")
+    (choice,) = [each for each in page.selectbox if each.label == "Version"]
+    assert choice.value == "gnomon 5"
+    choice.set_value("gnomon 4").run()
+    assert not page.exception
+    assert page.query_params["model"] == "gnomon 4"
+    assert "It is not stored" in said(page)  # the importance of version 4
+
+
+@pytest.mark.usefixtures("source")
 def test_an_agent_that_is_not_there_is_told(look: Look) -> None:
     page = look("agents", agent="nobody")
     assert not page.exception

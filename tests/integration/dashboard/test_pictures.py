@@ -5,6 +5,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,24 @@ pytestmark = [
 ]
 NAMES = ["planner", "coder", "reviewer", "tester", "writer"]
 TYPES = ["review", "write", "triage"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: its file and page, and in what browser; ``height`` cuts it off."""
+
+    name: str
+    path: str
+    screen: str = "wide"
+    scheme: str = "light"
+    height: int | None = None
+
+
 PICTURES = [
-    ("dashboard.png", "?window=7d", "wide", "light", 1_150),
-    ("dashboard-live.png", "live?window=7d", "narrow", "light", 1_000),
-    ("dashboard-agents.png", "agents?window=7d&agent=planner", "wide", "dark", None),
-    ("dashboard-models.png", "models?window=7d", "wide", "light", None),
+    Picture("dashboard.png", "?window=7d", height=1_150),
+    Picture("dashboard-live.png", "live?window=7d", screen="narrow", height=1_000),
+    Picture("dashboard-agents.png", "agents?window=7d&agent=planner", scheme="dark"),
+    Picture("dashboard-models.png", "models?window=7d"),
 ]
 
 
@@ -50,20 +64,19 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.mark.parametrize(("name", "path", "screen", "scheme", "height"), PICTURES)
-def test_a_picture(
-    browser: Any, plain: str, name: str, path: str, screen: str, scheme: str, height: int | None
-) -> None:
-    with looking(browser, f"{plain}/{path}", screen=screen, scheme=scheme) as (page, said):
+@pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.name)
+def test_a_picture(browser: Any, plain: str, picture: Picture) -> None:
+    url = f"{plain}/{picture.path}"
+    with looking(browser, url, screen=picture.screen, scheme=picture.scheme) as (page, said):
         settled(page)
-        page.wait_for_function(f"({DARK})() === {str(scheme == 'dark').lower()}")
-        keep(name, page, height=height)
+        page.wait_for_function(f"({DARK})() === {str(picture.scheme == 'dark').lower()}")
+        keep(picture.name, page, height=picture.height)
         assert page.evaluate(OUTSIDE) == []
         assert said == []
 
 
 def test_the_documentation_shows_them_all() -> None:
     pages = (ROOT / "README.md").read_text() + (ROOT / "docs" / "dashboard.md").read_text()
-    assert [name for name, *_ in PICTURES if name not in pages] == []
+    assert [each.name for each in PICTURES if each.name not in pages] == []
     made = {path.name for path in Path(ROOT / "docs").glob("dashboard*.png")}
-    assert made == {name for name, *_ in PICTURES}
+    assert made == {each.name for each in PICTURES}

@@ -44,7 +44,11 @@ def fill(
     store.close()
     database = Database(url)
     tables = FigureTables(database)
-    made = (_decision(n, now_ms, decisions, hours, agents, types) for n in range(decisions))
+    every_ms = hours * HOUR_MS / decisions
+    made = (
+        _decision(n, now_ms - 1_000 - int((decisions - 1 - n) * every_ms), agents, types)
+        for n in range(decisions)
+    )
     while part := list(islice(made, PART)):
         tables.prepare(part)
         with database.begin() as connection:
@@ -56,16 +60,8 @@ def fill(
     database.close()
 
 
-def _decision(
-    number: int,
-    now_ms: int,
-    decisions: int,
-    hours: int,
-    agents: Sequence[str],
-    types: Sequence[str],
-) -> Figures:
+def _decision(number: int, ended_ms: int, agents: Sequence[str], types: Sequence[str]) -> Figures:
     chance = random.Random(number)  # noqa: S311  invented data, not a secret
-    ended_ms = now_ms - 1_000 - (decisions - 1 - number) * hours * HOUR_MS // decisions
     actual_s = chance.lognormvariate(3.0, 0.8)
     status = chance.choices(["matched", "expired", "cancelled"], [0.95, 0.03, 0.02])[0]
     matched = status == "matched"

@@ -29,7 +29,16 @@ def test_an_id_of_10_kb_is_short() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.1234, "0.123 s"), (90.0, "1.5 min"), (7_200.0, "2 h"), (864_000.0, "10 d")],
+    [
+        (None, "-"),
+        (0.0, "0 s"),
+        (1.5e-5, "15 µs"),
+        (0.00317, "3.17 ms"),
+        (0.1234, "0.123 s"),
+        (90.0, "1.5 min"),
+        (7_200.0, "2 h"),
+        (864_000.0, "10 d"),
+    ],
 )
 def test_seconds(value: float | None, text: str) -> None:
     assert texts.seconds(value) == text

@@ -15,6 +15,8 @@ MS: Final = 1_000
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
+_SMALL: Final = (("s", 0.1), ("ms", 1e-3), ("µs", 1e-9))
+_PER_S: Final = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 _UNITS: Final = (("min", _MINUTE_S), ("h", _HOUR_S))
 _MOST_OF_UNIT: Final = 120
 
@@ -43,7 +45,8 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     if value < _MINUTE_S:
-        return f"{value:.3g} s"
+        unit = next((unit for unit, least_s in _SMALL if value >= least_s), "s")
+        return f"{value * _PER_S[unit]:.3g} {unit}"
     unit, length = next(((u, n) for u, n in _UNITS if value < _MOST_OF_UNIT * n), ("d", _DAY_S))
     return f"{value / length:.3g} {unit}"
 
