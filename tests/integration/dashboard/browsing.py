@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import pytest
 from tests.support.polling import eventually_sync
+from tests.support.stores.filled import HOSTILE
 
 from gnomon.broker.probe import free_port
 
@@ -42,6 +43,7 @@ OUTSIDE: Final = """() => [...document.querySelectorAll('[data-testid="stMain"] 
   .filter(e => { const r = e.getBoundingClientRect(); return r.width && r.right > innerWidth + 1 })
   .filter(e => !e.closest('[data-testid="stDataFrame"]'))
   .map(e => e.tagName + ' ' + e.textContent.slice(0, 40))"""
+CONTENT_PX: Final = """() => document.querySelector('[data-testid="stMain"]').scrollHeight"""
 DARK: Final = """() => { const [r, g, b] = getComputedStyle(document.querySelector('[data-testid="stApp"]'))
   .backgroundColor.match(/\\d+/g).map(Number); return r + g + b < 200 }"""
 
@@ -66,11 +68,13 @@ def served(command: list[str], environ: Mapping[str, str], port: int) -> Iterato
 
 
 @contextmanager
-def invented(store: str, folder: Path, *, now_ms: int, **environ: str) -> Iterator[str]:
+def invented(
+    store: str, folder: Path, *, now_ms: int, foreign: str = HOSTILE, **environ: str
+) -> Iterator[str]:
     """Serve the pages of a ``FakeSource`` with a real store; yield the URL."""
     port = free_port()
     given = {"GNOMON_STORE_URL": store, "GNOMON_DATA_DIR": str(folder), **environ}
-    command = ["-m", "tests.integration.dashboard.fake_server", str(port), str(now_ms)]
+    command = ["-m", "tests.integration.dashboard.fake_server", str(port), str(now_ms), foreign]
     with served(command, given, port) as url:
         yield url
 
@@ -143,11 +147,15 @@ def seconds_to_the_first_figure(browser: Any, url: str, *, screen: str, scheme: 
     return taken_s
 
 
-def keep(name: str, page: Any) -> None:
+def keep(name: str, page: Any, *, height: int | None = None) -> None:
+    """Keep a picture of a page, by default down to its end."""
     folder = os.environ.get("GNOMON_SCREENSHOTS")
     if folder:
+        before = page.viewport_size
+        page.set_viewport_size({**before, "height": height or page.evaluate(CONTENT_PX)})
         page.wait_for_timeout(1_500)  # charts are drawn
-        page.screenshot(path=str(Path(folder) / name), full_page=True)
+        page.screenshot(path=str(Path(folder) / name))
+        page.set_viewport_size(before)
 
 
 def path_of(name: str) -> str:

@@ -18,7 +18,7 @@ from gnomon.operations.alerts import Alert
 from gnomon.operations.clients import ClientOverview
 from gnomon.operations.dead_letters import DeadLetterRecord
 from gnomon.operations.exporter.verification import Verification
-from gnomon.operations.isolation_report import ImpactSummary
+from gnomon.operations.isolation_report import ImpactSummary, Latency, ProductionImpact, Quantile
 from gnomon.operations.judged_experiments import Judged
 from gnomon.operations.lag import StageOverview
 from gnomon.operations.models.latest_metrics import Figures
@@ -33,7 +33,9 @@ STAGES = ("features", "shadow", "comparison", "vault")
 class FakeSource:
     """Implements ``Source``; remembers in ``done`` what readers did."""
 
-    def __init__(self, settings: Settings, *, now_ms: int) -> None:
+    def __init__(self, settings: Settings, *, now_ms: int, foreign: str = HOSTILE) -> None:
+        """``foreign`` is what others have written: ids, details, labels."""
+        self._foreign = foreign
         self.settings = settings
         self.done: list[tuple[str, ...]] = []
         self.ledger = Ledger(partition=0, predictions=1_000, matched=950, pending=20, expired=30)
@@ -57,10 +59,10 @@ class FakeSource:
         return 12.5
 
     def clients(self) -> Sequence[ClientOverview]:
-        return [self._client(HOSTILE, lost=7), self._client("calm", lost=0)]
+        return [self._client(self._foreign, lost=7), self._client("calm", lost=0)]
 
     def dead_letters(self) -> Sequence[DeadLetterRecord]:
-        headers = {"stage": "features", "reason": "undecodable", "detail": HOSTILE}
+        headers = {"stage": "features", "reason": "undecodable", "detail": self._foreign}
         return [
             DeadLetterRecord(
                 0, n, self._now_ms - n, None, None, {**headers, "topic": "task-events"}
@@ -115,7 +117,7 @@ class FakeSource:
     def alerts(self) -> Sequence[Alert]:
         return [
             self._alert("GnomonNoProgress", "critical", of="stage vault"),
-            self._alert("GnomonDrift", HOSTILE, of=HOSTILE, silenced=True),
+            self._alert("GnomonDrift", self._foreign, of=self._foreign, silenced=True),
         ]
 
     def experiments(self) -> Sequence[Judged]:
@@ -130,7 +132,22 @@ class FakeSource:
         return Verification(at_ms=self._now_ms - 3_600_000, passed=True)
 
     def impact(self) -> ImpactSummary:
-        return ImpactSummary(impact=None, lines=("production impact: not measured",))
+        up: dict[Quantile, Latency] = {
+            "p50": Latency(without_ms=10.0, with_ms=10.1, ratio=1.01),
+            "p99": Latency(without_ms=20.0, with_ms=20.4, ratio=1.02),
+        }
+        killed: dict[Quantile, Latency] = {
+            "p50": Latency(without_ms=10.0, with_ms=10.0, ratio=1.0),
+            "p99": Latency(without_ms=None, with_ms=20.4, ratio=None),
+        }
+        return ImpactSummary(
+            impact=ProductionImpact(
+                measured_at_ms=self._now_ms - 3_600_000,
+                passed=True,
+                latency={"up": up, "killed": killed},
+            ),
+            lines=("production impact: PASS",),
+        )
 
     def promote(self, version: str, *, author: str) -> str:
         if version == "4":

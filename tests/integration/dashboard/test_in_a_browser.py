@@ -1,7 +1,6 @@
 """Every page in a real Chromium: wide and narrow, light and dark, by mouse and by keyboard.
 
-With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there. Those of the documentation are
-``verdict-wide-light.png`` (``docs/dashboard.png``) and ``agents-wide-dark.png`` (``docs/dashboard-agents.png``).
+With ``GNOMON_SCREENSHOTS=FOLDER`` the pictures that it takes are kept there: look at them after a change.
 """
 
 from collections.abc import Iterator
@@ -141,7 +140,9 @@ def test_without_data_and_with_the_store_down(
     browser: Any, tmp_path: Path, state: str, store: str
 ) -> None:
     port = free_port()
+    opened = tmp_path / "opened"
     environ = {
+        "BROWSER": f"touch {opened} #%s",  # of the server's machine, which may have none
         "GNOMON_DATA_DIR": str(tmp_path),
         "GNOMON_BROKERS": NOWHERE,
         "GNOMON_STORE_URL": store,
@@ -158,3 +159,4 @@ def test_without_data_and_with_the_store_down(
             assert page.locator('[data-testid="stAlert"]').count() > 0
             assert "secret" not in page.content()
         assert said == []
+        assert not opened.exists()

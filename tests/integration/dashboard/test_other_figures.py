@@ -9,7 +9,7 @@ from tests.integration.dashboard.fake_source import FakeSource, judged
 
 from gnomon.dashboard.views.drift import features
 from gnomon.dashboard.views.experiments import experiments
-from gnomon.dashboard.views.live import ledger_sum
+from gnomon.dashboard.views.live import impact_lines, ledger_sum
 from gnomon.dashboard.views.models import largest, listed
 from gnomon.dashboard.views.operations import last_drills, letters, of_clients
 from gnomon.drift import Drift, Word
@@ -129,6 +129,19 @@ def test_live_adds_up_lag_and_workers(look: Look) -> None:
     assert (shown["predictions"], shown["matched"], shown["pending"]) == ("1,000", "950", "20")
     (stages,) = [each.value for each in page.dataframe if "lag" in each.value]
     assert stages.lag.tolist() == [7, 7, 7, 7]
+
+
+def test_production_impact_is_the_difference_of_what_was_measured(source: FakeSource) -> None:
+    impact = source.impact().impact
+    assert impact is not None
+    rows = pd.DataFrame(
+        [(phase, q, e.without_ms, e.with_ms) for phase, of in impact.latency.items() for q, e in of.items()],
+        columns=["phase", "quantile", "without", "with"],
+    )  # fmt: skip
+    found = impact_lines(impact)
+    assert [each.quantile for each in found] == rows["quantile"].tolist()
+    more = pd.Series([each.more_ms for each in found], dtype=float)
+    pd.testing.assert_series_equal(more, rows["with"] - rows["without"], check_names=False)
 
 
 def test_the_ledger_is_the_sum_of_all_its_fields() -> None:

@@ -1,10 +1,12 @@
 """Every page by Streamlit's AppTest: with data, without, and with everything down."""
 
+import json
 from dataclasses import replace
 
 import msgspec
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Dataframe
 from tests.integration.dashboard.conftest import NOW_MS, Look
 from tests.integration.dashboard.fake_source import FakeSource
 from tests.integration.dashboard.texts import said
@@ -25,7 +27,15 @@ def test_with_data_each_number_has_its_definition(name: str, look: Look) -> None
     assert {error.icon for error in page.error} <= {":material/balance:"}
     assert page.metric or page.dataframe
     assert [each.label for each in page.metric if not each.help] == []
+    assert [without for each in page.dataframe for without in undefined(each)] == []
     assert "None" not in said(page)
+
+
+def undefined(table: Dataframe) -> list[str]:
+    """Names of the shown columns of a table of which no definition is told."""
+    config = json.loads(table.proto.columns)
+    shown = table.proto.column_order or list(table.value.columns)
+    return [name for name in shown if not config.get(name, {}).get("help")]
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -73,6 +83,27 @@ def test_an_agent_id_is_shown_as_text_and_shortened(agent: str, look: Look) -> N
     assert heading.replace("\\", "").replace("\u2060", "")[:50] == agent[:50]
     assert "<script>" not in heading  # each < and > has a backslash before it
     assert {each.label: each.value for each in page.metric}["Tasks"] != "0"
+
+
+@pytest.mark.usefixtures("source")
+def test_a_chosen_agent_stands_in_the_url(look: Look) -> None:
+    page = look("agents", window="7d")
+    page.selectbox[0].set_value(AGENTS[1]).run()
+    assert not page.exception
+    assert page.query_params["agent"] == AGENTS[1]
+    assert page.query_params["window"] == "7d"
+    assert [each.value for each in page.subheader] == [AGENTS[1]]
+
+
+@pytest.mark.usefixtures("source")
+def test_a_chosen_version_stands_in_the_url(look: Look) -> None:
+    page = look("models")
+    (choice,) = [each for each in page.selectbox if each.label == "Version"]
+    assert choice.value == "gnomon 5"
+    choice.set_value("gnomon 4").run()
+    assert not page.exception
+    assert page.query_params["model"] == "gnomon 4"
+    assert "It is not stored" in said(page)  # the importance of version 4
 
 
 @pytest.mark.usefixtures("source")

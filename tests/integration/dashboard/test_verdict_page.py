@@ -1,5 +1,7 @@
 """The page Verdict by Streamlit's AppTest: with data, without, and with the store down."""
 
+import re
+
 import pytest
 from tests.integration.dashboard.conftest import NOW_MS, Look
 from tests.integration.dashboard.texts import said
@@ -38,6 +40,20 @@ def test_every_experiment_is_on_the_wall_with_its_word_and_what_blocks_it(look: 
     assert "--experiment prompts" not in text
     assert [each.label for each in page.expander] == ["Stopped experiments: 1"]
     assert ("Units", "12") in {(each.label, each.value) for each in page.metric}
+
+
+@pytest.mark.usefixtures("source")
+def test_the_first_lines_have_the_word_of_everything_that_runs(look: Look) -> None:
+    page = look()
+    (lines,) = [each.value for each in page.markdown if "  \n" in each.value]
+    told = [re.sub(r"[*\\]|:\w+-background|\u2060", "", line) for line in lines.split("  \n")]
+    assert told == [
+        "[GO] gnomon 5",
+        "[CONTINUE] gnomon 6 blocked by improvement, drills",
+        "[CONTINUE] prompts: short blocked by failure",
+        "[CONTINUE] skewed: short blocked by failure",
+        "[CONTINUE] models: short blocked by units",
+    ]
 
 
 @pytest.mark.usefixtures("source")

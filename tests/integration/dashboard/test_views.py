@@ -161,6 +161,19 @@ def test_losses(figures: FigureQueries, full_store: str) -> None:
     assert found.hidden == (by.size() < ENOUGH).sum()
 
 
+def test_losses_of_few_tasks_are_taken_together(figures: FigureQueries, full_store: str) -> None:
+    minute_ms = 60_000
+    rows = exported(full_store, "gnomon_predictions").dropna(subset=["duration_s", "control_s"])
+    found = losses(figures, **PERIOD, bucket_ms=15 * minute_ms)
+    assert found.bucket_ms == 180 * minute_ms  # 12 tasks an hour: the first with 30 in most buckets
+    loss = (np.log1p(rows.predicted_s) - np.log1p(rows.duration_s)).abs().clip(upper=np.log(10))
+    begins = rows.ended_at_ms // found.bucket_ms * found.bucket_ms
+    by = loss.groupby([begins, "gnomon " + rows.version])
+    enough = by.mean()[by.size() >= ENOUGH]
+    assert {(e.at_ms, e.version): e.loss for e in found.points} == pytest.approx(enough.to_dict())
+    assert len(found.points) >= found.hidden > 0
+
+
 def test_vault(figures: FigureQueries, full_store: str) -> None:
     rows = exported(full_store, "gnomon_tasks", within=False)
     found = vault_page(figures)

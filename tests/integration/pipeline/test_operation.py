@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -83,10 +84,15 @@ def test_status_tells_of_workers_lag_and_the_ledger(pipeline: Pipeline) -> None:
 
     eventually_sync(lambda: pipeline.lag() == 0, timeout_s=40, what="nothing is behind")
 
-    done = gnomon("status", "--json", **pipeline.settings)
+    def status_with_metrics() -> Any:
+        """Metrics come with the next tick, up to a second after the ledger."""
+        done = gnomon("status", "--json", **pipeline.settings)
+        assert (done.returncode, done.stderr) == (0, "")
+        status = json.loads(done.stdout)
+        return status if any(each["n"] >= 5 for each in status["figures"]) else None
 
-    assert (done.returncode, done.stderr) == (0, "")
-    status = json.loads(done.stdout)
+    status = eventually_sync(status_with_metrics, what="the figures have the five tasks")
+    assert status is not None
     assert [stage["name"] for stage in status["stages"]] == list(STAGES)
     assert all(stage["workers"] >= 1 for stage in status["stages"])
     assert [stage["lag"] for stage in status["stages"]] == [0, 0, 0, 0]

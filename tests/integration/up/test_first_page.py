@@ -38,7 +38,7 @@ def test_the_first_page_has_the_first_task_in_time(
         began_s = time.monotonic()
         with up(tmp_path) as running:
             works(running.wait_for(r"export GNOMON_BROKERS=(\S+)$")[1], tasks=1)
-            url = running.wait_for(r"^to look: (http://127\.0\.0\.1:\d+) ")[1]
+            url = running.wait_for(r"^  dashboard +(http://127\.0\.0\.1:\d+)$")[1]
             running.wait_for(r"^dashboard +ready")
             with looking(browser, f"{url}/live?window=1h") as (page, _):
                 tasks = page.get_by_test_id("stMetric").filter(has_text=re.compile("^Tasks"))

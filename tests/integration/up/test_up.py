@@ -173,7 +173,7 @@ def test_what_is_killed_comes_back_and_the_next_start_goes_on(
 def test_ctrl_c_while_kafka_starts_leaves_nothing(kafka: Kafka, tmp_path: Path) -> None:
     assert kafka.brokers
     with up(tmp_path) as running:
-        running.wait_for(r"^starting kafka$")
+        running.wait_for(r"^starting Apache Kafka$")
 
         running.process.send_signal(signal.SIGINT)
 

@@ -36,6 +36,7 @@ def fill(
     decisions: int = 2_000,
     hours: int = 168,
     agents: Sequence[str] = AGENTS,
+    types: Sequence[str] = TYPES,
 ) -> None:
     """Make a store whose last task ended just before ``now_ms``; the same for the same arguments."""
     store = DecisionStore(url)
@@ -43,7 +44,11 @@ def fill(
     store.close()
     database = Database(url)
     tables = FigureTables(database)
-    made = (_decision(n, now_ms, decisions, hours, agents) for n in range(decisions))
+    every_ms = hours * HOUR_MS / decisions
+    made = (
+        _decision(n, now_ms - 1_000 - int((decisions - 1 - n) * every_ms), agents, types)
+        for n in range(decisions)
+    )
     while part := list(islice(made, PART)):
         tables.prepare(part)
         with database.begin() as connection:
@@ -55,18 +60,15 @@ def fill(
     database.close()
 
 
-def _decision(
-    number: int, now_ms: int, decisions: int, hours: int, agents: Sequence[str]
-) -> Figures:
+def _decision(number: int, ended_ms: int, agents: Sequence[str], types: Sequence[str]) -> Figures:
     chance = random.Random(number)  # noqa: S311  invented data, not a secret
-    ended_ms = now_ms - 1_000 - (decisions - 1 - number) * hours * HOUR_MS // decisions
     actual_s = chance.lognormvariate(3.0, 0.8)
     status = chance.choices(["matched", "expired", "cancelled"], [0.95, 0.03, 0.02])[0]
     matched = status == "matched"
     head = {
         "decision_id": f"d-{number:08}",
         "agent_id": chance.choice(agents),
-        "task_type": chance.choice(TYPES),
+        "task_type": chance.choice(types),
         "started_at_ms": ended_ms - int(actual_s * 1_000),
         "estimate_s": 20.0,
         "completeness": {"hour_seen": 1.0 if number % 50 else 0.5},
@@ -110,7 +112,8 @@ def _verdicts(now_ms: int, hours: int) -> VerdictRows:
     for back in range(hours - 1, -1, -1):
         hour, age = last - back, hours - back
         at_ms = now_ms - 30_000 - back * HOUR_MS
-        for version, estimate in (("5", 0.31), ("6", 0.1)):
+        wave = 0.1 * math.sin(age / 9) / math.sqrt(age) * (1 - age / hours)
+        for version, estimate in (("5", 0.31 + wave), ("6", 0.1)):
             if version == "6" and back > 5:
                 continue
             bounded = version == "5" and age >= 24

@@ -1,5 +1,6 @@
 """Tests of the guard as a supervisor runs it: quiet, and ended by a signal in order."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,16 @@ def test_a_quiet_guard_says_nothing_and_ends_the_program_in_order(by: str) -> No
         assert line_of(process) == "ended in order"
         assert process.wait(30) == 7
         assert process.stdout.read() == ""
+
+
+def test_the_program_is_a_session_of_its_own() -> None:
+    """Linux shares the processor between sessions: a program that yields yields for all of its session."""
+    with guarded() as process:
+        assert process.stdout is not None
+        program = int(process.stdout.readline())
+        assert line_of(process) == "ready"
+        assert os.getsid(program) == program != os.getsid(process.pid)
+        process.communicate(timeout=30)
 
 
 def test_otherwise_it_tells_the_programs_id_first() -> None:

@@ -29,10 +29,35 @@ def test_an_id_of_10_kb_is_short() -> None:
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(None, "-"), (0.1234, "0.123 s"), (90.0, "1.5 min"), (7_200.0, "2 h"), (864_000.0, "10 d")],
+    [
+        (None, "-"),
+        (0.0, "0 s"),
+        (1.5e-5, "15 µs"),
+        (0.00317, "3.17 ms"),
+        (0.1234, "0.123 s"),
+        (90.0, "1.5 min"),
+        (7_200.0, "2 h"),
+        (864_000.0, "10 d"),
+    ],
 )
 def test_seconds(value: float | None, text: str) -> None:
     assert texts.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("passed_ms", "text"),
+    [
+        (-5, "now"),
+        (999, "now"),
+        (36_600, "36 s ago"),
+        (119_999, "119 s ago"),
+        (120_000, "2 min ago"),
+        (86_400_000, "24 h ago"),
+        (12 * 86_400_000, "12 d ago"),
+    ],
+)
+def test_ages_are_whole_numbers(passed_ms: int, text: str) -> None:
+    assert texts.ago(0, passed_ms) == text
 
 
 def test_times_are_in_the_readers_zone() -> None:

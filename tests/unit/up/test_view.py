@@ -1,7 +1,11 @@
 """Tests of the screen: what it says of health and tasks, and that foreign names are only text."""
 
 import io
+import re
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from gnomon.events import Comparison, Completeness, FeatureVector, Ledger, ModelPrediction, Outcome
@@ -66,7 +70,19 @@ def test_the_screen_says_where_dashboard_and_metrics_are() -> None:
         exporter="http://127.0.0.1:9180/metrics",
     )
     text = text_of(shown(addresses=addresses))
-    assert "to look: http://127.0.0.1:8501   http://127.0.0.1:9180/metrics   gnomon status" in text
+    found = dict(re.findall(r"^  (dashboard|metrics|commands|after) +(.+?) *$", text, re.M))
+    assert found["dashboard"] == "http://127.0.0.1:8501"
+    assert found["metrics"] == "http://127.0.0.1:9180/metrics"
+    assert found["commands"].startswith("gnomon status")
+    assert "after" not in found  # commands find what is where it usually is
+
+
+def test_the_screen_says_how_commands_find_what_is_elsewhere() -> None:
+    addresses = Addresses(kafka="127.0.0.1:1234", gateway="http://127.0.0.1:4318")
+    text = text_of(shown(addresses=addresses, data_dir="/a b"))
+    assert "export GNOMON_DATA_DIR='/a b'; export GNOMON_BROKERS=127.0.0.1:1234" in text
+    secured = replace(addresses, kafka_variables=Path("/d/security/agent.env"))
+    assert "  after          . /d/security/operator.env" in text_of(shown(addresses=secured))
 
 
 def test_a_task_is_shown_with_what_was_predicted() -> None:
@@ -74,6 +90,23 @@ def test_a_task_is_shown_with_what_was_predicted() -> None:
 
     assert told.startswith("0:01:05 ago  router: triage succeeded in 2 s")
     assert "gnomon 3 1.5 s" in told
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(90.0, "90 s"), (1.0, "1 s"), (0.25, "250 ms"), (2.5e-5, "25 µs"), (1.5e-7, "150 ns"), (0.0, "0 ns")],
+)  # fmt: skip
+def test_a_duration_has_the_unit_that_suits_it(seconds: float, text: str) -> None:
+    (told,) = newest([decision(duration_s=seconds)], now_ms=NOW_MS)
+    assert f"succeeded in {text} " in told
+
+
+def test_a_task_is_one_line_on_a_narrow_terminal() -> None:
+    console = Console(file=io.StringIO(), width=60)
+    console.print(screen(shown(pipeline=PipelineState(newest=[decision()] * 3))))
+    output = console.file
+    assert isinstance(output, io.StringIO)
+    assert len(re.findall(r"^0:01:05 ago .{48}$", output.getvalue(), re.M)) == 3
 
 
 def test_a_task_without_an_end_says_so() -> None:

@@ -195,7 +195,7 @@ class EmbeddedBroker:
         self._write_settings()
         if not self._node.is_formatted:
             self._format(java, jars)
-        self._progress("starting kafka")
+        self._progress("starting Apache Kafka")
         self._process = GuardedProcess(
             self._node.run_command(
                 java, jars, heap_mb=self._heap_mb, long_running=self._long_running

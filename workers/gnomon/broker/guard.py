@@ -45,6 +45,7 @@ def main(command: list[str]) -> int:
         stdout=2,
         close_fds=False,  # the program inherits the lock of the data directory
         preexec_fn=_die_with_guard,  # noqa: PLW1509  this process has one thread so far
+        start_new_session=True,  # Linux shares the processor between sessions, by a niceness of theirs
     )
     signal.signal(signal.SIGTERM, lambda *_: program.terminate())
     if not quiet:

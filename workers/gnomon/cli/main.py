@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 
+from gnomon import __version__
 from gnomon.cli.core_dumps import forbid_core_dumps
 from gnomon.errors import ConfigurationError, GnomonError, MissingExtraError
 from gnomon.settings import Settings
@@ -162,6 +163,7 @@ def argument_parser(is_wanted: Callable[[str], bool]) -> argparse.ArgumentParser
         description="Learn about AI agents in the shadow of production.",
         epilog="example: gnomon replay examples/agent_runs.csv",
     )
+    parser.add_argument("--version", action="version", version=f"gnomon {__version__}")
     parser.add_argument(
         "--config", metavar="FILE", help="file of settings, in TOML (GNOMON_CONFIG)"
     )

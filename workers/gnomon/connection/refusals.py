@@ -74,6 +74,8 @@ _ADVICE: Final[dict[Action, str]] = {
 }
 _WITHOUT_REASON: Final = (errors.KafkaConnectionError, errors.NodeNotReadyError, TimeoutError)
 """What aiokafka raises when no connection comes about, for whatever reason."""
+_NOBODY: Final = "Unable to bootstrap"
+"""With these words aiokafka names the brokers, and no reason."""
 _RIGHTS: Final = "; 'gnomon topics acls' prints the rights of each role"
 
 
@@ -126,8 +128,9 @@ async def broker_error(kafka: KafkaConnection, error: BaseException) -> GnomonEr
         return NotLetInError(f"{kafka} answers, but {why}")
     if action_of(error) != "wait":
         return unavailable(str(kafka), error)
+    more = "" if _NOBODY in str(error) else f" ({error!r})"
     return BrokerUnavailableError(
-        f"no Kafka broker answers at {kafka} ({error!r}): start one with 'gnomon broker',"
+        f"no Kafka broker answers at {kafka}{more}: start one with 'gnomon broker',"
         " or say where one is with GNOMON_BROKERS"
     )
 

@@ -22,11 +22,12 @@ PAGES: Final = (
     ("Operations", "operations", ":material/build:", operations.draw),
 )
 """Title, path, icon, and what draws the page."""
+SIDEBAR_PX: Final = 220
 
 
 def main() -> None:
     """Draw the page that the URL names."""
-    st.set_page_config(page_title="gnomon", layout="wide")
+    st.set_page_config(page_title="gnomon", layout="wide", initial_sidebar_state=SIDEBAR_PX)
     settings = _settings()
     if not _is_known(settings):
         _log_in(settings)

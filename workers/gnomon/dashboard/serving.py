@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from streamlit.web import bootstrap
 
+from gnomon.dashboard.looks import look
 from gnomon.errors import ConfigurationError
 from gnomon.runtime.process.priority import be_nice
 from gnomon.settings import Settings
@@ -51,11 +52,15 @@ def options_of(host: str, port: int) -> dict[str, Any]:
         "runner.magicEnabled": False,
         "logger.level": "warning",
         "logger.hideWelcomeMessage": True,
+        **look(),
     }
 
 
 def _yield_to_workers(increment: int) -> None:
-    """Lower the priority of this process; that of its session only if nothing else began the session."""
+    """Lower the priority of this process, and of its session unless others are in it.
+
+    ``gnomon up`` runs this process in a session of its own; a shell runs it in that of its terminal.
+    """
     if os.getsid(0) == os.getpid():
         be_nice(increment)
     else:

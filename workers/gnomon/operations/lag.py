@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.connection.refusals import broker_error
 from gnomon.operations.models.latest_metrics import read_figures
-from gnomon.runtime.kafka.reading import partitions_of, retry_transient
+from gnomon.runtime.kafka.reading import all_at_once, partitions_of, retry_transient
 from gnomon.topics import (
     COMPARISON_METRICS,
     COMPARISONS,
@@ -38,6 +38,8 @@ OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}
 FEW = 100
 """Up to this lag in offsets, records are counted one by one."""
 COUNT_S = 1.0
+ASK_AGAIN_MS = 10
+"""aiokafka waits as long before it looks where a topic is that it has not read yet."""
 COORDINATOR_S = 15.0
 """A cluster that was never asked about a group first creates the topic of group offsets."""
 
@@ -69,58 +71,71 @@ async def overview(*, kafka: KafkaConnection, prefix: str) -> list[StageOverview
     every = {**OPTIONAL_INPUTS, **INPUTS}
     names = sorted({prefix + topic for inputs in every.values() for topic in inputs})
     partitions = await partitions_of(kafka, names)
-    consumer = aiokafka_clients.consumer(
-        kafka,
-        isolation_level="read_committed",
-        fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
-    )
     # To a reader of committed records, the log ends where the first open transaction begins.
-    uncommitted = aiokafka_clients.consumer(kafka)
+    uncommitted = aiokafka_clients.consumer(kafka, retry_backoff_ms=ASK_AGAIN_MS)
     admin = aiokafka_clients.admin(kafka)
     try:
-        await consumer.start()
         await uncommitted.start()
         await admin.start()
         ends = await uncommitted.end_offsets([tp for tps in partitions.values() for tp in tps])
-        return [
-            await _stage(
+        stages = [
+            _stage(
+                kafka,
                 name,
                 group_of(name, prefix),
                 {tp: ends[tp] for topic in inputs for tp in partitions.get(prefix + topic, ())},
-                consumer,
                 admin,
             )
             for name, inputs in every.items()
             if name in INPUTS or prefix + inputs[0] in partitions
         ]
+        return await all_at_once(stages)
     except KafkaError as error:
         raise await broker_error(kafka, error) from error
     finally:
-        await consumer.stop()
         await uncommitted.stop()
         await admin.close()
 
 
 async def _stage(
+    kafka: KafkaConnection,
     name: str,
+    group: str,
+    ends: Mapping[TopicPartition, int],
+    admin: AIOKafkaAdminClient,
+) -> StageOverview:
+    workers = len(await retry_transient(lambda: _members(admin, group), within_s=COORDINATOR_S))
+    if not ends:
+        return StageOverview(name, workers, {})
+    consumer = aiokafka_clients.consumer(
+        kafka,
+        isolation_level="read_committed",
+        fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
+        retry_backoff_ms=ASK_AGAIN_MS,
+    )
+    try:
+        await consumer.start()
+        lag = await _lag(group, ends, consumer, admin)
+    finally:
+        await consumer.stop()
+    return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in ends})
+
+
+async def _lag(
     group: str,
     ends: Mapping[TopicPartition, int],
     consumer: AIOKafkaConsumer,
     admin: AIOKafkaAdminClient,
-) -> StageOverview:
+) -> dict[TopicPartition, int]:
     tps = list(ends)
-    workers = len(await retry_transient(lambda: _members(admin, group), within_s=COORDINATOR_S))
-    if not tps:
-        return StageOverview(name, workers, {})
     begins = await consumer.beginning_offsets(tps)
     committed = await admin.list_consumer_group_offsets(group, partitions=tps)
     done = {tp: committed[tp].offset if tp in committed else -1 for tp in tps}
     starts = {tp: max(done[tp], begins[tp]) for tp in tps}
     lag = {tp: max(0, ends[tp] - starts[tp]) for tp in tps}
-    lag |= await _count_records(
+    return lag | await _count_records(
         consumer, {tp: starts[tp] for tp in tps if 0 < lag[tp] <= FEW}, ends
     )
-    return StageOverview(name, workers, {f"{tp.topic}[{tp.partition}]": lag[tp] for tp in tps})
 
 
 async def _count_records(

@@ -164,7 +164,6 @@ class LocalStack:
 
     async def _start(self) -> None:
         if self.broker is not None:
-            self._progress("starting Apache Kafka")
             self._starting = asyncio.create_task(asyncio.to_thread(self.broker.start))
             await asyncio.shield(self._starting)
             self.settings = self.settings.reaching(self.broker.connection)

@@ -52,16 +52,16 @@ class Addresses:
         kafka = (
             f"export GNOMON_BROKERS={self.kafka}"
             if self.kafka_variables is None
-            else f". {self.kafka_variables}"
+            else f". {self.kafka_variables}   ({self.kafka})"
         )
         otlp = (
             f"export OTEL_EXPORTER_OTLP_ENDPOINT={self.gateway}"
             if self.gateway_variables is None
-            else f". {self.gateway_variables}"
+            else f". {self.gateway_variables}   ({self.gateway})"
         )
         return [
-            f"{'gnomon.Client':<15}{self.kafka:<28}{kafka}",
-            f"{'OpenTelemetry':<15}{self.gateway:<28}{otlp}",
+            f"{'gnomon.Client':<15}{kafka}",
+            f"{'OpenTelemetry':<15}{otlp}",
             f"{'JSON over HTTP':<15}POST {self.gateway}/v1/events",
         ]
 

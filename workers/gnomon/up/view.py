@@ -1,20 +1,23 @@
 """Shows a running installation: as a live screen, or as lines where there is no terminal."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from gnomon.comparison import BASELINES
 from gnomon.comparison.metrics.achieved import Achieved
-from gnomon.events import Comparison
+from gnomon.events import Comparison, ModelPrediction
 from gnomon.up.addresses import Addresses
 from gnomon.up.health import Health
 from gnomon.up.watch import PipelineState
 
 STYLES = {"ready": "green", "starting": "yellow", "down": "red", "off": "dim"}
 USUAL_BROKERS = "127.0.0.1:9092"
+USUAL_FOLDER = ".gnomon"
 EMPTY = "no task has ended yet: set the variables above where your agents run, and start one"
 
 
@@ -42,14 +45,14 @@ class Shown:
 def screen(shown: Shown) -> RenderableType:
     """Return the whole screen."""
     return Group(
-        Text(f"gnomon up   {clock(shown.running_s)}   {_summary(shown.health)}", style="bold"),
+        Text(f"gnomon up   {clock(shown.running_s)}   {summary(shown.health)}", style="bold"),
         Text(""),
         *map(Text, sending(shown)),
         Text(""),
-        *(Text(f"  {each.line}", style=STYLES[each.word]) for each in shown.health),
+        *(_one_line(f"  {each.line}", STYLES[each.word]) for each in shown.health),
         Text(""),
         *map(Text, counts(shown.pipeline)),
-        *map(Text, newest(shown.pipeline.newest, now_ms=shown.now_ms)),
+        *map(_one_line, newest(shown.pipeline.newest, now_ms=shown.now_ms)),
         Text(""),
         *map(Text, looking(shown)),
     )
@@ -62,10 +65,15 @@ def sending(shown: Shown) -> list[str]:
 
 def looking(shown: Shown) -> list[str]:
     """Return where to look, and how it ends."""
-    pages = [each for each in (shown.addresses.dashboard, shown.addresses.exporter) if each]
-    commands = ["gnomon status", "gnomon models list", "gnomon doctor"]
+    places = {
+        "dashboard": shown.addresses.dashboard,
+        "metrics": shown.addresses.exporter,
+        "commands": "gnomon status, gnomon models list, gnomon doctor",
+        "after": _shell(shown),
+    }
     return [
-        f"to look: {'   '.join([*pages, *commands])}{_shell(shown.addresses)}",
+        "to look",
+        *(f"  {name:<15}{place}" for name, place in places.items() if place),
         f"Ctrl-C stops everything; the next gnomon up goes on with {shown.data_dir}",
     ]
 
@@ -91,7 +99,7 @@ def line(shown: Shown) -> str:
     """Return counts and health as one line."""
     state = shown.pipeline
     return (
-        f"{clock(shown.running_s)}  {_summary(shown.health)}  {state.events} events"
+        f"{clock(shown.running_s)}  {summary(shown.health)}  {state.events} events"
         f"  {state.ledger.predictions} predicted  {state.ledger.matched} matched"
     )
 
@@ -103,16 +111,20 @@ def clock(seconds: float) -> str:
     return f"{hour}:{minute:02d}:{second:02d}"
 
 
-def _shell(addresses: Addresses) -> str:
-    """Return what a shell needs for gnomon's commands to find the brokers."""
+def _shell(shown: Shown) -> str:
+    """Return what a shell needs for gnomon's commands to find the brokers and the data folder."""
+    addresses, given = shown.addresses, []
+    if shown.data_dir != USUAL_FOLDER:
+        given.append(f"export GNOMON_DATA_DIR={shlex.quote(str(Path(shown.data_dir).absolute()))}")
     if addresses.kafka_variables is not None:
-        return f"   (after: . {addresses.kafka_variables.with_name('operator.env')})"
-    if addresses.kafka != USUAL_BROKERS:
-        return f"   (after: export GNOMON_BROKERS={addresses.kafka})"
-    return ""
+        given.append(f". {shlex.quote(str(addresses.kafka_variables.with_name('operator.env')))}")
+    elif addresses.kafka != USUAL_BROKERS:
+        given.append(f"export GNOMON_BROKERS={addresses.kafka}")
+    return "; ".join(given)
 
 
-def _summary(health: Sequence[Health]) -> str:
+def summary(health: Sequence[Health]) -> str:
+    """Return whether everything is ready, or what is not."""
     unwell = [each.name for each in health if each.word in {"starting", "down"}]
     return "all is ready" if not unwell else f"not ready: {', '.join(unwell)}"
 
@@ -131,9 +143,11 @@ def _task(decision: Comparison, *, now_ms: int) -> str:
     outcome = decision.outcome
     ended: str = outcome.status
     if outcome.duration_s is not None:
-        ended = f"{'succeeded' if outcome.succeeded else 'failed'} in {outcome.duration_s:.3g} s"
+        ended = (
+            f"{'succeeded' if outcome.succeeded else 'failed'} in {duration(outcome.duration_s)}"
+        )
     predicted = [
-        f"{each.model} {each.version} {each.duration_s:.3g} s"
+        f"{_name(each)} {duration(each.duration_s)}"
         for each in decision.predictions
         if each.duration_s is not None
     ]
@@ -142,6 +156,25 @@ def _task(decision: Comparison, *, now_ms: int) -> str:
         f"{clock(ago_s)} ago  {printable(decision.agent_id)}: {printable(decision.task_type)} {ended}"
         f"   predicted: {', '.join(predicted) or 'nothing yet'}"
     )
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in the unit that suits it, with three digits."""
+    for unit, length_s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= length_s:
+            return f"{seconds / length_s:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
+
+
+def _name(predicted: ModelPrediction) -> str:
+    """Return who predicted; a baseline has no versions."""
+    if predicted.model in BASELINES:
+        return predicted.model
+    return f"{predicted.model} {predicted.version}"
+
+
+def _one_line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def printable(text: str, *, width: int = 24) -> str:

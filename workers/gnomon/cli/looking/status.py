@@ -47,31 +47,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, settings: Settings) -> int:
     """Ask the broker and the registry, which works whether or not workers run on this machine."""
     from gnomon.comparison import BASELINES  # noqa: PLC0415
-    from gnomon.operations.clients import clients, read_clients, totals  # noqa: PLC0415
-    from gnomon.operations.lag import overview  # noqa: PLC0415
+    from gnomon.operations.clients import clients, totals  # noqa: PLC0415
     from gnomon.operations.models.feature_drift import sentence  # noqa: PLC0415
-    from gnomon.operations.models.latest_metrics import read_figures  # noqa: PLC0415
-    from gnomon.operations.models.model_states import read_switches, states_of  # noqa: PLC0415
-    from gnomon.operations.models.verdicts import read_evidence  # noqa: PLC0415
+    from gnomon.operations.models.model_states import states_of  # noqa: PLC0415
 
     # If the broker does not answer, the error message is enough.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     kafka = settings.kafka.at(options.brokers)
     prefix = settings.topic_prefix if options.prefix is None else options.prefix
-    stages = asyncio.run(overview(kafka=kafka, prefix=prefix))
-    figures = asyncio.run(read_figures(kafka=kafka, prefix=prefix))
+    stages, figures, reported, switches, evidence = asyncio.run(_read(kafka, prefix))
     counts = _counts(figures.ledger)
-    reported = asyncio.run(read_clients(kafka=kafka, prefix=prefix))
     found = clients(
         reported,
         now_ms=time.time_ns() // 1_000_000,
         behind=any(stage.lag for stage in stages if stage.name == "features"),
     )
     shown, summed = found[: max(0, options.clients)], totals(found)
-    switches = asyncio.run(read_switches(kafka=kafka, prefix=prefix))
     states = states_of(switches)
     models = _models(settings)
-    evidence = asyncio.run(read_evidence(kafka=kafka, prefix=prefix))
     verdicts = _verdicts(evidence, settings)
     drifts = _drifts(models, settings, kafka=kafka, prefix=prefix)
     if options.json:
@@ -108,6 +101,19 @@ def run(options: argparse.Namespace, settings: Settings) -> int:
         print()
         _print_clients(shown, summed, known=len(found))
     return 0
+
+
+async def _read(kafka: "KafkaConnection", prefix: str) -> Any:
+    """Read all topics at once."""
+    from gnomon.operations.clients import read_clients  # noqa: PLC0415
+    from gnomon.operations.lag import overview  # noqa: PLC0415
+    from gnomon.operations.models.latest_metrics import read_figures  # noqa: PLC0415
+    from gnomon.operations.models.model_states import read_switches  # noqa: PLC0415
+    from gnomon.operations.models.verdicts import read_evidence  # noqa: PLC0415
+    from gnomon.runtime.kafka.reading import all_at_once  # noqa: PLC0415
+
+    readers: Sequence[Any] = (overview, read_figures, read_clients, read_switches, read_evidence)
+    return await all_at_once(each(kafka=kafka, prefix=prefix) for each in readers)
 
 
 def _print_stages(stages: "Sequence[StageOverview]") -> None:

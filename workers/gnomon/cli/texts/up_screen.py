@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 
-from gnomon.up.view import line, looking, screen, sending
+from gnomon.up.view import line, looking, screen, sending, summary
 
 if TYPE_CHECKING:
     from gnomon.up.run import Show
@@ -23,7 +23,7 @@ class Screen:
         console = Console()
         self._live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         self._health: dict[str, tuple[str, int]] | None = None
-        self._counted: tuple[int, ...] = ()
+        self._counted: tuple[str | int, ...] = ()
         self._next_s = 0.0
 
     def __enter__(self) -> "Show":
@@ -47,7 +47,8 @@ class Screen:
                 self._health[each.name] = each.word, each.restarts
                 print(each.line, flush=True)
         state = shown.pipeline
-        counted = state.events, state.ledger.predictions, state.ledger.matched
+        told = summary(shown.health)
+        counted = told, state.events, state.ledger.predictions, state.ledger.matched
         if counted != self._counted and time.monotonic() >= self._next_s:
             self._counted, self._next_s = counted, time.monotonic() + LINE_EVERY_S
             print(line(shown), flush=True)

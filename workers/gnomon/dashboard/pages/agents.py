@@ -3,8 +3,10 @@
 import streamlit as st
 
 from gnomon.dashboard.cached import Answer
-from gnomon.dashboard.pages import charts, shared
+from gnomon.dashboard.charts import of_models
+from gnomon.dashboard.pages import shared
 from gnomon.dashboard.pages.state import AGENT, choose_window, parameter, put
+from gnomon.dashboard.pages.tables import figures, table
 from gnomon.dashboard.source import Source
 from gnomon.dashboard.views.agents import ENOUGH, MOST_AGENTS, AgentPage, agent_page, agents
 from gnomon.dashboard.views.texts import count, in_markdown, seconds, share, shortened
@@ -86,28 +88,35 @@ def _agent(agent: str, window: Window) -> None:
         return
     _hour(found)
     _intervals(found)
-    st.altair_chart(charts.beside_actual(found.predicted), alt="Predicted beside actual durations")
+    st.altair_chart(
+        of_models.beside_actual(found.predicted), alt="Predicted beside actual durations"
+    )
+    st.caption("On the dashed line prediction and duration are equal; bars are 80 % intervals.")
     _table(found.predicted)
 
 
 def _hour(found: AgentPage) -> None:
-    columns = st.columns(5)
     last = "in the last hour of the period"
-    columns[0].metric("Tasks", count(found.tasks), help="Tasks that ended in the period.")
-    columns[1].metric("Last hour", count(found.hour.tasks), help=f"Tasks that ended {last}.")
-    columns[2].metric(
-        "Finished", count(found.hour.finished), help=f"Tasks with a known outcome {last}."
-    )
-    columns[3].metric(
-        "Success", share(found.hour.success_rate), help=f"Share of these that succeeded, {last}."
-    )
-    columns[4].metric(
-        "Mean duration", seconds(found.hour.mean_duration_s), help=f"Of tasks that finished {last}."
+    figures(
+        {
+            "Tasks": count(found.tasks),
+            "Last hour": count(found.hour.tasks),
+            "Finished": count(found.hour.finished),
+            "Success": share(found.hour.success_rate),
+            "Mean duration": seconds(found.hour.mean_duration_s),
+        },
+        {
+            "Tasks": "Tasks that ended in the period.",
+            "Last hour": f"Tasks that ended {last}.",
+            "Finished": f"Tasks with a known outcome {last}.",
+            "Success": f"Share of these that succeeded, {last}.",
+            "Mean duration": f"Of tasks that finished {last}.",
+        },
     )
 
 
 def _intervals(found: AgentPage) -> None:
-    st.dataframe(
+    table(
         [
             {
                 "version": f"{each.model} {each.version}",
@@ -119,27 +128,20 @@ def _intervals(found: AgentPage) -> None:
             }
             for each in found.models
         ],
-        hide_index=True,
-        column_config={
-            "tasks": st.column_config.NumberColumn(
-                help="Tasks that the version and control predicted."
-            ),
-            "error": st.column_config.TextColumn(
-                help=f"Mean absolute error; from {ENOUGH} tasks on."
-            ),
-            "control": st.column_config.TextColumn(
-                help="Mean absolute error of control on these tasks."
-            ),
-            "in 80 %": st.column_config.TextColumn(
-                help="Share of durations inside the 80 % interval."
-            ),
-            "width": st.column_config.TextColumn(help="Mean width of the 80 % interval."),
+        {
+            "version": "The version that predicted.",
+            "tasks": "Tasks that the version and control predicted.",
+            "error": f"Mean absolute error; from {ENOUGH} tasks on.",
+            "control": "Mean absolute error of control on these tasks.",
+            "in 80 %": "Share of durations inside the 80 % interval.",
+            "width": "Mean width of the 80 % interval.",
         },
+        what="Errors and intervals of each version",
     )
 
 
 def _table(predicted: list[Predicted]) -> None:
-    st.dataframe(
+    table(
         [
             {
                 "ended": shared.time_of(each.ended_at_ms),
@@ -154,15 +156,19 @@ def _table(predicted: list[Predicted]) -> None:
             }
             for each in predicted
         ],
-        hide_index=True,
-        height=300,
-        column_config={
-            "predicted": st.column_config.TextColumn(help="Predicted duration."),
-            "80 %": st.column_config.TextColumn(
-                help="Interval that should hold 80 of 100 durations."
-            ),
-            "success": st.column_config.TextColumn(help="Predicted probability of success."),
+        {
+            "ended": "When the task ended, in your time zone.",
+            "type": "The kind of task; a keyed hash unless GNOMON_QUERY_IDS=clear.",
+            "status": "matched: the end came; expired: it did not come in time; cancelled: it was given up.",
+            "version": "The version that predicted.",
+            "predicted": "Predicted duration.",
+            "80 %": "Interval that should hold 80 of 100 durations.",
+            "actual": "Duration of the task.",
+            "success": "Predicted probability of success.",
+            "succeeded": "Whether the task succeeded.",
         },
+        what="The newest predictions for this agent beside what came",
+        height=300,
     )
 
 

@@ -3,11 +3,14 @@
 import streamlit as st
 
 from gnomon.dashboard.cached import Answer
-from gnomon.dashboard.pages import charts, shared
+from gnomon.dashboard.charts import over_time
+from gnomon.dashboard.pages import shared
 from gnomon.dashboard.pages.state import choose_window
+from gnomon.dashboard.pages.tables import table
 from gnomon.dashboard.source import Source
 from gnomon.dashboard.views.drift import Losses, features, losses
 from gnomon.dashboard.views.models import ENOUGH
+from gnomon.dashboard.views.texts import count, seconds
 from gnomon.dashboard.window import Window
 
 ADVICE = "Losses appear when predicted tasks have ended. Run `gnomon worker`, and make a model with `gnomon learn`."
@@ -48,9 +51,13 @@ def _losses(window: Window) -> None:
         shared.nothing_in(window, found.last_ms, what="loss", advice=ADVICE, key="drift")
         return
     if found.points:
-        st.altair_chart(charts.losses(found.points), alt="Losses over time")
+        st.altair_chart(over_time.losses(found.points), alt="Losses over time")
+    words = [
+        f"Each point is the mean of {seconds(found.bucket_ms / 1_000)}; dashed: control, on the same tasks."
+    ]
     if found.hidden:
-        st.caption(f"{found.hidden} points are hidden: they have fewer than {ENOUGH} tasks each.")
+        words.append(f"{count(found.hidden)} points are hidden: fewer than {ENOUGH} tasks each.")
+    st.caption(" ".join(words))
 
 
 @st.fragment(run_every=60)
@@ -69,7 +76,7 @@ def _features() -> None:
             "**Nothing to compare yet.** It needs a live version with stored training data, and enough decisions."
         )
         return
-    st.dataframe(
+    table(
         [
             {
                 "version": each.version,
@@ -80,15 +87,13 @@ def _features() -> None:
             }
             for each in found
         ],
-        hide_index=True,
-        column_config={
-            "word": st.column_config.TextColumn(help="A moved feature alone is never an alarm."),
-            "PSI": st.column_config.NumberColumn(
-                help="Population stability index: over 0.1 is notable, over 0.25 large. It does not grow"
-                " with the number of tasks."
-            ),
-            "distance": st.column_config.NumberColumn(
-                help="Wasserstein distance in standard deviations of the training values."
-            ),
+        {
+            "version": "The live version whose training data are compared.",
+            "feature": "What the model is given of each task.",
+            "word": "A moved feature alone is never an alarm.",
+            "PSI": "Population stability index: over 0.1 is notable, over 0.25 large. It does not grow with the"
+            " number of tasks.",
+            "distance": "Wasserstein distance in standard deviations of the training values.",
         },
+        what="How far each feature has moved",
     )

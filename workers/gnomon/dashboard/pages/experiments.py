@@ -2,8 +2,11 @@
 
 import streamlit as st
 
+from gnomon.dashboard.cached import Answer
 from gnomon.dashboard.pages import shared
-from gnomon.dashboard.pages.words import COLOURS
+from gnomon.dashboard.pages.tables import figures
+from gnomon.dashboard.pages.words import word
+from gnomon.dashboard.source import Source
 from gnomon.dashboard.views.experiments import Experiment, Variant, experiments
 from gnomon.dashboard.views.texts import NOTHING, ago, count, in_markdown, shortened
 
@@ -22,9 +25,7 @@ DAY_MS = 86_400_000
 
 def draw() -> None:
     """Draw all experiments; nothing if there never was one."""
-    source = shared.installation()
-    answer = shared.read("experiments", lambda: experiments(source.experiments()), ttl_s=15)
-    found = shared.known(answer, what="experiments")
+    found = shared.known(read_experiments(shared.installation()), what="experiments")
     if not found:
         return
     st.subheader(
@@ -39,6 +40,11 @@ def draw() -> None:
         with st.expander(f"Stopped experiments: {len(ended)}"):
             for each in ended:
                 _card(each)
+
+
+def read_experiments(source: Source) -> Answer[list[Experiment]]:
+    """Return every experiment with what was found last."""
+    return shared.read("experiments", lambda: experiments(source.experiments()), ttl_s=15)
 
 
 def _card(found: Experiment) -> None:
@@ -73,16 +79,25 @@ def _card(found: Experiment) -> None:
 def _variant(found: Variant) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{in_markdown(found.name)}**", width="content")
-        st.badge(found.word, color=COLOURS.get(found.word, "gray"), help=WORDS.get(found.word))
+        st.markdown(word(found.word), width="content", help=WORDS.get(found.word))
         if found.blocked_by:
             named = ", ".join(in_markdown(each) for each in found.blocked_by)
             st.markdown(f"**Blocked by** {named}", width="content")
-    columns = st.columns(4)
-    columns[0].metric("Units", count(found.units), help="Units of the variant that have a task.")
-    columns[1].metric("Tasks", count(found.tasks), help="Their tasks that count.")
     about = found.hidden or "With its interval, which holds however often one looks."
-    columns[2].metric("Duration", _head(found.duration), help=f"Against control. {about}")
-    columns[3].metric("Failures", _head(found.failure), help=f"Against control. {about}")
+    figures(
+        {
+            "Units": count(found.units),
+            "Tasks": count(found.tasks),
+            "Duration": _head(found.duration),
+            "Failures": _head(found.failure),
+        },
+        {
+            "Units": "Units of the variant that have a task.",
+            "Tasks": "Their tasks that count.",
+            "Duration": f"Mean duration against control. {about}",
+            "Failures": f"Share of failed tasks against control. {about}",
+        },
+    )
     if found.hidden:
         st.caption(found.hidden)
     else:

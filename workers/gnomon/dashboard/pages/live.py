@@ -3,19 +3,23 @@
 import streamlit as st
 
 from gnomon.dashboard.cached import Answer
-from gnomon.dashboard.pages import charts, shared
+from gnomon.dashboard.charts import over_time
+from gnomon.dashboard.pages import shared
 from gnomon.dashboard.pages.state import choose_window
+from gnomon.dashboard.pages.tables import figures, table
 from gnomon.dashboard.source import Source
-from gnomon.dashboard.views.live import Flow, flow, ledger_sum
-from gnomon.dashboard.views.texts import NOTHING, count, share
+from gnomon.dashboard.views.live import Flow, flow, impact_lines, ledger_sum
+from gnomon.dashboard.views.texts import NOTHING, count, in_markdown, millis, share
 from gnomon.dashboard.window import Window
 
-LEDGER = {
+STATES = {
     "predictions": "Tasks that were predicted.",
     "matched": "Predicted tasks whose end came.",
     "pending": "Predicted tasks whose end has not come yet.",
     "expired": "Predicted tasks whose end did not come in time.",
     "cancelled": "Predicted tasks that were cancelled.",
+}
+OTHERS = {
     "duplicate": "Repeated starts and ends.",
     "late": "Ends after the task expired, and starts older than the expiry time.",
     "orphan": "Ends without a start.",
@@ -41,30 +45,28 @@ def _now() -> None:
     stages = shared.known(shared.read("stages", source.stages), what="stages")
     if stages is None:
         return
-    columns = st.columns(3)
     known = NOTHING if rate.value is None else f"{rate.value:.3g}"
-    columns[0].metric(
-        "Events per second",
-        known,
-        help="Records that came into task-events between the last two looks, 5 to 10 seconds apart.",
-    )
-    columns[1].metric(
-        "Lag",
-        count(sum(stage.lag for stage in stages)),
-        help="Records that stages have not read yet, over all stages and partitions.",
-    )
-    columns[2].metric(
-        "Workers",
-        count(sum(stage.workers for stage in stages)),
-        help="Members of the consumer groups of all stages.",
-    )
-    st.dataframe(
-        [{"stage": each.name, "workers": each.workers, "lag": each.lag} for each in stages],
-        hide_index=True,
-        column_config={
-            "workers": st.column_config.NumberColumn(help="Members of the stage's consumer group."),
-            "lag": st.column_config.NumberColumn(help="Records that the stage has not read yet."),
+    figures(
+        {
+            "Events per second": known,
+            "Lag": count(sum(stage.lag for stage in stages)),
+            "Workers": count(sum(stage.workers for stage in stages)),
         },
+        {
+            "Events per second": "Records that came into task-events between the last two looks, 5 to 10 seconds"
+            " apart.",
+            "Lag": "Records that stages have not read yet, over all stages and partitions.",
+            "Workers": "Members of the consumer groups of all stages.",
+        },
+    )
+    table(
+        [{"stage": each.name, "workers": each.workers, "lag": each.lag} for each in stages],
+        {
+            "stage": "In the order in which tasks pass them.",
+            "workers": "Members of the stage's consumer group. Without one, nothing is read.",
+            "lag": "Records that the stage has not read yet.",
+        },
+        what="Workers and lag of each stage",
     )
     _ledger()
 
@@ -77,16 +79,18 @@ def _ledger() -> None:
     if found is None:
         return
     summed = ledger_sum(found.ledger)
-    with st.container(horizontal=True):
-        for name, meaning in LEDGER.items():
-            st.metric(name, count(summed.counts[name]), help=meaning, width=120)
+    figures({name: count(summed.counts[name]) for name in STATES}, STATES)
     if summed.difference:
         st.error(
             f"The ledger does not add up: {summed.difference:+,} predictions are in no state."
-            " If this stays, see `docs/operations.md`."
+            " If this stays, see `docs/operations.md`.",
+            icon=":material/error:",
         )
     else:
-        st.caption("predictions = matched + pending + expired + cancelled: it adds up.")
+        st.markdown(
+            ":green[:material/check_circle:] It adds up: predictions = matched + pending + expired + cancelled"
+        )
+    figures({name: count(summed.counts[name]) for name in OTHERS}, OTHERS)
 
 
 def read_flow(source: Source, window: Window) -> Answer[Flow]:
@@ -115,20 +119,23 @@ def _over_time(window: Window) -> None:
             window, found.last_ms, what="task", advice=shared.NO_TASKS_ADVICE, key="live"
         )
         return
-    columns = st.columns(4)
-    columns[0].metric("Tasks", count(found.tasks), help="Tasks that ended in the period.")
-    columns[1].metric("Expired", count(found.expired), help="Tasks whose end did not come in time.")
-    columns[2].metric(
-        "Completeness",
-        share(found.completeness),
-        help="Mean share of the hour before a task's start of which features had seen all events.",
-    )
-    columns[3].metric(
-        "Incomplete", count(found.incomplete), help="Tasks with less than the whole hour seen."
+    figures(
+        {
+            "Tasks": count(found.tasks),
+            "Expired": count(found.expired),
+            "Completeness": share(found.completeness),
+            "Incomplete": count(found.incomplete),
+        },
+        {
+            "Tasks": "Tasks that ended in the period.",
+            "Expired": "Tasks whose end did not come in time.",
+            "Completeness": "Mean share of the hour before a task's start of which features had seen all events.",
+            "Incomplete": "Tasks with less than the whole hour seen.",
+        },
     )
     left, right = st.columns(2)
-    left.altair_chart(charts.rates(found.rates), alt="Tasks per second over time")
-    right.altair_chart(charts.seen(found.seen), alt="Completeness of features over time")
+    left.altair_chart(over_time.rates(found.rates), alt="Tasks per second over time")
+    right.altair_chart(over_time.seen(found.seen), alt="Completeness of features over time")
 
 
 def _impact() -> None:
@@ -137,5 +144,36 @@ def _impact() -> None:
         help="Response times of a service without and with gnomon's client: gnomon drill isolation.",
     )
     found = shared.known(shared.read("impact", shared.installation().impact), what="drill")
-    if found is not None:
-        st.text("\n".join(found.lines))
+    if found is None:
+        return
+    if found.impact is None:
+        reason = in_markdown("\n".join(found.lines), 400)
+        st.info(f"**No measurement yet.** {reason}", icon=":material/info:")
+        return
+    told = f"{shared.time_of(found.impact.measured_at_ms)} by `gnomon drill isolation`."
+    if found.impact.passed:
+        st.markdown(f":green[:material/check_circle:] Passed at {told}")
+    else:
+        st.error(f"FAILED at {told}", icon=":material/error:")
+    table(
+        [
+            {
+                "while": each.phase,
+                "quantile": each.quantile,
+                "without": millis(each.without_ms),
+                "with": millis(each.with_ms),
+                "more": millis(each.more_ms, signed=True),
+                "ratio": NOTHING if each.ratio is None else f"{each.ratio:.2f} x",
+            }
+            for each in impact_lines(found.impact)
+        ],
+        {
+            "while": "Kafka and workers run, or were all killed.",
+            "quantile": "p50: half of the requests were faster; p99: 99 of 100 were.",
+            "without": "Response time without gnomon's client.",
+            "with": "Response time with it.",
+            "more": "The difference.",
+            "ratio": "With / without. The drill tells how much it may be.",
+        },
+        what="Response times of a service without and with the client",
+    )

@@ -3,15 +3,30 @@
 import streamlit as st
 
 from gnomon.dashboard.cached import Answer
-from gnomon.dashboard.pages import charts, shared
+from gnomon.dashboard.charts import of_models
+from gnomon.dashboard.pages import shared
 from gnomon.dashboard.pages.moving import moving
 from gnomon.dashboard.pages.state import MODEL, choose, choose_window
+from gnomon.dashboard.pages.tables import table
 from gnomon.dashboard.source import Source
 from gnomon.dashboard.views import models as view
 from gnomon.dashboard.views.texts import count, in_markdown, seconds, share
 from gnomon.dashboard.window import Window
 
 ADVICE = "`gnomon learn` trains a version whenever enough decisions are new; `gnomon train` trains one now."
+
+RUN = "run"
+ABOUT = {
+    "version": "The number in the registry.",
+    "aliases": "champion and challengers predict; previous is rolled back to.",
+    "trained": "When it was registered.",
+    "by": "Who registered it.",
+    "error then": "Mean absolute error on later runs when it was trained.",
+    "control then": "Mean absolute error of control on the same runs.",
+    "right then": "Share of outcomes on the predicted side, then.",
+    "file": "Begin of the SHA-256 of the model file, which identifies it.",
+    RUN: "Its page on the MLflow server, with the run that trained it.",
+}
 
 
 def draw() -> None:
@@ -40,7 +55,8 @@ def _versions() -> None:
     if not found:
         st.info(f"**No version is registered yet.** {ADVICE}", icon=":material/info:")
         return
-    st.dataframe(
+    served = view.page_of(settings.mlflow_uri, settings.model_name, "1") is not None
+    table(
         [
             {
                 "version": each.version,
@@ -51,33 +67,13 @@ def _versions() -> None:
                 "control then": seconds(each.control_mae_s),
                 "right then": share(each.accuracy),
                 "file": each.sha256,
-                "run": view.page_of(settings.mlflow_uri, settings.model_name, each.version),
+                RUN: view.page_of(settings.mlflow_uri, settings.model_name, each.version),
             }
             for each in view.listed(found)
         ],
-        hide_index=True,
-        column_config={
-            "aliases": st.column_config.TextColumn(
-                help="champion and challengers predict; previous is rolled back to."
-            ),
-            "by": st.column_config.TextColumn(help="Who registered it."),
-            "error then": st.column_config.TextColumn(
-                help="Mean absolute error on later runs when it was trained."
-            ),
-            "control then": st.column_config.TextColumn(
-                help="Mean absolute error of control on the same runs."
-            ),
-            "right then": st.column_config.TextColumn(
-                help="Share of outcomes on the predicted side, then."
-            ),
-            "run": st.column_config.LinkColumn(
-                display_text="MLflow",
-                help="Its page on the MLflow server, with the run that trained it; none without a server.",
-            ),
-            "file": st.column_config.TextColumn(
-                help="Begin of the SHA-256 of the model file, which identifies it."
-            ),
-        },
+        {name: text for name, text in ABOUT.items() if served or name != RUN},
+        what="Registered versions",
+        config={RUN: st.column_config.LinkColumn(display_text="MLflow", help=ABOUT[RUN])},
     )
 
 
@@ -111,7 +107,8 @@ def _compared(window: Window) -> list[view.Compared]:
             f" hidden until there are {view.ENOUGH}."
         )
     if len(few) < len(found):
-        st.altair_chart(charts.over_versions(found), alt="Improvement over control, by version")
+        st.altair_chart(of_models.over_versions(found), alt="Improvement over control, by version")
+        st.caption("Dashed: as good as control, and 20 % better, which a GO needs.")
     return found
 
 
@@ -142,7 +139,7 @@ def _detail(model: str, version: str, window: Window) -> None:
                 f"Hidden until there are {view.ENOUGH} tasks with a probability and an outcome."
             )
         else:
-            st.altair_chart(charts.calibration(found.calibration), alt="Calibration")
+            st.altair_chart(of_models.calibration(found.calibration), alt="Calibration")
     with right:
         st.subheader("Residuals", help="By what factor durations were over- or underestimated.")
         if sum(each.n for each in found.residuals) < view.ENOUGH:
@@ -150,7 +147,7 @@ def _detail(model: str, version: str, window: Window) -> None:
                 f"Hidden until there are {view.ENOUGH} tasks with a predicted and a known duration."
             )
         else:
-            st.altair_chart(charts.residuals(found.residuals), alt="Residuals")
+            st.altair_chart(of_models.residuals(found.residuals), alt="Residuals")
     _importance(version)
 
 
@@ -163,6 +160,6 @@ def _importance(version: str) -> None:
     reading = shared.read(("importance", version), lambda: source.importance(version), ttl_s=300)
     found = shared.known(reading, what="importance")
     if found:
-        st.altair_chart(charts.importance(view.largest(found)), alt="Importance of inputs")
+        st.altair_chart(of_models.importance(view.largest(found)), alt="Importance of inputs")
     elif found is not None:
         st.info("It is not stored: `gnomon train` stores it beside each version that it evaluates.")

@@ -4,6 +4,7 @@ import streamlit as st
 
 from gnomon.dashboard.pages import shared
 from gnomon.dashboard.pages.moving import READ_ONLY, author_of_form, carry_out
+from gnomon.dashboard.pages.tables import figures, table
 from gnomon.dashboard.views.operations import Letters, last_drills, letters, of_clients
 from gnomon.dashboard.views.texts import ago, count, shortened
 
@@ -43,25 +44,28 @@ def _alerts() -> None:
         st.success("None. Alertmanager has no alert.", icon=":material/check:")
         return
     now_ms = shared.now_ms()
-    st.dataframe(
+    table(
         [
             {
                 "severity": shortened(each.severity, 12),
                 "alert": shortened(each.name),
-                "of": shortened(each.of),
                 "what": shortened(each.summary, 200),
+                "of": shortened(each.of),
                 "since": "-" if each.since_ms is None else ago(each.since_ms, now_ms),
                 "silenced": each.silenced,
             }
             for each in found[:MOST_ALERTS]
         ],
-        hide_index=True,
-        column_config={
-            "alert": st.column_config.TextColumn(help="docs/operations.md has a section for each."),
-            "silenced": st.column_config.CheckboxColumn(
-                help="Nobody is told: it is silenced, or another alert inhibits it."
-            ),
+        {
+            "severity": "critical: somebody is called; warning: look at it today.",
+            "alert": "docs/operations.md has a section for each.",
+            "what": "What is wrong.",
+            "of": "The stage, version, topic or worker that it is about.",
+            "since": "How long the alert has been there.",
+            "silenced": "Nobody is told: it is silenced, or another alert inhibits it.",
         },
+        what="Alerts, the worst first",
+        wide={"what"},
     )
     if len(found) > MOST_ALERTS:
         st.caption(f"The worst {MOST_ALERTS} of {count(len(found))}.")
@@ -82,16 +86,20 @@ def _dead_letters() -> None:
     if not found.read:
         st.success("None. Every record was processed.", icon=":material/check:")
         return
-    st.metric(
-        "Newest",
-        count(found.read),
-        help="The newest that were read: at most 200 of each partition.",
+    figures(
+        {"Newest": count(found.read)},
+        {"Newest": "The newest that were read: at most 200 of each partition."},
     )
-    st.dataframe(
+    table(
         [{"stage": stage, "reason": reason, "letters": n} for stage, reason, n in found.by_reason],
-        hide_index=True,
+        {
+            "stage": "The stage that could not process them.",
+            "reason": "Why it could not.",
+            "letters": "How many of the newest have this stage and reason.",
+        },
+        what="Dead letters by stage and reason",
     )
-    st.dataframe(
+    table(
         [
             {
                 "id": each.id,
@@ -103,11 +111,16 @@ def _dead_letters() -> None:
             }
             for each in found.newest
         ],
-        hide_index=True,
-        height=300,
-        column_config={
-            "id": st.column_config.TextColumn(help="partition:offset of the dead letter")
+        {
+            "id": "partition:offset of the dead letter",
+            "at": "When the stage gave it up.",
+            "stage": "The stage that could not process it.",
+            "reason": "Why it could not.",
+            "from": "The topic of the original record.",
+            "detail": "What the stage found.",
         },
+        what="The newest dead letters",
+        wide={"detail"},
     )
 
 
@@ -143,19 +156,24 @@ def _clients() -> None:
     if not found.known:
         st.info("**No client has reported yet.** Publish tasks with `gnomon.Client`.")
         return
-    with st.container(horizontal=True):
-        st.metric("Clients", count(found.known), help="Client processes that are known.", width=120)
-        for name, meaning in COLUMNS.items():
-            st.metric(name, count(found.totals[name]), help=meaning, width=120)
-    st.dataframe(
+    figures(
+        {"clients": count(found.known), **{name: count(found.totals[name]) for name in COLUMNS}},
+        {"clients": "Client processes that are known.", **COLUMNS},
+    )
+    table(
         [
             {"client": shortened(each.producer_id)}
             | {name: getattr(each, name) for name in COLUMNS}
             | {"heard": ago(each.heard_ms, shared.now_ms()), "ended": each.ended}
             for each in found.worst
         ],
-        hide_index=True,
-        column_config={n: st.column_config.NumberColumn(help=text) for n, text in COLUMNS.items()},
+        {
+            "client": "The id that a client process gives itself when it starts.",
+            **COLUMNS,
+            "heard": "When it reported last.",
+            "ended": "Whether it has said that it ends.",
+        },
+        what="Clients, those with the greatest loss first",
     )
 
 
@@ -168,17 +186,23 @@ def _drills() -> None:
         return
     last = last_drills(found)
     if last:
-        st.dataframe(
+        table(
             [
                 {
                     "drill": shortened(each.drill),
-                    "passed": each.passed,
+                    "outcome": "✔ passed" if each.passed else "✘ FAILED",
                     "held": shared.time_of(each.at_ms),
                     "ago": ago(each.at_ms, shared.now_ms()),
                 }
                 for each in last
             ],
-            hide_index=True,
+            {
+                "drill": "What was tried: `gnomon drill NAME`.",
+                "outcome": "Whether it went as it has to.",
+                "held": "When, in your time zone.",
+                "ago": "A verdict counts a drill for 30 days.",
+            },
+            what="The last drill of each kind",
         )
     held = {each.drill for each in last}
     missing = set(DRILLS) - held

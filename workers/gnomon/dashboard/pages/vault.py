@@ -4,13 +4,16 @@ import streamlit as st
 
 from gnomon.dashboard.cached import Answer
 from gnomon.dashboard.pages import shared
+from gnomon.dashboard.pages.tables import figures, table
 from gnomon.dashboard.source import Source
-from gnomon.dashboard.views.texts import ago, count
+from gnomon.dashboard.views.texts import NOTHING, age, ago, count
 from gnomon.dashboard.views.vault import VaultPage, vault_page
 
 ADVICE = (
     "`gnomon drill security` checks that stored decisions are sealed and that every change shows."
 )
+
+SCOPE = "Whose decisions a key seals: those of a tenant or an agent, if GNOMON_SCOPE_BY says so."
 
 
 def draw() -> None:
@@ -46,21 +49,21 @@ def _vault() -> None:
 
 
 def _counts(found: VaultPage) -> None:
-    now_ms = shared.now_ms()
-    columns = st.columns(3)
-    columns[0].metric("Decisions", count(found.decisions), help="Stored decisions, of all scopes.")
-    columns[1].metric(
-        "Keys",
-        count(sum(each.keys for each in found.keys)),
-        help="Wrapped keys that seal decisions.",
-    )
-    columns[2].metric(
-        "Oldest active key",
-        "-" if found.oldest_active_ms is None else ago(found.oldest_active_ms, now_ms),
-        help="When the oldest key was made whose decisions may be opened.",
+    oldest_ms = found.oldest_active_ms
+    figures(
+        {
+            "Decisions": count(found.decisions),
+            "Keys": count(sum(each.keys for each in found.keys)),
+            "Oldest active key": NOTHING if oldest_ms is None else age(oldest_ms, shared.now_ms()),
+        },
+        {
+            "Decisions": "Stored decisions, of all scopes.",
+            "Keys": "Wrapped keys that seal decisions.",
+            "Oldest active key": "The age of the oldest key that still seals decisions.",
+        },
     )
     st.subheader("Decisions", help="By scope, and by how the tasks ended.")
-    st.dataframe(
+    table(
         [
             {
                 "scope": each.scope or "(none)",
@@ -71,17 +74,19 @@ def _counts(found: VaultPage) -> None:
             }
             for each in found.by_status
         ],
-        hide_index=True,
-        column_config={
-            "status": st.column_config.TextColumn(
-                help="matched: the end came; expired: it did not."
-            )
+        {
+            "scope": SCOPE,
+            "status": "matched: the end came; expired: it did not come in time; cancelled: it was given up.",
+            "decisions": "Stored decisions.",
+            "first ended": "When the first of these tasks ended.",
+            "last ended": "When the last of these tasks ended.",
         },
+        what="Stored decisions by scope and status",
     )
     st.subheader(
         "Keys", help="By scope and state. Keys are stored wrapped by the key-encryption key."
     )
-    st.dataframe(
+    table(
         [
             {
                 "scope": each.scope or "(none)",
@@ -92,5 +97,12 @@ def _counts(found: VaultPage) -> None:
             }
             for each in found.keys
         ],
-        hide_index=True,
+        {
+            "scope": SCOPE,
+            "state": "active: seals new decisions; retired: only opens what it sealed; shredded: opens nothing.",
+            "keys": "Keys of this scope in this state.",
+            "oldest": "When the oldest of them was made.",
+            "newest": "When the newest of them was made.",
+        },
+        what="Keys by scope and state",
     )

@@ -1,12 +1,17 @@
 """The page Verdict, made to hang on a wall as a screen."""
 
+import re
 from typing import Final
 
 import streamlit as st
 
-from gnomon.dashboard.pages import charts, experiments, shared
+from gnomon.dashboard.cached import Answer
+from gnomon.dashboard.charts import over_time
+from gnomon.dashboard.pages import experiments, shared
 from gnomon.dashboard.pages.state import choose_window
-from gnomon.dashboard.pages.words import COLOURS
+from gnomon.dashboard.pages.tables import FIGURE_PX, table
+from gnomon.dashboard.pages.words import word
+from gnomon.dashboard.source import Source
 from gnomon.dashboard.views.texts import NOTHING, ago, count, in_markdown, share
 from gnomon.dashboard.views.verdict import Card, Line, Wall, wall
 from gnomon.dashboard.window import Window
@@ -33,6 +38,12 @@ DEFINITIONS: Final = {
     "alerting drilled": "Age of the drill in days, and the days for which it counts.",
     "rollback drilled": "Seconds until every worker followed a rollback: gnomon drill rollback.",
 }
+FIGURES: Final = {
+    "Decisions": DEFINITIONS["decisions"],
+    "Active hours": "Hours in which at least one task was decided.",
+    "Harmed agents": "Agents whose tasks the model predicts surely worse than the reference baseline does.",
+    "Decides in": "Estimate of the hours with tasks until the verdict is GO or NO-GO, at the rate so far.",
+}
 ADVICE: Final = (
     "Verdicts appear a minute after a challenger has predicted its first tasks. Run `gnomon worker`, publish"
     " tasks of your agents, and make a challenger with `gnomon learn`."
@@ -42,27 +53,57 @@ ADVICE: Final = (
 def draw() -> None:
     """Draw the page."""
     st.title("Verdict")
-    _wall(choose_window(default="7d"))
+    window = choose_window(default="7d")
+    _all(window)
+    _wall(window)
     _experiments()
+
+
+def read_wall(source: Source, window: Window) -> Answer[Wall]:
+    """Return the challengers, with their improvement in a period."""
+
+    def reading() -> Wall:
+        now_ms = shared.now_ms()
+        return wall(
+            source.figures(), since_ms=window.since_ms(now_ms), until_ms=window.until_ms(now_ms)
+        )
+
+    return shared.read(("verdict", window), reading)
+
+
+@st.fragment(run_every=shared.REFRESH_S)
+def _all(window: Window) -> None:
+    """Draw one line for everything that runs, if it is more than one thing."""
+    source = shared.installation()
+    found = read_wall(source, window).value
+    cards = found.running if found is not None else []
+    tried = experiments.read_experiments(source).value or []
+    lines = [_line(f"{each.model} {each.version}", each.word, each.blocked_by) for each in cards]
+    lines += [
+        _line(f"{each.name}: {variant.name}", variant.word, variant.blocked_by)
+        for each in tried
+        if each.running
+        for variant in each.variants
+    ]
+    if len(lines) > 1:
+        st.markdown("  \n".join(lines), help="Everything that runs: its word, and what blocks it.")
+
+
+def _line(name: str, text: str, blocked_by: list[str]) -> str:
+    blocked = f" blocked by {', '.join(map(in_markdown, blocked_by))}" if blocked_by else ""
+    return f"{word(text)} **{in_markdown(name)}**{blocked}"
 
 
 @st.fragment(run_every=shared.REFRESH_S)
 def _wall(window: Window) -> None:
-    installation = shared.installation()
-    now_ms = shared.now_ms()
-
-    def reading() -> Wall:
-        since_ms, until_ms = window.since_ms(now_ms), window.until_ms(now_ms)
-        return wall(installation.figures(), since_ms=since_ms, until_ms=until_ms)
-
-    found = shared.known(shared.read(("verdict", window), reading), what="verdicts")
+    found = shared.known(read_wall(shared.installation(), window), what="verdicts")
     if found is None:
         return
     if not found.running:
         shared.nothing_in(window, None, what="verdict", advice=ADVICE, key="wall")
         return
     for card in found.running:
-        _card(card, window, now_ms)
+        _card(card, window, shared.now_ms())
     _earlier(found)
 
 
@@ -75,7 +116,7 @@ def _card(card: Card, window: Window, now_ms: int) -> None:
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(f"{in_markdown(card.model)} {in_markdown(card.version)}", width="content")
-            st.badge(card.word, color=COLOURS.get(card.word, "gray"), help=WORDS.get(card.word))
+            st.subheader(word(card.word), width="content", help=WORDS.get(card.word))
             st.caption(
                 f"since {shared.time_of(card.since_ms)}, judged {ago(card.at_ms, now_ms)}",
                 width="content",
@@ -96,32 +137,25 @@ def _card(card: Card, window: Window, now_ms: int) -> None:
 
 
 def _figures(card: Card) -> None:
-    columns = st.columns(5)
-    with columns[0]:
-        st.metric(
-            "Improvement",
-            share(card.improvement, signed=True),
-            help="How much smaller the model's log loss is than the reference baseline's, on the same tasks. "
-            + (card.hidden or f"Surely between {share(card.low)} and {share(card.high)}."),
-        )
-        if not card.hidden:
-            st.caption(f"{share(card.low, signed=True)} to {share(card.high, signed=True)}")
-    columns[1].metric("Decisions", count(card.decisions), help=DEFINITIONS["decisions"])
-    columns[2].metric(
-        "Active hours",
-        count(card.active_hours),
-        help="Hours in which at least one task was decided.",
-    )
-    columns[3].metric(
-        "Harmed agents",
-        count(card.harmed_agents),
-        help="Agents whose tasks the model predicts surely worse than the reference baseline.",
-    )
-    columns[4].metric(
-        "Decides in",
-        card.decides,
-        help="Estimate of the hours with tasks until the verdict is GO or NO-GO, at the rate so far.",
-    )
+    bounds = f"{share(card.low, signed=True)} to {share(card.high, signed=True)}"
+    with st.container(horizontal=True):
+        with st.container(width=FIGURE_PX, gap="xxsmall"):
+            st.metric(
+                "Improvement",
+                share(card.improvement, signed=True),
+                help="How much smaller the model's log loss is than the reference baseline's, on the same tasks. "
+                + (card.hidden or f"Surely between {bounds.replace(' to ', ' and ')}."),
+            )
+            if not card.hidden:
+                st.caption(bounds)
+        values = {
+            "Decisions": count(card.decisions),
+            "Active hours": count(card.active_hours),
+            "Harmed agents": count(card.harmed_agents),
+            "Decides in": card.decides,
+        }
+        for name, value in values.items():
+            st.metric(name, value, help=FIGURES[name], width=FIGURE_PX)
 
 
 def _over_time(card: Card, window: Window) -> None:
@@ -129,7 +163,7 @@ def _over_time(card: Card, window: Window) -> None:
         st.info(f"**Improvement is hidden.** {card.hidden}", icon=":material/hourglass_empty:")
     elif card.points:
         st.altair_chart(
-            charts.improvement(card.points),
+            over_time.improvement(card.points),
             key=f"improvement_{card.model}_{card.version}",
             alt="Improvement over each baseline with its interval, over time",
         )
@@ -142,18 +176,23 @@ def _checklist(lines: list[Line]) -> None:
     for line in lines:
         name = in_markdown(line.name)
         figure = f": {line.figure}" if line.figure != NOTHING else ""
-        needed = f", needed {line.needed}" if line.needed != NOTHING else ""
+        needed = f", {line.bound} {line.needed}" if line.needed != NOTHING else ""
         st.markdown(
-            f"{MARKS.get(line.status, MARKS['unknown'])} **{name}**{figure}{needed}",
+            f"{MARKS.get(line.status, MARKS['unknown'])} **{name}**{_unbroken(figure + needed)}",
             help=f"{line.status}. {DEFINITIONS.get(line.name, '')}",
         )
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers and their units on one line."""
+    return re.sub(r"(?<=\d) (?=\S)", "\u00a0", text)
 
 
 def _earlier(found: Wall) -> None:
     if not found.earlier:
         return
     with st.expander(f"Earlier experiments: {len(found.earlier)}"):
-        st.dataframe(
+        table(
             [
                 {
                     "model": each.model,
@@ -165,5 +204,13 @@ def _earlier(found: Wall) -> None:
                 }
                 for each in found.earlier
             ],
-            hide_index=True,
+            {
+                "model": "The challenger's model.",
+                "version": "Its version.",
+                "word": "The last word on it.",
+                "decisions": DEFINITIONS["decisions"],
+                "judged": "When it was judged last.",
+                "settings": "Begin of the SHA-256 of the settings it was judged by.",
+            },
+            what="Experiments that ended",
         )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gnomon.events import Ledger
+from gnomon.operations.isolation_report import ProductionImpact
 from gnomon.store.queries import FigureQueries, SeenAt, Tasks
 
 MS: float = 1_000.0
@@ -43,6 +44,17 @@ class Sum(msgspec.Struct, frozen=True, kw_only=True):
     difference: int
 
 
+class ImpactLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One quantile of a service's response time, without and with the client."""
+
+    phase: str
+    quantile: str
+    without_ms: float | None
+    with_ms: float | None
+    more_ms: float | None
+    ratio: float | None
+
+
 def flow(figures: FigureQueries, *, since_ms: int, until_ms: int, bucket_ms: int) -> Flow:
     """Return what came in a period, by buckets of ``bucket_ms``."""
     tasks = figures.tasks_over_time(since_ms=since_ms, until_ms=until_ms, bucket_ms=bucket_ms)
@@ -77,3 +89,22 @@ def ledger_sum(ledger: Ledger) -> Sum:
     del counts["partition"]
     parts = ledger.matched + ledger.pending + ledger.expired + ledger.cancelled
     return Sum(counts=counts, difference=ledger.predictions - parts)
+
+
+def impact_lines(impact: ProductionImpact) -> list[ImpactLine]:
+    """Return each quantile of each phase of the drill."""
+    words = {"up": "gnomon runs", "killed": "gnomon was killed"}
+    return [
+        ImpactLine(
+            phase=words[phase],
+            quantile=quantile,
+            without_ms=each.without_ms,
+            with_ms=each.with_ms,
+            more_ms=None
+            if each.with_ms is None or each.without_ms is None
+            else each.with_ms - each.without_ms,
+            ratio=each.ratio,
+        )
+        for phase, quantiles in impact.latency.items()
+        for quantile, each in quantiles.items()
+    ]

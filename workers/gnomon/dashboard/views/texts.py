@@ -11,9 +11,12 @@ _WORD_JOINER: Final = "\u2060"
 """Has no width. Behind a colon it keeps Streamlit from reading ``:name:`` as an icon."""
 _PUNCTUATION: Final = frozenset(string.punctuation)
 
+MS: Final = 1_000
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
+_SMALL: Final = (("s", 0.1), ("ms", 1e-3), ("µs", 1e-9))
+_PER_S: Final = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 _UNITS: Final = (("min", _MINUTE_S), ("h", _HOUR_S))
 _MOST_OF_UNIT: Final = 120
 
@@ -42,9 +45,17 @@ def seconds(value: float | None) -> str:
     if value is None:
         return NOTHING
     if value < _MINUTE_S:
-        return f"{value:.3g} s"
+        unit = next((unit for unit, least_s in _SMALL if value >= least_s), "s")
+        return f"{value * _PER_S[unit]:.3g} {unit}"
     unit, length = next(((u, n) for u, n in _UNITS if value < _MOST_OF_UNIT * n), ("d", _DAY_S))
     return f"{value / length:.3g} {unit}"
+
+
+def millis(value: float | None, *, signed: bool = False) -> str:
+    """Return milliseconds with one decimal."""
+    if value is None:
+        return NOTHING
+    return f"{value:+.1f} ms" if signed else f"{value:.1f} ms"
 
 
 def count(value: int | None) -> str:
@@ -52,10 +63,18 @@ def count(value: int | None) -> str:
     return NOTHING if value is None else f"{value:,}"
 
 
+def age(then_ms: int, now_ms: int) -> str:
+    """Return how old something is, in whole units."""
+    passed_s = max(0, now_ms - then_ms) // MS
+    if passed_s < _MOST_OF_UNIT:
+        return f"{passed_s} s"
+    unit, length = next(((u, n) for u, n in _UNITS if passed_s < _MOST_OF_UNIT * n), ("d", _DAY_S))
+    return f"{passed_s // length} {unit}"
+
+
 def ago(then_ms: int, now_ms: int) -> str:
     """Return how long ago something was."""
-    passed_s = max(0, now_ms - then_ms) / 1_000
-    return "now" if passed_s < 1 else f"{seconds(passed_s)} ago"
+    return "now" if now_ms - then_ms < MS else f"{age(then_ms, now_ms)} ago"
 
 
 def zone_of(name: str | None) -> ZoneInfo:

@@ -13,6 +13,8 @@ LOSS: Final = "log_loss"
 """The loss of which the verdict's improvement is."""
 NEEDED: Final = 0.2
 """How much better than control a model has to be, unless the experiment's settings say otherwise."""
+BOUNDS: Final = {"share": "at least", "count": "more than", "days": "within the last"}
+"""What is needed of a figure in this unit; of others, at most that much."""
 _ORDER: Final = {"failed": 0, "unknown": 1, "passed": 2}
 _DAY_H: Final = 24
 
@@ -45,6 +47,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     status: str
     figure: str
+    bound: str
     needed: str
 
 
@@ -192,6 +195,7 @@ def lines(checklist: Sequence[ChecklistLine]) -> list[Line]:
             name=each.name,
             status=each.status,
             figure=in_unit(each.figure, each.unit),
+            bound=BOUNDS.get(each.unit, "at most"),
             needed=in_unit(each.needed, each.unit),
         )
         for each in ordered

@@ -4,7 +4,15 @@ import asyncio
 import base64
 import json
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from typing import Any, TypeVar
 
 from aiokafka.errors import KafkaError, TopicAuthorizationFailedError
@@ -109,6 +117,17 @@ async def retry_transient(request: Callable[[], Awaitable[T]], *, within_s: floa
             if not error.retriable or loop.time() > deadline:
                 raise
         await asyncio.sleep(0.2)
+
+
+async def all_at_once(reads: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await all of ``reads`` at once; the first error ends the others, and is raised when they have ended."""
+    tasks = [asyncio.create_task(each) for each in reads]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _describe(kafka: KafkaConnection, topics: Sequence[str]) -> Sequence[Mapping[str, Any]]:
