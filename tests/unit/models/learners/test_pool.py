@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
 
 from gnomon.models.learners.pool import Pool
 
@@ -16,6 +18,7 @@ INPUTS = (
     "same_type_runs",
     "same_type_avg_execution_time",
     "same_type_success_rate",
+    "agent_runs",
     "agent_avg_execution_time",
     "agent_success_rate",
 )
@@ -45,39 +48,65 @@ def predicted(pool: Pool, *tasks: dict[str, Any]) -> list[tuple[float, float]]:
     return list(pool.predict(frame).itertuples(index=False, name=None))
 
 
+def ability(difficulties: pd.Series, ok: pd.Series) -> float:
+    """The most likely ability: normal with variance 1, each run a logistic chance."""
+
+    def improbable(a: float) -> float:
+        p = expit(logit(difficulties) + a)
+        return a * a / 2 - float(np.log(np.where(ok, p, 1 - p)).sum())
+
+    return float(minimize_scalar(improbable, bounds=(-15, 15), method="bounded").x)
+
+
 def written_out(runs: list[Run], task: dict[str, Any]) -> tuple[float, float]:
     """The definition: every run with its weight, one by one."""
     frame = pd.DataFrame(runs, columns=["agent", "type", "s", "ok"])
     frame["log"] = np.log1p(frame["s"])
+    average = frame["ok"].mean()
     last = frame.groupby("type").tail(100)
     centre = last.groupby("type")["log"].mean()
     relative = frame["log"] - frame["type"].map(centre)
-    speed = {}
+    rates = last.groupby("type")["ok"].agg(lambda ok: (ok.sum() + 2 * average) / (len(ok) + 2))
+    speed, able = {}, {}
     for agent, rows in relative.groupby(frame["agent"]):
         of_agent = rows.tail(200)
         speed[agent] = of_agent.median() * len(of_agent) / (len(of_agent) + 20)
+        if 0 < average < 1:
+            types = frame["type"][of_agent.index]
+            able[agent] = ability(types.map(rates), frame["ok"][of_agent.index])
     mine = speed.get(task["agent_id"], 0.0)
+    middle = (frame["log"] - frame["agent"].map(speed)).median()
+    of_others = last[(last["type"] == task["task_type"]) & (last["agent"] != task["agent_id"])]
+    share = 1 / (1 + 1 / max(of_others["agent"].nunique(), 1) + 0.5 / max(len(of_others), 1))
     pool = [
-        (row.log + mine - speed[row.agent], float(row.ok), 0.04)
-        for row in last.itertuples()
-        if row.type == task["task_type"] and row.agent != task["agent_id"]
+        (middle + share * (row.log - speed[row.agent] - middle) + mine, 0.04)
+        for row in of_others.itertuples()
     ]
+    weight = 0.04 * (len(of_others) + 2)
+    rate = 0.04 * (of_others["ok"].sum() + 2 * average) / weight
+    known = (frame["agent"] == task["agent_id"]).sum()
+    if 0 < average < 1:
+        mine_able = able.get(task["agent_id"], 0.0)
+        if task["agent_runs"] > min(known, 200):
+            n, of_last = task["agent_runs"], task["agent_success_rate"]
+            mine_able = n * (of_last - average) / (n * average * (1 - average) + 1)
+        rate = expit(logit(rate) + mine_able)
+    rated = [(rate, weight)]
     if not math.isnan(task["same_type_avg_execution_time"]):
-        own = math.log1p(task["same_type_avg_execution_time"])
-        pool.append((own, task["same_type_success_rate"], task["same_type_runs"]))
+        pool.append((math.log1p(task["same_type_avg_execution_time"]), task["same_type_runs"]))
+        rated.append((task["same_type_success_rate"], task["same_type_runs"]))
     if not math.isnan(task["agent_avg_execution_time"]):
-        any_type = math.log1p(task["agent_avg_execution_time"])
-        pool.append((any_type, task["agent_success_rate"], 0.1))
-    overall = (frame["log"] - frame["agent"].map(speed)).median() + mine
-    pool.append((overall, frame["ok"].mean(), 1e-6))
-    total = math.fsum(weight for _, _, weight in pool)
+        pool.append((math.log1p(task["agent_avg_execution_time"]), 0.1))
+        rated.append((task["agent_success_rate"], 0.1))
+    pool.append((middle + mine, 1e-6))
+    total = math.fsum(weight for _, weight in pool)
     below, seconds = 0.0, math.nan
-    for log, _, weight in sorted(pool):
+    for log, weight in sorted(pool):
         below += weight
         if below >= total / 2 * (1 - 1e-8):
             seconds = math.expm1(log)
             break
-    return seconds, math.fsum(rate * weight for _, rate, weight in pool) / total
+    return seconds, math.fsum(r * w for r, w in rated) / math.fsum(w for _, w in rated)
 
 
 known: st.SearchStrategy[dict[str, float]] = st.fixed_dictionaries(
@@ -88,7 +117,11 @@ known: st.SearchStrategy[dict[str, float]] = st.fixed_dictionaries(
     }
 ) | st.just({})
 of_agent: st.SearchStrategy[dict[str, float]] = st.fixed_dictionaries(
-    {"agent_avg_execution_time": st.floats(0, 1e5), "agent_success_rate": st.floats(0, 1)}
+    {
+        "agent_runs": st.integers(1, 20).map(float),
+        "agent_avg_execution_time": st.floats(0, 1e5),
+        "agent_success_rate": st.floats(0, 1),
+    }
 ) | st.just({})
 
 
@@ -103,7 +136,7 @@ def test_it_is_a_weighted_median_and_a_weighted_rate_of_what_is_known(
 
     expected_s, expected_probability = written_out(runs, task)
     assert seconds == pytest.approx(max(expected_s, 0.0), rel=1e-6, abs=1e-6)
-    assert probability == pytest.approx(expected_probability, abs=1e-6)
+    assert probability == pytest.approx(expected_probability, abs=1e-4)
 
 
 def test_an_agents_repeats_count_for_more_than_others_runs() -> None:
@@ -120,7 +153,7 @@ def test_an_agents_repeats_count_for_more_than_others_runs() -> None:
         ),
     )
 
-    assert found == pytest.approx((60.0, 3 / 3.8), abs=1e-3)
+    assert found == pytest.approx((60.0, 3 / 3.88), abs=1e-3)
 
 
 def test_others_runs_are_scaled_by_how_fast_the_agent_is() -> None:
@@ -129,10 +162,49 @@ def test_others_runs_are_scaled_by_how_fast_the_agent_is() -> None:
             for n in range(60) for agent, slow in (("slow", 4.0), ("fast", 1.0))]  # fmt: skip
     only_fast = [("fast", "new", 600.0, True)] * 5
 
-    (found,) = predicted(fitted([*cell, *only_fast]), a_task("slow", "new"))
+    slow, unknown = predicted(
+        fitted([*cell, *only_fast]), a_task("slow", "new"), a_task("somebody", "new")
+    )
 
-    # Speeds of 120 runs are shrunk a little: 60 / (60 + 20) of the whole factor of 4.
-    assert found[0] == pytest.approx(600.0 * 4**0.75, rel=0.1)
+    # Twice as slow as the middle of the two; speeds of 60 runs are shrunk to 60 / (60 + 20).
+    assert slow[0] / unknown[0] == pytest.approx(2**0.75, rel=0.1)
+
+
+def test_the_more_agents_have_done_a_type_the_more_it_decides() -> None:
+    """Types take 100 s; one takes a hundred times as long, done by one agent, by two, by eight."""
+    agents = [f"a{n}" for n in range(8)]
+    usual = [(agent, f"t{n}", 100.0, True) for agent in agents for n in range(40)]
+    long = [
+        (agent, f"long-{count}", 10_000.0, True) for count in (1, 2, 8) for agent in agents[:count]
+    ]
+
+    found = predicted(fitted([*usual, *long]), *(a_task("n", f"long-{n}") for n in (1, 2, 8)))
+
+    shares = [math.log((s + 1) / 101) / math.log(10_001 / 101) for s, _ in found]
+    assert shares == pytest.approx([1 / 2.5, 1 / 1.75, 1 / 1.1875], abs=0.02)
+
+
+def test_others_success_is_that_of_an_agent_of_this_ability() -> None:
+    """Two agents succeed in 20 % and 80 % of the same tasks; of a new type the weak one failed twice."""
+    chance = random.Random(5)  # noqa: S311  no secret
+    cell = [(agent, f"t{n % 20}", 60.0, chance.random() < rate)
+            for n in range(200) for agent, rate in (("weak", 0.2), ("strong", 0.8))]  # fmt: skip
+    failed = [("weak", "new", 60.0, False)] * 2
+    pool = fitted([*cell, *failed])
+
+    weak, average, strong = (
+        p for _, p in predicted(pool, *(a_task(a, "new") for a in ("weak", "n", "strong")))
+    )
+    (new_and_strong,) = predicted(
+        pool,
+        a_task("n", "new", agent_runs=20, agent_avg_execution_time=60.0, agent_success_rate=0.8),
+    )
+
+    assert average == pytest.approx(0.25, abs=0.01)
+    assert strong == pytest.approx(expit(logit(0.25) + 1.4), abs=0.06)
+    # Nobody else has done it: the rate of all runs, at its ability.
+    assert weak == pytest.approx(expit(logit(0.5) - 1.4), abs=0.06)
+    assert average + 0.2 < new_and_strong[1] < 0.8
 
 
 def test_every_row_of_a_batch_is_its_own() -> None:
