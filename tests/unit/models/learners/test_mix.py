@@ -85,14 +85,14 @@ def test_a_few_runs_draw_the_weights_only_part_of_the_way(right: str) -> None:
     assert weights[:2].tolist() == [[w, w] for w in PRIOR[:2]]
 
 
-@pytest.mark.parametrize(("share_s", "is_sure"), [(0.05, False), (0.5, True)])
+@pytest.mark.parametrize(("share", "is_sure"), [(0.05, False), (0.5, True)])
 def test_weights_of_durations_move_only_if_others_are_surely_better(
-    share_s: float, is_sure: bool
+    share: float, *, is_sure: bool
 ) -> None:
     """The trees are right, the pool by a factor wrong in a share of the runs."""
-    one, _, truth = drawn(200)
+    _, _, truth = drawn(200)
     of_pool = truth.copy()
-    wrong = np.random.default_rng(9).random(200) < share_s
+    wrong = np.random.default_rng(9).random(200) < share
     of_pool[wrong, 0] = truth[wrong, 0] * 1.5
     gains = np.where(wrong, np.log(1.5), 0.0)
     assert (gains.mean() > 3 * gains.std() / np.sqrt(200)) or not is_sure
@@ -260,8 +260,8 @@ def test_trees_that_are_far_out_count_only_as_far_as_repeats_differ() -> None:
     """Repeats of 60 s that hardly differ, and trees that know nothing of the agent: they say 1,000 s."""
 
     class Trees:
-        strings_: list[str] = []
-        doubles_: list[str] = []
+        strings_ = ()
+        doubles_ = ()
 
         def predict_columns(self, columns: object, count: int) -> NDArray[np.float64]:
             return np.full((count, 2), (1_000.0, 0.5))

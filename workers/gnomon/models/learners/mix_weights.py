@@ -148,7 +148,8 @@ def _least_log_error(
 
     def losses(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         mixtures = other + weights[:, None] * (one - other)
-        return np.abs(np.log1p(mixtures) - np.log1p(truth))
+        found: NDArray[np.float64] = np.abs(np.log1p(mixtures) - np.log1p(truth))
+        return found
 
     of_all = losses(_GRID)
     best = int(np.argmin(of_all.sum(axis=1)))
