@@ -58,6 +58,25 @@ def ability(difficulties: pd.Series, ok: pd.Series) -> float:
     return float(minimize_scalar(improbable, bounds=(-15, 15), method="bounded").x)
 
 
+def ratios(frame: pd.DataFrame) -> tuple[float, float]:
+    """Variances by moments, with ten degrees of freedom of the usual shares .4, .4 and .2."""
+    cells = frame.groupby(["type", "agent"])["log"].agg(["mean", "size", "var"]).reset_index()
+    types = cells.groupby("type")
+    free_runs, free = len(frame) - len(cells), len(cells) - len(types)
+    if not free_runs or not free or len(types) == 1:
+        return 1.0, 0.5
+    of_runs = (cells["var"].fillna(0) * (cells["size"] - 1)).sum() / free_runs
+    noise, m = types["size"].agg(lambda n: of_runs * (1 / n).mean()), types.size()
+    apart = (types["mean"].var(ddof=1).fillna(0) * (m - 1)).sum()
+    of_agents = max(apart - (noise * (m - 1)).sum(), 0) / free
+    of_types = max(types["mean"].mean().var(ddof=1) - ((of_agents + noise) / m).mean(), 0)
+    found, weight = np.array([of_types, of_agents, of_runs]), free / (free + 10)
+    t, a, e = np.maximum(
+        weight * found + (1 - weight) * found.sum() * np.array([0.4, 0.4, 0.2]), 1e-9
+    )
+    return a / t, e / t
+
+
 def written_out(runs: list[Run], task: dict[str, Any]) -> tuple[float, float]:
     """The definition: every run with its weight, one by one."""
     frame = pd.DataFrame(runs, columns=["agent", "type", "s", "ok"])
@@ -77,7 +96,12 @@ def written_out(runs: list[Run], task: dict[str, Any]) -> tuple[float, float]:
     mine = speed.get(task["agent_id"], 0.0)
     middle = (frame["log"] - frame["agent"].map(speed)).median()
     of_others = last[(last["type"] == task["task_type"]) & (last["agent"] != task["agent_id"])]
-    share = 1 / (1 + 1 / max(of_others["agent"].nunique(), 1) + 0.5 / max(len(of_others), 1))
+    logs = last["log"] - last["agent"].map(speed)
+    of_agents, of_runs = ratios(
+        pd.DataFrame({"log": logs, "type": last["type"], "agent": last["agent"]})
+    )
+    agents = max(of_others["agent"].nunique(), 1)
+    share = 1 / (1 + of_agents / agents + of_runs / max(len(of_others), 1))
     pool = [
         (middle + share * (row.log - speed[row.agent] - middle) + mine, 0.04)
         for row in of_others.itertuples()
@@ -171,17 +195,43 @@ def test_others_runs_are_scaled_by_how_fast_the_agent_is() -> None:
 
 
 def test_the_more_agents_have_done_a_type_the_more_it_decides() -> None:
-    """Types take 100 s; one takes a hundred times as long, done by one agent, by two, by eight."""
+    """Types take 100 s; three take a hundred times as long, done by one agent, by two, by eight."""
     agents = [f"a{n}" for n in range(8)]
     usual = [(agent, f"t{n}", 100.0, True) for agent in agents for n in range(40)]
     long = [
         (agent, f"long-{count}", 10_000.0, True) for count in (1, 2, 8) for agent in agents[:count]
     ]
+    pool = fitted([*usual, *long])
 
-    found = predicted(fitted([*usual, *long]), *(a_task("n", f"long-{n}") for n in (1, 2, 8)))
+    found = predicted(pool, *(a_task("n", f"long-{n}") for n in (1, 2, 8)))
 
+    of_agents, of_runs = pool.ratios_
     shares = [math.log((s + 1) / 101) / math.log(10_001 / 101) for s, _ in found]
-    assert shares == pytest.approx([1 / 2.5, 1 / 1.75, 1 / 1.1875], abs=0.02)
+    assert shares == pytest.approx(
+        [1 / (1 + (of_agents + of_runs) / n) for n in (1, 2, 8)], abs=0.02
+    )
+    assert shares[0] < shares[1] < shares[2]
+
+
+@pytest.mark.parametrize(("apart", "share_left"), [(0.0, (0.9, 1.0)), (1.0, (0.3, 0.6))])
+def test_an_agents_runs_tell_another_as_much_as_agents_have_in_common(
+    apart: float, share_left: tuple[float, float]
+) -> None:
+    """Two agents, 60 types that each take another time; ``apart``: how much agents differ in them."""
+    draw = np.random.default_rng(6)
+    of_types = draw.normal(0, 1, 60)
+    runs = [
+        (agent, f"t{n}", float(np.exp(5 + of_type + apart * chance + draw.normal(0, 0.1))), True)
+        for n, of_type in enumerate(of_types)
+        for agent, chance in zip("ab", draw.normal(0, 1, 2), strict=True)
+        for _ in range(3)
+    ]
+    new = [("a", "new", float(np.exp(5 + 3)), True)] * 3
+
+    ((seconds, _),) = predicted(fitted([*runs, *new]), a_task("b", "new"))
+
+    low, high = share_left
+    assert low < (math.log(seconds) - 5) / 3 < high
 
 
 def test_others_success_is_that_of_an_agent_of_this_ability() -> None:

@@ -63,10 +63,12 @@ class Mix(Columnwise):
 
     def estimate(self, columns: Columns, count: int, levels: Sequence[float]) -> Estimates:
         """Return the mix, its parts, and the pool's quantiles, scaled to the mix's duration."""
-        of_pool = self.pool_.estimate(columns, count, (*WITHIN, *levels))
+        wanted = list(dict.fromkeys((*WITHIN, *levels)))
+        of_pool = self.pool_.estimate(columns, count, wanted)
         values, parts = self._mixed(of_pool, columns)
+        quantiles = of_pool.quantiles[:, [wanted.index(level) for level in levels]]
         scale = np.log1p(np.maximum(values[:, 0], 0.0)) - np.log1p(of_pool.values[:, 0])
-        scaled = np.expm1(np.log1p(of_pool.quantiles[:, len(WITHIN) :]) + scale[:, None])
+        scaled = np.expm1(np.log1p(quantiles) + scale[:, None])
         return Estimates(values, np.maximum(scaled, 0.0), parts)
 
     def _mixed(

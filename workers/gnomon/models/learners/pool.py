@@ -2,10 +2,9 @@
 
 Three kinds of runs are pooled for a task: the agent's own last runs of its type, other agents' last
 runs of the type, and the agent's last runs of any type. The agent's own runs are part of the task's
-feature vector; the others' are stored in the model. Durations of others are scaled by how much faster
-or slower this agent is, and moved towards the middle of all runs, the further the fewer agents have
-done the type: what one agent finds hard is often easy for the next. Their success rate is that of an
-agent of this ability. For work that nearly repeats, a pool is better than trees, which average over
+feature vector; the others' are stored in the model. Others' durations are scaled to this agent's speed
+and moved towards the middle of all runs, the further the fewer agents have done the type; their success
+to this agent's ability. For work that nearly repeats, a pool is better than trees, which average over
 different work.
 """
 
@@ -26,7 +25,7 @@ from gnomon.models.learners.agents import (
 )
 from gnomon.models.learners.columnwise import Columnwise
 from gnomon.models.learners.names import Names
-from gnomon.models.learners.spread import repeat_spread
+from gnomon.models.learners.spread import repeat_spread, variance_ratios
 from gnomon.models.learners.type_table import TypeTable, last_runs
 from gnomon.models.learners.weighted import weighted_quantiles
 from gnomon.models.protocols import Columns, Estimates
@@ -41,11 +40,6 @@ OVERALL_WEIGHT: Final = 1e-6
 """Weight of the median of all runs, which decides only if nothing else is known."""
 OVERALL_RATE_WEIGHT: Final = 2 * OTHERS_WEIGHT
 """Weight of the success rate of all runs."""
-
-AGENT_VARIANCE: Final = 1.0
-"""How much a type's duration varies from agent to agent, in variances of the types' durations."""
-RUN_VARIANCE: Final = 0.5
-"""How much it varies from run to run of one agent, in the same unit."""
 
 _MEAN_ALONE: Final = np.zeros(1)
 
@@ -83,7 +77,8 @@ class Pool(Columnwise):
             where there is none. The last row, for unknown types, has none.
         owners_: The row in ``agents_`` of the agent of each of ``runs_``, or -1.
         successes_: 1 or 0 for each of ``runs_``.
-        owners_of_: Number of agents with runs of each type.
+        counts_: Number of runs of each type, and of agents with such runs; shape ``(types + 1, 2)``.
+        ratios_: What ``variance_ratios`` finds in these runs.
         overall_: Median of the durations less speeds, and success rate, of all runs.
         spread_: How far a run is from the mean of its agent's other runs of the type.
         type_table_: The table from which the baseline ``type`` predicts.
@@ -152,13 +147,16 @@ class Pool(Columnwise):
         self.runs_ = np.full(shape, np.inf)
         self.owners_ = np.full(shape, -1, dtype=np.int32)
         self.successes_ = np.zeros(shape)
-        self.owners_of_ = np.zeros(shape[0])
+        self.counts_ = np.zeros((shape[0], 2))
         for at, rows in enumerate(of_types):
             ascending = np.array(rows)[np.argsort(residuals[rows], kind="stable")]
             self.runs_[at, : len(rows)] = residuals[ascending]
             self.owners_[at, : len(rows)] = owner[ascending]
             self.successes_[at, : len(rows)] = successes[ascending]
-            self.owners_of_[at] = len(np.unique(owner[ascending]))
+            self.counts_[at] = len(rows), len(np.unique(owner[ascending]))
+        kept = self.owners_ >= 0
+        type_row, _ = np.nonzero(kept)
+        self.ratios_ = np.array(variance_ratios(self.runs_[kept], type_row, self.owners_[kept]))
 
     def pooled(self, columns: Columns, count: int) -> Pooled:
         """Return the runs that are pooled for each task, with their weights."""
@@ -182,12 +180,12 @@ class Pool(Columnwise):
         self, type_row: NDArray[np.intp], is_other: NDArray[np.bool_]
     ) -> NDArray[np.float64]:
         """Return others' durations, moved towards the median of all runs as random effects are."""
-        runs, middle = self.runs_[type_row], self.overall_[0]
-        count = is_other.sum(axis=1)
-        has_own = count < np.isfinite(runs).sum(axis=1)
-        agents = np.maximum(self.owners_of_[type_row] - has_own, 1.0)
-        share = 1.0 / (1.0 + AGENT_VARIANCE / agents + RUN_VARIANCE / np.maximum(count, 1))
-        moved: NDArray[np.float64] = middle + share[:, None] * (runs - middle)
+        count, (of_type, agents) = is_other.sum(axis=1), self.counts_[type_row].T
+        others = np.maximum(agents - (count < of_type), 1.0)
+        of_agents, of_runs = self.ratios_
+        share = 1.0 / (1.0 + of_agents / others + of_runs / np.maximum(count, 1))
+        middle = self.overall_[0]
+        moved: NDArray[np.float64] = middle + share[:, None] * (self.runs_[type_row] - middle)
         return moved
 
     def _abilities(self, agent: NDArray[np.intp], columns: Columns) -> NDArray[np.float64]:
