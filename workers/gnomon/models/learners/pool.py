@@ -155,8 +155,9 @@ class Pool(Columnwise):
             self.successes_[at, : len(rows)] = successes[ascending]
             self.counts_[at] = len(rows), len(np.unique(owner[ascending]))
         kept = self.owners_ >= 0
-        type_row, _ = np.nonzero(kept)
-        self.ratios_ = np.array(variance_ratios(self.runs_[kept], type_row, self.owners_[kept]))
+        type_row = np.nonzero(kept)[0]
+        owners = self.owners_[kept].astype(np.intp)
+        self.ratios_ = np.array(variance_ratios(self.runs_[kept], type_row, owners), np.float64)
 
     def pooled(self, columns: Columns, count: int) -> Pooled:
         """Return the runs that are pooled for each task, with their weights."""
