@@ -27,6 +27,8 @@ from gnomon.comparison import ComparisonConfig, ComparisonState, fold, tick
 from gnomon.events import ModelMetrics
 
 BATCH = 500
+EXPIRE_AFTER_MS = 400 * 86_400_000
+"""Longer than the runs span: in the files one partition follows another, so time goes back."""
 TOPICS = (topics.TASK_EVENTS.name, topics.TASK_FEATURES.name, topics.SHADOW_PREDICTIONS.name)
 FIGURES = ("n", "mae_s", "control_mae_s", "improvement", "accuracy", "within_25", "brier")
 
@@ -76,7 +78,7 @@ def by_pandas(events: Sequence[bytes], predictions: Sequence[bytes]) -> pd.DataF
 
 def by_fold(records: Sequence[Record]) -> dict[tuple[str, str], ModelMetrics]:
     """The metrics of all agents that the comparison stage writes, by model and version."""
-    config = ComparisonConfig(partition=0)
+    config = ComparisonConfig(partition=0, expire_after_ms=EXPIRE_AFTER_MS)
     state = ComparisonState(config.verdict)
     found: dict[tuple[str, str], ModelMetrics] = {}
     for start in range(0, len(records), BATCH):
