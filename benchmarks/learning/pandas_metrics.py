@@ -27,8 +27,6 @@ from gnomon.comparison import ComparisonConfig, ComparisonState, fold, tick
 from gnomon.events import ModelMetrics
 
 BATCH = 500
-EXPIRE_AFTER_MS = 400 * 86_400_000
-"""Longer than the runs span: in the files one partition follows another, so time goes back."""
 TOPICS = (topics.TASK_EVENTS.name, topics.TASK_FEATURES.name, topics.SHADOW_PREDICTIONS.name)
 FIGURES = ("n", "mae_s", "control_mae_s", "improvement", "accuracy", "within_25", "brier")
 
@@ -78,7 +76,7 @@ def by_pandas(events: Sequence[bytes], predictions: Sequence[bytes]) -> pd.DataF
 
 def by_fold(records: Sequence[Record]) -> dict[tuple[str, str], ModelMetrics]:
     """The metrics of all agents that the comparison stage writes, by model and version."""
-    config = ComparisonConfig(partition=0, expire_after_ms=EXPIRE_AFTER_MS)
+    config = ComparisonConfig(partition=0)
     state = ComparisonState(config.verdict)
     found: dict[tuple[str, str], ModelMetrics] = {}
     for start in range(0, len(records), BATCH):
@@ -92,10 +90,13 @@ def by_fold(records: Sequence[Record]) -> dict[tuple[str, str], ModelMetrics]:
 
 
 def read(folder: Path, times: int) -> dict[str, list[bytes]]:
-    """The values of each topic, repeated under other task ids."""
+    """The values of each topic by time, repeated under other task ids.
+
+    In the files one partition follows another, in each topic in another order.
+    """
     values = {}
     for name in TOPICS:
-        lines = (folder / f"{name}.jsonl").read_bytes().splitlines()
+        lines = sorted((folder / f"{name}.jsonl").read_bytes().splitlines(), key=_time_ms)
         values[name] = [
             line.replace(b'"task_id":"', b'"task_id":"%d-' % n)
             for line in lines
