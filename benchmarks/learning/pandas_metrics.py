@@ -90,10 +90,13 @@ def by_fold(records: Sequence[Record]) -> dict[tuple[str, str], ModelMetrics]:
 
 
 def read(folder: Path, times: int) -> dict[str, list[bytes]]:
-    """The values of each topic, repeated under other task ids."""
+    """The values of each topic by time, repeated under other task ids.
+
+    In the files one partition follows another, in each topic in another order.
+    """
     values = {}
     for name in TOPICS:
-        lines = (folder / f"{name}.jsonl").read_bytes().splitlines()
+        lines = sorted((folder / f"{name}.jsonl").read_bytes().splitlines(), key=_time_ms)
         values[name] = [
             line.replace(b'"task_id":"', b'"task_id":"%d-' % n)
             for line in lines

@@ -2,6 +2,8 @@
 
 import math
 import random
+from collections import defaultdict
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -84,6 +86,26 @@ class Noting:
 def with_outcome(decision: Comparison, **changes: object) -> Comparison:
     outcome = msgspec.structs.replace(decision.outcome, **changes)
     return msgspec.structs.replace(decision, outcome=outcome)
+
+
+def with_own_runs(
+    decisions: list[Comparison], *, before: Sequence[Comparison] = ()
+) -> list[Comparison]:
+    """The same runs; their vectors know the agent's last 20 runs of the type, of ``before`` too."""
+    earlier: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
+    made = []
+    for number, run in enumerate([*before, *decisions]):
+        own_s = earlier[run.agent_id, run.task_type][-20:]
+        vector = msgspec.structs.replace(
+            run.features,
+            same_type_runs=len(own_s),
+            same_type_avg_execution_time=float(np.mean(own_s)) if own_s else None,
+            same_type_success_rate=float(TYPE_S[run.task_type] < 1_000.0) if own_s else None,
+        )
+        if number >= len(before):
+            made.append(msgspec.structs.replace(run, features=vector))
+        earlier[run.agent_id, run.task_type].append(run.outcome.duration_s or 0.0)
+    return made
 
 
 def all_failed(run: Comparison) -> Comparison:

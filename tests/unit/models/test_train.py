@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from tests.unit.models.runs import PACE, TYPE_S, Noting, a_task, runs, with_outcome
+from tests.unit.models.runs import PACE, TYPE_S, Noting, a_task, runs, with_outcome, with_own_runs
 
 from gnomon.errors import ConfigurationError
 from gnomon.events import Outcome
@@ -31,9 +31,10 @@ class Keeping:
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_a_model_learns_what_runs_depend_on(name: str) -> None:
-    trained = train(runs(250), learner=LEARNERS[name]())
+    known = runs(250)
+    trained = train(with_own_runs(known), learner=LEARNERS[name]())
 
-    later = runs(40, seed=2)
+    later = with_own_runs(runs(40, seed=2), before=known)
     predicted = trained.estimator.predict(to_frame(later, trained.columns))
 
     truth = [TYPE_S[run.task_type] * PACE[run.agent_id] for run in later]

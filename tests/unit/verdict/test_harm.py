@@ -39,6 +39,20 @@ def test_an_e_value_is_the_half_normal_mixture(shift: float, t: int) -> None:
     assert e_value(row, PLAN) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize("shift_s", [-0.001, -0.1, -0.3, -1.0, -3.0, -10.0])
+def test_however_much_better_a_model_is_that_is_no_harm(shift_s: float) -> None:
+    rng = np.random.default_rng(1)
+    losses = np.round(rng.normal([20e9, (20 + shift_s) * 1e9], 0.2e9, (2_000, 2))).astype(int)
+    z = (losses[:, 1] - losses[:, 0]) / 1e9
+    s, precision = z.sum() / z.std(ddof=1), PLAN.rho**-2
+    w = len(z) + precision
+    log = scipy.stats.norm.logcdf(s / math.sqrt(w)) + s * s / (2 * w)
+    expected = 2 * math.sqrt(precision / w) * math.exp(log)
+    found = e_value(row_of([(int(b), int(c)) for b, c in losses]), PLAN)
+    assert found == pytest.approx(expected, rel=1e-4)
+    assert found < 1
+
+
 def test_what_does_not_vary() -> None:
     assert e_value(row_of([(1, 1)] * 50), PLAN) == 1.0
     assert e_value(row_of([(2, 1)] * 50), PLAN) == 1.0

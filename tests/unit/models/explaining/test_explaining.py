@@ -195,7 +195,8 @@ def test_a_mix_is_its_parts_by_their_weights(task: TaskFeatures) -> None:
     trees, pool = found.parts["boosted"], found.parts["pool"]
     assert isinstance(trees, InputsExplained)
     assert isinstance(pool, PoolExplained)
-    part_s = min(trees.duration.prediction, trees.longest_s or np.inf)
+    low_s, high_s = found.within_s
+    part_s = min(max(min(trees.duration.prediction, trees.longest_s or np.inf), low_s), high_s)
     assert part_s == pytest.approx(found.predicted["boosted"][0], rel=1e-4)
 
 

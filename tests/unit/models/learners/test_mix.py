@@ -1,23 +1,24 @@
 """Weights of a mix: fitted on the record of what its parts predicted, and on nothing else."""
 
 import random
+from typing import cast
 
 import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from tests.unit.models.runs import runs
+from tests.unit.models.runs import a_task, runs
 
-from gnomon.events import Comparison, ModelPrediction
+from gnomon.events import Comparison, FeatureVector, ModelPrediction
+from gnomon.models.estimator import TaskModel
 from gnomon.models.learners.catalog import LEARNERS
-from gnomon.models.learners.mix import (
-    Mix,
-    MixLearner,
+from gnomon.models.learners.mix import Mix, MixLearner, held_out
+from gnomon.models.learners.mix_weights import (
     Recorded,
     bucket_of,
     fitted_weights,
-    held_out,
+    initial_weights,
     recorded,
 )
 from gnomon.models.learners.pool import Pool
@@ -25,14 +26,18 @@ from gnomon.models.table import COLUMNS, columns_of, to_frame
 from gnomon.models.threads import one_thread
 from gnomon.models.train import train
 
-PRIOR = (0.6, 0.9, 0.9)
-"""For an agent's first run of a type, its second, and later ones."""
+PRIOR = (0.7, 0.97, 0.97)
+"""For an agent's first run of a type, its second, and later ones, if these are alike."""
 
 
 def a_record(
     pool: NDArray[np.float64], boosted: NDArray[np.float64], truth: NDArray[np.float64], bucket: int
 ) -> Recorded:
     return Recorded(pool, boosted, truth, np.full(len(truth), bucket))
+
+
+def fitted(seen: Recorded) -> NDArray[np.float64]:
+    return fitted_weights(seen, np.array(PRIOR))
 
 
 def drawn(count: int, *, seed: int = 4) -> tuple[NDArray[np.float64], ...]:
@@ -48,7 +53,7 @@ def drawn(count: int, *, seed: int = 4) -> tuple[NDArray[np.float64], ...]:
 def test_with_many_runs_the_weights_are_those_of_scipy() -> None:
     one, other, truth = drawn(4_000)
 
-    weights = fitted_weights(a_record(one, other, truth, 1))
+    weights = fitted(a_record(one, other, truth, 1))
 
     def log_error(w: float) -> float:
         mixed = w * one[:, 0] + (1 - w) * other[:, 0]
@@ -63,7 +68,7 @@ def test_with_many_runs_the_weights_are_those_of_scipy() -> None:
 
 
 def test_nothing_recorded_leaves_the_prior() -> None:
-    assert fitted_weights(recorded(runs(30))).tolist() == [[w, w] for w in PRIOR]
+    assert fitted(recorded(runs(30))).tolist() == [[w, w] for w in PRIOR]
 
 
 @pytest.mark.parametrize("right", ["pool", "boosted"])
@@ -72,12 +77,58 @@ def test_a_few_runs_draw_the_weights_only_part_of_the_way(right: str) -> None:
     one, other = (truth, other) if right == "pool" else (one, truth)
     best = 1.0 if right == "pool" else 0.0
 
-    weights = fitted_weights(a_record(one, other, truth, 2))
+    weights = fitted(a_record(one, other, truth, 2))
 
-    # 10 of 60 of the way.
+    # 10 of 60 of the way, for durations too: each run is better.
     once = best + (50 / 60) * (PRIOR[2] - best)
     assert weights[2] == pytest.approx([once, once], abs=1e-6)
     assert weights[:2].tolist() == [[w, w] for w in PRIOR[:2]]
+
+
+@pytest.mark.parametrize(("share", "is_sure"), [(0.05, False), (0.5, True)])
+def test_weights_of_durations_move_only_if_others_are_surely_better(
+    share: float, *, is_sure: bool
+) -> None:
+    """The trees are right, the pool by a factor wrong in a share of the runs."""
+    _, _, truth = drawn(200)
+    of_pool = truth.copy()
+    wrong = np.random.default_rng(9).random(200) < share
+    of_pool[wrong, 0] = truth[wrong, 0] * 1.5
+    gains = np.where(wrong, np.log(1.5), 0.0)
+    assert (gains.mean() > 3 * gains.std() / np.sqrt(200)) or not is_sure
+
+    found = fitted(a_record(of_pool, truth, truth, 0))
+
+    assert (found[0, 0] < 0.2) == is_sure
+    assert (found[0, 0] == PRIOR[0]) != is_sure
+
+
+@pytest.mark.parametrize(
+    ("spread", "weight"), [(0.0, 0.97), (0.4, 0.97), (0.75, 0.5), (1.0, 0.1), (2.0, 0.1)]
+)
+def test_the_less_repeats_are_alike_the_less_the_pool_weighs_at_first(
+    spread: float, weight: float
+) -> None:
+    """Own means are off by ``spread`` times as much, in logarithms, as what control says."""
+    decisions = [
+        msgspec.structs.replace(
+            run,
+            features=msgspec.structs.replace(
+                run.features,
+                same_type_runs=1,
+                same_type_avg_execution_time=off(run, spread * sign),
+                avg_execution_time_1h=off(run, sign),
+            ),
+        )
+        for run, sign in zip(runs(40), [1.0, -1.0] * 20, strict=True)
+    ]
+
+    assert initial_weights(decisions).tolist() == pytest.approx([0.7, weight, weight])
+    assert initial_weights(decisions[:19]).tolist() == list(PRIOR)
+
+
+def off(run: Comparison, log: float) -> float:
+    return float(np.expm1(np.log1p(run.outcome.duration_s or 0.0) + log))
 
 
 def test_each_bucket_has_weights_of_its_own() -> None:
@@ -90,7 +141,7 @@ def test_each_bucket_has_weights_of_its_own() -> None:
         bucket,
     )
 
-    weights = fitted_weights(seen)
+    weights = fitted(seen)
 
     assert (weights[0] > 0.85).all()
     assert (weights[2] < 0.15).all()
@@ -99,7 +150,7 @@ def test_each_bucket_has_weights_of_its_own() -> None:
 def test_parts_that_agree_teach_nothing() -> None:
     one, _, truth = drawn(300)
 
-    assert fitted_weights(a_record(one, one, truth, 0)).tolist() == [[w, w] for w in PRIOR]
+    assert fitted(a_record(one, one, truth, 0)).tolist() == [[w, w] for w in PRIOR]
 
 
 def test_buckets_are_none_one_and_more() -> None:
@@ -153,7 +204,7 @@ def test_training_weighs_by_the_record(best: str) -> None:
 
     assert isinstance(estimator, Mix)
     assert (estimator.weights_[0] > 0.85).all() == (best == "pool")
-    assert (estimator.weights_[0] < 0.2).all() == (best == "boosted")
+    assert (estimator.weights_[0] < 0.25).all() == (best == "boosted")
 
 
 def test_without_a_record_it_weighs_by_runs_that_its_parts_have_not_seen() -> None:
@@ -199,7 +250,36 @@ def test_it_predicts_between_its_parts_and_says_what_they_were() -> None:
         for name in ("pool", "boosted")
     ]
     assert parts["pool"].tolist() == alone[0].tolist()
-    assert parts["boosted"].tolist() == alone[1].tolist()
+    assert parts["boosted"][:, 1].tolist() == alone[1][:, 1].tolist()
+    of_pool = estimator.pool_.estimate(columns, len(later), (0.1, 0.9)).quantiles
+    within = np.clip(alone[1][:, 0], of_pool[:, 0], of_pool[:, 1])
+    assert parts["boosted"][:, 0].tolist() == within.tolist()
+
+
+def test_trees_that_are_far_out_count_only_as_far_as_repeats_differ() -> None:
+    """Repeats of 60 s that hardly differ, and trees that know nothing of the agent: they say 1,000 s."""
+
+    class Trees:
+        strings_ = ()
+        doubles_ = ()
+
+        def predict_columns(self, columns: object, count: int) -> NDArray[np.float64]:
+            return np.full((count, 2), (1_000.0, 0.5))
+
+    decisions = runs(120)
+    pool = Pool().fit(
+        to_frame(decisions, COLUMNS),
+        np.array([run.outcome.duration_s for run in decisions], np.float64),
+        np.array([run.outcome.succeeded for run in decisions], np.bool_),
+    )
+    vector = FeatureVector(
+        same_type_runs=20, same_type_avg_execution_time=60.0, same_type_success_rate=1.0
+    )
+    mix = Mix(pool, cast("TaskModel", Trees()), np.full((3, 2), 0.5))
+
+    ((seconds, _),) = mix.predict_columns(columns_of([a_task(features=vector)], COLUMNS), 1)
+
+    assert 60.0 < seconds < 75.0
 
 
 def test_its_quantiles_are_the_pools_moved_to_its_own_prediction() -> None:

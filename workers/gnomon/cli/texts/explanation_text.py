@@ -110,6 +110,8 @@ def _explanation(explanation: Explanation | None, top: int) -> Iterator[str]:
                 f" {_share(probability)} with weight {of_success:.2f}"
             )
             yield from _indented("\n".join(_explanation(explanation.parts[part], top)), 4)
+        low_s, high_s = explanation.within_s
+        yield f"the duration of the trees counts between {_seconds(low_s)} and {_seconds(high_s)}"
     elif isinstance(explanation, PoolExplained):
         yield from _pool(explanation, top)
     elif isinstance(explanation, InputsExplained):

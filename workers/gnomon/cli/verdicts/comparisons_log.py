@@ -1,5 +1,6 @@
 """Reads comparisons from a file, one a line in any order, as the evidence of a verdict."""
 
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,8 +133,9 @@ def _read(path: Path, source: Source, on_progress: ProgressCallback) -> Iterator
     """Yield each line; ``None`` for a line that ``gnomon replay --model`` wrote."""
     for number, line in numbered_lines(path, on_progress):
         source.add(line)
-        if not line.isspace():
-            yield _decided(line, path, number)
+        text = line.removeprefix(BOM_UTF8) if number == 1 else line
+        if text and not text.isspace():
+            yield _decided(text, path, number)
 
 
 def _decided(line: bytes, path: Path, number: int) -> Decided | None:

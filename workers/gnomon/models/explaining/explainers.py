@@ -7,7 +7,8 @@ import numpy as np
 from gnomon.models.explaining.explanations import Explanation, MixExplained
 from gnomon.models.explaining.pools import explain_pool
 from gnomon.models.explaining.task_models import explain_task_model
-from gnomon.models.learners.mix import BOOSTED, POOL, Mix, bucket_of
+from gnomon.models.learners.mix import WITHIN, Mix
+from gnomon.models.learners.mix_weights import BOOSTED, POOL, bucket_of
 from gnomon.models.predictor import LoadedModel, parts_of_tasks
 from gnomon.models.protocols import Columns
 from gnomon.models.table import Task, columns_of
@@ -29,10 +30,12 @@ def explain_mix(model: object, columns: Columns) -> MixExplained | None:
     bucket = int(bucket_of(np.asarray(columns["same_type_runs"]))[0])
     weights = model.weights_[bucket]
     _, predicted = model.predict_parts(columns, 1)
+    low_s, high_s = model.pool_.estimate(columns, 1, WITHIN).quantiles[0].tolist()
     return MixExplained(
         same_type_runs=bucket,
         weights={POOL: weights.tolist(), BOOSTED: (1.0 - weights).tolist()},
         predicted=parts_of_tasks(predicted)[0],
+        within_s=(low_s, high_s),
         parts={
             POOL: explain_pool(model.pool_, columns),
             BOOSTED: explain_task_model(model.boosted_, columns),

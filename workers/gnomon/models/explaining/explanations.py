@@ -59,9 +59,10 @@ class PooledRuns(msgspec.Struct, frozen=True, kw_only=True):
         agent_id: The other agent; ``None`` if the source is another.
         runs: Number of runs, if known.
         weight: Share of the weight of all runs in the duration.
-        duration_s: Weighted median of the durations, scaled to this agent's speed.
+        duration_s: Weighted median of the durations; those of others are scaled to this agent's speed
+            and moved towards the middle of all runs.
         success_weight: Share of the weight of all runs in the probability of success.
-        success_rate: Share of the runs that succeeded.
+        success_rate: Share of the runs that succeeded; that of others is moved to this agent's ability.
     """
 
     source: Literal["own", "others", "agent", "all"]
@@ -88,12 +89,16 @@ class PoolExplained(msgspec.Struct, frozen=True, kw_only=True, tag="pool"):
 class MixExplained(msgspec.Struct, frozen=True, kw_only=True, tag="mix"):
     """A mix: the weights of its parts for duration and probability, and each part's explanation.
 
-    ``same_type_runs`` is the case to which the weights belong: 0, 1, or 2 for two and more.
+    Attributes:
+        same_type_runs: The case to which the weights belong: 0, 1, or 2 for two and more.
+        weights: For duration and probability, by part; ``predicted`` likewise: what counts of each part.
+        within_s: Seconds between which the duration of the trees counts.
     """
 
     same_type_runs: int
     weights: dict[str, list[float]]
     predicted: dict[str, list[float | None]]
+    within_s: tuple[float, float]
     parts: "dict[str, InputsExplained | PoolExplained | None]"
 
 

@@ -1,12 +1,13 @@
 """Explains a pool: which earlier runs have which weight."""
 
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gnomon.models.explaining.explanations import PooledRuns, PoolExplained
-from gnomon.models.learners.pool import OVERALL_WEIGHT, Pool
+from gnomon.models.learners.agents import at_ability
+from gnomon.models.learners.pool import OVERALL_RATE_WEIGHT, OVERALL_WEIGHT, Pool, Pooled
 from gnomon.models.learners.weighted import weighted_quantiles
 from gnomon.models.protocols import Columns
 
@@ -46,6 +47,7 @@ def _groups(pool: Pool, columns: Columns) -> list[_Group]:
     pooled = pool.pooled(columns, 1)
     weights, durations = pooled.others[0][0], pooled.others[1][0]
     owners, successes = (table[pooled.type_row[0]] for table in (pool.owners_, pool.successes_))
+    at = _RateMap.of(pool, pooled)
     groups = []
     for owner in sorted(set(owners[weights > 0.0].tolist())):
         of = (owners == owner) & (weights > 0.0)
@@ -57,7 +59,7 @@ def _groups(pool: Pool, columns: Columns) -> list[_Group]:
                 durations[of],
                 weights[of],
                 float(weights[of].sum()),
-                float(successes[of].mean()),
+                at.rate(float(successes[of].mean())),
             )
         )
     own_rate, any_rate = (
@@ -70,9 +72,28 @@ def _groups(pool: Pool, columns: Columns) -> list[_Group]:
         _single("agent", None, pooled.agent, any_rate),
     ]
     overall = np.array([OVERALL_WEIGHT])
-    rate = float(pool.overall_[1])
-    groups.append(_Group("all", None, None, pooled.overall[:1], overall, OVERALL_WEIGHT, rate))
+    rate = at.rate(float(pool.overall_[1]))
+    groups.append(_Group("all", None, None, pooled.overall[:1], overall, OVERALL_RATE_WEIGHT, rate))
     return groups
+
+
+class _RateMap(NamedTuple):
+    """Moves rates of others so that their mean is the rate at this agent's ability; 0 and 1 stay."""
+
+    mean: float
+    moved: float
+
+    @classmethod
+    def of(cls, pool: Pool, pooled: Pooled) -> Self:
+        """Return the map for the first task of ``pooled``."""
+        _, mean = pool.rate_of_others(pooled)
+        return cls(float(mean[0]), float(at_ability(mean, pooled.ability)[0]))
+
+    def rate(self, rate: float) -> float:
+        """Return where ``rate`` is moved to."""
+        if self.moved <= self.mean:
+            return rate * self.moved / self.mean if self.mean else rate
+        return 1.0 - (1.0 - rate) * (1.0 - self.moved) / (1.0 - self.mean)
 
 
 def _single(

@@ -1,9 +1,11 @@
 """Implements the pool: it predicts a weighted median of earlier runs, and a weighted success rate.
 
 Three kinds of runs are pooled for a task: the agent's own last runs of its type, other agents' last
-runs of the type scaled by how much faster or slower this agent is, and the agent's last runs of any
-type. The agent's own runs are part of the task's feature vector; the others' are stored in the model.
-For work that nearly repeats, this is better than trees, which average over different work.
+runs of the type, and the agent's last runs of any type. The agent's own runs are part of the task's
+feature vector; the others' are stored in the model. Others' durations are scaled to this agent's speed
+and moved towards the middle of all runs, the further the fewer agents have done the type; their success
+to this agent's ability. For work that nearly repeats, a pool is better than trees, which average over
+different work.
 """
 
 from collections.abc import Sequence
@@ -13,9 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from gnomon.models.learners.agents import (
+    LAST_RUNS,
+    abilities,
+    ability_of,
+    at_ability,
+    rates_of_types,
+    speeds,
+)
 from gnomon.models.learners.columnwise import Columnwise
 from gnomon.models.learners.names import Names
-from gnomon.models.learners.spread import repeat_spread
+from gnomon.models.learners.spread import repeat_spread, variance_ratios
 from gnomon.models.learners.type_table import TypeTable, last_runs
 from gnomon.models.learners.weighted import weighted_quantiles
 from gnomon.models.protocols import Columns, Estimates
@@ -28,11 +38,8 @@ AGENT_WEIGHT: Final = 0.1
 """Weight of the agent's last runs of any type together."""
 OVERALL_WEIGHT: Final = 1e-6
 """Weight of the median of all runs, which decides only if nothing else is known."""
-
-SPEED_RUNS: Final = 200
-"""Most last runs of an agent from which its speed is measured."""
-SPEED_SHRINKAGE: Final = 20.0
-"""Number of runs of an average agent that are added to an agent's own when its speed is measured."""
+OVERALL_RATE_WEIGHT: Final = 2 * OTHERS_WEIGHT
+"""Weight of the success rate of all runs."""
 
 _MEAN_ALONE: Final = np.zeros(1)
 
@@ -46,6 +53,7 @@ class Pooled(NamedTuple):
         others: Weights and durations of other agents' runs, shape ``(n, w)`` each.
         agent: Weight and mean of the agent's runs of any type.
         overall: Duration of all runs, scaled to this agent's speed.
+        ability: How much more often this agent succeeds than others, as log odds.
     """
 
     type_row: NDArray[np.intp]
@@ -53,6 +61,7 @@ class Pooled(NamedTuple):
     others: tuple[NDArray[np.float64], NDArray[np.float64]]
     agent: tuple[NDArray[np.float64], NDArray[np.float64]]
     overall: NDArray[np.float64]
+    ability: NDArray[np.float64]
 
 
 class Pool(Columnwise):
@@ -61,12 +70,15 @@ class Pool(Columnwise):
     Durations are kept as ``log1p`` of seconds; ``w`` is the largest number of runs of one type.
 
     Attributes:
-        agents_: Agents with a speed; ``speeds_`` has one more, 0, for all others.
+        agents_: Agents with runs; ``speeds_`` and ``abilities_`` have one more, 0, for all others.
+        known_: Number of the agents' runs, at most ``LAST_RUNS``, and 0.
         types_: Task types with runs.
         runs_: Durations less their agents' speeds, ascending; shape ``(types + 1, w)``, infinity
             where there is none. The last row, for unknown types, has none.
         owners_: The row in ``agents_`` of the agent of each of ``runs_``, or -1.
         successes_: 1 or 0 for each of ``runs_``.
+        counts_: Number of runs of each type, and of agents with such runs; shape ``(types + 1, 2)``.
+        ratios_: What ``variance_ratios`` finds in these runs.
         overall_: Median of the durations less speeds, and success rate, of all runs.
         spread_: How far a run is from the mean of its agent's other runs of the type.
         type_table_: The table from which the baseline ``type`` predicts.
@@ -81,6 +93,7 @@ class Pool(Columnwise):
             "same_type_runs",
             "same_type_avg_execution_time",
             "same_type_success_rate",
+            "agent_runs",
             "agent_avg_execution_time",
             "agent_success_rate",
         ]
@@ -90,8 +103,13 @@ class Pool(Columnwise):
         self.agents_ = Names().fit(dict.fromkeys(agents))
         self.types_ = Names().fit(rows)
         owner = self.agents_.rows(agents)
-        means = np.array([*(logs[of_type].mean() for of_type in rows.values()), logs.mean()])
-        self.speeds_ = _speeds(logs - means[self.types_.rows(types)], owner, len(self.agents_))
+        means = np.array([*(logs[those].mean() for those in rows.values()), logs.mean()])
+        of_type = self.types_.rows(types)
+        self.speeds_ = speeds(logs - means[of_type], owner, len(self.agents_))
+        rates = rates_of_types(rows, successes)[of_type]
+        self.abilities_ = abilities(rates, successes, owner, len(self.agents_))
+        counts = np.bincount(owner, minlength=len(self.agents_) + 1)
+        self.known_ = np.minimum(counts, LAST_RUNS).astype(np.float64)
         residuals = logs - self.speeds_[owner]
         self._keep(list(rows.values()), residuals, owner, successes)
         self.overall_ = np.array([np.median(residuals), successes.mean()], np.float64)
@@ -129,60 +147,73 @@ class Pool(Columnwise):
         self.runs_ = np.full(shape, np.inf)
         self.owners_ = np.full(shape, -1, dtype=np.int32)
         self.successes_ = np.zeros(shape)
+        self.counts_ = np.zeros((shape[0], 2))
         for at, rows in enumerate(of_types):
             ascending = np.array(rows)[np.argsort(residuals[rows], kind="stable")]
             self.runs_[at, : len(rows)] = residuals[ascending]
             self.owners_[at, : len(rows)] = owner[ascending]
             self.successes_[at, : len(rows)] = successes[ascending]
+            self.counts_[at] = len(rows), len(np.unique(owner[ascending]))
+        kept = self.owners_ >= 0
+        type_row = np.nonzero(kept)[0]
+        owners = self.owners_[kept].astype(np.intp)
+        self.ratios_ = np.array(variance_ratios(self.runs_[kept], type_row, owners), np.float64)
 
     def pooled(self, columns: Columns, count: int) -> Pooled:
         """Return the runs that are pooled for each task, with their weights."""
         agent = self.agents_.rows(columns["agent_id"])
         type_row = self.types_.rows(columns["task_type"])
         speed = self.speeds_[agent]
-        owners = self.owners_[type_row]
-        others = OTHERS_WEIGHT * ((owners >= 0) & (owners != agent[:, None]))
+        is_other = (self.owners_[type_row] >= 0) & (self.owners_[type_row] != agent[:, None])
         own, own_mean = _known(columns["same_type_avg_execution_time"])
         _, own_runs = _known(columns["same_type_runs"])
         any_type, any_mean = _known(columns["agent_avg_execution_time"])
         return Pooled(
             type_row=type_row,
             own=(OWN_WEIGHT * own * own_runs, np.log1p(own_mean)),
-            others=(others, self.runs_[type_row] + speed[:, None]),
+            others=(OTHERS_WEIGHT * is_other, self._moved(type_row, is_other) + speed[:, None]),
             agent=(AGENT_WEIGHT * any_type, np.log1p(any_mean)),
             overall=np.full(count, self.overall_[0]) + speed,
+            ability=self._abilities(agent, columns),
         )
 
+    def _moved(
+        self, type_row: NDArray[np.intp], is_other: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return others' durations, moved towards the median of all runs as random effects are."""
+        count, (of_type, agents) = is_other.sum(axis=1), self.counts_[type_row].T
+        others = np.maximum(agents - (count < of_type), 1.0)
+        of_agents, of_runs = self.ratios_
+        share = 1.0 / (1.0 + of_agents / others + of_runs / np.maximum(count, 1))
+        middle = self.overall_[0]
+        moved: NDArray[np.float64] = middle + share[:, None] * (self.runs_[type_row] - middle)
+        return moved
+
+    def _abilities(self, agent: NDArray[np.intp], columns: Columns) -> NDArray[np.float64]:
+        """Return the stored abilities, or those of the last runs where more of these are known."""
+        is_rated, rate = _known(columns["agent_success_rate"])
+        _, last = _known(columns["agent_runs"])
+        live = ability_of(rate, last * is_rated, float(self.overall_[1]))
+        return np.where(self.known_[agent] < last * is_rated, live, self.abilities_[agent])
+
     def _rates(self, pooled: Pooled, columns: Columns) -> NDArray[np.float64]:
-        others, (own, _), (any_type, _) = pooled.others[0], pooled.own, pooled.agent
+        (own, _), (any_type, _) = pooled.own, pooled.agent
         own_known, own_rate = _known(columns["same_type_success_rate"])
         any_known, any_rate = _known(columns["agent_success_rate"])
         own, any_type = own * own_known, any_type * any_known
-        succeeded = np.einsum("ij,ij->i", others, self.successes_[pooled.type_row])
-        succeeded += own * own_rate + any_type * any_rate + OVERALL_WEIGHT * self.overall_[1]
-        rates: NDArray[np.float64] = succeeded / (
-            others.sum(axis=1) + own + any_type + OVERALL_WEIGHT
+        weight, rate = self.rate_of_others(pooled)
+        succeeded = weight * at_ability(rate, pooled.ability)
+        rates: NDArray[np.float64] = (succeeded + own * own_rate + any_type * any_rate) / (
+            weight + own + any_type
         )
         return rates
 
-
-def _speeds(
-    relative: NDArray[np.float64], owner: NDArray[np.intp], agents: int
-) -> NDArray[np.float64]:
-    """Return how much longer each agent takes than others, as a logarithm; the last is for unknown agents.
-
-    Args:
-        relative: ``log1p`` of each run's duration less the mean of its type, by time.
-        owner: Row of the agent of each run.
-        agents: Number of agents.
-    """
-    speeds = np.zeros(agents + 1)
-    order = np.argsort(owner, kind="stable")
-    for runs in np.split(order, np.flatnonzero(np.diff(owner[order])) + 1):
-        last = runs[-SPEED_RUNS:]
-        shrunk = len(last) / (len(last) + SPEED_SHRINKAGE)
-        speeds[owner[last[0]]] = np.median(relative[last]) * shrunk
-    return speeds
+    def rate_of_others(self, pooled: Pooled) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the weight and the success rate of others' runs and of all runs, at average ability."""
+        weights = pooled.others[0]
+        weight = weights.sum(axis=1) + OVERALL_RATE_WEIGHT
+        succeeded = np.einsum("ij,ij->i", weights, self.successes_[pooled.type_row])
+        return weight, (succeeded + OVERALL_RATE_WEIGHT * self.overall_[1]) / weight
 
 
 def _known(column: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
