@@ -1,6 +1,6 @@
 """The wall screen: every challenger, its word, what blocks it, and its improvement over time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -15,6 +15,8 @@ NEEDED: Final = 0.2
 """How much better than control a model has to be, unless the experiment's settings say otherwise."""
 BOUNDS: Final = {"share": "at least", "count": "more than", "days": "within the last"}
 """What is needed of a figure in this unit; of others, at most that much."""
+EFFECTS: Final = frozenset({"improvement", "brier"})
+"""Criteria whose figures are hidden until there is enough."""
 _ORDER: Final = {"failed": 0, "unknown": 1, "passed": 2}
 _DAY_H: Final = 24
 
@@ -153,7 +155,7 @@ def _card(
         decides=_decides(verdict),
         strongest=verdict.strongest,
         harmed_agents=verdict.harmed_agents,
-        checklist=lines(figures.checklist(verdict)),
+        checklist=lines(figures.checklist(verdict), hide=EFFECTS if hidden else frozenset()),
         points=[] if hidden else points(over_time, verdict.settings_sha256),
     )
 
@@ -187,14 +189,14 @@ def points(improvements: Iterable[Improvement], experiment: str) -> list[Point]:
     ]
 
 
-def lines(checklist: Sequence[ChecklistLine]) -> list[Line]:
-    """Return the lines of a checklist, what stands in the way first."""
+def lines(checklist: Sequence[ChecklistLine], *, hide: Collection[str] = frozenset()) -> list[Line]:
+    """Return the lines of a checklist, what stands in the way first, without the figures of those in ``hide``."""
     ordered = sorted(checklist, key=lambda each: (_ORDER.get(each.status, 1), each.name))
     return [
         Line(
             name=each.name,
             status=each.status,
-            figure=in_unit(each.figure, each.unit),
+            figure=NOTHING if each.name in hide else in_unit(each.figure, each.unit),
             bound=BOUNDS.get(each.unit, "at most"),
             needed=in_unit(each.needed, each.unit),
         )
