@@ -19,7 +19,7 @@ from gnomon.runtime.kafka.transactions import group as group_module
 from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.producer import TransactionalProducer
 from gnomon.runtime.kafka.transactions.stable_offsets import StableOffsets
-from gnomon.runtime.partition.log import KafkaPartitionLog
+from gnomon.runtime.partition.log.partition_log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import OutputWriter, PartitionRef
 
 pytestmark = pytest.mark.kafka

@@ -7,7 +7,7 @@ from typing import TypeVar
 from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
-from gnomon.runtime.partition.log import KafkaPartitionLog
+from gnomon.runtime.partition.log.partition_log import KafkaPartitionLog
 from gnomon.runtime.partition.ports import PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.spacing import Schedule

@@ -7,7 +7,7 @@ from aiokafka.structs import TopicPartition
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.connection.refusals import unavailable
-from gnomon.runtime.partition.log_range import read_range
+from gnomon.runtime.partition.log.log_range import read_range
 from gnomon.runtime.partition.poison import QUARANTINE_REASONS
 from gnomon.runtime.partition.ports import RecordIds
 from gnomon.topics import DEAD_LETTERS

@@ -7,7 +7,7 @@ from tests.support.kafka.memory_partition import Record
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.errors import BrokerUnavailableError
-from gnomon.runtime.partition import log_range, quarantine
+from gnomon.runtime.partition.log import log_range, quarantine
 
 DEAD = TopicPartition("p.dead-letters", 2)
 HOUR_MS = 3_600_000

@@ -12,7 +12,7 @@ from tests.support.kafka.memory_partition import Record
 
 from gnomon.connection import KafkaConnection, aiokafka_clients
 from gnomon.errors import BrokerUnavailableError
-from gnomon.runtime.partition import log_range
+from gnomon.runtime.partition.log import log_range
 
 A, B = TopicPartition("p.a", 3), TopicPartition("p.b", 3)
 

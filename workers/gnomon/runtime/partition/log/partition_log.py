@@ -11,9 +11,9 @@ from gnomon.connection.refusals import unavailable
 from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.leaders import Leaders
-from gnomon.runtime.partition.log_range import read_range
+from gnomon.runtime.partition.log.log_range import read_range
+from gnomon.runtime.partition.log.quarantine import read_quarantined
 from gnomon.runtime.partition.ports import LogFacts, PartitionRef, RecordIds
-from gnomon.runtime.partition.quarantine import read_quarantined
 
 logger = logging.getLogger(__name__)
 
