@@ -205,7 +205,9 @@ async def test_a_partition_that_fails_while_the_engine_starts_ends_the_worker(
     async def gone(*_: object) -> None:
         raise BrokerUnavailableError("gone")
 
-    monkeypatch.setattr("gnomon.runtime.partition.log.partition_log.KafkaPartitionLog.resume_offsets", gone)
+    monkeypatch.setattr(
+        "gnomon.runtime.partition.log.partition_log.KafkaPartitionLog.resume_offsets", gone
+    )
     worker = await bench.start(ready=False)
 
     assert isinstance(await bench.ended(worker), BrokerUnavailableError)
