@@ -61,6 +61,9 @@ async def topic_made_again(rig: Rig, fault: Fault) -> None:
         return
     async with rig.publisher.held():
         await _all_read(rig)
+        # Evidence of hours to which the new topic adds nothing stays as it was written last.
+        if not await rig.written(timeout_s=DRAIN_S):
+            raise RigError("metrics or evidence are left to be written")
         await rig.halt(READERS)
         history.removed += [(history.life, record) for record in await read_all(kafka, TOPIC)]
         history.life += 1
