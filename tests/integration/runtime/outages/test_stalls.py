@@ -36,6 +36,10 @@ async def forever(*_: object, **__: object) -> Any:
     await asyncio.Event().wait()
 
 
+async def never_committed(*_: object, **__: object) -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
 async def health(worker: StageWorker[Counted]) -> tuple[int, str, list[dict[str, Any]]]:
     """Return status and text of /readyz, and the stalls in /status."""
     async with aiohttp.ClientSession(f"http://127.0.0.1:{worker.port}") as http:
@@ -80,7 +84,7 @@ async def test_a_transaction_that_hangs_is_named(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker = await bench.start(stall_after_s=STALL_AFTER_S)
-    monkeypatch.setattr(WorkerWriter, "write", forever)
+    monkeypatch.setattr(WorkerWriter, "begin", never_committed)
 
     await bench.send([b"v"], partitions=1)
 

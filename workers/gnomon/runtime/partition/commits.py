@@ -6,6 +6,7 @@ repeated in parts, and the later one of two writes must not be committed without
 """
 
 import asyncio
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,8 @@ from gnomon.runtime.batch_metrics import BatchMetrics, trace_id_of
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import OutputWriter, PartitionRef
 from gnomon.runtime.partition.progress import Progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Commits:
         self.offsets: dict[str, int] = {}
         self.folded: dict[str, int] = {}
         self.pending: PendingWrite | None = None
+        self._stage, self._partition = stage, ref.partition
         self._progress, self._on_committed = progress, on_committed
         self._metrics = BatchMetrics(metrics, stage=stage, partition=ref.partition, now_ms=now_ms)
 
@@ -123,6 +127,15 @@ class Commits:
             offsets=write.offsets,
             dead=write.dead,
             trace_id=write.trace_id,
+        )
+        logger.debug(
+            "batch.done",
+            extra={
+                "stage": self._stage,
+                "partition": self._partition,
+                "records": len(write.records),
+                "dead": len(write.dead),
+            },
         )
         return True
 
