@@ -14,6 +14,7 @@ from tests.support.kafka.worker_rig import BATCH, Rig
 from tests.support.polling import eventually
 
 from gnomon.runtime.partition import processor, retrying, worker
+from gnomon.runtime.partition.worker import PartitionWorker
 
 
 @pytest.fixture(autouse=True)
@@ -30,15 +31,24 @@ def note_folded(folded: list[int]) -> Callable[[Sequence[object]], None]:
     return note
 
 
+async def folded_ahead(
+    here: Rig,
+) -> tuple[PartitionWorker[list[int]], asyncio.Event, list[int]]:
+    """A worker that has folded a second batch while the write of the first waits, and what it has folded."""
+    folded = list[int]()
+    here.stage.on_apply = note_folded(folded)
+    first, may_write = await here.start_writing()
+    await here.feed(first, 2, 4)
+    await eventually(lambda: folded == [2, 2], what="the second batch is folded")
+    return first, may_write, folded
+
+
 async def test_the_next_batch_is_folded_but_not_written_before_the_first_is_committed(
     rig: Callable[..., Rig],
 ) -> None:
-    here, folded = rig(*[b"v"] * 6), list[int]()
-    here.stage.on_apply = note_folded(folded)
-    first, may_write = await here.start_writing()
+    here = rig(*[b"v"] * 6)
+    first, may_write, folded = await folded_ahead(here)
 
-    await here.feed(first, 2, 4)
-    await eventually(lambda: folded == [2, 2], what="the second batch is folded")
     await here.feed(first, 4, 6)
 
     assert here.kafka.calls.count("write") == 1
@@ -83,11 +93,8 @@ async def test_after_a_write_that_is_too_large_the_batch_is_folded_again(
 
 
 async def test_a_snapshot_has_nothing_that_is_not_committed(rig: Callable[..., Rig]) -> None:
-    here, folded = rig(*[b"v"] * 4), list[int]()
-    here.stage.on_apply = note_folded(folded)
-    first, may_write = await here.start_writing()
-    await here.feed(first, 2, 4)
-    await eventually(lambda: folded == [2, 2], what="the second batch is folded")
+    here = rig(*[b"v"] * 4)
+    first, may_write, _ = await folded_ahead(here)
     here.clock.now_s += 61.0  # a snapshot is due
 
     assert list(here.store.candidates(0)) == []
@@ -99,11 +106,8 @@ async def test_a_snapshot_has_nothing_that_is_not_committed(rig: Callable[..., R
 
 
 async def test_a_rebalance_waits_for_what_is_folded(rig: Callable[..., Rig]) -> None:
-    here, folded = rig(*[b"v"] * 6), list[int]()
-    here.stage.on_apply = note_folded(folded)
-    first, may_write = await here.start_writing()
-    await here.feed(first, 2, 4)
-    await eventually(lambda: folded == [2, 2], what="the second batch is folded")
+    here = rig(*[b"v"] * 6)
+    first, may_write, _ = await folded_ahead(here)
     await here.feed(first, 4, 6)
 
     first.clear_queue()
@@ -119,11 +123,8 @@ async def test_a_rebalance_waits_for_what_is_folded(rig: Callable[..., Rig]) -> 
 async def test_a_worker_cancelled_with_a_batch_folded_ahead_leaves_it_to_the_next(
     rig: Callable[..., Rig],
 ) -> None:
-    here, folded = rig(*[b"v"] * 4), list[int]()
-    here.stage.on_apply = note_folded(folded)
-    first, may_write = await here.start_writing()
-    await here.feed(first, 2, 4)
-    await eventually(lambda: folded == [2, 2], what="the second batch is folded")
+    here = rig(*[b"v"] * 4)
+    first, may_write, _ = await folded_ahead(here)
 
     await first.stop(within_s=0.05)
     may_write.set()
