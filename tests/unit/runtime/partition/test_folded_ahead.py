@@ -94,7 +94,7 @@ async def test_after_a_write_that_is_too_large_the_batch_is_folded_again(
 
 async def test_a_snapshot_has_nothing_that_is_not_committed(rig: Callable[..., Rig]) -> None:
     here = rig(*[b"v"] * 4)
-    first, may_write, _ = await folded_ahead(here)
+    _, may_write, _ = await folded_ahead(here)
     here.clock.now_s += 61.0  # a snapshot is due
 
     assert list(here.store.candidates(0)) == []
