@@ -214,17 +214,16 @@ class Rig:
             await asyncio.sleep(0.5)
         return False
 
-    async def written(self, *, timeout_s: float) -> bool:
-        """Wait until the comparison workers have written all metrics and evidence; returns whether it was in time."""
+    async def written(self, *, timeout_s: float) -> None:
+        """Wait until the comparison workers have written all metrics and evidence, or the time is over."""
         deadline = time.monotonic() + timeout_s
         names = [name for name in self._ports if name.startswith("comparison")]
         always = self._names_of("comparison")
         while time.monotonic() < deadline:
             left = {name: (await self.status(name)).get("unwritten") for name in names}
             if not any(left.values()) and all(left[name] is not None for name in always):
-                return True
+                return
             await asyncio.sleep(0.5)
-        return False
 
     async def told(self, records: int, *, timeout_s: float) -> None:
         """Wait until the workers have reported this many records of clients, or the time is over."""
