@@ -27,7 +27,7 @@ READERS: Final = ("features", "comparison")
 TOPIC: Final = "task-events"
 DRAIN_S: Final = 240.0
 WRITTEN_S: Final = 30.0
-"""With many partitions all is written every 20 s. A worker also counts what it had of partitions that it gave up."""
+"""With 32 partitions, all is written every 20 s."""
 PILE_S: Final = 10.0
 MADE_S: Final = 30.0
 MOST: Final = 1_500

@@ -104,7 +104,7 @@ async def start_another(kafka: Kafka, prefix: str, folder: Path) -> list[TaskEve
 
 
 @pytest.mark.parametrize("kind", ["refused", "hung"])
-@pytest.mark.parametrize("budget_s", [0.8, 2.0])
+@pytest.mark.parametrize("budget_s", [0.3, 2.0])
 async def test_a_process_ends_in_time_and_the_next_delivers_all(
     kind: str, budget_s: float, kafka: Kafka, topics: str, tmp_path: Path
 ) -> None:

@@ -40,6 +40,7 @@ class CountingStage:
     turns: list[int] = field(default_factory=list)
     restored: list[int] = field(default_factory=list)
     gaps: dict[int, int] = field(default_factory=dict)
+    given_up: list[int] = field(default_factory=list)
 
     async def start(self) -> None:
         """Nothing to acquire."""
@@ -49,6 +50,9 @@ class CountingStage:
 
     def new_state(self, partition: int) -> Counted:
         return Counted(partition=partition)
+
+    def give_up(self, partition: int) -> None:
+        self.given_up.append(partition)
 
     async def apply(self, state: Counted, records: Sequence[SourceRecord]) -> Outputs:
         if self.failures_left:

@@ -127,6 +127,11 @@ class ComparisonStage:
         config = self._config(partition)
         return self._register(config, restore(data, config=config))
 
+    def give_up(self, partition: int) -> None:
+        """Forget the state of a partition, which would count in the status and take memory."""
+        self._states.pop(partition, None)
+        self._ticks.pop(partition, None)
+
     def status(self) -> Mapping[str, object]:
         """Return the ledger of the partitions here, the verdicts, and how much was written or is to be.
 

@@ -90,12 +90,14 @@ async def test_survivors_take_over_without_waiting_for_the_session(bench: Bench)
 
 
 async def test_a_worker_that_joins_stops_the_others_only_briefly(bench: Bench) -> None:
-    first = await bench.start()
+    stage = CountingStage()
+    first = await bench.start(stage)
     async with steady_feed(bench):
         await eventually(bench.outputs, what="work")
         second = await bench.start()
         await eventually(lambda: len(owned(first)) == len(owned(second)) == 2, what="two each")
         kept = owned(first)
+        assert set(stage.given_up) == set(range(PARTITIONS)) - kept
         await eventually(lambda: second.health.ready, what="the second works")
         so_far = await bench.written()
 

@@ -254,6 +254,15 @@ class CanMissRecords(Protocol[State_contra]):
 
 
 @runtime_checkable
+class KeepsStates(Protocol):
+    """A stage that keeps the states it has made, by partition."""
+
+    def give_up(self, partition: int) -> None:
+        """Forget the state of a partition: another worker has it from now on, or it is made anew."""
+        ...
+
+
+@runtime_checkable
 class CanBeDegraded(Protocol):
     """A stage that can go on with less than it should have, such as models without a registry."""
 

@@ -22,7 +22,7 @@ from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
-from gnomon.runtime.partition.ports import PartitionRef, Stage
+from gnomon.runtime.partition.ports import KeepsStates, PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.spacing import Schedule
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -84,7 +84,7 @@ class StageWorker(Generic[State]):
             open_worker=self._open_partition,
             fail=self.fail,
             fenced_grace_s=settings.session_timeout_s,
-            on_dropped=lambda number: metrics.drop_partition(str(number)),
+            on_dropped=self._on_dropped,
         )
         self.health = WorkerHealth(
             stage,
@@ -242,6 +242,11 @@ class StageWorker(Generic[State]):
         missed = self._partitions.assign({tp.partition for tp in assigned}, member.generation)
         self._writer.joined(member, missed=missed)
         self.health.assigned()
+
+    def _on_dropped(self, number: int) -> None:
+        self.metrics.drop_partition(str(number))
+        if isinstance(self.stage, KeepsStates):
+            self.stage.give_up(number)
 
     async def _on_revoked(self, revoked: set[TP]) -> None:
         self.health.joining()
