@@ -31,6 +31,7 @@ class MemoryProducer:
         transactions: The values of each committed transaction, by partition of its input.
         gate: Awaited by each write, if it is set.
         refuses: A transaction with this value is too large.
+        answers: Committed offsets, one for each time that they are read.
     """
 
     def __init__(self, name: str, errors: list[Exception]) -> None:
@@ -43,6 +44,7 @@ class MemoryProducer:
         self.transactions: list[list[int]] = []
         self.gate: asyncio.Event | None = None
         self.refuses = b""
+        self.answers: list[int] = []
 
     async def start(self) -> None:
         self.calls.append("start")
@@ -65,7 +67,10 @@ class MemoryProducer:
     async def group_offsets(
         self, group: str, tps: Sequence[TopicPartition], *, require_stable: bool
     ) -> Mapping[TopicPartition, GroupOffset]:
-        return {}
+        if not self.answers:
+            return {}
+        offset = self.answers.pop(0) if require_stable else self.answers[0]
+        return {tp: GroupOffset(offset, "") for tp in tps}
 
     async def write(
         self,

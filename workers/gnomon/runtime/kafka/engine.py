@@ -141,8 +141,8 @@ def _options(settings: Settings) -> dict[str, Any]:
         "ConsumerScheduler": FetchScheduler,
         "broker_max_poll_records": settings.batch_max_records,
         "broker_session_timeout": session_s,
-        # A member learns of a rebalance from the answer to a heartbeat.
-        "broker_heartbeat_interval": min(session_s / 4, 0.5),
+        # A member learns of a rebalance from the answer to a heartbeat, and all wait for the last to learn of it.
+        "broker_heartbeat_interval": min(session_s / 4, 0.2),
         "broker_rebalance_timeout": max(30.0, session_s * 2),
         "broker_request_timeout": max(40.0, session_s * 2),
         "broker_max_poll_interval": 300.0,

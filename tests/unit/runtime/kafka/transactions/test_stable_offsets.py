@@ -21,6 +21,8 @@ class Source:
         self.calls: list[str] = []
         self._metadata = metadata
         self.error: Exception | None = None
+        self.offsets = [7]
+        """What is answered; the last for ever."""
 
     async def end_other(self, transactional_id: str) -> None:
         self.calls.append(f"end {transactional_id}")
@@ -31,7 +33,10 @@ class Source:
         self.calls.append(f"{group} {'stable' if require_stable else 'any'}")
         if self.error is not None:
             raise self.error
-        return {tp: GroupOffset(7, self._metadata) for tp in tps}
+        offset = self.offsets[0]
+        if require_stable and len(self.offsets) > 1:
+            del self.offsets[0]
+        return {tp: GroupOffset(offset, self._metadata) for tp in tps}
 
 
 def member(*ids: str, generation: int = 4) -> GroupMember:
@@ -39,7 +44,10 @@ def member(*ids: str, generation: int = 4) -> GroupMember:
 
 
 def reader(source: Source) -> StableOffsets:
-    return StableOffsets(source, stage="features", transactional_id="g-me")
+    async def at_once(_: float) -> None:
+        """Do not wait."""
+
+    return StableOffsets(source, stage="features", transactional_id="g-me", sleep=at_once)
 
 
 @pytest.mark.parametrize(
@@ -94,4 +102,40 @@ async def test_brokers_that_do_not_answer_are_a_transient_error() -> None:
     offsets.joined(member("g-me"), can_end=True)
 
     with pytest.raises(BrokerUnavailableError, match="offsets of g"):
+        await offsets.read([IN])
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_offsets_older_than_known_ones_are_asked_for_again(*, committed: bool) -> None:
+    source = Source("")
+    offsets = reader(source)
+    offsets.joined(member("g-me"), can_end=True)
+    if committed:
+        offsets.committed({IN: 9})
+    else:
+        source.offsets = [9]
+        await offsets.read([IN])
+
+    source.offsets = [3, -1, 9]
+
+    assert await offsets.read([IN]) == {IN: 9}
+
+
+async def test_offsets_that_stay_older_are_not_taken() -> None:
+    source = Source("")
+    offsets = reader(source)
+    offsets.joined(member("g-me"), can_end=True)
+    offsets.committed({IN: 8})
+
+    with pytest.raises(BrokerUnavailableError, match=r"in\[0\]: .* up to 7, but 8 was committed"):
+        await offsets.read([IN])
+
+
+async def test_offsets_that_stay_pending_are_named() -> None:
+    source = Source("")
+    source.error = kafka.ConcurrentTransactions()
+    offsets = reader(source)
+    offsets.joined(member("g-me"), can_end=True)
+
+    with pytest.raises(BrokerUnavailableError, match="offsets of g stay pending"):
         await offsets.read([IN])

@@ -191,3 +191,12 @@ async def test_a_producer_that_is_forgotten_at_once_again_ends_the_worker() -> N
     rig = Rig(kafka.InvalidProducerIdMapping("write"), kafka.InvalidProducerIdMapping("write"))
     with pytest.raises(StalledError, match="InvalidProducerIdMapping"):
         await rig.write(Outputs({"task-features": rows(b"1")}))
+
+
+async def test_offsets_older_than_those_that_were_written_are_read_again() -> None:
+    rig = Rig()
+    producer = await rig.write(Outputs(), {"p.task-events": 7})
+    written = TopicPartition("p.task-events", 2)
+    producer.answers = [3, 7]
+
+    assert await rig.worker.offsets.read([written]) == {written: 7}

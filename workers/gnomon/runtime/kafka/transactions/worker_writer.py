@@ -243,6 +243,7 @@ class WorkerWriter:
                     await self._commit(writes[half:])
                     return
                 raise self._as_gnomon_error(error) from error
+            self.offsets.committed(offsets)
             for write in writes:
                 if not write.done.done():
                     write.done.set_result(None)
