@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from tests.conftest import Kafka
+from tests.support.polling import eventually
 from tests.support.processes import processes_that_mention
 
 from gnomon.broker import EmbeddedBroker
@@ -42,6 +43,21 @@ async def consume(brokers: str, count: int) -> list[bytes | None]:
         return [(await consumer.getone()).value for _ in range(count)]
 
 
+async def commit(brokers: str, offset: int) -> None:
+    async with AIOKafkaConsumer(
+        bootstrap_servers=brokers, group_id="g", enable_auto_commit=False
+    ) as consumer:
+        consumer.assign([PARTITION])
+        await consumer.commit({PARTITION: offset})
+
+
+async def committed(brokers: str) -> int | None:
+    """Ask until there is an answer: while the offsets are loaded, aiokafka takes the refusal for none."""
+    async with AIOKafkaConsumer(bootstrap_servers=brokers, group_id="g") as consumer:
+        consumer.assign([PARTITION])
+        return await eventually(lambda: consumer.committed(PARTITION), what="a committed offset")
+
+
 def cluster_id(data_dir: Path) -> str:
     lines = (data_dir / "broker" / "data" / "meta.properties").read_text().splitlines()
     return next(line for line in lines if line.startswith("cluster.id="))
@@ -62,10 +78,34 @@ async def test_records_outlive_a_stop_a_crash_and_the_process(
     broker.kill()
     assert broker.pid is None
     assert processes_that_mention(str(tmp_path)) == []
-    with EmbeddedBroker(data_dir=tmp_path) as other:
+    said: list[str] = []
+    with EmbeddedBroker(data_dir=tmp_path, progress=said.append) as other:
         assert other.brokers != brokers
         assert await consume(other.brokers, 2) == [b"one", b"two"]
+        assert said == ["starting Apache Kafka"]  # no group has offsets
 
     assert cluster_id(tmp_path) == cluster
     assert other.pid is None
     assert processes_that_mention(str(tmp_path)) == []
+
+
+async def test_after_a_crash_it_is_stopped_in_order_before_groups_are_answered(
+    broker: EmbeddedBroker, tmp_path: Path
+) -> None:
+    """Else it loads offsets twice at once, and may answer with old ones."""
+    brokers = broker.start()
+    await create_topics(KafkaConnection(brokers))
+    await produce(brokers, b"one")
+    await commit(brokers, 1)
+    broker.kill()
+
+    twice: list[str] = []
+    with EmbeddedBroker(data_dir=tmp_path, progress=twice.append) as other:
+        assert await committed(other.brokers) == 1
+    once: list[str] = []
+    with EmbeddedBroker(data_dir=tmp_path, progress=once.append) as other:
+        assert await committed(other.brokers) == 1
+
+    assert len(twice) == 3
+    assert "starts twice" in twice[0]
+    assert [twice[1], twice[2]] == once * 2

@@ -20,7 +20,7 @@ from gnomon.broker.jars import (
     maven_repository,
 )
 from gnomon.broker.java import find_java
-from gnomon.broker.node import Node
+from gnomon.broker.node import REPAIRING, Node
 from gnomon.broker.ownership import DataLock
 from gnomon.broker.probe import HOST, answers_metadata, free_port, free_ports, port_is_free
 from gnomon.broker.secured import ADMIN, NODE, SecuredFiles
@@ -149,6 +149,8 @@ class EmbeddedBroker:
         java, jars = self.prepare()
         self._lock = DataLock(self._node.lock_file)
         try:
+            if self._node.must_be_stopped_in_order:
+                self._stop_in_order(java, jars, timeout_s)
             self._launch(java, jars)
             self._await_answer(timeout_s)
         except BaseException:
@@ -185,14 +187,32 @@ class EmbeddedBroker:
     ) -> None:
         self.stop()
 
-    def _launch(self, java: Path, jars: list[Path]) -> None:
+    def _stop_in_order(self, java: Path, jars: list[Path], timeout_s: float) -> None:
+        """Start Kafka where no client looks for it, and stop it.
+
+        After a crash, a single broker begins as the leader that it was, and becomes leader anew when its old
+        session times out. It then loads the offsets of all groups twice at once and may answer with old ones
+        (``docs/transactions.md``). After a stop in order it begins as no leader.
+        """
+        self._progress("Kafka was not stopped in order: it starts twice, to have all offsets")
+        own_port, self._port = self._port, 0
+        try:
+            self._launch(java, jars, further=REPAIRING)
+            self._await_answer(timeout_s)
+            self._end_process(b"T", timeout_s=_STOP_S)
+        finally:
+            self._port = own_port
+
+    def _launch(
+        self, java: Path, jars: list[Path], *, further: Mapping[str, str] | None = None
+    ) -> None:
         if self._port == 0:
             self._port = free_port()
         elif not port_is_free(self._port):
             raise PortInUseError(self._port)
         self._node.logs.mkdir(exist_ok=True)
         self._log_start = self.log_file.stat().st_size if self.log_file.is_file() else 0
-        self._write_settings()
+        self._write_settings(further or {})
         if not self._node.is_formatted:
             self._format(java, jars)
         self._progress("starting Apache Kafka")
@@ -207,7 +227,7 @@ class EmbeddedBroker:
             raise self._failed(f"{java} could not be run")
         self._data_lock().write_holders(broker_pid=self._process.pid)
 
-    def _write_settings(self) -> None:
+    def _write_settings(self, further: Mapping[str, str]) -> None:
         controller_port, self._mutual_port = free_ports(2)
         security: Mapping[str, str] | None = None
         if self._secured is not None:
@@ -220,7 +240,7 @@ class EmbeddedBroker:
             port=self._port,
             controller_port=controller_port,
             security=security,
-            further=self._settings,
+            further={**self._settings, **further},
         )
         self._node.settings_file.write_text(text, encoding="utf-8")
 
@@ -255,10 +275,13 @@ class EmbeddedBroker:
                 raise self._failed(f"Kafka did not answer within {timeout_s:g} s") from None
             raise self._failed(f"Kafka stopped during its start with status {status}")
 
-    def _end(self, command: bytes, *, timeout_s: float) -> None:
+    def _end_process(self, command: bytes, *, timeout_s: float) -> None:
         if self._process is not None:
             self._process.end(command, timeout_s=timeout_s)
             self._process = None
+
+    def _end(self, command: bytes, *, timeout_s: float) -> None:
+        self._end_process(command, timeout_s=timeout_s)
         if self._lock is not None:
             self._lock.close()
             self._lock = None

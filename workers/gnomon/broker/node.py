@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from gnomon.broker.probe import HOST
 
@@ -34,10 +35,6 @@ _SETTINGS = {
     # Start fast: no delay before the first assignment, and short sessions are allowed.
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "1000",
-    # After a crash the node can register again only when its old session has timed out. Until then it loads the
-    # offsets of the groups as the leader that it was, and then again: if both overlap, old offsets are answered
-    # (docs/transactions.md). So the session is not shorter than Kafka's default.
-    "broker.session.timeout.ms": "9000",
     "broker.heartbeat.interval.ms": "1000",
     # For a small machine: few threads, little memory, and few wake-ups when idle.
     "num.network.threads": "2",
@@ -49,6 +46,9 @@ _SETTINGS = {
     "log.cleaner.dedupe.buffer.size": "8388608",
     "metadata.max.idle.interval.ms": "5000",
 }
+
+REPAIRING: Final = {"broker.session.timeout.ms": "3000"}
+"""For a start after a crash: the node can register again only when its old session has timed out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +81,12 @@ class Node:
     def is_formatted(self) -> bool:
         """Whether the data directory has a cluster id already."""
         return (self.data / "meta.properties").is_file()
+
+    @property
+    def must_be_stopped_in_order(self) -> bool:
+        """Whether groups have offsets here, and the last broker on these files has crashed."""
+        stopped = (self.data / ".kafka_cleanshutdown").is_file()
+        return not stopped and (self.data / "__consumer_offsets-0").is_dir()
 
     def settings(
         self,
