@@ -4,7 +4,6 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,8 +20,9 @@ from gnomon.broker.jars import (
 )
 from gnomon.broker.java import find_java
 from gnomon.broker.node import REPAIRING, Node
+from gnomon.broker.node_files import format_data, write_settings
 from gnomon.broker.ownership import DataLock
-from gnomon.broker.probe import HOST, answers_metadata, free_port, free_ports, port_is_free
+from gnomon.broker.probe import HOST, answers_metadata, free_port, port_is_free
 from gnomon.broker.secured import ADMIN, NODE, SecuredFiles
 from gnomon.connection import KafkaConnection
 from gnomon.connection.tls import read_context
@@ -212,9 +212,16 @@ class EmbeddedBroker:
             raise PortInUseError(self._port)
         self._node.logs.mkdir(exist_ok=True)
         self._log_start = self.log_file.stat().st_size if self.log_file.is_file() else 0
-        self._write_settings(further or {})
-        if not self._node.is_formatted:
-            self._format(java, jars)
+        self._mutual_port = write_settings(
+            self._node,
+            self._secured,
+            port=self._port,
+            further={**self._settings, **(further or {})},
+        )
+        if not self._node.is_formatted and not format_data(
+            self._node, self._secured, java, jars, console=self._console()
+        ):
+            raise self._failed(f"Kafka could not prepare {self._node.data}")
         self._progress("starting Apache Kafka")
         self._process = GuardedProcess(
             self._node.run_command(
@@ -226,39 +233,6 @@ class EmbeddedBroker:
         if not self._process.read_pid():
             raise self._failed(f"{java} could not be run")
         self._data_lock().write_holders(broker_pid=self._process.pid)
-
-    def _write_settings(self, further: Mapping[str, str]) -> None:
-        controller_port, self._mutual_port = free_ports(2)
-        security: Mapping[str, str] | None = None
-        if self._secured is not None:
-            self._secured.make(now=datetime.now(UTC))  # noqa: TID251  of certificates
-            self._secured.write_variables(port=self._port)
-            security = self._secured.settings(
-                port=self._port, controller_port=controller_port, mutual_port=self._mutual_port
-            )
-        text = self._node.settings(
-            port=self._port,
-            controller_port=controller_port,
-            security=security,
-            further={**self._settings, **further},
-        )
-        self._node.settings_file.write_text(text, encoding="utf-8")
-
-    def _format(self, java: Path, jars: list[Path]) -> None:
-        users_file = None if self._secured is None else self._secured.write_users()
-        with self._console().open("wb") as console:
-            done = subprocess.run(  # noqa: S603  Java as the user set it
-                self._node.format_command(java, jars, users_file=users_file),
-                stdin=subprocess.DEVNULL,
-                stdout=console,
-                stderr=console,
-                check=False,
-                timeout=60,
-            )
-        if users_file is not None:
-            users_file.unlink()
-        if done.returncode != 0:
-            raise self._failed(f"Kafka could not prepare {self._node.data}")
 
     def _await_answer(self, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
