@@ -37,6 +37,11 @@ def test_a_version_is_named_with_its_model(name: str, capsys: Said) -> None:
         (["--unit", "started_at=h"], "started_at: s, ms, us, ns"),
         (["--success-values", "ok"], "line 2: success: expected a word for success (ok)"),
         (["--context", "nothing"], "line 1: no column 'nothing'"),
+        (["--map", "agent_id="], "--map agent_id=: names no column"),
+        (
+            ["--success-values", "a,b", "--failure-values", "b"],
+            "--success-values and --failure-values both have 'b'",
+        ),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_expected(
@@ -65,6 +70,14 @@ def test_a_dry_run_shows_what_would_be_read(capsys: Said) -> None:
         "model='4.1'",
     ]
     assert shown[-1] == "150 runs: 103 succeeded, 47 failed, 0 were cancelled, 0 have not ended"
+
+
+def test_a_file_without_runs_is_told(tmp_path: Path, capsys: Said) -> None:
+    header = (CASES / "words_airflow.csv").read_text().splitlines()[0]
+    (tmp_path / "none.csv").write_text(header + "\n")
+
+    assert main(["replay", str(tmp_path / "none.csv"), "--dry-run"]) == 2
+    assert "none.csv has no runs" in capsys.readouterr().err
 
 
 def test_a_dry_run_shows_what_is_before_a_mistake(capsys: Said) -> None:

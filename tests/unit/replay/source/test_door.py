@@ -129,6 +129,25 @@ def test_what_passes_the_door_passes_the_stages(
             assert codec.read_task_event(record, max_clock_ahead_ms=600_000) == event
 
 
+@pytest.mark.parametrize(("unit", "said"), [("s", False), ("ms", True), ("us", True)])
+def test_seconds_that_are_read_in_a_smaller_unit_are_remarked_upon(
+    *, unit: str, said: bool, tmp_path: Path
+) -> None:
+    rows = [
+        good_but(run_id=f"r{i}", started_at=f"177243840{i}", finished_at=f"177243846{i}")
+        for i in range(3)
+    ]
+
+    found = read(
+        tmp_path,
+        csv_of(*rows),
+        Columns(units={"started_at": unit, "finished_at": unit}),
+    )
+
+    assert (len(found.runs), found.error) == (3, None)
+    assert ("started_at is before 1990 in 3 of 3 runs" in str(found.remarks)) is said
+
+
 @pytest.mark.parametrize(
     ("factor", "unit"), [(1000, "ms"), (1e6, "us"), (1e9, "ns"), (1 / 60, "min"), (1, None)]
 )

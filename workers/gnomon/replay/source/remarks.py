@@ -1,4 +1,4 @@
-"""Notices a column of durations that is in another unit than the times of its runs."""
+"""Notices columns that are in another unit than they seem: durations, and times."""
 
 from collections import Counter
 from typing import Final
@@ -15,6 +15,8 @@ FACTORS: Final = {
 }
 """What a duration is of ``finished_at - started_at``, and the unit it then is in."""
 TOLERANCE: Final = 0.05
+EARLY_MS: Final = 631_152_000_000
+"""1990. Times before it were probably numbers in a larger unit than was said, which count from 1970."""
 MIN_RUNS: Final = 3
 MIN_SHARE: Final = 0.5
 MIN_SPAN_S: Final = 0.05
@@ -69,4 +71,30 @@ class Durations:
             f" {self._compared} runs: if so, say --unit duration_s={FACTORS[factor][1]}"
             for factor, near in self._near.items()
             if near >= MIN_RUNS and near >= MIN_SHARE * self._compared
+        ]
+
+
+class Times:
+    """Counts runs that began too early to be true.
+
+    Args:
+        column: Name of the column of starts.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._runs, self._early = 0, 0
+
+    def add(self, run: Run) -> None:
+        """Look at one run."""
+        self._runs += 1
+        self._early += run.started.started_at_ms < EARLY_MS
+
+    def remarks(self) -> list[str]:
+        """Return what is noticed."""
+        if not self._early:
+            return []
+        return [
+            f"{self._column} is before 1990 in {self._early} of {self._runs} runs: numbers count from"
+            " 1970, so is the unit right? --unit started_at=s"
         ]
