@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from gnomon.cli.main import main
+from gnomon.replay.source import FIELDS, PRESETS
+from gnomon.replay.source.words import KNOWN, Ended
 
 Said = pytest.CaptureFixture[str]
 CASES = Path(__file__).parents[1] / "replay" / "source" / "cases"
@@ -49,6 +51,17 @@ def test_a_wrong_option_is_named_with_what_is_expected(
 ) -> None:
     assert main(["replay", str(CASES / "words_airflow.csv"), *options, "--dry-run"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_help_says_what_is_read(capsys: Said) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    said = " ".join(capsys.readouterr().out.split()).replace("mlflow- traces", "mlflow-traces")
+
+    for ended in (Ended.SUCCEEDED, Ended.FAILED):
+        assert ", ".join(KNOWN[ended].split()) in said
+    for name in (*PRESETS, *FIELDS, "CSV", "JSON lines", "Parquet", "RFC 3339"):
+        assert name in said, name
 
 
 def test_a_dry_run_shows_what_would_be_read(capsys: Said) -> None:

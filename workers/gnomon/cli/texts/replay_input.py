@@ -51,17 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-format",
         default="",
         metavar="F",
-        help="form of times, such as '%%d/%%m/%%Y %%H:%%M'",
+        help="form of times that are not in RFC 3339, such as '%%d/%%m/%%Y %%H:%%M'",
     )
     group.add_argument(
-        "--success-values", type=_words, default=[], metavar="A,B", help="words for success"
+        "--success-values",
+        type=_words,
+        default=[],
+        metavar="A,B",
+        help=f"words for success, instead of {_known('SUCCEEDED')}",
     )
     group.add_argument(
         "--failure-values",
         type=_words,
         default=[],
         metavar="A,B",
-        help="words for failure; * stands for all others",
+        help=f"words for failure, instead of {_known('FAILED')}; * stands for all others",
     )
     group.add_argument(
         "--each-retry",
@@ -220,6 +224,12 @@ def _cells(run: "Run") -> tuple[str, ...]:
 
 def _short(text: str, most: int = 30) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _known(ended: str) -> str:
+    from gnomon.replay.source.words import KNOWN, Ended  # noqa: PLC0415
+
+    return ", ".join(KNOWN[Ended[ended]].split())
 
 
 def _words(text: str) -> list[str]:
