@@ -195,11 +195,15 @@ class Builder:
         if error.reason == "clock_ahead":
             name = "started_at" if isinstance(event, TaskStarted) else "finished_at"
             days = (codec.event_time_ms(event) - (self._door.now_ms or 0)) / 86_400_000
+            hint = (
+                "are day and month swapped? --time-format"
+                if days > 1
+                else "a time without its offset counts as UTC"
+            )
             why = (
                 f"{shown(values[name])} is {days:.1f} days in the future, which the stages refuse;"
-                " are day and month swapped? --time-format"
             )
-            return self._refused(name, why)
+            return self._refused(name, f"{why} {hint}")
         if error.reason == "oversize":
             return ValueError(
                 f"the run is too large for the stages ({error.detail}): leave out columns of --context"
