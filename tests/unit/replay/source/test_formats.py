@@ -218,6 +218,27 @@ def test_parquet_of_bytes_and_maps_is_read(tmp_path: Path) -> None:
     assert "row 1: agent_id: the byte 0xFF is no text here" in str(refused.error)
 
 
+def test_a_text_of_parquet_that_is_none_is_named_with_its_row_and_column(tmp_path: Path) -> None:
+    rows = [as_json(run_id=f"r{i}") for i in range(1500)]
+    agents = [b"\xff" if i == 1402 else b"a" for i in range(1500)]
+    table = pa.Table.from_pylist(rows).drop_columns("agent_id")
+    as_text = pa.array(agents, pa.binary()).view(pa.string())
+    pq.write_table(table.append_column("agent_id", as_text), tmp_path / "runs.parquet")
+
+    found = read_export(tmp_path / "runs.parquet", Columns())
+
+    assert "runs.parquet row 1403: agent_id: " in str(found.error)
+    assert len(found.runs) == 1402
+
+
+def test_a_parquet_file_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+    pq.write_table(pa.table({"run_id": ["r1"]}), path, compression="none", store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"run_id", b"run_\xff\xff"))
+
+    assert "not a Parquet file" in str(read_export(path, Columns()).error)
+
+
 @pytest.mark.parametrize("name", ["runs.parquet", "runs.csv", "runs.jsonl"])
 def test_a_file_that_is_none_or_another_is_a_clear_error(name: str, tmp_path: Path) -> None:
     assert "No such file" in str(read_export(tmp_path / name, Columns()).error)
