@@ -84,7 +84,10 @@ def parsed(path: Path) -> Mapping[str, object]:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not a text in UTF-8") from error
-    except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, or so many brackets
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also a number of 5,000 digits, or so many brackets
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 
