@@ -198,7 +198,7 @@ async def test_a_sender_that_goes_or_speaks_otherwise_is_one_line_at_most(
         figures = (await gateway.get("/metrics")).body.decode()
     warned = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert [(each.message, each.levelno, each.__dict__["reason"]) for each in warned] == (
-        [("gateway.malformed_request", logging.WARNING, logged)] if logged else []
+        [("http.malformed_request", logging.WARNING, logged)] if logged else []
     )
     assert "secret" not in caplog.text
     assert 'status="500"' not in figures

@@ -12,9 +12,8 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gnomon import __version__
+from gnomon import __version__, http_log
 from gnomon.errors import ConfigurationError, EventError
-from gnomon.gateway import http_log
 from gnomon.gateway.decoding import (
     SUPPORTED,
     BadEncodingError,

@@ -14,7 +14,7 @@ class _OneLine(logging.Filter):
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
             record.levelno, record.levelname = logging.WARNING, "WARNING"
-            record.msg, record.args, record.exc_info = "gateway.malformed_request", (), None
+            record.msg, record.args, record.exc_info = "http.malformed_request", (), None
             record.reason = type(error).__name__
         return True
 
