@@ -42,6 +42,10 @@ class CountingStage:
     gaps: dict[int, int] = field(default_factory=dict)
     given_up: list[int] = field(default_factory=list)
 
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        return (self.output,)
+
     async def start(self) -> None:
         """Nothing to acquire."""
 

@@ -56,7 +56,7 @@ def test_every_mistake_is_told_at_once(
     assert said == [
         "gnomon: GNOMON_TOPIC_PREFX is no variable of gnomon; did you mean GNOMON_TOPIC_PREFIX?",
         f"gnomon: {file}: 'nise' is no setting; did you mean nice?",
-        f"gnomon: {file}: log_format: Invalid enum value 'xml'",
+        f"gnomon: {file}: log_format: expected plain, json",
         "gnomon: GNOMON_NICE: Expected `int`, got `str`",
     ]
     monkeypatch.delenv("GNOMON_TOPIC_PREFX")
@@ -80,6 +80,57 @@ def test_settings_that_have_to_fit_each_other_are_checked_together(
     monkeypatch.delenv("GNOMON_KAFKA_SASL_PASSWORD")
     assert main(["--config", str(file), "config", "check"]) == 2
     assert "GNOMON_KAFKA_SASL_PASSWORD" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("BROKERS", "", "brokers must be host:port,…, got none"),
+        ("BROKERS", " , ", "brokers must be host:port,…, got none"),
+        ("BROKERS", "kafka-1:9092,kafka-2", "brokers must be host:port,…, got 'kafka-2'"),
+        ("BROKERS", "http://kafka:9092", "got 'http://kafka:9092'"),
+        ("BROKERS", "kafka:99999", "got 'kafka:99999'"),
+        ("BROKERS", "kafka:0", "got 'kafka:0'"),
+        ("BROKERS", "a\x01b:1", "got 'a\\x01b:1'"),
+        ("BROKERS", "::1:9092", "got '::1:9092'"),
+        ("TOPIC_PREFIX", "a b", "GNOMON_TOPIC_PREFIX: expected text: up to 200 letters"),
+        ("TOPIC_RETENTION", "task-event=30d", "got 'task-event=30d'; topics that delete by age"),
+        ("STORE_URL", "mysql://db", "GNOMON_STORE_URL: expected sqlite:// or postgresql://"),
+        ("MLFLOW_URI", "nonsense", "GNOMON_MLFLOW_URI is neither sqlite"),
+        ("KAFKA_SECURITY_PROTOCOL", "sasl_ssl", "expected PLAINTEXT, SSL, SASL_PLAINTEXT, SASL_"),
+        ("LOG_LEVEL", "loud", "GNOMON_LOG_LEVEL: expected text: debug, info, warning"),
+    ],
+)
+def test_a_value_that_no_command_can_use_is_refused(
+    name: str,
+    value: str,
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv(f"GNOMON_{name}", value)
+
+    assert main(["config", "check"]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "value", ["kafka:9092", " a.b:1 , c_d-e:65535,", "[::1]:9092", "[fe80::1%eth0]:9092", "é.fr:1"]
+)
+def test_addresses_of_brokers(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GNOMON_BROKERS", value)
+
+    assert main(["config", "check"]) == 0
+
+
+def test_a_file_that_begins_with_a_byte_order_mark(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "g.toml"
+    file.write_text("nice = 7\n", encoding="utf-8-sig")
+
+    assert main(["--config", str(file), "config", "show"]) == 0
+    assert f"7  ({file}: nice)" in capsys.readouterr().out
 
 
 def test_a_command_refuses_a_file_with_an_unknown_name(

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from gnomon.cli.main import main
+from gnomon.replay.source import FIELDS, PRESETS
+from gnomon.replay.source.words import KNOWN, Ended
 
 Said = pytest.CaptureFixture[str]
 CASES = Path(__file__).parents[1] / "replay" / "source" / "cases"
@@ -37,6 +39,11 @@ def test_a_version_is_named_with_its_model(name: str, capsys: Said) -> None:
         (["--unit", "started_at=h"], "started_at: s, ms, us, ns"),
         (["--success-values", "ok"], "line 2: success: expected a word for success (ok)"),
         (["--context", "nothing"], "line 1: no column 'nothing'"),
+        (["--map", "agent_id="], "--map agent_id=: names no column"),
+        (
+            ["--success-values", "a,b", "--failure-values", "b"],
+            "--success-values and --failure-values both have 'b'",
+        ),
     ],
 )
 def test_a_wrong_option_is_named_with_what_is_expected(
@@ -44,6 +51,17 @@ def test_a_wrong_option_is_named_with_what_is_expected(
 ) -> None:
     assert main(["replay", str(CASES / "words_airflow.csv"), *options, "--dry-run"]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_the_help_says_what_is_read(capsys: Said) -> None:
+    with pytest.raises(SystemExit):
+        main(["replay", "--help"])
+    said = " ".join(capsys.readouterr().out.split()).replace("mlflow- traces", "mlflow-traces")
+
+    for ended in (Ended.SUCCEEDED, Ended.FAILED):
+        assert ", ".join(KNOWN[ended].split()) in said
+    for name in (*PRESETS, *FIELDS, "CSV", "JSON lines", "Parquet", "RFC 3339"):
+        assert name in said, name
 
 
 def test_a_dry_run_shows_what_would_be_read(capsys: Said) -> None:
@@ -65,6 +83,14 @@ def test_a_dry_run_shows_what_would_be_read(capsys: Said) -> None:
         "model='4.1'",
     ]
     assert shown[-1] == "150 runs: 103 succeeded, 47 failed, 0 were cancelled, 0 have not ended"
+
+
+def test_a_file_without_runs_is_told(tmp_path: Path, capsys: Said) -> None:
+    header = (CASES / "words_airflow.csv").read_text().splitlines()[0]
+    (tmp_path / "none.csv").write_text(header + "\n")
+
+    assert main(["replay", str(tmp_path / "none.csv"), "--dry-run"]) == 2
+    assert "none.csv has no runs" in capsys.readouterr().err
 
 
 def test_a_dry_run_shows_what_is_before_a_mistake(capsys: Said) -> None:

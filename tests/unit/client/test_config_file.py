@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gnomon.client import Client
+from gnomon.client import Client, config_file
 from gnomon.client.config import FromEnv, arguments_from_env
 from gnomon.connection import KafkaSecurity
 from gnomon.settings import Settings
@@ -60,6 +60,12 @@ def test_agents_and_workers_read_the_same_file(tmp_path: Path) -> None:
     assert (settings.kafka.security, settings.topic_prefix, settings.nice) == (security, "p-", 7)
 
 
+def test_a_byte_order_mark_and_lists_of_others_do_not_matter(tmp_path: Path) -> None:
+    environ = written(tmp_path, '\ufeffbrokers = "kafka:9093"\nothers = ["x"]\n')
+
+    assert arguments_from_env(environ).brokers == "kafka:9093"
+
+
 def test_a_variable_replaces_what_the_file_says(tmp_path: Path) -> None:
     environ = {**written(tmp_path, SHARED), "GNOMON_AGENT_ID": "of-variable", "GNOMON_TENANT": ""}
     found = arguments_from_env(environ)
@@ -81,6 +87,8 @@ def test_who_is_disabled_reads_no_file(tmp_path: Path) -> None:
         ("brokers =", 0o644, "is not TOML"),
         ("\xff", 0o644, "is not TOML"),
         (SHARED, 0o644, "contains 'kafka_sasl_password' and everyone may read it"),
+        ('brokers = ["a:1", "b:1"]', 0o644, "gnomon.toml: brokers: expected text"),
+        ("[kafka_ssl_cafile]\nx = 1", 0o644, "gnomon.toml: kafka_ssl_cafile: expected text"),
         ('brokers = "a:1"\nspool_bytes = 1.5', 0o644, "GNOMON_SPOOL_BYTES must be a whole number"),
     ],
 )
@@ -106,6 +114,7 @@ def test_the_keys_of_agents_are_known_to_commands_and_nearest_ones_are_named(
     assert {"agent_id", "tenant", "spool_dir", "spool_bytes", "seal_to", "disabled"} == (
         IN_FILES - DECLARED.keys()
     )
+    assert config_file._OF_AGENTS == IN_FILES
     environ = written(tmp_path, 'spool_dirr = "/x"')
     with pytest.raises(Exception, match="'spool_dirr' is no setting; did you mean spool_dir"):
         Settings.load({}, Path(environ["GNOMON_CONFIG"]))

@@ -1,5 +1,6 @@
 """Packed bodies: those that are read, and refusals in the form of the request's protocol."""
 
+import asyncio
 import gzip
 import json
 import logging
@@ -165,6 +166,42 @@ async def test_the_frameworks_own_errors_have_the_form_too() -> None:
     assert "send to /v1/traces" in Status.FromString(logs.body).message
     assert "send to /v1/traces" in metrics.said["message"]
     assert (got.said, got.headers["Allow"]) == ({"message": "expected the method POST"}, "POST")
+
+
+HEAD = b"POST /v1/traces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "logged"),
+    [
+        (HEAD + b"Content-Length: 5\r\n\r\n{", None),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{", None),
+        (HEAD + b"Content-Length: secret\r\n\r\n", "BadHttpMessage"),
+        (HEAD + b"Authorization: secret" + b"x" * 10_000 + b"\r\n\r\n", "LineTooLong"),
+        (HEAD + b"Transfer-Encoding: chunked\r\n\r\nsecret\r\n", "BadHttpMessage"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "BadHttpMessage"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", None),
+    ],
+    ids=["gone", "gone in a chunk", "length", "header", "chunk", "HTTP/2", "TLS"],
+)
+async def test_a_sender_that_goes_or_speaks_otherwise_is_one_line_at_most(
+    sent: bytes, logged: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(Kept()) as gateway:
+        host, _, port = gateway.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(sent)
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        figures = (await gateway.get("/metrics")).body.decode()
+    warned = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert [(each.message, each.levelno, each.__dict__["reason"]) for each in warned] == (
+        [("http.malformed_request", logging.WARNING, logged)] if logged else []
+    )
+    assert "secret" not in caplog.text
+    assert 'status="500"' not in figures
 
 
 async def test_an_error_of_the_gateway_itself_is_a_500_in_the_form(

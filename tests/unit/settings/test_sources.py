@@ -35,6 +35,8 @@ def test_a_variable_replaces_what_the_file_says_and_the_file_the_default(tmp_pat
         ("brokers = 5", "brokers: Expected `str`, got `int`"),
         ("nice = true", "nice: Expected `int`"),
         ("brokers = \n", "is not TOML: Invalid value (at line 1"),
+        (f"brokers = {'[' * 5000}", "is not TOML: maximum recursion"),
+        (f"nice = {'9' * 5000}", "is not TOML: Exceeds the limit"),
         ('key = "c2VjcmV0"', "contains 'key' and everyone may read it: run chmod 640"),
     ],
 )

@@ -13,6 +13,18 @@ from gnomon.errors import ConfigurationError
 
 PREFIX: Final = "GNOMON_"
 _VARIABLE: Final = f"{PREFIX}CONFIG"
+_OF_AGENTS: Final = frozenset(
+    [
+        "brokers",
+        "topic_prefix",
+        "disabled",
+        "agent_id",
+        "tenant",
+        "spool_dir",
+        "spool_bytes",
+        "seal_to",
+    ]
+)
 _SECRET: Final = "kafka_sasl_password"  # noqa: S105  the name of a setting
 
 
@@ -20,8 +32,8 @@ def with_file(environ: Mapping[str, str]) -> Mapping[str, str]:
     """Return ``environ`` with what the file says of variables that are not set.
 
     Raises:
-        ConfigurationError: The file cannot be read, is not TOML, or has a password that everyone on the
-            machine may read.
+        ConfigurationError: The file cannot be read, is not TOML, has a list or table for a setting of
+            agents, or a password that everyone on the machine may read.
     """
     path = environ.get(_VARIABLE, "")
     if not path:
@@ -31,7 +43,7 @@ def with_file(environ: Mapping[str, str]) -> Mapping[str, str]:
     try:
         with open(path, "rb") as file:  # noqa: PTH123  importing pathlib takes longer
             others_may_read = os.fstat(file.fileno()).st_mode & stat.S_IRWXO
-            values = tomllib.load(file)
+            values = tomllib.loads(file.read().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"{_VARIABLE}: cannot read {path}: {error.strerror}") from None
     except ValueError as error:  # of TOML, or of UTF-8
@@ -41,7 +53,14 @@ def with_file(environ: Mapping[str, str]) -> Mapping[str, str]:
             f"{path} contains {_SECRET!r} and everyone may read it: run chmod 640 {path}"
         )
     written = {f"{PREFIX}{name.upper()}": _text(value) for name, value in values.items()}
+    for name in values:
+        if written[f"{PREFIX}{name.upper()}"] is None and _is_of_agents(name):
+            raise ConfigurationError(f"{path}: {name}: expected text, got another type")
     return {**{name: text for name, text in written.items() if text is not None}, **environ}
+
+
+def _is_of_agents(name: str) -> bool:
+    return name in _OF_AGENTS or name.startswith("kafka_")
 
 
 def _text(value: object) -> str | None:

@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from gnomon import __version__
+from gnomon import __version__, http_log
 from gnomon.errors import ConfigurationError, EventError
 from gnomon.gateway.decoding import (
     SUPPORTED,
@@ -87,6 +87,7 @@ class GatewayServer:
             shutdown_timeout=SHUTDOWN_S,
             lingering_time=LINGER_S,
             auto_decompress=False,  # aiohttp answers in its own words, without the protocol's form
+            logger=http_log.logger,
         )
 
     async def start(self) -> None:
@@ -121,7 +122,7 @@ class GatewayServer:
             response = await handler(request)
         except web.HTTPException as error:
             response = of_error(request, error)
-        except (HttpProcessingError, web.RequestPayloadError):
+        except (HttpProcessingError, web.RequestPayloadError, ConnectionResetError):
             response = refused_whole(request, 400, "the body breaks off, or its chunks are wrong")
         except EventError as error:
             response = refused_whole(request, 400, str(error))

@@ -24,7 +24,7 @@ from gnomon.events import TaskCancelled, TaskStarted
 from gnomon.integrations.guarded import guarded
 from gnomon.integrations.recording import Emitter, default_client
 from gnomon.otel import Span, finished, named_agent, started, to_events
-from gnomon.otel.conventions import TASKS, is_task, of_name
+from gnomon.otel.conventions import TASKS, TOOL_CALL, is_task, of_name
 from gnomon.otel.names import READ, SERVICE
 
 MAX_OPEN_SPANS = 10_000
@@ -46,8 +46,9 @@ class GnomonSpanProcessor(SpanProcessor):
 
     Attributes that are set after a span has begun are not in the start of its task. The agent of a task
     is the one that the attributes name when the span ends, as for an exporter, which sees no others: if
-    a span begins without the operation, or without a name of agent or tool, start and end of its task
-    are published when it ends; if the name changes later, the first task is cancelled.
+    a span begins without the operation, or a call without the name of its tool, or other work without that
+    of its agent, start and end of its task are published when it ends; if the agent changes later, or the
+    span turns out to be no task, the first task is cancelled.
 
     Args:
         client: Client that publishes; by default the one that all integrations share.
@@ -64,7 +65,7 @@ class GnomonSpanProcessor(SpanProcessor):
             return
         neutral = _neutral(span)
         start = started(neutral)
-        if start is None or not (named_agent(neutral) or start.task_type not in TASKS):
+        if start is None or not _is_named(start, neutral):
             return
         self._starts[start.task_id] = start
         if len(self._starts) > MAX_OPEN_SPANS:
@@ -74,16 +75,19 @@ class GnomonSpanProcessor(SpanProcessor):
     @guarded
     def on_end(self, span: ReadableSpan) -> None:
         """Publish the task's end, and its start if that was not published for this agent."""
-        if not _is_task(span):
+        is_task = _is_task(span)
+        if not is_task and not self._starts:
             return
         neutral = _neutral(span)
-        mapped = started(neutral)
+        start = self._starts.pop(f"{neutral.trace_id}-{neutral.span_id}", None)
+        mapped = started(neutral) if is_task else None
+        if start is not None and (mapped is None or start.agent_id != mapped.agent_id):
+            self._client.emit(
+                _cancelled(start, neutral, "of another agent" if mapped else "no task")
+            )
+            start = None
         if mapped is None:
             return
-        start = self._starts.pop(mapped.task_id, None)
-        if start is not None and start.agent_id != mapped.agent_id:
-            self._client.emit(_renamed(start, neutral))
-            start = None
         end = finished(neutral, start or mapped)
         if start is None:
             self._client.emit(mapped)
@@ -143,13 +147,20 @@ def _attributes(span: ReadableSpan) -> Mapping[str, object]:
     return {**(span.attributes or {}), **of_name(scope.name if scope else None, span.name)}
 
 
-def _renamed(start: TaskStarted, span: Span) -> TaskCancelled:
-    """Return the end of a task that was published for another agent than its span has at its end."""
+def _is_named(start: TaskStarted, span: Span) -> bool:
+    """Return whether the attributes name the tool of a call, or the agent of other work."""
+    if start.task_type in TASKS and start.task_type != TOOL_CALL:
+        return named_agent(span) is not None
+    return start.task_type != TOOL_CALL
+
+
+def _cancelled(start: TaskStarted, span: Span, what: str) -> TaskCancelled:
+    """Return the end of a task that was published, and that its span turns out not to be."""
     return TaskCancelled(
         agent_id=start.agent_id,
         task_id=start.task_id,
         cancelled_at_ms=max(start.started_at_ms, span.end_ns // 1_000_000),
-        reason="the span names another agent at its end",
+        reason=f"the span is {what} at its end",
     )
 
 

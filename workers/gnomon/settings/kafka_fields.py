@@ -9,6 +9,12 @@ from gnomon.connection.kafka_security import Mechanism, Protocol
 from gnomon.settings.declaration import setting
 
 DEFAULT_BROKERS = "127.0.0.1:9092"
+Prefix = Annotated[
+    str,
+    msgspec.Meta(
+        pattern=r"^[A-Za-z0-9._-]{0,200}$", description="up to 200 letters, digits, `.`, `_`, `-`"
+    ),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,7 @@ class KafkaFields:
     kafka_oauth_client_secret_file: str = setting("", "File with its secret, read for each token.")
     kafka_oauth_scope: str = setting("", "What to ask for.")
     kafka_aws_region: str = setting("", "Region of the cluster, for `AWS_MSK_IAM`.")
-    topic_prefix: str = setting(
+    topic_prefix: Prefix = setting(
         "",
         "Prefix of every topic name and consumer group. It separates two installations, or a replay, on one cluster.",
     )

@@ -45,7 +45,7 @@ class Settings(Fields):
     def kafka(self) -> KafkaConnection:
         """The cluster, and what it asks of those who connect."""
         security = {f.name: getattr(self, f"kafka_{f.name}") for f in fields(KafkaSecurity)}
-        return KafkaConnection(self.brokers, KafkaSecurity(**security))
+        return KafkaConnection(self.brokers, KafkaSecurity(**security)).checked()
 
     def reaching(self, kafka: KafkaConnection) -> Self:
         """Return these settings for another cluster."""
@@ -83,7 +83,7 @@ class Settings(Fields):
         try:
             settings = msgspec.convert(found.values, cls, strict=False)
         except msgspec.ValidationError as error:
-            raise refusal(error, found) from error
+            raise refusal(error, found, DECLARED) from error
         settings.state_folder()
         return settings
 

@@ -20,6 +20,8 @@ _OF_KUBERNETES: Final = re.compile(
 )
 """Variables that Kubernetes sets in each pod beside a service whose name begins with ``gnomon``."""
 _OF_TESTS: Final = "GNOMON_TEST_"
+_UNTOLD: Final = re.compile("Invalid enum value|Expected `str` matching regex")
+"""Messages of msgspec that do not tell what is accepted, and may contain the value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,15 @@ def given(
     return Given(values, origins)
 
 
-def refusal(error: msgspec.ValidationError, found: Given) -> ConfigurationError:
+def refusal(
+    error: msgspec.ValidationError, found: Given, declared: Mapping[str, Setting]
+) -> ConfigurationError:
     """Return the error that names the origin of the value which msgspec refuses, and not the value."""
-    expected, _, name = str(error).rpartition(" - at `$.")
-    return ConfigurationError(f"{found.origins[name.rstrip('`')]}: {expected}")
+    expected, _, at = str(error).rpartition(" - at `$.")
+    name = at.rstrip("`")
+    if _UNTOLD.match(expected):
+        expected = f"expected {declared[name].kind}"
+    return ConfigurationError(f"{found.origins[name]}: {expected}")
 
 
 def read_file(declared: Mapping[str, Setting], path: Path) -> Mapping[str, object]:
@@ -72,12 +79,15 @@ def parsed(path: Path) -> Mapping[str, object]:
         ConfigurationError: It cannot be read, or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path} is not a text in UTF-8") from error
-    except tomllib.TOMLDecodeError as error:
+    except (
+        ValueError,
+        RecursionError,
+    ) as error:  # also a number of 5,000 digits, or so many brackets
         raise ConfigurationError(f"{path} is not TOML: {error}") from error
 
 

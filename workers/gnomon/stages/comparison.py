@@ -20,7 +20,15 @@ from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.live_verdicts import LiveVerdicts
 from gnomon.steps import Steps
-from gnomon.topics import INTERVAL_CORRECTIONS, SHADOW_PREDICTIONS, TASK_EVENTS, TASK_FEATURES
+from gnomon.topics import (
+    COMPARISON_METRICS,
+    COMPARISONS,
+    INTERVAL_CORRECTIONS,
+    SHADOW_PREDICTIONS,
+    TASK_EVENTS,
+    TASK_FEATURES,
+    VERDICT_EVIDENCE,
+)
 from gnomon.verdict import LIVE_SETTINGS, LiveEvidence, VerdictSettings, read_settings
 
 LEDGER_COUNTS = (
@@ -62,6 +70,12 @@ class ComparisonStage:
 
     name = "comparison"
     inputs = (TASK_EVENTS.name, TASK_FEATURES.name, SHADOW_PREDICTIONS.name)
+    outputs = (
+        COMPARISONS.name,
+        COMPARISON_METRICS.name,
+        INTERVAL_CORRECTIONS.name,
+        VERDICT_EVIDENCE.name,
+    )
     stateful = True
     linger_ms = 500  # no user waits for a metric
     tick_every_s = 1.0

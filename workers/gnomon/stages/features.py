@@ -21,7 +21,7 @@ from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.steps import Steps
-from gnomon.topics import TASK_EVENTS
+from gnomon.topics import AGENT_FEATURES, TASK_EVENTS, TASK_FEATURES
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ class FeaturesStage:
 
     name = "features"
     inputs = (TASK_EVENTS.name,)
+    outputs = (TASK_FEATURES.name, AGENT_FEATURES.name)
     stateful = True
     linger_ms = 15
     nice = 0

@@ -55,6 +55,7 @@ class ShadowStage:
 
     name = "shadow"
     inputs = (TASK_FEATURES.name,)
+    outputs = (SHADOW_PREDICTIONS.name, MODEL_SWITCHES.name)
     stateful = False
     linger_ms = 10
     nice = 0

@@ -26,7 +26,7 @@ from gnomon.stages.vault_sealing import BatchSealer
 from gnomon.stages.vault_writing import Batch, BatchWriter, Stored
 from gnomon.stages.verdict_history import VerdictHistory
 from gnomon.store import DecisionStore, open_ring
-from gnomon.topics import COMPARISON_METRICS, COMPARISONS
+from gnomon.topics import COMPARISON_METRICS, COMPARISONS, DECISIONS, VAULT_ROOTS
 from gnomon.vault import KeyRing, check_key, load_key
 
 AT_ONCE = 2_000
@@ -55,6 +55,7 @@ class VaultStage:
 
     name = "vault"
     inputs = (COMPARISONS.name, COMPARISON_METRICS.name)
+    outputs = (DECISIONS.name, VAULT_ROOTS.name)
     stateful = False
     linger_ms = 500  # no user waits for a row
 

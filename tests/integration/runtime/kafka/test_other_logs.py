@@ -149,8 +149,22 @@ async def test_a_topic_that_is_made_again_and_filled_under_a_worker_is_counted_f
 
 
 async def test_partitions_added_to_the_input_alone_are_named(kafka: Kafka, bench: Bench) -> None:
+    """Keys have moved, so each state is that of other agents, even where no record is in a new partition."""
     admin, prefix = Admin(kafka.brokers), bench.settings.topic_prefix
     worker = await bench.start()
+    await asyncio.to_thread(admin.grow, f"{prefix}task-events", 5)
+
+    error = await bench.ended(worker)
+    assert isinstance(error, ConfigurationError)
+    assert f"{prefix}task-events has 5, {prefix}task-features has 4" in str(error)
+
+
+async def test_an_output_without_the_partition_is_named(kafka: Kafka, bench: Bench) -> None:
+    class SaysNot(CountingStage):
+        outputs = ()
+
+    admin, prefix = Admin(kafka.brokers), bench.settings.topic_prefix
+    worker = await bench.start(SaysNot())
     await asyncio.to_thread(admin.grow, f"{prefix}task-events", 5)
     await bench.send([b"v"] * 5, partitions=5)
 

@@ -1,6 +1,7 @@
 """What the stages would refuse is refused at once, with its line and column."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,52 @@ def test_what_passes_the_door_passes_the_stages(
             assert event is not None
             record = _Record(codec.encode(event), NOW_MS)
             assert codec.read_task_event(record, max_clock_ahead_ms=600_000) == event
+
+
+@pytest.mark.parametrize(
+    ("factor", "unit"), [(1, None), (30, None), (0.02, None), (1000, "ms"), (2.5e6, "us")]
+)
+def test_estimates_in_another_unit_are_remarked_upon(
+    factor: float, unit: str | None, tmp_path: Path
+) -> None:
+    """The runs take a minute, and estimates are wrong by up to a half."""
+    rows = [(*good_but(run_id=f"r{i}"), repr(60 * factor * (0.5 + i / 8))) for i in range(9)]
+
+    found = read(tmp_path, csv_of(*rows, header=(*HEADER, "estimate_s")))
+
+    assert (len(found.runs), found.error) == (9, None)
+    assert (f"--unit estimate_s={unit}" in str(found.remarks)) if unit else found.remarks == []
+
+
+def test_a_time_of_today_that_lacks_its_offset_is_told(tmp_path: Path) -> None:
+    now = datetime.fromtimestamp(NOW_MS / 1000, timezone(timedelta(hours=9)))
+    row = good_but(
+        started_at=now.strftime("%Y-%m-%d %H:%M:%S"), finished_at=now.strftime("%Y-%m-%d %H:%M:%S")
+    )
+
+    said = str(read(tmp_path, csv_of(row)).error)
+
+    assert "is 0.4 days in the future" in said
+    assert "a time without its offset counts as UTC" in said
+
+
+@pytest.mark.parametrize(("unit", "said"), [("s", False), ("ms", True), ("us", True)])
+def test_seconds_that_are_read_in_a_smaller_unit_are_remarked_upon(
+    *, unit: str, said: bool, tmp_path: Path
+) -> None:
+    rows = [
+        good_but(run_id=f"r{i}", started_at=f"177243840{i}", finished_at=f"177243846{i}")
+        for i in range(3)
+    ]
+
+    found = read(
+        tmp_path,
+        csv_of(*rows),
+        Columns(units={"started_at": unit, "finished_at": unit}),
+    )
+
+    assert (len(found.runs), found.error) == (3, None)
+    assert ("started_at is before 1990 in 3 of 3 runs" in str(found.remarks)) is said
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from tests.unit.replay.source.reading_files import CASES, GOOD, HEADER, csv_of, good_but, read
 
@@ -92,9 +94,19 @@ def test_undecodable_bytes_matter_only_where_they_are_read(tmp_path: Path) -> No
     assert "line 2: note: the byte 0xE9 is no text here: say --encoding" in str(found.error)
     named = read_export(path, Columns(context=["note"]), reading=Reading(encoding="cp1252"))
     assert only(named).started.context == {"note": "café"}
-    assert "unknown encoding" in str(
-        read_export(path, Columns(), reading=Reading(encoding="klingon")).error
-    )
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "base64", "utf-16", "utf-32", "idna", "undefined"])
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_a_text_of_another_encoding_than_said_is_refused(
+    encoding: str, ending: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"runs.{ending}"
+    path.write_text(csv_of(GOOD), encoding="utf-8")
+
+    error = read_export(path, Columns(), reading=Reading(encoding=encoding)).error
+
+    assert str(error).startswith(f"{path}: --encoding {encoding}: ")
 
 
 @pytest.mark.parametrize("indent", [None, 2])
@@ -118,6 +130,8 @@ def test_json_lines_and_arrays_give_the_same(
         ('{"run_id": "r1"\n{"run_id": "r2"}', "line 1: not JSON: "),
         ("[1]", "line 1: expected a JSON object, got int"),
         ('[{}, "x"', "line 1: run_id: expected 1 to 256"),
+        ('{"id": 1, "who": "a"}', "the names are 'id, who': --map run_id=…"),
+        ('{"run_id": "\\ud800"}', "run_id: \\ud800 is half of a character"),
         ('\n{"run_id": tru}', "line 2: not JSON: Expecting value"),
         ("", None),
     ],
@@ -187,6 +201,44 @@ def test_parquet_is_read_with_the_types_it_declares(tmp_path: Path) -> None:
     )
 
 
+def test_parquet_of_bytes_and_maps_is_read(tmp_path: Path) -> None:
+    """Older writers declare no text for their bytes, and tags are often a map."""
+    tags = pa.map_(pa.string(), pa.string())
+    row = {**as_json(), "run_id": "Prüfung".encode(), "started_at": GOOD[3], "agent_id": b"b\xff"}
+    table = pa.table({name: [value] for name, value in row.items()})
+    table = table.append_column("tags", pa.array([[("who", "a"), ("model", "o3")]], tags))
+    pq.write_table(table, tmp_path / "runs.parquet")
+    columns = Columns(names={"agent_id": "tags.who"}, context=["tags.model"])
+
+    started = only(read_export(tmp_path / "runs.parquet", columns)).started
+
+    assert (started.task_id, started.agent_id) == ("Prüfung", "a")
+    assert started.context == {"tags.model": "o3"}
+    refused = read_export(tmp_path / "runs.parquet", Columns())
+    assert "row 1: agent_id: the byte 0xFF is no text here" in str(refused.error)
+
+
+def test_a_text_of_parquet_that_is_none_is_named_with_its_row_and_column(tmp_path: Path) -> None:
+    rows = [as_json(run_id=f"r{i}") for i in range(1500)]
+    agents = [b"\xff" if i == 1402 else b"a" for i in range(1500)]
+    table = pa.Table.from_pylist(rows).drop_columns("agent_id")
+    as_text = pa.array(agents, pa.binary()).view(pa.string())
+    pq.write_table(table.append_column("agent_id", as_text), tmp_path / "runs.parquet")
+
+    found = read_export(tmp_path / "runs.parquet", Columns())
+
+    assert "runs.parquet row 1403: agent_id: " in str(found.error)
+    assert len(found.runs) == 1402
+
+
+def test_a_parquet_file_whose_names_are_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.parquet"
+    pq.write_table(pa.table({"run_id": ["r1"]}), path, compression="none", store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"run_id", b"run_\xff\xff"))
+
+    assert "not a Parquet file" in str(read_export(path, Columns()).error)
+
+
 @pytest.mark.parametrize("name", ["runs.parquet", "runs.csv", "runs.jsonl"])
 def test_a_file_that_is_none_or_another_is_a_clear_error(name: str, tmp_path: Path) -> None:
     assert "No such file" in str(read_export(tmp_path / name, Columns()).error)
@@ -236,11 +288,46 @@ def test_the_list_in_an_answer_of_an_api_is_read(name: str, tmp_path: Path) -> N
     rows = [as_json(), as_json(run_id="r2", success="x")]
     answer = {"total_count": 2, "workflow_runs": rows, "links": {"next": "/2"}}
 
-    found = read(tmp_path, json.dumps(answer, indent=1), name=name)
+    found = read(tmp_path, "\n " + json.dumps(answer, indent=1), name=name)
 
     assert found.layout == "the JSON array 'workflow_runs', utf-8"
     assert [run.started.task_id for run in found.runs] == ["r1"]
     assert "object 2: success: " in str(found.error)
+
+
+@pytest.mark.parametrize("apart", ["", "\n"])
+@pytest.mark.parametrize("answers", [True, False])
+def test_pages_that_were_appended_to_one_file_are_all_read(
+    *, answers: bool, apart: str, tmp_path: Path
+) -> None:
+    """``gh api --paginate``, and ``curl`` in a loop, write one array or answer after the other."""
+    pages: list[object] = [[as_json(run_id=f"r{i}"), as_json(run_id=f"s{i}")] for i in range(3)]
+    pages.append([])
+    if answers:
+        pages = [{"total": 6, "data": page, "links": []} for page in pages]
+
+    found = read(tmp_path, apart.join(map(json.dumps, pages)), name="runs.json")
+
+    assert found.error is None
+    assert [run.started.task_id for run in found.runs] == ["r0", "s0", "r1", "s1", "r2", "s2"]
+
+
+@pytest.mark.parametrize(
+    ("first", "behind", "said"),
+    [
+        ([as_json()], "x", "line 1: expected '[' of a JSON array"),
+        ([as_json()], ", []", "line 1: expected '[' of a JSON array"),
+        ({"data": [as_json()]}, "x", "object 2: not JSON"),
+        ({"data": [as_json()]}, '{"error": "rate limit"}', "object 2: expected an object in"),
+        ({"data": [as_json()]}, "[]", "object 2: expected an object in an array 'data'"),
+    ],
+)
+def test_what_comes_behind_the_last_page_is_not_passed_over(
+    first: object, behind: str, said: str, tmp_path: Path
+) -> None:
+    found = read(tmp_path, json.dumps(first) + behind, name="runs.json")
+
+    assert said in str(found.error)
 
 
 def test_a_run_that_has_a_list_is_a_run(tmp_path: Path) -> None:

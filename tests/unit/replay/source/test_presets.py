@@ -206,6 +206,43 @@ def test_a_preset_reads_the_export_of_its_system(name: str, tmp_path: Path) -> N
     assert as_lines.left_out == left_out
 
 
+@pytest.mark.parametrize(
+    ("name", "changed", "why"),
+    [
+        # Flower saw the end of this task, but not its beginning: it was started in between.
+        ("celery", {"started": None}, "no started"),
+        ("celery", {"name": None}, "no name"),
+        ("langfuse", {"name": None, "trace_name": None}, "no trace_name?,traceName?,name"),
+        ("mlflow-traces", {"tags": {}}, "no tags.mlflow.traceName,info.tags.mlflow.traceName"),
+    ],
+)
+def test_what_a_system_knows_only_in_part_is_left_out_and_counted(
+    name: str, changed: dict[str, object], why: str, tmp_path: Path
+) -> None:
+    objects, runs, left_out = EXPECTED[name]
+    partly = {**objects[0], "uuid": "u9", "id": "o9", "trace_id": "tr-9", **changed}
+
+    found = read(tmp_path, json.dumps([*objects, partly]), PRESETS[name], name="x.json")
+
+    assert rows_of(found) == runs
+    assert found.left_out == {**left_out, why: 1}
+
+
+def test_an_observation_without_a_name_has_that_of_its_trace(tmp_path: Path) -> None:
+    nameless = {**LANGFUSE[0], "name": None}
+
+    found = read(tmp_path, json.dumps([nameless]), PRESETS["langfuse"], name="x.json")
+
+    assert rows_of(found)[0][:3] == ("o1", "support-bot", "support-bot")
+
+
+def test_the_file_of_another_system_is_refused_by_the_names_it_has(tmp_path: Path) -> None:
+    found = read(tmp_path, json.dumps(MLFLOW), PRESETS["celery"], name="x.json")
+
+    assert "uuid,task_id: expected 1 to 256 characters" in str(found.error)
+    assert "the names are 'trace_id, client_request_id, state" in str(found.error)
+
+
 def test_the_retry_of_airflow_is_a_run_of_its_own() -> None:
     found = read_export(CASES / "airflow_retry_same_run_id.csv", PRESETS["airflow"])
 

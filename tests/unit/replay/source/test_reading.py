@@ -1,5 +1,6 @@
 """Recorded runs are checked line by line before anything is published."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -84,12 +85,25 @@ def test_a_bad_line_is_named_with_its_number(tmp_path: Path, line: str, said: st
     assert said in str(raised.value)
 
 
-@pytest.mark.parametrize("text", ["-1", "nan", "inf", "soon"])
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "soon", '"60,5"'])
 def test_a_duration_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     head, row = HEAD.replace("instruction_chars", "duration_s"), GOOD.replace(",120", f",{text}")
 
     with pytest.raises(BadInputError, match="line 2: duration_s: expected seconds"):
         read(tmp_path, head + row)
+
+
+def test_a_form_of_times_may_consist_of_digits(tmp_path: Path) -> None:
+    row = "r1,a,b,20250711191255,20250711191256,True,1\n"
+    columns = Columns(time_format="%Y%m%d%H%M%S")
+    (tmp_path / "runs.csv").write_text(HEAD + row)
+
+    (run,) = read_runs(tmp_path / "runs.csv", columns)
+
+    assert run.started.started_at_ms == 1_752_261_175_000
+    both = replace(columns, units={"started_at": "us", "finished_at": "us"})
+    (run,) = read_runs(tmp_path / "runs.csv", both)
+    assert run.started.started_at_ms == 20_250_711_191
 
 
 def test_missing_columns_are_named_beside_those_there_are(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """What a worker answers about its own readiness."""
 
+import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -42,6 +44,24 @@ async def answer(worker: Worker, path: str) -> tuple[int, list[str]]:
             return response.status, (await response.text()).splitlines()
     finally:
         await server.stop()
+
+
+async def test_who_speaks_no_http_is_one_line_without_what_was_sent(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = HealthServer(Worker(), host="127.0.0.1", port=0)
+    await server.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: x\r\nContent-Length: secret\r\n\r\n")
+        await reader.read()
+        writer.close()
+    finally:
+        await server.stop()
+
+    (line,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
+    assert (line.message, line.levelno) == ("http.malformed_request", logging.WARNING)
+    assert "secret" not in caplog.text
 
 
 REGISTRY = "registry: no answer"

@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Final
 
 from gnomon.errors import ConfigurationError
 from gnomon.settings import Settings
@@ -17,6 +19,7 @@ from gnomon.settings.sources import (
     problems_of_variables,
 )
 from gnomon.settings.table import markdown
+from gnomon.topics import retention_by_topic
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -74,10 +77,32 @@ def _invalid(found: Given) -> list[str]:
     problems = []
     for values in (*alone, of_kafka):
         try:
-            Settings.of(Given(values, found.origins))
+            settings = Settings.of(Given(values, found.origins))
+            for name in values.keys() & _READ_LATER.keys():
+                _READ_LATER[name](settings)
         except ConfigurationError as error:
             problems.append(str(error))
     return problems
+
+
+def _try_store(settings: Settings) -> None:
+    from gnomon.store.database import Database  # noqa: PLC0415  heavy
+
+    Database(settings.store_url)
+
+
+def _try_registry(settings: Settings) -> None:
+    from gnomon.models.registry.versions import checked_uri  # noqa: PLC0415  heavy
+
+    checked_uri(settings.mlflow_uri)
+
+
+_READ_LATER: Final[Mapping[str, Callable[[Settings], object]]] = {
+    "topic_retention": lambda settings: retention_by_topic(settings.topic_retention),
+    "store_url": _try_store,
+    "mlflow_uri": _try_registry,
+}
+"""Values whose form only the command or stage checks that uses them."""
 
 
 def _show(file: Path | None, *, as_json: bool) -> int:

@@ -51,17 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--time-format",
         default="",
         metavar="F",
-        help="form of times, such as '%%d/%%m/%%Y %%H:%%M'",
+        help="form of times that are not in RFC 3339, such as '%%d/%%m/%%Y %%H:%%M'",
     )
     group.add_argument(
-        "--success-values", type=_words, default=[], metavar="A,B", help="words for success"
+        "--success-values",
+        type=_words,
+        default=[],
+        metavar="A,B",
+        help=f"words for success, instead of {_known('SUCCEEDED')}",
     )
     group.add_argument(
         "--failure-values",
         type=_words,
         default=[],
         metavar="A,B",
-        help="words for failure; * stands for all others",
+        help=f"words for failure, instead of {_known('FAILED')}; * stands for all others",
     )
     group.add_argument(
         "--each-retry",
@@ -97,7 +101,9 @@ def dry_run(options: argparse.Namespace, settings: Settings) -> int:
     print("\n".join(described(export)))
     if export.error is not None:
         print(f"gnomon: {export.error}", file=sys.stderr)
-    return 2 if export.error is not None else 0
+    elif not export.runs:
+        print(f"gnomon replay: {options.file} has no runs", file=sys.stderr)
+    return 0 if export.runs and export.error is None else 2
 
 
 def _export(options: argparse.Namespace, settings: Settings) -> "Export":
@@ -115,9 +121,9 @@ def columns_of(options: argparse.Namespace) -> "Columns":
     """Return the columns that the arguments name.
 
     Raises:
-        BadInputError: There is no such preset, field or unit.
+        BadInputError: There is no such preset, field or unit, or a word means both.
     """
-    from gnomon.replay.source import FIELDS, PRESETS, BadInputError, Columns  # noqa: PLC0415
+    from gnomon.replay.source import FIELDS, PRESETS, REQUIRED, BadInputError, Columns  # noqa: PLC0415
 
     if options.preset is not None and options.preset not in PRESETS:
         raise BadInputError(f"--preset {options.preset}: expected one of {', '.join(PRESETS)}")
@@ -129,7 +135,12 @@ def columns_of(options: argparse.Namespace) -> "Columns":
             raise BadInputError(
                 f"--map {pair}: expected FIELD=COLUMN with a field of {', '.join(FIELDS)}"
             )
+        if not column and name in REQUIRED and name != "finished_at":
+            raise BadInputError(f"--map {pair}: names no column")
         names[name] = column
+    both = {word for word in options.success_values if word in options.failure_values}
+    if both:
+        raise BadInputError(f"--success-values and --failure-values both have {min(both)!r}")
     columns = columns.over(names, _units(options.unit))
     if options.context is not None:
         context = [name for name in options.context.split(",") if name]
@@ -213,6 +224,12 @@ def _cells(run: "Run") -> tuple[str, ...]:
 
 def _short(text: str, most: int = 30) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _known(ended: str) -> str:
+    from gnomon.replay.source.words import KNOWN, Ended  # noqa: PLC0415
+
+    return ", ".join(KNOWN[Ended[ended]].split())
 
 
 def _words(text: str) -> list[str]:

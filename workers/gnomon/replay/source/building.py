@@ -85,6 +85,7 @@ class Builder:
         if values[PARENT]:
             raise NoRun(f"a step of another run, by its {self._columns.of(PARENT)}")
         ended = self._ended(values)
+        self._require(values, row)
         started = self._started(values, self._contexts.read(row, number))
         end = self._end(values, started, ended)
         for event in (started, end):
@@ -113,12 +114,28 @@ class Builder:
         begun = values["started_at"] or not values["run_id"]
         if not begun and ended in {Ended.RUNNING, Ended.CANCELLED}:
             raise NoRun(f"it has not begun: no {self._columns.of('started_at')}")
+        if not begun and self._columns.has_gaps:
+            raise NoRun(f"no {self._columns.of('started_at')}")
         return ended if over else Ended.RUNNING
 
-    def _started(self, values: Mapping[str, str], context: dict[str, ContextValue]) -> TaskStarted:
+    def _require(self, values: Mapping[str, str], row: Mapping[str, object]) -> None:
+        """Refuse a row without an id, an agent or a type.
+
+        Raises:
+            NoRun: The system that exported it need not know all of these.
+            ValueError: One is missing or too long.
+        """
         for name in ("run_id", "agent_id", "task_type"):
-            if not 1 <= len(values[name]) <= MAX_ID_CHARS:
-                raise self._refused(name, f"expected 1 to {MAX_ID_CHARS} characters")
+            if not values[name] and self._columns.has_gaps and name != "run_id":
+                raise NoRun(f"no {self._columns.of(name)}")
+            if 1 <= len(values[name]) <= MAX_ID_CHARS:
+                continue
+            found = self._fields.get(name)
+            absent = found is not None and found.missing(list(row))
+            hint = f"; the names are {shown(', '.join(row))}: --map {name}=…" if absent else ""
+            raise self._refused(name, f"expected 1 to {MAX_ID_CHARS} characters{hint}")
+
+    def _started(self, values: Mapping[str, str], context: dict[str, ContextValue]) -> TaskStarted:
         return TaskStarted(
             agent_id=values["agent_id"],
             task_id=values["run_id"],
@@ -178,11 +195,15 @@ class Builder:
         if error.reason == "clock_ahead":
             name = "started_at" if isinstance(event, TaskStarted) else "finished_at"
             days = (codec.event_time_ms(event) - (self._door.now_ms or 0)) / 86_400_000
+            hint = (
+                "are day and month swapped? --time-format"
+                if days > 1
+                else "a time without its offset counts as UTC"
+            )
             why = (
                 f"{shown(values[name])} is {days:.1f} days in the future, which the stages refuse;"
-                " are day and month swapped? --time-format"
             )
-            return self._refused(name, why)
+            return self._refused(name, f"{why} {hint}")
         if error.reason == "oversize":
             return ValueError(
                 f"the run is too large for the stages ({error.detail}): leave out columns of --context"

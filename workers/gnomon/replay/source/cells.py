@@ -93,6 +93,8 @@ def lookup(cells: Mapping[str, object], name: str) -> object:
         inner = cells.get(head)
         if isinstance(inner, str) and inner.lstrip().startswith("{"):
             inner = _object(inner)
+        if isinstance(inner, list) and inner and all(isinstance(each, tuple) for each in inner):
+            inner = dict(inner)  # a map of Parquet
         if isinstance(inner, Mapping):
             return lookup(inner, rest)
         more, dot, rest = rest.partition(".")
@@ -136,6 +138,7 @@ _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
     int: repr,
     float: repr,
     Decimal: lambda cell: format(cell, "f"),
+    bytes: lambda cell: _checked(cell.decode("utf-8", "surrogateescape").strip()),
     date: lambda cell: cell.isoformat(),
     timedelta: lambda cell: repr(cell.total_seconds()),
 }
@@ -146,9 +149,11 @@ def _checked(text: str) -> str:
     if text.isascii():
         return text
     for character in text:
-        if "\ud800" <= character <= "\udfff":
+        if "\udc00" <= character <= "\udcff":
             byte = ord(character) - 0xDC00
-            raise ValueError(f"the byte 0x{byte & 0xFF:02X} is no text here: say --encoding")
+            raise ValueError(f"the byte 0x{byte:02X} is no text here: say --encoding")
+        if "\ud800" <= character <= "\udfff":
+            raise ValueError(f"\\u{ord(character):x} is half of a character")
     return text
 
 
@@ -166,7 +171,8 @@ def seconds_of(text: str, unit: str) -> float | None:
     if not text:
         return None
     if not _NUMBER.fullmatch(text):
-        raise ValueError(f"expected seconds, not negative, got {shown(text)}")
+        hint = "; decimals need a point" if "," in text else ""
+        raise ValueError(f"expected seconds, not negative, got {shown(text)}{hint}")
     number = float(text)
     # Dividing by 1,000 rounds once; 0.001 is rounded already, and multiplying by it rounds again.
     value = number * SECONDS[unit] if SECONDS[unit] >= 1 else number / round(1 / SECONDS[unit])
@@ -195,12 +201,12 @@ def epoch_ms_of(text: str, *, unit: str = "", pattern: str = "") -> int:
     Args:
         text: In RFC 3339, in UTC where it has no zone.
         unit: Unit of a text that is a number.
-        pattern: Another form, as ``strptime`` has it.
+        pattern: Another form, as ``strptime`` has it; also of numbers that have no unit.
 
     Raises:
         ValueError: The text is of another form, or before 1970.
     """
-    if _NUMBER.fullmatch(text):
+    if _NUMBER.fullmatch(text) and (unit or not pattern):
         if not unit:
             raise ValueError(
                 f"{text} is a number: say since 1970 in which unit, such as --unit started_at=ms"

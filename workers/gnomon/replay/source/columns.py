@@ -44,6 +44,8 @@ class Columns:
         time_format: Form of times that are not in RFC 3339, as ``strptime`` has it.
         words: What the texts in the column ``success`` say.
         each_retry: Whether a run id that occurs again is another run, a retry.
+        has_gaps: Whether a row without agent, type or start is left out, because the system knows only
+            a part of what it exports, and not refused.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)
@@ -53,6 +55,7 @@ class Columns:
     time_format: str = ""
     words: Words = TRUTH
     each_retry: bool = False
+    has_gaps: bool = False
 
     def of(self, name: str) -> str:
         """Return the column of the field ``name``; empty if there is none."""

@@ -18,6 +18,7 @@ def _preset(
         names=names,
         context=context.split(),
         optional_context=True,
+        has_gaps=True,
         units=units or {},
         words=Words.known(words),
     )
@@ -62,7 +63,8 @@ PRESETS: Final[Mapping[str, Columns]] = {
         {Ended.SUCCEEDED: "debug default warning", Ended.FAILED: "error"},
         run_id="id",
         agent_id="trace_name?,traceName?,name",
-        task_type="name",
+        # An observation need not have a name.
+        task_type="name,trace_name?,traceName?",
         started_at="start_time,startTime",
         finished_at="end_time,endTime",
         success="level",

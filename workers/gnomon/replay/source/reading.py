@@ -18,7 +18,7 @@ from gnomon.replay.source.formats.rows import (
     Rows,
     open_rows,
 )
-from gnomon.replay.source.remarks import Durations
+from gnomon.replay.source.remarks import Durations, Estimates, Times
 from gnomon.replay.source.repeats import Repeats
 from gnomon.replay.source.runs import Run
 
@@ -107,7 +107,11 @@ class _Reader:
         self._fields = self._found_fields()
         self._contexts = Contexts(self._found_context())
         self._builder = Builder(columns, self._fields, self._contexts, door)
-        self._durations = Durations(columns.of("duration_s"))
+        self._remarks = (
+            Durations(columns.of("duration_s")),
+            Estimates(columns.of("estimate_s")),
+            Times(columns.of("started_at")),
+        )
         self._repeats = Repeats(each_retry=columns.each_retry, unit=rows.unit)
 
     def read(self, export: Export) -> None:
@@ -126,7 +130,7 @@ class _Reader:
         finally:
             for run in export.runs:
                 self._contexts.convert(run.started.context)
-            export.remarks += self._durations.remarks()
+            export.remarks += [said for each in self._remarks for said in each.remarks()]
             export.remarks += [
                 f"{each.name}: {each.cut} texts are cut to 1,024 characters"
                 for each in export.context
@@ -149,7 +153,8 @@ class _Reader:
             return
         except ValueError as error:
             raise self._bad(row.number, str(error)) from error
-        self._durations.add(run)
+        for each in self._remarks:
+            each.add(run)
         export.runs.append(run)
 
     def _found_fields(self) -> dict[str, Field]:

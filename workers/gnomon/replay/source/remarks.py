@@ -1,6 +1,7 @@
-"""Notices a column of durations that is in another unit than the times of its runs."""
+"""Notices columns that are in another unit than they seem: durations, and times."""
 
 from collections import Counter
+from statistics import median
 from typing import Final
 
 from gnomon.events import TaskFinished
@@ -15,6 +16,10 @@ FACTORS: Final = {
 }
 """What a duration is of ``finished_at - started_at``, and the unit it then is in."""
 TOLERANCE: Final = 0.05
+ABOUT: Final = 5.0
+"""Estimates in the right unit are rarely as wrong as a factor of ``FACTORS`` over this."""
+EARLY_MS: Final = 631_152_000_000
+"""1990. Times before it were probably numbers in a larger unit than was said, which count from 1970."""
 MIN_RUNS: Final = 3
 MIN_SHARE: Final = 0.5
 MIN_SPAN_S: Final = 0.05
@@ -69,4 +74,60 @@ class Durations:
             f" {self._compared} runs: if so, say --unit duration_s={FACTORS[factor][1]}"
             for factor, near in self._near.items()
             if near >= MIN_RUNS and near >= MIN_SHARE * self._compared
+        ]
+
+
+class Estimates:
+    """Compares estimates with what the runs took, which is about the same if the unit is.
+
+    Args:
+        column: Name of the column of estimates.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._ratios: list[float] = []
+
+    def add(self, run: Run) -> None:
+        """Compare one run."""
+        estimate_s, finished = run.started.estimate_s, run.finished
+        if estimate_s is not None and finished is not None and finished.duration_s > 0:
+            self._ratios.append(estimate_s / finished.duration_s)
+
+    def remarks(self) -> list[str]:
+        """Return what is noticed, of three runs or more."""
+        if len(self._ratios) < MIN_RUNS:
+            return []
+        ratio = median(self._ratios)
+        near = (factor for factor in FACTORS if factor > 1 and 1 / ABOUT <= ratio / factor <= ABOUT)
+        return [
+            f"{self._column} is about {FACTORS[factor][0]} what the runs took: if it is in"
+            f" {FACTORS[factor][1]}, say --unit estimate_s={FACTORS[factor][1]}"
+            for factor in near
+        ]
+
+
+class Times:
+    """Counts runs that began too early to be true.
+
+    Args:
+        column: Name of the column of starts.
+    """
+
+    def __init__(self, column: str) -> None:
+        self._column = column
+        self._runs, self._early = 0, 0
+
+    def add(self, run: Run) -> None:
+        """Look at one run."""
+        self._runs += 1
+        self._early += run.started.started_at_ms < EARLY_MS
+
+    def remarks(self) -> list[str]:
+        """Return what is noticed."""
+        if not self._early:
+            return []
+        return [
+            f"{self._column} is before 1990 in {self._early} of {self._runs} runs: numbers count from"
+            " 1970, so is the unit right? --unit started_at=s"
         ]

@@ -128,6 +128,16 @@ class LagAware(Protocol):
 
 
 @runtime_checkable
+class NamesOutputs(Protocol):
+    """A stage that says where it writes by the number of the input partition."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Base names of topics with at least as many partitions as the inputs."""
+        ...
+
+
+@runtime_checkable
 class HasTickPeriod(Protocol):
     """A stage that chooses how often its ``tick`` is called."""
 

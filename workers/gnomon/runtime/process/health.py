@@ -5,6 +5,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from gnomon import http_log
 from gnomon.codec import encode
 from gnomon.errors import ConfigurationError
 from gnomon.runtime.metrics import Metrics
@@ -50,7 +51,9 @@ class HealthServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/status", self._status)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, shutdown_timeout=1.0, logger=http_log.logger
+        )
 
     @property
     def address(self) -> str:

@@ -22,7 +22,7 @@ from gnomon.runtime.kafka.transactions.group import GroupMember
 from gnomon.runtime.kafka.transactions.worker_writer import WorkerWriter
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.on_kafka import kafka_partition_worker
-from gnomon.runtime.partition.ports import KeepsStates, PartitionRef, Stage
+from gnomon.runtime.partition.ports import KeepsStates, NamesOutputs, PartitionRef, Stage
 from gnomon.runtime.partition.snapshots import SnapshotStore
 from gnomon.runtime.partition.spacing import Schedule
 from gnomon.runtime.partition.worker import PartitionWorker
@@ -110,7 +110,8 @@ class StageWorker(Generic[State]):
         self._schedule = Schedule(snapshot_every_s=settings.snapshot_every_s)
         self._recovery_slots = asyncio.Semaphore(RECOVERIES_AT_ONCE)
         self._topics = [settings.topic_prefix + name for name in stage.inputs]
-        self._inputs = InputTopics(self._topics)
+        outputs = stage.outputs if isinstance(stage, NamesOutputs) else ()
+        self._inputs = InputTopics(self._topics, [settings.topic_prefix + name for name in outputs])
         self._app: faust.App
 
     async def run(self, *, port: int, host: str = "127.0.0.1") -> None:
@@ -227,13 +228,13 @@ class StageWorker(Generic[State]):
             working.cancel()
 
     async def _end_offsets(self, app: faust.App) -> Mapping[TP, int]:
-        self._inputs.check(await engine.leaders(app).topics(self._topics))
+        self._inputs.check(await engine.leaders(app).topics(self._inputs.compared))
         return await engine.end_offsets(app)
 
     async def _on_assigned(self, assigned: set[TP], member: GroupMember) -> None:
         # Partitions that are assigned again keep their states, so this comes first.
         try:
-            self._inputs.check(await engine.leaders(self._app).topics(self._topics))
+            self._inputs.check(await engine.leaders(self._app).topics(self._inputs.compared))
         except KafkaError as error:
             logger.warning("topics.unknown", extra={"reason": repr(error)})
         except (LostRecordsError, ConfigurationError) as error:

@@ -1,4 +1,4 @@
-"""Reads JSON lines, or one JSON array of objects, an object at a time."""
+"""Reads JSON lines, or JSON arrays of objects, an object at a time."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ _LONGEST_WORD: Final = 16
 
 @contextmanager
 def open_json(path: Path, reading: Reading) -> Iterator[Rows]:
-    """Open a file of objects: one on each line, or all in one array.
+    """Open a file of objects: one on each line, or in arrays, or in answers of an API.
 
     Raises:
         BadInputError: The file cannot be opened, or the encoding is unknown.
@@ -38,53 +38,73 @@ class _JsonRows:
     def __init__(self, file: TextIO, encoding: str, wanted: Sequence[str]) -> None:
         self._scanner = _Scanner(file)
         self._array = self._scanner.peek() == "["
-        self._listed = None if self._array else self._listed_in_answer(wanted)
+        self._list = "" if self._array else self._list_in_answer(wanted)
         self.layout = f"{'a JSON array' if self._array else 'JSON lines'}, {encoding}"
-        if self._listed is not None:
-            name, _ = self._listed
-            self.unit, self.layout = "object", f"the JSON array {name!r}, {encoding}"
+        if self._list:
+            self.unit, self.layout = "object", f"the JSON array {self._list!r}, {encoding}"
 
-    def _listed_in_answer(
-        self, wanted: Sequence[str]
-    ) -> tuple[str, list[dict[str, object]]] | None:
-        """Return the list of a file that is the answer of an API: one object around it, with its name."""
+    def _list_in_answer(self, wanted: Sequence[str]) -> str:
+        """Return the name of the list of rows if the file is the answer of an API; otherwise an empty text."""
         try:
             answer = self._scanner.value(1, keep=True)
         except BadRowError:
-            return None  # told where the rows are read
+            return ""  # told where the rows are read
         if not isinstance(answer, dict) or {name.partition(".")[0] for name in wanted} & set(
             answer
         ):
-            return None
+            return ""
         lists = {name: value for name, value in answer.items() if isinstance(value, list)}
-        if len(lists) != 1:
-            return None
-        ((name, found),) = lists.items()
-        return (name, found) if all(isinstance(each, dict) for each in found) else None
+        found = {name: value for name, value in lists.items() if value} or lists
+        if len(found) != 1:
+            return ""
+        ((name, rows),) = found.items()
+        return name if all(isinstance(each, dict) for each in rows) else ""
 
     def __iter__(self) -> Iterator[Row]:
-        if self._listed is not None:
-            yield from (Row(number, each) for number, each in enumerate(self._listed[1], start=1))
-            return
-        scanner, expected = self._scanner, "[" if self._array else ""
-        while True:
-            found = scanner.peek()
-            if self._array:
-                if found == "]":
-                    return
-                if not found or found != expected:
-                    raise BadRowError(scanner.line, f"expected {expected!r} of a JSON array")
-                scanner.skip()
-                if scanner.peek() == "]" and expected == "[":
-                    return
-                expected = ","
-            elif not found:
-                return
-            number = scanner.line
-            value = scanner.value(number)
-            if not isinstance(value, dict):
-                raise BadRowError(number, f"expected a JSON object, got {type(value).__name__}")
-            yield Row(number, value)
+        if self._list:
+            return self._of_answers()
+        return self._of_arrays() if self._array else self._of_lines()
+
+    def _of_lines(self) -> Iterator[Row]:
+        while self._scanner.peek():
+            yield self._row()
+
+    def _of_arrays(self) -> Iterator[Row]:
+        """Yield the objects of one array after the other: what fetches pages appends them to one file."""
+        scanner = self._scanner
+        while scanner.peek():
+            self._take("[")
+            if scanner.peek() != "]":
+                yield self._row()
+            while scanner.peek() != "]":
+                self._take(",")
+                yield self._row()
+            self._take("]")
+
+    def _of_answers(self) -> Iterator[Row]:
+        """Yield the objects of one answer after the other, numbered through."""
+        number = 0
+        while self._scanner.peek():
+            answer = self._scanner.value(number + 1)
+            rows = answer.get(self._list) if isinstance(answer, dict) else None
+            for each in rows if isinstance(rows, list) else [None]:
+                number += 1
+                if not isinstance(each, dict):
+                    raise BadRowError(number, f"expected an object in an array {self._list!r}")
+                yield Row(number, each)
+
+    def _take(self, expected: str) -> None:
+        if self._scanner.peek() != expected:
+            raise BadRowError(self._scanner.line, f"expected {expected!r} of a JSON array")
+        self._scanner.skip()
+
+    def _row(self) -> Row:
+        self._scanner.peek()
+        number = self._scanner.line
+        value = self._scanner.value(number)
+        if not isinstance(value, dict):
+            raise BadRowError(number, f"expected a JSON object, got {type(value).__name__}")
+        return Row(number, value)
 
 
 class _Scanner:

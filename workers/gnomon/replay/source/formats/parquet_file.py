@@ -31,7 +31,7 @@ def open_parquet(path: Path, reading: Reading) -> Iterator[Rows]:
             yield _ParquetRows(file, reading)
     except OSError as error:
         raise BadInputError(f"{path}: {error.strerror or error}") from error
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeDecodeError) as error:
         raise BadInputError(f"{path}: not a Parquet file: {error}") from error
 
 
@@ -57,8 +57,20 @@ class _ParquetRows:
         for batch in self._file.iter_batches(batch_size=_BATCH, columns=self._used):
             try:
                 rows = batch.to_pylist()
-            except ValueError as error:
-                raise BadRowError(number + 1, str(error)) from error
+            except ValueError:
+                rows = _each_row(batch, number)
             for cells in rows:
                 number += 1
                 yield Row(number, cells)
+
+
+def _each_row(batch: Any, number: int) -> Iterator[dict[str, object]]:
+    """Yield the rows of a batch one by one, up to the one with a cell that Python cannot have."""
+    for at in range(batch.num_rows):
+        row = {}
+        for name, column in zip(batch.schema.names, batch.columns, strict=True):
+            try:
+                row[name] = column[at].as_py()
+            except ValueError as error:
+                raise BadRowError(number + at + 1, f"{name}: {error}") from error
+        yield row

@@ -13,6 +13,8 @@ TWICE: Final = object()
 
 PACKED: Final = frozenset({".gz", ".gzip", ".bz2", ".xz", ".zst", ".zstd", ".lz4"})
 """Endings that name a compression."""
+_FIRST_CHARS: Final = 256
+"""In which the first character that is no white space says whether a file is JSON."""
 
 
 class BadInputError(ConfigurationError):
@@ -103,4 +105,4 @@ def _is_json(path: Path) -> bool:
     from gnomon.replay.source.formats.unpacked import encoding_of, open_text  # noqa: PLC0415
 
     with open_text(path, encoding=encoding_of(path)) as file:
-        return file.read(1) in {"{", "["}
+        return file.read(_FIRST_CHARS).lstrip()[:1] in {"{", "["}

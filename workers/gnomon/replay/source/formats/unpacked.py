@@ -39,7 +39,7 @@ def open_text(path: Path, *, encoding: str, newline: str | None = None) -> Itera
     """Open the text of a file. Bytes that are no text in the encoding become surrogates.
 
     Raises:
-        BadInputError: The file cannot be read, or the encoding is unknown.
+        BadInputError: The file cannot be read, or the encoding is unknown or another one.
         MissingExtraError: pyarrow is not installed, and the file needs it.
     """
     codecs.register_error(UNDECODABLE, _as_surrogates)
@@ -51,8 +51,8 @@ def open_text(path: Path, *, encoding: str, newline: str | None = None) -> Itera
             yield text
     except (OSError, EOFError, zlib.error, lzma.LZMAError) as error:
         raise BadInputError(f"{path}: {getattr(error, 'strerror', None) or error}") from error
-    except LookupError as error:
-        raise BadInputError(f"{path}: {error}") from error
+    except (LookupError, UnicodeError) as error:
+        raise BadInputError(f"{path}: --encoding {encoding}: {error}") from error
 
 
 def encoding_of(path: Path) -> str:
