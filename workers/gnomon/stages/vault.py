@@ -16,14 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from gnomon.errors import StoreUnavailableError, TransientError
-from gnomon.events import SealedDecision
 from gnomon.records import Outputs, SourceRecord
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.joining import Joining, Waiting
 from gnomon.stages.vault_roots import RootedStore
-from gnomon.stages.vault_sealing import BatchSealer
-from gnomon.stages.vault_writing import Batch, BatchWriter, Stored
+from gnomon.stages.vault_sealing import BatchSealer, Sealed
+from gnomon.stages.vault_writing import Batch, BatchWriter
 from gnomon.stages.verdict_history import VerdictHistory
 from gnomon.store import DecisionStore, open_ring
 from gnomon.topics import COMPARISON_METRICS, COMPARISONS
@@ -131,15 +130,14 @@ class VaultStage:
 
     async def _stored_outputs(self, batch: Batch) -> Outputs:
         try:
-            outputs, rows, trace_ids = await self._joining.result_of(batch)
+            outputs = await self._joining.result_of(batch)
         except StoreUnavailableError:
             self._metrics.set("gnomon_store_up", 0)
             raise
         self._metrics.set("gnomon_store_up", 1)
-        self._show_stored(rows, trace_ids)
         return outputs
 
-    async def _write(self, waiting: Sequence[Waiting[Batch, Stored]]) -> None:
+    async def _write(self, waiting: Sequence[Waiting[Batch, Outputs]]) -> None:
         """Store the batches that wait in one transaction; if one raises, each alone."""
         if self._writer is None:
             raise RuntimeError("start() was not awaited")
@@ -157,25 +155,25 @@ class VaultStage:
             for each in waiting:
                 await self._write([each])
             return
+        finally:
+            self._show_stored(self._writer.committed())
         for each, of_batch in zip(waiting, stored, strict=True):
             if not each.done.done():
                 each.done.set_result(of_batch)
 
-    def _show_stored(
-        self, rows: Sequence[SealedDecision], trace_ids: Mapping[str, str | None]
-    ) -> None:
-        self._stored += len(rows)
-        self._metrics.count("gnomon_vault_sealed_total", len(rows))
+    def _show_stored(self, sealed: Sequence[Sealed]) -> None:
+        """Count decisions when they are committed: a batch that is repeated finds them stored."""
+        self._stored += len(sealed)
+        self._metrics.count("gnomon_vault_sealed_total", len(sealed))
         now_ms = self._now_ms()
-        for row in rows:
+        for _, row, _, trace_id in sealed:
             if row.status == "matched":
                 since_end_s = max(0.0, (now_ms - row.ended_at_ms) / 1000)
-                trace_id = trace_ids.get(row.decision_id)
                 self._metrics.observe("gnomon_end_to_end_seconds", since_end_s, trace_id=trace_id)
         if self._keyring is None:
             return
         with suppress(KeyError):  # another batch has used many keys since
-            if keys := self._keyring.rows_of(row.key_id for row in rows):
+            if keys := self._keyring.rows_of(each.row.key_id for each in sealed):
                 made_s = max(key.created_at_ms for key in keys) / 1000
                 self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_s)
 
