@@ -165,17 +165,20 @@ class VaultStage:
         """Count decisions when they are committed: a batch that is repeated finds them stored."""
         self._stored += len(sealed)
         self._metrics.count("gnomon_vault_sealed_total", len(sealed))
-        now_ms = self._now_ms()
-        for _, row, _, trace_id in sealed:
-            if row.status == "matched":
-                since_end_s = max(0.0, (now_ms - row.ended_at_ms) / 1000)
-                self._metrics.observe("gnomon_end_to_end_seconds", since_end_s, trace_id=trace_id)
+        self._show_ages(sealed)
         if self._keyring is None:
             return
-        with suppress(KeyError):  # another batch has used many keys since
-            if keys := self._keyring.rows_of(each.row.key_id for each in sealed):
-                made_s = max(key.created_at_ms for key in keys) / 1000
-                self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_s)
+        if made_ms := self._keyring.newest_ms({each.row.key_id for each in sealed}):
+            self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_ms / 1000)
+
+    def _show_ages(self, sealed: Sequence[Sealed]) -> None:
+        """Show how long ago the tasks of these decisions ended, and the trace of one of them."""
+        now_ms = self._now_ms()
+        matched = [each for each in sealed if each.row.status == "matched"]
+        ages = [max(0, now_ms - each.row.ended_at_ms) / 1000 for each in matched]
+        traced = ((age, each.trace_id) for age, each in zip(ages, matched, strict=True))
+        example = next(((age, trace_id) for age, trace_id in traced if trace_id), None)
+        self._metrics.observe_all("gnomon_end_to_end_seconds", ages, example=example)
 
     def _show_key_file(self) -> None:
         """Show how old the key file is; a key from elsewhere has no known age."""
