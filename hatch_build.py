@@ -32,6 +32,7 @@ MODULES = (
     "gnomon.features.compiled.batch",
     "gnomon.runtime.kafka.compiled.batch_reader",
     "gnomon.runtime.kafka.compiled.batch_writer",
+    "gnomon.store.compiled.copy_rows",
 )
 
 # Contracted to one rounding, a product and a sum would differ from Python's.
