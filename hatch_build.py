@@ -33,6 +33,7 @@ MODULES = (
     "gnomon.runtime.kafka.compiled.batch_reader",
     "gnomon.runtime.kafka.compiled.batch_writer",
     "gnomon.store.compiled.copy_rows",
+    "gnomon.store.compiled.numbers",
 )
 
 # Contracted to one rounding, a product and a sum would differ from Python's.
