@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gnomon import codec
 from gnomon.errors import EventError, KeyDestroyedError, OvertakenError
 from gnomon.events import SealedDecision
 from gnomon.records import DeadLetter, Outputs, SourceRecord
@@ -14,7 +13,7 @@ from gnomon.stages.vault_roots import Covered, RootedStore
 from gnomon.stages.vault_sealing import BatchSealer, Sealed
 from gnomon.store.figures import metrics_rows
 from gnomon.topics import COMPARISON_METRICS, DECISIONS
-from gnomon.vault import KeyRing
+from gnomon.vault import KeyRing, published
 
 
 class Batch(NamedTuple):
@@ -143,10 +142,7 @@ class BatchWriter:
     def _published(self, part: _Part) -> Outputs:
         rows = [*part.stored, *_rows(part.sealed)]
         self._rooted.publish(part.comparisons, rows, part.outputs)
-        published = part.outputs.topic(DECISIONS.name)
-        encode = codec.encode
-        for row in rows:
-            published.append((row.decision_id.encode(), encode(row)))
+        part.outputs.topic(DECISIONS.name).extend(published(rows))
         return part.outputs
 
 
