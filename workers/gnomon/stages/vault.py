@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gnomon.errors import StoreUnavailableError, TransientError
-from gnomon.records import Outputs, SourceRecord
+from gnomon.records import Outputs, SourceRecord, one_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.joining import Joining, Waiting
@@ -121,7 +121,8 @@ class VaultStage:
             StoreUnavailableError: Not all was stored; a retry may succeed.
         """
         metrics_topic = self._settings.topic_prefix + COMPARISON_METRICS.name
-        from_offset = next((each.offset for each in records if each.topic != metrics_topic), 0)
+        looked = records[:1] if one_topic(records) else records
+        from_offset = next((each.offset for each in looked if each.topic != metrics_topic), 0)
         outputs = Outputs()
         for at in range(0, len(records), AT_ONCE):
             batch = Batch(records[at : at + AT_ONCE], from_offset)
