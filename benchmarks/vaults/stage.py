@@ -70,6 +70,7 @@ def measure(*, decisions: int, turns: int, stores: Sequence[str] = STORES) -> bo
         )
         server = running.enter_context(postgres()) if STORES[0] in stores else ""
         met = True
+        _warm_up(broker, folder / "SQLite-warm-up", made)
         for kind in stores:
             runs: dict[str, list[Run]] = {"stage": [], "no roots": []}
             floors: list[Floors] = []
@@ -86,6 +87,12 @@ def measure(*, decisions: int, turns: int, stores: Sequence[str] = STORES) -> bo
                         )
             met &= _say(kind, runs["stage"], runs["no roots"], floors)
     return met
+
+
+def _warm_up(broker: EmbeddedBroker, folder: Path, made: Sequence[Keyed]) -> None:
+    """Run the stage once: in the first minute of Kafka, Java's compiler takes most of a core."""
+    folder.mkdir()
+    asyncio.run(_stage(broker, folder, f"sqlite:///{folder}/store.db", made, WITH_ROOTS))
 
 
 def _new_store(server: str, folder: Path) -> str:
