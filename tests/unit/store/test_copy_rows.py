@@ -66,6 +66,7 @@ def test_what_was_compiled_is_used() -> None:
 def test_rows_are_in_the_binary_format(table: tuple[str, list[tuple[object, ...]]]) -> None:
     kinds, rows = table
     assert copy_rows.packed_rows(kinds.encode(), rows) == written(kinds, rows)
+    assert copy_rows.packed_rows(kinds.encode(), map(list, rows)) == written(kinds, rows)
 
 
 @built
@@ -91,7 +92,7 @@ def test_what_is_around_the_rows() -> None:
         ("b", (bytearray(b"x"),), TypeError),
         ("is", (1,), ValueError),
         ("i", (1, 2), ValueError),
-        ("i", [1], TypeError),
+        ("i", 1, TypeError),
         ("x", (1,), ValueError),
     ],
 )

@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Connection, Double, LargeBinary, String, Table, exc
@@ -116,11 +116,10 @@ class BulkUpsert:
                 for row in rows:
                     copy.write_row(row)
                 return
-            before = _copy_rows.HEAD
-            for at in range(0, len(rows), _PACKED_AT_ONCE):
-                part = rows[at : at + _PACKED_AT_ONCE]
-                copy.write(before + _copy_rows.packed_rows(self._kinds, part))
-                before = b""
+            copy.write(_copy_rows.HEAD)
+            left = iter(rows)
+            while part := list(islice(left, _PACKED_AT_ONCE)):
+                copy.write(_copy_rows.packed_rows(self._kinds, part))
             copy.write(_copy_rows.TRAILER)
 
 

@@ -34,7 +34,8 @@ def packed_rows(const unsigned char[::1] kinds not None, rows):
     cdef Py_ssize_t columns = kinds.shape[0], column
     cdef tuple row
     try:
-        for row in rows:
+        for each in rows:
+            row = each if type(each) is tuple else tuple(each)
             if len(row) != columns:
                 raise ValueError(f"{columns} values were expected, not {len(row)}")
             reserve(&text, 2)
