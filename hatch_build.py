@@ -32,6 +32,9 @@ MODULES = (
     "gnomon.features.compiled.batch",
     "gnomon.runtime.kafka.compiled.batch_reader",
     "gnomon.runtime.kafka.compiled.batch_writer",
+    "gnomon.store.compiled.copy_rows",
+    "gnomon.store.compiled.numbers",
+    "gnomon.vault.compiled.sealed_rows",
 )
 
 # Contracted to one rounding, a product and a sum would differ from Python's.

@@ -11,6 +11,7 @@ import sys
 
 from benchmarks.harness.watching import end_in_order_at_sigterm
 
+STORES = ("PostgreSQL", "SQLite")
 PARTS = ("seal", "roots", "stage", "memory", "verify")
 
 
@@ -20,7 +21,10 @@ def main() -> int:
     parser.add_argument("--span-s", type=float, default=3.0, help="of each measured call (3)")
     parser.add_argument("--turns", type=int, default=3, help="of each contender (3)")
     parser.add_argument(
-        "--decisions", type=int, default=200_000, help="through the stage (200,000)"
+        "--decisions", type=int, default=500_000, help="through the stage (500,000)"
+    )
+    parser.add_argument(
+        "--stores", nargs="+", choices=STORES, default=STORES, help="that the stage writes to"
     )
     parser.add_argument(
         "--records", type=int, default=1_000_000, help="of the largest store (1,000,000)"
@@ -39,7 +43,9 @@ def main() -> int:
     if "stage" in options.only:
         from benchmarks.vaults import stage
 
-        met &= stage.measure(decisions=options.decisions, turns=options.turns)
+        met &= stage.measure(
+            decisions=options.decisions, turns=options.turns, stores=options.stores
+        )
     large = {"memory", "verify"} & {*options.only}
     if large:
         from benchmarks.vaults.large import measure

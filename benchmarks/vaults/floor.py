@@ -1,7 +1,7 @@
 """Bare inserts of the rows that a stage has stored, by the same driver into the same empty tables.
 
 ``executemany`` on SQLite, ``COPY`` on PostgreSQL; a transaction for each ``AT_ONCE`` decisions, each on disk when
-it is committed.
+it is committed. They are repeated, into other empty tables, until they have taken long enough to be steady.
 """
 
 import sqlite3
@@ -16,9 +16,12 @@ from sqlalchemy import BigInteger, Boolean, Double, LargeBinary, String, Table
 from gnomon.store import DecisionStore
 from gnomon.store.figures.months import MonthPartitions
 from gnomon.store.figures.tables import PREDICTIONS, TASKS
+from gnomon.store.roots.tables import ROOTS
 from gnomon.store.schema import DECISIONS
 
 AT_ONCE: Final = 2_000
+LEAST_S: Final = 10.0
+"""For so long rows are written at least."""
 _TYPES: Final = {
     BigInteger: "int8",
     Boolean: "bool",
@@ -31,10 +34,12 @@ Rows = Sequence[tuple[Table, Sequence[Sequence[Any]]]]
 
 
 class Floor(NamedTuple):
-    """Decisions a second, and the processor time of one in microseconds, without that of a server."""
+    """Decisions a second, the processor time of one in microseconds for client and server, and how long it took."""
 
     per_s: float
     cpu_us: float
+    server_us: float
+    span_s: float
 
 
 class Floors(NamedTuple):
@@ -44,12 +49,24 @@ class Floors(NamedTuple):
     sealed: Floor
 
 
-def floors_of(url: str, for_sealed: str, for_all: str) -> Floors:
-    """Read the rows of a store, and write them into two empty databases."""
+def floors_of(
+    url: str, new_database: Callable[[], str], server_cpu_s: Callable[[], float]
+) -> Floors:
+    """Read the rows of a store, and write them into empty databases, as ``new_database`` names them."""
     with closing(DecisionStore(url)) as store:
-        sealed = list(_parts(store, (DECISIONS,)))
         every = list(_parts(store, (DECISIONS, TASKS, PREDICTIONS)))
-    return Floors(_floor(for_all, every), _floor(for_sealed, sealed))
+        _add_roots(store, every)
+    sealed = [part[:1] for part in every]
+    return Floors(*(_floor(new_database, parts, server_cpu_s) for parts in (every, sealed)))
+
+
+def _add_roots(store: DecisionStore, parts: list[Rows]) -> None:
+    """Add the rows of the trees to those of the decisions, some to each transaction."""
+    with store.database.begin() as connection:
+        rows = [tuple(row) for row in connection.execute(ROOTS.select())]
+    for at, part in enumerate(parts):
+        begin, end = (len(rows) * each // len(parts) for each in (at, at + 1))
+        parts[at] = [*part, (ROOTS, rows[begin:end])]
 
 
 def _parts(store: DecisionStore, tables: Sequence[Table]) -> Iterator[Rows]:
@@ -72,20 +89,31 @@ def _parts(store: DecisionStore, tables: Sequence[Table]) -> Iterator[Rows]:
         yield part
 
 
-def _floor(url: str, parts: Sequence[Rows]) -> Floor:
+def _floor(
+    new_database: Callable[[], str], parts: Sequence[Rows], server_cpu_s: Callable[[], float]
+) -> Floor:
+    spent_s = spent_cpu_s = server_s = 0.0
+    decisions = 0
+    while spent_s < LEAST_S:
+        url = new_database()
+        _make_tables(url, parts)
+        write = _copy if url.startswith("postgresql") else _executemany
+        began_server_s = server_cpu_s()
+        began_s, cpu_s = time.perf_counter(), time.process_time()
+        write(url, parts)
+        spent_s += time.perf_counter() - began_s
+        spent_cpu_s += time.process_time() - cpu_s
+        server_s += server_cpu_s() - began_server_s
+        decisions += sum(len(part[0][1]) for part in parts)
+    us = 1e6 / decisions
+    return Floor(decisions / spent_s, spent_cpu_s * us, server_s * us, spent_s)
+
+
+def _make_tables(url: str, parts: Sequence[Rows]) -> None:
     with closing(DecisionStore(url)) as store:
         store.create()
-        ends = {
-            row[3] for part in parts for table, rows in part if table is DECISIONS for row in rows
-        }
+        ends = {row[3] for part in parts for row in part[0][1]}  # the first are the sealed rows
         MonthPartitions(store.database).ensure(ends)
-    write: Callable[[str, Sequence[Rows]], None]
-    write = _copy if url.startswith("postgresql") else _executemany
-    began_s, cpu_s = time.perf_counter(), time.process_time()
-    write(url, parts)
-    spent_s, spent_cpu_s = time.perf_counter() - began_s, time.process_time() - cpu_s
-    decisions = sum(len(part[0][1]) for part in parts)
-    return Floor(decisions / spent_s, spent_cpu_s / decisions * 1e6)
 
 
 def _executemany(url: str, parts: Sequence[Rows]) -> None:

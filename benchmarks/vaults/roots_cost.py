@@ -16,6 +16,7 @@ from statistics import median
 from unittest.mock import patch
 
 from benchmarks.vaults.rows import records
+from benchmarks.vaults.without_roots import Rootless
 from tests.support.vaults import Read, Vault
 
 from gnomon.runtime.process.memory import tune_gc, tune_malloc
@@ -24,17 +25,7 @@ from gnomon.stages.vault_roots import RootedStore
 NONE, CHAIN, TREES = "no roots", "a hash chain", "Merkle trees"
 
 
-class _Without(RootedStore):
-    """Stores rows alone."""
-
-    def upsert(self, parts, **beside):  # type: ignore[no-untyped-def]
-        self._store.upsert([row for part in parts for row in part.rows], **beside)
-
-    def publish(self, partition, rows, outputs):  # type: ignore[no-untyped-def]
-        pass
-
-
-class _Chained(_Without):
+class _Chained(Rootless):
     """Hashes each ciphertext into one chain and stores nothing of it: the least that covers every byte."""
 
     last = b""
@@ -54,7 +45,7 @@ def measure(*, batches: int, batch: int) -> bool:
     """Print the processor time of each kind; return whether the trees cost at most 5 %."""
     tune_malloc()  # as in a worker
     tune_gc()
-    kinds = {NONE: _Without, CHAIN: _Chained, TREES: RootedStore}
+    kinds = {NONE: Rootless, CHAIN: _Chained, TREES: RootedStore}
     whole: dict[str, list[float]] = {kind: [] for kind in kinds}
     user: dict[str, float] = dict.fromkeys(kinds, 0.0)
     with tempfile.TemporaryDirectory(prefix="gnomon-bench-") as name, ExitStack() as running:

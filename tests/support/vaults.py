@@ -79,7 +79,8 @@ class Vault:
         if not (folder / "kek.key").exists():
             create_key_file(folder / "kek.key")
         self.settings = Settings(data_dir=str(folder), store_url=url)
-        self.stage = VaultStage(self.settings, metrics=Metrics())
+        self.metrics = Metrics()
+        self.stage = VaultStage(self.settings, metrics=self.metrics)
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:

@@ -1,6 +1,9 @@
 """What gnomon adds to the Prometheus client: restored counters, facts about the process, both formats."""
 
-from collections.abc import Iterable
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +14,17 @@ from prometheus_client import (
     ProcessCollector,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    Exemplar,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from gnomon.connection import KafkaSecurity
 from gnomon.metric_names import METRICS, MetricName
@@ -55,6 +65,52 @@ class RestoredCounters(Collector):
             for labels, total in list(totals.items()):
                 family.add_metric(labels, total)
             yield family
+
+
+class Durations(Collector):
+    """A histogram without labels that takes many durations at once; shown when it has one.
+
+    The library's takes a lock twice and counts up for each, which is a tenth of the vault's whole work.
+    """
+
+    def __init__(self, name: MetricName, registry: CollectorRegistry) -> None:
+        self._name = name
+        self._counts = [0] * (len(BUCKETS) + 1)
+        self._sum = 0.0
+        self._exemplars: list[Exemplar | None] = [None] * len(self._counts)
+        registry.register(self)
+
+    def add(self, durations: Sequence[float], *, example: tuple[float, str] | None = None) -> None:
+        """Add durations in seconds, and one of them with the trace of which it is an example."""
+        ordered, before = sorted(durations), 0
+        for bucket, bound in enumerate((*BUCKETS, inf)):
+            upto = bisect_right(ordered, bound, before)
+            self._counts[bucket] += upto - before
+            before = upto
+        self._sum += sum(durations)
+        if example is not None:
+            seconds, trace_id = example
+            self._exemplars[bisect_left(BUCKETS, seconds)] = Exemplar(
+                {"trace_id": trace_id}, seconds
+            )
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing: names are not compared with those of other collectors."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Return the counts as they are now."""
+        if not any(self._counts):
+            return
+        family = HistogramMetricFamily(self._name, METRICS[self._name].about)
+        bounds = [*map(floatToGoString, BUCKETS), "+Inf"]
+        counts = zip(bounds, accumulate(self._counts), self._exemplars, strict=True)
+        buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = [
+            (bound, count) if exemplar is None else (bound, count, exemplar)
+            for bound, count, exemplar in counts
+        ]
+        family.add_metric((), buckets, self._sum)
+        yield family
 
 
 class CertificateExpiry(Collector):

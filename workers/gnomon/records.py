@@ -59,6 +59,12 @@ class SourceRecord(Protocol):
         ...
 
 
+def one_topic(records: Sequence[SourceRecord]) -> str | None:
+    """Return the topic of all of ``records`` if they know it together: packed records do, and have no objects yet."""
+    topic: str | None = getattr(records, "topic", None)
+    return topic
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A record that a stage cannot process, unchanged, and the reason."""

@@ -70,6 +70,26 @@ def test_a_data_key_whose_row_was_deleted(vault: Vault) -> None:
     refused(vault, "unknown_key")
 
 
+@ON_BOTH
+def test_the_check_of_all_keys_names_those_whose_rows_were_deleted(
+    vault: Vault, command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With how many decisions none can open any more; a lost key that sealed none is no problem."""
+    assert command("check", "--all") == 0
+    with vault_keys(vault.settings) as keys, keys.store.database.begin() as connection:
+        (lost,) = {row.key_id for row in keys.store.iter_sealed() if row.scope == ACME}
+        connection.execute(delete(KEYS).where(KEYS.c.kid == lost))
+        connection.execute(delete(DECISIONS).where(DECISIONS.c.scope == BIRCH))
+        connection.execute(delete(KEYS).where(KEYS.c.scope == BIRCH))
+    capsys.readouterr()
+    assert command("check", "--all") == 1
+    told = capsys.readouterr()
+    (line,) = told.err.splitlines()
+    assert f"data key {lost} of {ACME}" in line
+    assert f"{EACH} decisions" in line
+    assert "every key" not in told.out
+
+
 def test_a_scope_key_whose_row_was_deleted(vault: Vault, command: Command) -> None:
     with vault_keys(vault.settings) as keys:
         changed(keys, delete(SCOPE_KEYS).where(SCOPE_KEYS.c.scope == ACME))

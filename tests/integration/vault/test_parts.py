@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from tests.integration.vault.test_joined_batches import ids
 from tests.integration.vault.test_stage_roots import beside, published, stored, verify
 from tests.support.vaults import Vault, ledgers, read, some
@@ -118,3 +119,40 @@ def test_metrics_before_the_decisions_do_not_say_where_those_began(
     assert {row.decision_id: row for row in found} == stored(vault)
     assert len(found) == 20
     assert verify(vault) == []
+
+
+def test_what_is_committed_is_counted_once(
+    vault: Vault, parts: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parts before one that fails are not counted again when the batch is repeated, here or elsewhere."""
+    batch = read(some(0, 40), at=100)
+    upsert = DecisionStore.upsert
+
+    def refuse_third(self: DecisionStore, rows: Any, **beside: Any) -> None:
+        if len(parts) == 2:
+            raise StoreUnavailableError("gone")
+        upsert(self, rows, **beside)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(DecisionStore, "upsert", refuse_third)
+        with pytest.raises(StoreUnavailableError):
+            vault.take(batch)
+    assert counted(vault) == (20, 20)
+
+    vault.take(batch)
+    assert counted(vault) == (40, 40)
+    vault.take(batch)
+    assert counted(vault) == (40, 40)
+    with beside(vault) as other:
+        other.take(batch)
+        assert counted(other) == (0, 0)
+
+
+def counted(vault: Vault) -> tuple[float, float]:
+    """How many decisions the vault's metrics say were sealed, and of how many they have the age."""
+    values = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(vault.metrics.exposition()[0].decode())
+        for sample in family.samples
+    }
+    return values["gnomon_vault_sealed_total"], values.get("gnomon_end_to_end_seconds_count", 0)

@@ -1,5 +1,6 @@
 """Metrics in both formats, read by the parsers of the Prometheus client."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.servers.tls import Certificates, now
 from gnomon import codec
 from gnomon.connection import KafkaSecurity
 from gnomon.events import TaskStarted
+from gnomon.prometheus import BUCKETS
 from gnomon.records import DeadLetter, Headers
 from gnomon.runtime.batch_metrics import BatchMetrics, start_counters, trace_id_of
 from gnomon.runtime.metrics import Metrics
@@ -168,3 +170,28 @@ def test_certificates_say_when_they_expire_and_a_broken_file_hides_no_other(
     assert set(found) == {("ca",), ("client",)}
     assert found["client",] == pytest.approx(expected_s, abs=60)
     assert list(values(metrics, name)) == [("client",)]
+
+
+@given(st.lists(st.floats(0, 400) | st.sampled_from(BUCKETS), max_size=30), st.integers(0, 29))
+def test_many_durations_at_once_are_shown_like_one_by_one(
+    seconds: list[float], example: int
+) -> None:
+    """Counts, sum, and in OpenMetrics the trace of one of them."""
+    at_once, one_by_one = Metrics(), Metrics()
+    traced = seconds[example] if example < len(seconds) else None
+    for some in (seconds[:7], seconds[7:]):
+        shown = (traced, TRACE) if traced in some and traced is not None else None
+        at_once.observe_all("gnomon_end_to_end_seconds", some, example=shown)
+    for each in seconds:
+        trace_id = TRACE if each == traced else None
+        one_by_one.observe("gnomon_end_to_end_seconds", each, trace_id=trace_id)
+    assert [*samples(at_once)] == [*samples(one_by_one)]
+
+
+def samples(metrics: Metrics) -> Iterator[tuple[object, ...]]:
+    """Name, labels, value and example of everything that is shown."""
+    body, _ = metrics.exposition(SCRAPER)
+    for family in read_openmetrics(body.decode()):  # type: ignore[no-untyped-call]
+        for sample in family.samples:
+            example = sample.exemplar and (sample.exemplar.labels, sample.exemplar.value)
+            yield family.type, sample.name, sample.labels, pytest.approx(sample.value), example

@@ -24,7 +24,7 @@ def trace_id_of(record: SourceRecord) -> str | None:
 
 def trace_id_in(traceparent: str | None) -> str | None:
     """Return the trace that a W3C ``traceparent`` names, if it is one."""
-    found = _TRACEPARENT.match(traceparent or "")
+    found = _TRACEPARENT.match(traceparent) if traceparent else None
     return None if found is None else found[1]
 
 

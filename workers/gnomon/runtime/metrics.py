@@ -1,7 +1,7 @@
 """The metrics of a worker as Prometheus objects in a registry of their own."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, TypeVar
@@ -13,6 +13,7 @@ from gnomon.metric_names import METRICS, ON_STAGES, MetricName
 from gnomon.prometheus import (
     BUCKETS,
     CertificateExpiry,
+    Durations,
     RestoredCounters,
     describe_process,
     exposition,
@@ -36,6 +37,7 @@ class Metrics:
         self._counters: dict[MetricName, Counter] = {}
         self._gauges: dict[MetricName, Gauge] = {}
         self._histograms: dict[MetricName, Histogram] = {}
+        self._durations: dict[MetricName, Durations] = {}
         self._restored = RestoredCounters(self._registry)
         self._shown: dict[MetricName, frozenset[tuple[str, ...]]] = {}
         self._of_partition: dict[str, set[tuple[MetricName, tuple[str, ...]]]] = {}
@@ -105,6 +107,24 @@ class Metrics:
             self._histograms[name] = histogram
         exemplar = None if trace_id is None else {"trace_id": trace_id}
         self._of(histogram, name, labels).observe(seconds, exemplar)
+
+    def observe_all(
+        self,
+        name: MetricName,
+        durations: Sequence[float],
+        *,
+        example: tuple[float, str] | None = None,
+    ) -> None:
+        """Add durations in seconds to a histogram without labels, which ``observe`` never gets.
+
+        Args:
+            name: Of the histogram.
+            durations: In seconds.
+            example: One of them and its trace.
+        """
+        if name not in self._durations:
+            self._durations[name] = Durations(name, self._registry)
+        self._durations[name].add(durations, example=example)
 
     def remove(self, name: MetricName, *labels: str) -> None:
         """Stop showing a metric for ``labels``, if it was shown."""

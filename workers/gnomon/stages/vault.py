@@ -16,14 +16,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from gnomon.errors import StoreUnavailableError, TransientError
-from gnomon.events import SealedDecision
-from gnomon.records import Outputs, SourceRecord
+from gnomon.records import Outputs, SourceRecord, one_topic
 from gnomon.runtime.metrics import Metrics
 from gnomon.settings import Settings
 from gnomon.stages.joining import Joining, Waiting
 from gnomon.stages.vault_roots import RootedStore
-from gnomon.stages.vault_sealing import BatchSealer
-from gnomon.stages.vault_writing import Batch, BatchWriter, Stored
+from gnomon.stages.vault_sealing import BatchSealer, Sealed
+from gnomon.stages.vault_writing import Batch, BatchWriter
 from gnomon.stages.verdict_history import VerdictHistory
 from gnomon.store import DecisionStore, open_ring
 from gnomon.topics import COMPARISON_METRICS, COMPARISONS, DECISIONS, VAULT_ROOTS
@@ -123,7 +122,8 @@ class VaultStage:
             StoreUnavailableError: Not all was stored; a retry may succeed.
         """
         metrics_topic = self._settings.topic_prefix + COMPARISON_METRICS.name
-        from_offset = next((each.offset for each in records if each.topic != metrics_topic), 0)
+        looked = records[:1] if one_topic(records) else records
+        from_offset = next((each.offset for each in looked if each.topic != metrics_topic), 0)
         outputs = Outputs()
         for at in range(0, len(records), AT_ONCE):
             batch = Batch(records[at : at + AT_ONCE], from_offset)
@@ -132,15 +132,14 @@ class VaultStage:
 
     async def _stored_outputs(self, batch: Batch) -> Outputs:
         try:
-            outputs, rows, trace_ids = await self._joining.result_of(batch)
+            outputs = await self._joining.result_of(batch)
         except StoreUnavailableError:
             self._metrics.set("gnomon_store_up", 0)
             raise
         self._metrics.set("gnomon_store_up", 1)
-        self._show_stored(rows, trace_ids)
         return outputs
 
-    async def _write(self, waiting: Sequence[Waiting[Batch, Stored]]) -> None:
+    async def _write(self, waiting: Sequence[Waiting[Batch, Outputs]]) -> None:
         """Store the batches that wait in one transaction; if one raises, each alone."""
         if self._writer is None:
             raise RuntimeError("start() was not awaited")
@@ -158,27 +157,30 @@ class VaultStage:
             for each in waiting:
                 await self._write([each])
             return
+        finally:
+            self._show_stored(self._writer.committed())
         for each, of_batch in zip(waiting, stored, strict=True):
             if not each.done.done():
                 each.done.set_result(of_batch)
 
-    def _show_stored(
-        self, rows: Sequence[SealedDecision], trace_ids: Mapping[str, str | None]
-    ) -> None:
-        self._stored += len(rows)
-        self._metrics.count("gnomon_vault_sealed_total", len(rows))
-        now_ms = self._now_ms()
-        for row in rows:
-            if row.status == "matched":
-                since_end_s = max(0.0, (now_ms - row.ended_at_ms) / 1000)
-                trace_id = trace_ids.get(row.decision_id)
-                self._metrics.observe("gnomon_end_to_end_seconds", since_end_s, trace_id=trace_id)
+    def _show_stored(self, sealed: Sequence[Sealed]) -> None:
+        """Count decisions when they are committed: a batch that is repeated finds them stored."""
+        self._stored += len(sealed)
+        self._metrics.count("gnomon_vault_sealed_total", len(sealed))
+        self._show_ages(sealed)
         if self._keyring is None:
             return
-        with suppress(KeyError):  # another batch has used many keys since
-            if keys := self._keyring.rows_of(row.key_id for row in rows):
-                made_s = max(key.created_at_ms for key in keys) / 1000
-                self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_s)
+        if made_ms := self._keyring.newest_ms({each.row.key_id for each in sealed}):
+            self._metrics.set("gnomon_vault_data_key_created_timestamp_seconds", made_ms / 1000)
+
+    def _show_ages(self, sealed: Sequence[Sealed]) -> None:
+        """Show how long ago the tasks of these decisions ended, and the trace of one of them."""
+        now_ms = self._now_ms()
+        matched = [each for each in sealed if each.row.status == "matched"]
+        ages = [max(0, now_ms - each.row.ended_at_ms) / 1000 for each in matched]
+        traced = ((age, each.trace_id) for age, each in zip(ages, matched, strict=True))
+        example = next(((age, trace_id) for age, trace_id in traced if trace_id), None)
+        self._metrics.observe_all("gnomon_end_to_end_seconds", ages, example=example)
 
     def _show_key_file(self) -> None:
         """Show how old the key file is; a key from elsewhere has no known age."""

@@ -1,7 +1,7 @@
 """Seals the comparisons of one batch, with the numbers that are stored beside them."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from gnomon.runtime.batch_metrics import trace_id_in
 from gnomon.settings import Settings
 from gnomon.store.figures import DecisionHead, Figures, figures_of
 from gnomon.vault import IndexKeyIds, KeyRing, scope_of, seal_all_bytes, word_for
+from gnomon.vault.scopes import DEFAULT
 
 _AT_ONCE: Final = 250
 """Records of one step, whose bytes are still in the processor's cache when they are sealed."""
@@ -22,7 +23,7 @@ _MOST_WORDS: Final = 1_000
 _decode: Final = msgspec.json.Decoder(DecisionHead).decode
 
 
-class Sealed(NamedTuple):
+class Sealed(msgspec.Struct, frozen=True, gc=False):
     """A comparison, what is stored of it, and the trace in which its task began."""
 
     record: SourceRecord
@@ -67,7 +68,9 @@ class BatchSealer:
                 refusal = codec.refusal(record.value, error)
                 outputs.dead.append(DeadLetter(record, refusal.reason, refusal.detail))
                 continue
-            scope = scope_of(scope_by, tenant=head.tenant, agent_id=head.agent_id)
+            scope = DEFAULT
+            if scope_by != "none":
+                scope = scope_of(scope_by, tenant=head.tenant, agent_id=head.agent_id)
             by_scope.setdefault(scope, []).append((record, head))
         sealed = [
             each for scope, decoded in by_scope.items() for each in self._of_scope(scope, decoded)

@@ -1,11 +1,11 @@
 """Seals batches of comparisons and stores those of several partitions in one SQL transaction."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from gnomon import codec
 from gnomon.errors import EventError, KeyDestroyedError, OvertakenError
 from gnomon.events import SealedDecision
 from gnomon.records import DeadLetter, Outputs, SourceRecord
@@ -13,7 +13,7 @@ from gnomon.stages.vault_roots import Covered, RootedStore
 from gnomon.stages.vault_sealing import BatchSealer, Sealed
 from gnomon.store.figures import metrics_rows
 from gnomon.topics import COMPARISON_METRICS, DECISIONS
-from gnomon.vault import KeyRing
+from gnomon.vault import KeyRing, published
 
 
 class Batch(NamedTuple):
@@ -21,14 +21,6 @@ class Batch(NamedTuple):
 
     records: Sequence[SourceRecord]
     from_offset: int
-
-
-class Stored(NamedTuple):
-    """The outputs of a batch, its stored rows, and the trace of each decision that was sealed, by its id."""
-
-    outputs: Outputs
-    rows: Sequence[SealedDecision]
-    trace_ids: Mapping[str, str | None]
 
 
 @dataclass(slots=True)
@@ -66,9 +58,17 @@ class BatchWriter:
         self._rooted, self._keyring, self._sealer = rooted, keyring, sealer
         self._canary = canary
         self._metrics_topic = topic_prefix + COMPARISON_METRICS.name
+        self._committed: deque[Sequence[Sealed]] = deque()
 
-    def write(self, batches: Sequence[Batch]) -> list[Stored]:
-        """Store ``batches``, each of another partition, and return what was stored of each.
+    def committed(self) -> list[Sealed]:
+        """Return the decisions that were sealed and committed since the last call, each once; for any thread."""
+        found: list[Sealed] = []
+        while self._committed:
+            found += self._committed.popleft()
+        return found
+
+    def write(self, batches: Sequence[Batch]) -> list[Outputs]:
+        """Store ``batches``, each of another partition, and return what each leads to.
 
         Raises:
             StoreUnavailableError: Not all was stored; a retry may succeed.
@@ -79,7 +79,7 @@ class BatchWriter:
         except OvertakenError:  # a part of the batches may be stored by now
             return self._write(batches)
 
-    def _write(self, batches: Sequence[Batch]) -> list[Stored]:
+    def _write(self, batches: Sequence[Batch]) -> list[Outputs]:
         parts = [self._part(batch) for batch in batches]
         self._store(parts)
         return [self._published(part) for part in parts]
@@ -137,16 +137,13 @@ class BatchWriter:
         except KeyDestroyedError as error:  # the retry seals and hashes with other keys
             self._keyring.forget(error.key_ids)
             raise
+        self._committed.append(sealed)
 
-    def _published(self, part: _Part) -> Stored:
+    def _published(self, part: _Part) -> Outputs:
         rows = [*part.stored, *_rows(part.sealed)]
         self._rooted.publish(part.comparisons, rows, part.outputs)
-        published = part.outputs.topic(DECISIONS.name)
-        encode = codec.encode
-        for row in rows:
-            published.append((row.decision_id.encode(), encode(row)))
-        traces = {each.row.decision_id: each.trace_id for each in part.sealed}
-        return Stored(part.outputs, rows, traces)
+        part.outputs.topic(DECISIONS.name).extend(published(rows))
+        return part.outputs
 
 
 def _rows(sealed: Iterable[Sealed]) -> list[SealedDecision]:

@@ -3,21 +3,26 @@
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Final
 
 from sqlalchemy import BigInteger, Boolean, Connection, Double, LargeBinary, String, Table, exc
 from sqlalchemy.types import TypeEngine
 
+from gnomon.store.compiled import load
 from gnomon.store.database import Database
 
-_TYPES: Final[dict[type[TypeEngine[Any]], str]] = {
-    BigInteger: "int8",
-    Boolean: "bool",
-    Double: "float8",
-    LargeBinary: "bytea",
-    String: "text",
+_TYPES: Final[dict[type[TypeEngine[Any]], tuple[str, bytes]]] = {
+    BigInteger: ("int8", b"i"),
+    Boolean: ("bool", b"?"),
+    Double: ("float8", b"d"),
+    LargeBinary: ("bytea", b"b"),
+    String: ("text", b"s"),
 }
+"""PostgreSQL's type of a column, and its kind in the compiled writer of rows."""
+_copy_rows: Final[Any] = load("copy_rows")
+_PACKED_AT_ONCE: Final = 250
+"""Rows that are packed before the server gets them, so that it stores some while others are packed."""
 
 _MOST_VALUES: Final = 8_000
 """Of one statement on SQLite. It has plans for 1, 2, 4, … rows up to this many values, and keeps them.
@@ -45,7 +50,8 @@ class BulkUpsert:
         target = f"INSERT INTO {table.name} ({names})"
         replace = f"ON CONFLICT ({conflict}) DO UPDATE SET {', '.join(others)}"
         self._copies = database.dialect == "postgresql"
-        self._types = [_TYPES[type(column.type)] for column in table.columns]
+        types = [_TYPES[type(column.type)] for column in table.columns]
+        self._types, self._kinds = [name for name, _ in types], b"".join(kind for _, kind in types)
         if self._copies:
             waiting = f"{table.name}_copied"
             self._prepare = (
@@ -105,9 +111,16 @@ class BulkUpsert:
 
     def _fill(self, cursor: Any, statement: str, rows: Rows) -> None:
         with cursor.copy(statement) as copy:
-            copy.set_types(self._types)
-            for row in rows:
-                copy.write_row(row)
+            if _copy_rows is None:
+                copy.set_types(self._types)
+                for row in rows:
+                    copy.write_row(row)
+                return
+            copy.write(_copy_rows.HEAD)
+            left = iter(rows)
+            while part := list(islice(left, _PACKED_AT_ONCE)):
+                copy.write(_copy_rows.packed_rows(self._kinds, part))
+            copy.write(_copy_rows.TRAILER)
 
 
 def _most_values() -> int:

@@ -153,7 +153,9 @@ class DecisionStore(DecisionReads):
         """Store the batch; return whether some of its decisions were there. Who does not look expects none."""
         # All writers use the same order, so that two with the same ids cannot deadlock.
         by_id = {row.decision_id: _values(row) for row in batch.rows}
-        figures = {str(each.task[1]): each for each in batch.figures}
+        figures = batch.figures
+        if len(by_id) < len(batch.rows):
+            figures = list({each.task[1]: each for each in figures}.values())
         ids = sorted(by_id)
         with self._database.write() as connection:
             if batch.canary is not None:
@@ -164,8 +166,7 @@ class DecisionStore(DecisionReads):
             stored = ends_of(connection, ids) if look else []
             self.figures.forget(connection, stored)
             self._upsert.write(connection, [by_id[key] for key in ids], fresh=not look)
-            of_rows = [figures[key] for key in ids if key in figures]
-            self.figures.write_decisions(connection, of_rows, fresh=not look)
+            self.figures.write_decisions(connection, figures, fresh=not look)
             self.figures.write_metrics(connection, batch.metrics)
         return bool(stored)
 

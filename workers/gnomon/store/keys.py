@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, exists, func, select, update
 
 from gnomon.errors import KeyDestroyedError, KeyUnavailableError
 from gnomon.store import meta
@@ -64,6 +64,18 @@ class KeyTable:
         by_key = select(DECISIONS.c.key_id, func.count()).group_by(DECISIONS.c.key_id)
         with self._database.begin() as connection:
             return dict(connection.execute(by_key).all())
+
+    def sealed_by_lost(self) -> list[tuple[str, str, int]]:
+        """Return id, scope and number of decisions of each key that sealed some and has no row. This reads every row."""
+        known = exists().where(_C.kid == DECISIONS.c.key_id)
+        by_key = (
+            select(DECISIONS.c.key_id, DECISIONS.c.scope, func.count())
+            .where(~known)
+            .group_by(DECISIONS.c.key_id, DECISIONS.c.scope)
+            .order_by(DECISIONS.c.scope, DECISIONS.c.key_id)
+        )
+        with self._database.begin() as connection:
+            return [(kid, scope, count) for kid, scope, count in connection.execute(by_key)]
 
     def sealed_in(self, scope: str) -> int:
         """Return how many decisions of ``scope`` there are. This reads every row."""

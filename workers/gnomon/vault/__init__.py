@@ -4,6 +4,7 @@ from gnomon.vault.canary import Canary, check_key
 from gnomon.vault.decisions import (
     open_bytes,
     open_decision,
+    published,
     seal_all_bytes,
     seal_bytes,
     seal_decision,
@@ -43,6 +44,7 @@ __all__ = [
     "open_bytes",
     "open_decision",
     "open_payloads",
+    "published",
     "scope_of",
     "seal_all_bytes",
     "seal_bytes",

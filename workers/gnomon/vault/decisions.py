@@ -8,12 +8,15 @@ import msgspec
 from gnomon import codec
 from gnomon.errors import UnreadableError
 from gnomon.events import Comparison, SealedDecision
+from gnomon.records import Keyed
 from gnomon.vault import envelope
+from gnomon.vault.compiled import load
 from gnomon.vault.ring import KeyRing
 from gnomon.vault.scopes import DEFAULT
 
 SCHEMA: Final = "comparison.v1"
 """Schema of the plaintext; it is part of the associated data of each record."""
+_sealed_rows: Final = load("sealed_rows")
 
 
 def seal_decision(
@@ -64,6 +67,20 @@ def seal_all_bytes(
         StoreUnavailableError: A new key is due and its row cannot be stored.
     """
     return keyring.seal_all(plains, record_ids=decision_ids, schema=SCHEMA, scope=scope)
+
+
+def published(rows: Sequence[SealedDecision]) -> list[Keyed]:
+    """Return the records of the topic ``decisions``: the id and the JSON of each row."""
+    if _sealed_rows is not None:
+        records: list[Keyed] = _sealed_rows.published(rows)
+        return records
+    return python_published(rows)
+
+
+def python_published(rows: Sequence[SealedDecision]) -> list[Keyed]:
+    """Return what ``published`` does where nothing was compiled."""
+    encode = codec.encode
+    return [(row.decision_id.encode(), encode(row)) for row in rows]
 
 
 def open_bytes(keyring: KeyRing, sealed: SealedDecision) -> bytes:

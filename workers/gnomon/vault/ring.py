@@ -196,6 +196,12 @@ class KeyRing:
             raise KeyDestroyedError([row.kid for row in rows if row.made_under in destroyed])
         return rows
 
+    def newest_ms(self, key_ids: Iterable[str]) -> int:
+        """Return when the newest of these keys was made, epoch milliseconds; 0 if this ring has made none lately."""
+        with self._lock:
+            rows = [self._own.get(kid) for kid in key_ids]
+        return max((row.created_at_ms for row in rows if row is not None), default=0)
+
     def open(
         self, sealed: bytes, *, record_id: str, schema: str, scope: str | None = None
     ) -> bytes:

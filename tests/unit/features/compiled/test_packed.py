@@ -12,9 +12,10 @@ from tests.unit.features.support import T0, events, finished, random_log, starte
 from gnomon import codec
 from gnomon.events import TaskEvent, TaskStarted
 from gnomon.features import FeaturesConfig, FeaturesState, fold, implementation, snapshot
-from gnomon.records import Keyed
+from gnomon.records import Keyed, one_topic
 from gnomon.runtime.kafka.compiled import batch_reader, batch_writer
 from gnomon.runtime.kafka.transactions.produce_requests import MAX_BATCH_BYTES
+from gnomon.runtime.partition import commits
 from gnomon.topics import MAX_EVENT_BYTES
 
 pytestmark = pytest.mark.skipif(
@@ -177,3 +178,17 @@ def test_rows() -> None:
     for at in (2, -3):
         with pytest.raises(IndexError, match="there are 2 rows"):
             rows[at]
+
+
+@given(parts.filter(len), parts)
+def test_offsets_and_counts_by_topic(first: list[Part], second: list[Part]) -> None:
+    """Of a stage with one input topic and with more; they are known without an object for each record."""
+    records = packed(first, 10)
+    records += packed(second, 90)
+    for topics in (1, 2):
+        next_offsets = commits._next_offsets(records, topics=topics)
+        assert next_offsets == commits._next_offsets([*records], topics=2)
+        counts = commits._count_by_topic(records, topics=topics)
+        assert counts == commits._count_by_topic([*records], topics=2)
+    assert one_topic(records) == "t"
+    assert one_topic([*records]) is None

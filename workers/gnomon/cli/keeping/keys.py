@@ -35,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         epilog="example: gnomon keys check --all",
     )
     checking.add_argument(
-        "--all", action="store_true", help="unwrap every key, not the canary's alone"
+        "--all",
+        action="store_true",
+        help="unwrap every key, not the canary's alone, and look whether any is lost",
     )
     audit = actions.add_parser(
         "audit",

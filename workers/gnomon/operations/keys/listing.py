@@ -87,7 +87,9 @@ def list_keys(keys: VaultKeys, *, data_keys: bool = False) -> list[Listed]:
 
 
 def check_all(keys: VaultKeys) -> list[str]:
-    """Unwrap every key that was not shredded; return a sentence for each that cannot be.
+    """Unwrap every key that was not shredded; return a sentence for each that cannot be or whose row is missing.
+
+    This reads the key id of every decision.
 
     Raises:
         KeyProviderUnavailableError: Whoever holds the key-encryption key does not answer.
@@ -102,7 +104,7 @@ def check_all(keys: VaultKeys) -> list[str]:
                 except UnreadableError as error:
                     problems.append(f"scope key {row.id} of {row.scope}: {error}")
     places = (ScopeKeys(keys.provider, table) for table in keys.tables)
-    return problems + _data_key_problems(keys, list(places))
+    return problems + _data_key_problems(keys, list(places)) + _lost_key_problems(keys)
 
 
 def _data_key_problems(keys: VaultKeys, places: list[ScopeKeys]) -> list[str]:
@@ -120,3 +122,10 @@ def _data_key_problems(keys: VaultKeys, places: list[ScopeKeys]) -> list[str]:
             )
             problems.append(f"data key {row.kid} of {row.scope}: {error}{lost}")
     return problems
+
+
+def _lost_key_problems(keys: VaultKeys) -> list[str]:
+    return [
+        f"data key {kid} of {scope}: its row is lost, and {count:,} decisions that it sealed can no longer be opened"
+        for kid, scope, count in keys.store.keys.sealed_by_lost()
+    ]

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gnomon.records import DeadLetter, Outputs, SourceRecord
+from gnomon.records import DeadLetter, Outputs, SourceRecord, one_topic
 from gnomon.runtime.batch_metrics import BatchMetrics, trace_id_of
 from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition.ports import OutputWriter, PartitionRef
@@ -148,12 +148,12 @@ class Commits:
 
 def _next_offsets(records: Sequence[SourceRecord], *, topics: int) -> dict[str, int]:
     """The offset after the last record of each topic."""
-    if topics == 1:
+    if topics == 1 or one_topic(records):
         return {records[-1].topic: records[-1].offset + 1}
     return {record.topic: record.offset + 1 for record in records}
 
 
 def _count_by_topic(records: Sequence[SourceRecord], *, topics: int) -> Mapping[str, int]:
-    if topics == 1:
+    if topics == 1 or one_topic(records):
         return {records[-1].topic: len(records)}
     return Counter(record.topic for record in records)

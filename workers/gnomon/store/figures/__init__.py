@@ -1,6 +1,8 @@
 """What can be queried of decisions without a key: tables of numbers, and how their rows are made."""
 
-from gnomon.store.figures.of_decision import DecisionHead, Figures, figures_of
+from gnomon.store.compiled import load
+from gnomon.store.figures import of_decision
+from gnomon.store.figures.of_decision import DecisionHead, Figures
 from gnomon.store.figures.of_metrics import MetricsRows, metrics_rows
 from gnomon.store.figures.of_verdict import VerdictRows, verdict_rows
 from gnomon.store.figures.writing import FigureTables
@@ -15,3 +17,7 @@ __all__ = [
     "metrics_rows",
     "verdict_rows",
 ]
+
+_numbers = load("numbers")
+figures_of = of_decision.figures_of if _numbers is None else _numbers.figures_of
+"""Compiled where it was built."""

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 _LOCK: Final = 0x676E6F6D6F
 _MOST: Final = 120
 """Most months of one process: clocks of agents may be absurd. Rows of other months are in the default partition."""
+_DAY_MS: Final = 86_400_000
 _FIRST_MS: Final = 946_684_800_000  # 2000-01-01
 _LAST_MS: Final = 4_102_444_800_000  # 2100-01-01
 
@@ -39,7 +40,10 @@ class MonthPartitions:
         """
         if self._database.dialect != "postgresql" or self._is_partitioned is False:
             return
-        for month in sorted({_month(at) for at in ends_ms if _FIRST_MS <= at < _LAST_MS}):
+        days = {at // _DAY_MS for at in ends_ms}  # a time for each day is enough
+        for month in sorted(
+            {_month(day * _DAY_MS) for day in days if _FIRST_MS <= day * _DAY_MS < _LAST_MS}
+        ):
             if month in self._known or len(self._known) >= _MOST:
                 continue
             try:

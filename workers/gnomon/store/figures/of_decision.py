@@ -178,5 +178,5 @@ def _losses(
         error_s = abs(predicted_s - actual_s)
         loss = min(abs(log1p(predicted_s) - log1p(actual_s)), LOG_CAP)
     if probability is not None and succeeded is not None:
-        brier = (probability - succeeded) ** 2
+        brier = (probability - succeeded) * (probability - succeeded)
     return error_s, loss, brier

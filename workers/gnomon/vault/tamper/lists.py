@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from gnomon.events import SealedDecision
+from gnomon.vault.compiled import load
 from gnomon.vault.tamper.tree import HASH_BYTES, leaf_hash
 
 HOUR_MS: Final = 3_600_000
@@ -23,6 +24,7 @@ _REMOVES: Final = b"-"
 _HEX: Final = b"h"
 """First byte of packed hexadecimal ids; no list begins with it in MessagePack."""
 _HEX_DIGITS: Final = 32
+_sealed_rows: Final = load("sealed_rows")
 _encode_ids = msgspec.msgpack.Encoder().encode
 _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
 
@@ -55,6 +57,14 @@ def record_hashes(rows: Iterable[SealedDecision]) -> bytes:
     Raises:
         ValueError: A field has another form than any that gnomon writes.
     """
+    if _sealed_rows is not None:
+        joined: bytes = _sealed_rows.record_hashes(rows)
+        return joined
+    return python_record_hashes(rows)
+
+
+def python_record_hashes(rows: Iterable[SealedDecision]) -> bytes:
+    """Return what ``record_hashes`` does where nothing was compiled; this defines the hashes."""
     pack, status = _RECORD.pack, _STATUS
     hashes = []
     key_id = scope = None

@@ -1,0 +1,100 @@
+"""Hashes and JSON of sealed decisions: the compiled module returns what Python does, byte for byte."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gnomon import codec
+from gnomon.events import SealedDecision
+from gnomon.vault.compiled import load
+from gnomon.vault.decisions import python_published
+from gnomon.vault.tamper.lists import python_record_hashes
+
+sealed_rows = load("sealed_rows")
+built = pytest.mark.skipif(
+    sealed_rows is None, reason="gnomon was not compiled here: pip install says why"
+)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+INTEGERS = st.integers(-(2**63), 2**63 - 1)
+
+
+def row(**fields: object) -> SealedDecision:
+    usual = {
+        "decision_id": "0123456789abcdef" * 2,
+        "key_id": "f" * 32,
+        "sealed": b"sealed",
+        "status": "matched",
+        "started_at_ms": 1,
+        "ended_at_ms": 2,
+        "scope": "default",
+    }
+    return SealedDecision(**{**usual, **fields})  # type: ignore[arg-type]
+
+
+rows = st.builds(
+    row,
+    decision_id=TEXT,
+    key_id=TEXT,
+    sealed=st.binary(max_size=300),
+    status=st.sampled_from(["matched", "expired", "cancelled"]),
+    started_at_ms=INTEGERS,
+    ended_at_ms=INTEGERS,
+    scope=TEXT,
+)
+
+
+@pytest.mark.skipif(
+    os.environ.get("GNOMON_PURE_PYTHON") == "1"
+    or find_spec("gnomon.vault.compiled.sealed_rows") is None,
+    reason="gnomon was not compiled here: pip install says why",
+)
+def test_what_was_compiled_is_used() -> None:
+    """Else every other test would be skipped when the module cannot be imported."""
+    assert sealed_rows is not None
+
+
+@built
+@given(st.lists(rows, max_size=5))
+def test_the_compiled_hashes_and_records_are_those_of_python(given: list[SealedDecision]) -> None:
+    assert sealed_rows.record_hashes(given) == python_record_hashes(given)
+    assert sealed_rows.published(given) == python_published(given)
+
+
+@built
+def test_every_length_of_sealed_bytes_is_encoded() -> None:
+    every = bytes(range(256)) * 6
+    given = [row(sealed=every[at : at + n]) for n in range(70) for at in range(0, 1_400, 97)]
+    for _, value in sealed_rows.published(given):
+        assert codec.encode(codec.decode_sealed_decision(value)) == value
+    assert sealed_rows.published(given) == python_published(given)
+
+
+@built
+@pytest.mark.parametrize("text", ['"', "\\", "\x1f", "\x7f", "\x00", "é", "😀", "~", " "])
+@pytest.mark.parametrize("field", ["decision_id", "key_id", "scope"])
+def test_texts_that_need_escapes(field: str, text: str) -> None:
+    given = [row(**{field: f"a{text}"})]
+    assert sealed_rows.published(given) == python_published(given)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"status": "unheard of"},
+        {"started_at_ms": 2**63},
+        {"ended_at_ms": -(2**63) - 1},
+        {"decision_id": "x" * 65_536},
+        {"key_id": "x" * 65_536},
+        {"scope": "é" * 32_768},
+    ],
+)
+@pytest.mark.parametrize("form", ["python", "compiled"])
+def test_a_row_with_other_fields_has_no_hash(wrong: dict[str, object], form: str) -> None:
+    if form == "compiled" and sealed_rows is None:
+        pytest.skip("gnomon was not compiled here: pip install says why")
+    record_hashes = python_record_hashes if form == "python" else sealed_rows.record_hashes
+    with pytest.raises(ValueError, match="no decision has such fields"):
+        record_hashes([row(), row(**wrong)])

@@ -1,0 +1,212 @@
+# cython: language_level=3
+"""Hashes and JSON of sealed decisions, without an object for each field.
+
+``gnomon.vault.tamper.lists`` defines the hashes, and ``gnomon.codec`` the JSON.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
+from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from hashlib import sha256
+
+from gnomon.codec import encode
+
+cdef enum:
+    HEAD_BYTES = 24  # of what is hashed before the texts
+    LONGEST_TEXT = 65_535
+
+cdef dict STATUS = {"matched": 1, "expired": 2, "cancelled": 3}
+cdef object _sha256 = sha256, _encode = encode
+cdef uint16_t PAIRS[4096]
+"""Two characters of base64 for each 12 bits, as they lie in memory."""
+
+cdef extern from *:
+    uint64_t __builtin_bswap64(uint64_t) noexcept
+
+cdef struct Slice:
+    const char* at
+    Py_ssize_t n
+
+
+def record_hashes(rows):
+    """Return the hashes of ``rows``, joined; see ``gnomon.vault.tamper.lists.record_hashes``."""
+    cdef list hashes = []
+    for row in rows:
+        hashes.append(_sha256(hashed(row)).digest())
+    return b"".join(hashes)
+
+
+cdef bytes hashed(row):
+    """What the hash of a row is calculated from."""
+    cdef Slice name = text_of(row.decision_id), key = text_of(row.key_id), scope = text_of(row.scope)
+    cdef bytes sealed = row.sealed
+    cdef object status = STATUS.get(row.status)
+    cdef int64_t started_at_ms, ended_at_ms
+    if status is None or name.n > LONGEST_TEXT or key.n > LONGEST_TEXT or scope.n > LONGEST_TEXT:
+        raise ValueError("no decision has such fields")
+    try:
+        started_at_ms, ended_at_ms = row.started_at_ms, row.ended_at_ms
+    except OverflowError as error:
+        raise ValueError("no decision has such fields") from error
+    cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + name.n + key.n + scope.n + sealed_n)
+    cdef char* at = PyBytes_AS_STRING(made)
+    at[0], at[1] = 1, <char><int>status
+    at = put_64(at + 2, <uint64_t>started_at_ms)
+    at = put_64(at, <uint64_t>ended_at_ms)
+    at = put_16(put_16(put_16(at, <uint16_t>name.n), <uint16_t>key.n), <uint16_t>scope.n)
+    at = put(put(put(at, name), key), scope)
+    memcpy(at, PyBytes_AS_STRING(sealed), sealed_n)
+    return made
+
+
+def published(rows):
+    """Return the key and the value of the record of each of ``rows``: its id, and its JSON."""
+    cdef list records = []
+    cdef Slice name
+    for row in rows:
+        name = text_of(row.decision_id)
+        records.append((PyBytes_FromStringAndSize(name.at, name.n), json(row)))
+    return records
+
+
+cdef bytes json(row):
+    """The JSON of a row; msgspec writes it if a text needs escapes."""
+    cdef Slice name = text_of(row.decision_id), key = text_of(row.key_id), scope = text_of(row.scope)
+    cdef Slice status = text_of(row.status)
+    cdef bytes sealed = row.sealed
+    cdef char digits[40]
+    cdef Slice started = whole(digits, row.started_at_ms), ended = whole(digits + 20, row.ended_at_ms)
+    if not (is_plain(name) and is_plain(key) and is_plain(scope) and is_plain(status)):
+        return _encode(row)
+    cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
+    cdef bytes made = PyBytes_FromStringAndSize(
+        NULL,
+        NAMES_BYTES + name.n + key.n + 4 * ((sealed_n + 2) // 3) + status.n + started.n + ended.n + scope.n,
+    )
+    cdef char* at = PyBytes_AS_STRING(made)
+    at = put(put(at, BEFORE_NAME), name)
+    at = put(put(at, BEFORE_KEY), key)
+    at = put_base64(put(at, BEFORE_SEALED), <const unsigned char*>PyBytes_AS_STRING(sealed), sealed_n)
+    at = put(put(at, BEFORE_STATUS), status)
+    at = put(put(at, BEFORE_STARTED), started)
+    at = put(put(at, BEFORE_ENDED), ended)
+    at = put(put(at, BEFORE_SCOPE), scope)
+    put(at, AT_END)
+    return made
+
+
+cdef Slice text_of(text) except *:
+    """The UTF-8 of a text, which the text keeps."""
+    cdef Slice found
+    found.at = PyUnicode_AsUTF8AndSize(text, &found.n)
+    return found
+
+
+cdef Slice whole(char* room, int64_t value) noexcept:
+    """The digits of an integer, at the end of 20 bytes of room."""
+    cdef uint64_t size = <uint64_t>value if value >= 0 else 0 - <uint64_t>value
+    cdef Py_ssize_t at = 20
+    while True:
+        at -= 1
+        room[at] = <char>(c"0" + size % 10)
+        size //= 10
+        if not size:
+            break
+    if value < 0:
+        at -= 1
+        room[at] = c"-"
+    return Slice(room + at, 20 - at)
+
+
+cdef bint is_plain(Slice text) noexcept:
+    """Whether JSON has the text as it is."""
+    cdef Py_ssize_t i
+    for i in range(text.n):
+        if not 0x20 <= <unsigned char>text.at[i] < 0x7F or text.at[i] == c'"' or text.at[i] == c"\\":
+            return False
+    return True
+
+
+cdef char* put(char* at, Slice text) noexcept:
+    memcpy(at, text.at, text.n)
+    return at + text.n
+
+
+cdef char* put_16(char* at, uint16_t value) noexcept:
+    at[0], at[1] = <char>(value >> 8), <char>value
+    return at + 2
+
+
+cdef char* put_64(char* at, uint64_t value) noexcept:
+    cdef int shift
+    for shift in range(56, -8, -8):
+        at[0] = <char>(value >> shift)
+        at += 1
+    return at
+
+
+cdef char* put_base64(char* at, const unsigned char* given, Py_ssize_t n) noexcept:
+    cdef Py_ssize_t i = 0
+    cdef uint32_t three
+    cdef uint64_t six
+    while i + 8 <= n:  # six bytes at once, of eight that are read
+        memcpy(&six, given + i, 8)
+        six = __builtin_bswap64(six)
+        six = (
+            <uint64_t>PAIRS[six >> 52]
+            | <uint64_t>PAIRS[six >> 40 & 0xFFF] << 16
+            | <uint64_t>PAIRS[six >> 28 & 0xFFF] << 32
+            | <uint64_t>PAIRS[six >> 16 & 0xFFF] << 48
+        )
+        memcpy(at, &six, 8)
+        at += 8
+        i += 6
+    while i < n:
+        three = <uint32_t>given[i] << 16
+        if i + 1 < n:
+            three |= <uint32_t>given[i + 1] << 8
+        if i + 2 < n:
+            three |= given[i + 2]
+        memcpy(at, &PAIRS[three >> 12], 2)
+        memcpy(at + 2, &PAIRS[three & 0xFFF], 2)
+        if i + 2 >= n:
+            at[3] = c"="
+        if i + 1 >= n:
+            at[2] = c"="
+        at += 4
+        i += 3
+    return at
+
+
+cdef int _compute_pairs() except -1:
+    cdef bytes digits = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    cdef unsigned char first, second
+    cdef int i
+    for i in range(4096):
+        first, second = digits[i >> 6], digits[i & 63]
+        PAIRS[i] = first | <uint16_t>second << 8
+    return 0
+
+
+cdef Slice _slice(bytes text):
+    return Slice(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
+
+
+_compute_pairs()
+cdef tuple NAMES = (
+    b'{"kind":"sealed_decision.v1","decision_id":"',
+    b'","key_id":"',
+    b'","sealed":"',
+    b'","status":"',
+    b'","started_at_ms":',
+    b',"ended_at_ms":',
+    b',"scope":"',
+    b'"}',
+)
+cdef Slice BEFORE_NAME = _slice(NAMES[0]), BEFORE_KEY = _slice(NAMES[1]), BEFORE_SEALED = _slice(NAMES[2])
+cdef Slice BEFORE_STATUS = _slice(NAMES[3]), BEFORE_STARTED = _slice(NAMES[4])
+cdef Slice BEFORE_ENDED = _slice(NAMES[5]), BEFORE_SCOPE = _slice(NAMES[6]), AT_END = _slice(NAMES[7])
+cdef Py_ssize_t NAMES_BYTES = sum(map(len, NAMES))
