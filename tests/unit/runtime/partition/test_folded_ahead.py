@@ -59,6 +59,20 @@ async def test_the_next_batch_is_folded_but_not_written_before_the_first_is_comm
     assert here.kafka.written["out"] == numbered(*range(6))
 
 
+async def test_records_that_are_folded_do_not_wait_any_more(rig: Callable[..., Rig]) -> None:
+    """A stage that passes tasks over because of its lag would pass over too many."""
+    here = rig(*[b"v"] * 6)
+    first, may_write = await here.start_writing()
+    first.observe_end_offsets({TOPIC: 6})
+
+    await here.feed(first, 2, 4)
+
+    await eventually(lambda: len(here.stage.lags) == 2, what="the second batch is folded")
+    assert here.stage.lags[1] == 4
+    may_write.set()
+    await here.committed(4)
+
+
 async def test_few_records_wait_to_be_one_batch(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -108,13 +108,21 @@ class PartitionProcessor(Generic[State]):
         self._log = log
         self._state: State
         self._apply = RetryingApply(
-            stage, ref.partition, metrics=metrics, lag=lambda: self.lag, stopping=stopping
+            stage, ref.partition, metrics=metrics, lag=lambda: self._unfolded, stopping=stopping
         )
 
     @property
     def lag(self) -> int:
         """Records known to wait, those in process included."""
-        return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in self.commits.offsets.items())
+        return self._after(self.commits.offsets)
+
+    @property
+    def _unfolded(self) -> int:
+        """Records known to wait that are not folded yet; those of a pending write are."""
+        return self._after(self.commits.folded)
+
+    def _after(self, offsets: Mapping[str, int]) -> int:
+        return sum(max(0, self.end_offsets.get(t, 0) - n) for t, n in offsets.items())
 
     @property
     def tick_every_s(self) -> float | None:
