@@ -1,7 +1,7 @@
 """What is packed is to Python the sequence it stands for, and to the fold as well."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -125,6 +125,16 @@ def test_one_that_is_no_event_among_them(bad: bytes | None) -> None:
 
     assert folded == _folded(list(records))
     assert len(folded[1]) == 1
+
+
+@pytest.mark.parametrize("read", [packed, list])
+def test_no_records_lead_to_nothing(read: Callable[[Sequence[Part]], Any]) -> None:
+    """All that a state is rebuilt from may have been skipped."""
+    folded: Any = _folded(read([]))
+
+    by_topic, dead, _ = folded
+
+    assert (any(by_topic.values()), dead) == (False, [])
 
 
 def test_repeats_among_packed_records() -> None:
