@@ -9,7 +9,7 @@ from tests.faults.run import Options, run
 
 @pytest.mark.slow
 @pytest.mark.kafka
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(420)
 async def test_no_record_is_missing_repeated_or_wrong_after_six_faults(
     kafka: Kafka, tmp_path: Path
 ) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gnomon.store.compiled import load
+from gnomon.compiled import load
 
-copy_rows = load("copy_rows")
+copy_rows = load("gnomon.store.compiled.copy_rows")
 OF_KIND = {
     "i": st.integers(-(2**63), 2**63 - 1),
     "d": st.floats(),
@@ -58,7 +58,7 @@ def tables(draw: st.DrawFn) -> tuple[str, list[tuple[object, ...]]]:
 def test_what_was_compiled_is_used() -> None:
     """Else every other test would be skipped when a module cannot be imported."""
     assert copy_rows is not None
-    assert load("numbers") is not None
+    assert load("gnomon.store.compiled.numbers") is not None
 
 
 @built

@@ -4,11 +4,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gnomon.store.compiled import load
+from gnomon.compiled import load
 from gnomon.store.figures import of_decision
 from gnomon.store.figures.of_decision import DecisionHead
 
-numbers = load("numbers")
+numbers = load("gnomon.store.compiled.numbers")
 pytestmark = pytest.mark.skipif(
     numbers is None, reason="gnomon was not compiled here: pip install says why"
 )

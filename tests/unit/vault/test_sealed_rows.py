@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gnomon import codec
+from gnomon.compiled import load
 from gnomon.events import SealedDecision
-from gnomon.vault.compiled import load
 from gnomon.vault.decisions import python_published
 from gnomon.vault.tamper.lists import python_record_hashes
 
-sealed_rows = load("sealed_rows")
+sealed_rows = load("gnomon.vault.compiled.sealed_rows")
 built = pytest.mark.skipif(
     sealed_rows is None, reason="gnomon was not compiled here: pip install says why"
 )

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import BigInteger, Boolean, Connection, Double, LargeBinary, String, Table, exc
 from sqlalchemy.types import TypeEngine
 
-from gnomon.store.compiled import load
+from gnomon.compiled import load
 from gnomon.store.database import Database
 
 _TYPES: Final[dict[type[TypeEngine[Any]], tuple[str, bytes]]] = {
@@ -20,7 +20,7 @@ _TYPES: Final[dict[type[TypeEngine[Any]], tuple[str, bytes]]] = {
     String: ("text", b"s"),
 }
 """PostgreSQL's type of a column, and its kind in the compiled writer of rows."""
-_copy_rows: Final[Any] = load("copy_rows")
+_copy_rows: Final[Any] = load("gnomon.store.compiled.copy_rows")
 _PACKED_AT_ONCE: Final = 250
 """Rows that are packed before the server gets them, so that it stores some while others are packed."""
 

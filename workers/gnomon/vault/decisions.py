@@ -6,17 +6,17 @@ from typing import Final
 import msgspec
 
 from gnomon import codec
+from gnomon.compiled import load
 from gnomon.errors import UnreadableError
 from gnomon.events import Comparison, SealedDecision
 from gnomon.records import Keyed
 from gnomon.vault import envelope
-from gnomon.vault.compiled import load
 from gnomon.vault.ring import KeyRing
 from gnomon.vault.scopes import DEFAULT
 
 SCHEMA: Final = "comparison.v1"
 """Schema of the plaintext; it is part of the associated data of each record."""
-_sealed_rows: Final = load("sealed_rows")
+_sealed_rows: Final = load("gnomon.vault.compiled.sealed_rows")
 
 
 def seal_decision(

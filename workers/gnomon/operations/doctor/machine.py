@@ -60,6 +60,7 @@ def unfit(requirements: Iterable[str]) -> Iterator[Finding]:
 
 def compiled(_settings: Settings) -> Iterable[Finding]:
     """Look whether the compiled modules are used."""
+    from gnomon.compiled import load  # noqa: PLC0415
     from gnomon.features.implementation import COMPILED  # noqa: PLC0415
     from gnomon.runtime.kafka import compiled as of_kafka  # noqa: PLC0415
 
@@ -67,6 +68,9 @@ def compiled(_settings: Settings) -> Iterable[Finding]:
         "features": COMPILED,
         "reading batches": of_kafka.batch_reader is not None,
         "writing batches": of_kafka.batch_writer is not None,
+        "sealed rows": load("gnomon.vault.compiled.sealed_rows") is not None,
+        "numbers of decisions": load("gnomon.store.compiled.numbers") is not None,
+        "rows for COPY": load("gnomon.store.compiled.copy_rows") is not None,
     }
     missing = [name for name, there in modules.items() if not there]
     if not missing:

@@ -9,8 +9,8 @@ from typing import Final
 
 import msgspec
 
+from gnomon.compiled import load
 from gnomon.events import SealedDecision
-from gnomon.vault.compiled import load
 from gnomon.vault.tamper.tree import HASH_BYTES, leaf_hash
 
 HOUR_MS: Final = 3_600_000
@@ -24,7 +24,7 @@ _REMOVES: Final = b"-"
 _HEX: Final = b"h"
 """First byte of packed hexadecimal ids; no list begins with it in MessagePack."""
 _HEX_DIGITS: Final = 32
-_sealed_rows: Final = load("sealed_rows")
+_sealed_rows: Final = load("gnomon.vault.compiled.sealed_rows")
 _encode_ids = msgspec.msgpack.Encoder().encode
 _decode_ids = msgspec.msgpack.Decoder(list[str]).decode
 
