@@ -15,12 +15,12 @@ from sqlalchemy import func, select
 from tests.integration.vault.test_stage_roots import published, stored, verify
 from tests.support.vaults import Vault, read, some
 
-from gnomon.stages.vault import AT_ONCE
+from gnomon.stages.vault import MOST_AT_ONCE
 from gnomon.store import DecisionStore
 from gnomon.store.figures.tables import PREDICTIONS, TASKS
 from gnomon.vault import create_key_file
 
-RECORDS = 4 * AT_ONCE + 500
+RECORDS = 4 * MOST_AT_ONCE + 500
 KILLED = """
 import sys, time
 from pathlib import Path
@@ -91,7 +91,7 @@ def test_each_decision_is_there_once_after_a_kill_between_parts(
 
     with Vault(url, tmp_path) as vault:
         before = stored(vault)
-        assert len(before) == whole * AT_ONCE
+        assert len(before) == whole * MOST_AT_ONCE
         out = published(vault.take(read(decisions, at=100)))
 
         now = stored(vault)

@@ -1,5 +1,7 @@
 """A large batch is stored in parts: after a crash between two of them, each decision is there once and as published."""
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from tests.integration.vault.test_stage_roots import beside, published, stored, 
 from tests.support.vaults import Vault, ledgers, read, some
 
 from gnomon.errors import StoreUnavailableError
+from gnomon.stages.vault_roots import Covered, RootedStore
 from gnomon.store import DecisionStore
 
 PART = 10
@@ -17,7 +20,7 @@ PART = 10
 @pytest.fixture
 def parts(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Parts of ten records; the number of rows of each transaction."""
-    monkeypatch.setattr("gnomon.stages.vault.AT_ONCE", PART)
+    monkeypatch.setattr("gnomon.stages.vault.MOST_AT_ONCE", PART)
     found: list[int] = []
     upsert = DecisionStore.upsert
 
@@ -55,6 +58,32 @@ def test_parts_are_published_in_order_with_one_lot_of_outputs(
     assert parts == [10, 10, 10, 4]
     assert [row.decision_id for row in published(outputs)] == ids(batch)
     assert {row.decision_id: row for row in published(outputs)} == stored(vault)
+    assert verify(vault) == []
+
+
+def test_with_many_partitions_each_adds_few_records_to_a_transaction(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a worker catches up, a transaction has a short time of all partitions, not a long time of one."""
+    monkeypatch.setattr("gnomon.stages.vault.MOST_AT_ONCE", 100)
+    monkeypatch.setattr("gnomon.stages.vault.MOST_RECORDS", 20)
+    monkeypatch.setattr("gnomon.stages.vault.FEWEST_AT_ONCE", 1)
+    written: list[Counter[int]] = []
+    upsert = RootedStore.upsert
+
+    def counted(self: RootedStore, parts: Sequence[Covered], **beside: Any) -> None:
+        upsert(self, parts, **beside)
+        written.append(Counter({part.batch[0].partition: len(part.rows) for part in parts}))
+
+    monkeypatch.setattr(RootedStore, "upsert", counted)
+    batches = [read(some(40 * number, 40), partition=number) for number in range(8)]
+    vault.take_all(batches)
+
+    assert sum(written, Counter()) == dict.fromkeys(range(8), 40)
+    assert max(count for counts in written[1:] for count in counts.values()) <= 40 // 2
+    full = [counts for counts in written if len(counts) == 8]
+    assert full
+    assert all(max(counts.values()) == 40 // 8 for counts in full)
     assert verify(vault) == []
 
 

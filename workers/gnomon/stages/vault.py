@@ -28,8 +28,10 @@ from gnomon.store import DecisionStore, open_ring
 from gnomon.topics import COMPARISON_METRICS, COMPARISONS, DECISIONS, VAULT_ROOTS
 from gnomon.vault import KeyRing, check_key, load_key
 
-AT_ONCE = 2_000
+MOST_AT_ONCE = 2_000
 """So many records of a partition are sealed and stored at once: more would not fit in a processor's cache."""
+FEWEST_AT_ONCE = 100
+"""With fewer, the hash list that each partition adds to each transaction would cost more than the records."""
 MOST_RECORDS = 4_000
 """A transaction of the store gets no further batch after this many records: it would not make it cheaper."""
 CALLS_AT_ONCE = 2
@@ -75,7 +77,7 @@ class VaultStage:
         self._joining = Joining(
             self._write, size=_records_of, most=MOST_RECORDS, at_once=CALLS_AT_ONCE
         )
-        self._stored = 0
+        self._stored = self._applying = 0
 
     async def start(self) -> None:
         """Load the key and open the store.
@@ -125,10 +127,25 @@ class VaultStage:
         looked = records[:1] if one_topic(records) else records
         from_offset = next((each.offset for each in looked if each.topic != metrics_topic), 0)
         outputs = Outputs()
-        for at in range(0, len(records), AT_ONCE):
-            batch = Batch(records[at : at + AT_ONCE], from_offset)
-            outputs.extend(await self._stored_outputs(batch))
+        stored = 0
+        self._applying += 1
+        try:
+            while stored < len(records):
+                part = records[stored : stored + self._at_once()]
+                outputs.extend(await self._stored_outputs(Batch(part, from_offset)))
+                stored += len(part)
+        finally:
+            self._applying -= 1
         return outputs
+
+    def _at_once(self) -> int:
+        """How many records of each partition are stored at once.
+
+        While a worker catches up, each partition covers a long time. Rows are stored by time, so a transaction
+        changes the fewest pages if it has a short time of all partitions, not a long time of one.
+        """
+        fair = CALLS_AT_ONCE * MOST_RECORDS // max(1, self._applying)
+        return min(MOST_AT_ONCE, max(FEWEST_AT_ONCE, fair))
 
     async def _stored_outputs(self, batch: Batch) -> Outputs:
         try:

@@ -30,14 +30,14 @@ _DRIVERS: Final = {
 _BUSY_S: Final = 30
 """How long SQLite waits for another process to finish writing."""
 
-_CHECKPOINT_PAGES: Final = 8_000
+_CHECKPOINT_PAGES: Final = 32_000
 """Size of SQLite's write-ahead log, in pages of 4 KiB, from which on it is copied into the file.
 
-This is a checkpoint every 32 batches of decisions, where SQLite's default makes one every 4.
+A large batch of decisions changes up to 12,000 pages, most of them pages of indexes that the next one changes again.
 """
 
-_WRITER_CACHE_KIB: Final = 32_768
-"""Memory for pages of a connection that writes; SQLite's default is 2,000.
+_WRITER_CACHE_KIB: Final = 131_072
+"""Most memory for pages of a connection that writes; SQLite's default is 2,000.
 
 Ids are random: what does not fit is written in the middle of a transaction, and read again for the next row.
 """

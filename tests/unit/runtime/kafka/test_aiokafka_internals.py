@@ -100,10 +100,10 @@ def test_the_result_of_a_fetch() -> None:
 
 async def test_the_fetcher_looks_up_its_order_and_its_request_anew(a_fetcher: Any) -> None:
     """``consumer`` changes them between fetches."""
-    require(a_fetcher, "_records", "_proc_fetch_request")
+    require(a_fetcher, "_records", "_proc_fetch_request", "_max_partition_fetch_bytes")
     require(a_fetcher._records, "move_to_end")
     later = used_by(fetcher.Fetcher, without="__init__")
-    for name in ("_records", "_proc_fetch_request"):
+    for name in ("_records", "_proc_fetch_request", "_max_partition_fetch_bytes"):
         assert name in later, f"Fetcher reads {name} only when it is created {SEE}"
 
 

@@ -3,10 +3,15 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gnomon.runtime.kafka.fetch_pacing import (
     BEHIND_RECORDS,
+    LEAST_PARTITION_BYTES,
+    MOST_PARTITION_BYTES,
     FetchPacing,
+    partition_bytes,
     waiting_records,
 )
 
@@ -119,3 +124,16 @@ async def test_a_fetch_waits_under_load_and_is_given_up_with_its_partitions() ->
     last(found, start_s=50.0, per_s=2000, seconds=2.0)
     assert await found.paced(fetch)("later") is True
     assert fetched == ["at once", "later"]
+
+
+@given(st.integers(1, 100 << 20), st.integers(0, 300))
+def test_a_response_has_room_for_some_of_every_partition(response: int, partitions: int) -> None:
+    found = partition_bytes(response, partitions)
+    assert LEAST_PARTITION_BYTES <= found <= MOST_PARTITION_BYTES
+    assert found * partitions <= response or found == LEAST_PARTITION_BYTES
+
+
+def test_one_partition_alone_gets_most() -> None:
+    assert partition_bytes(50 << 20, 1) == MOST_PARTITION_BYTES
+    assert partition_bytes(1_400_000, 64) == LEAST_PARTITION_BYTES
+    assert partition_bytes(50 << 20, 32) == 256 << 10

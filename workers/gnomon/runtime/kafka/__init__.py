@@ -19,7 +19,8 @@ aiokafka                       names                                            
                                ``await_reset``, ``seek``
 ``AIOKafkaConsumer``           ``_fetcher``, ``_coordinator``, ``_client``                consumer, leaders
 ``GroupCoordinator``           ``group_id``, ``generation``, ``member_id``                consumer
-``Fetcher``                    ``_records``, ``_proc_fetch_request``                      consumer
+``Fetcher``                    ``_records``, ``_proc_fetch_request``,                     consumer
+                               ``_max_partition_fetch_bytes``
 ``client.AIOKafkaClient``      ``bootstrap``, ``send``, ``coordinator_lookup``,           transactions
                                ``get_random_node``, ``force_metadata_update``,
                                ``add_topic``, ``cluster``
@@ -30,5 +31,5 @@ aiokafka                       names                                            
 
 Two further assumptions have no name: the connection sends ``size + (header + request)``, so that
 ``EncodedRequest`` of ``transactions.produce_requests`` can join its parts once; and a fetcher looks its
-``_proc_fetch_request`` up anew for each fetch.
+``_proc_fetch_request`` and ``_max_partition_fetch_bytes`` up anew for each fetch.
 """

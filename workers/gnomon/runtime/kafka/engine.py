@@ -142,12 +142,11 @@ def _options(settings: Settings) -> dict[str, Any]:
         "broker_max_poll_records": settings.batch_max_records,
         "broker_session_timeout": session_s,
         # A member learns of a rebalance from the answer to a heartbeat, and all wait for the last to learn of it.
-        "broker_heartbeat_interval": min(session_s / 4, 0.2),
+        "broker_heartbeat_interval": min(session_s / 4, 0.1),
         "broker_rebalance_timeout": max(30.0, session_s * 2),
         "broker_request_timeout": max(40.0, session_s * 2),
         "broker_max_poll_interval": 300.0,
         "broker_commit_interval": 3600.0,
-        "consumer_max_fetch_size": 2 << 20,
         "consumer_auto_offset_reset": "earliest",
         "stream_buffer_maxsize": 1,
         "stream_wait_empty": False,

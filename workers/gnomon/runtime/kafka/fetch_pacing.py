@@ -1,4 +1,4 @@
-"""How long a worker waits before it fetches again.
+"""How long a worker waits before it fetches again, and how much it fetches of each partition.
 
 A transaction costs the broker and the worker milliseconds however few records it has, and some more for each
 batch, that is, for each partition that has any. So the wait follows the measured duration of transactions and
@@ -33,6 +33,26 @@ BEHIND_RECORDS = 2_000
 """If so many records more wait in all partitions, the next fetch is not delayed: a worker that catches up has
 enough records in each transaction. How many a fetch has, or how many wait in the partitions that it has, says
 nothing: its size in bytes is limited, and with many partitions it has records of one or two of them."""
+LEAST_PARTITION_BYTES = 64 << 10
+"""Of less, a fetch would have too few records for what each partition of it costs."""
+MOST_PARTITION_BYTES = 2 << 20
+FETCHED_AT_ONCE_BYTES = 8 << 20
+"""A worker that catches up handles about so much in one round of its partitions."""
+
+
+def partition_bytes(response_bytes: int, partitions: int) -> int:
+    """Return how many bytes of one partition a fetch may have, so that a response has some of all partitions.
+
+    Otherwise a worker that catches up would handle hours of one partition, then those of the next. Stages
+    after it would get events in another order than they happened, and rows that belong together by time
+    would be written far apart.
+
+    Args:
+        response_bytes: Most bytes of a response.
+        partitions: How many the worker has, of all topics.
+    """
+    fair = min(response_bytes, FETCHED_AT_ONCE_BYTES) // max(1, partitions)
+    return max(LEAST_PARTITION_BYTES, min(MOST_PARTITION_BYTES, fair))
 
 
 def waiting_records(next_offsets: Mapping[Tp, int], end_offsets: Mapping[Any, int | None]) -> int:

@@ -22,7 +22,13 @@ from gnomon.errors import LostRecordsError
 from gnomon.records import SourceRecord
 from gnomon.runtime.kafka.assignor import StickyAssignor
 from gnomon.runtime.kafka.batch import Batch, Fetched
-from gnomon.runtime.kafka.fetch_pacing import IDLE_WAIT_MS, FetchPacing, waiting_records
+from gnomon.runtime.kafka.fetch_pacing import (
+    IDLE_WAIT_MS,
+    MOST_PARTITION_BYTES,
+    FetchPacing,
+    partition_bytes,
+    waiting_records,
+)
 from gnomon.runtime.kafka.leaders import Leaders
 from gnomon.runtime.kafka.transactions.group import GroupMember
 
@@ -106,7 +112,7 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
             isolation_level="read_committed",
             max_poll_records=conf.broker_max_poll_records,
             max_poll_interval_ms=int(conf.broker_max_poll_interval * 1000),
-            max_partition_fetch_bytes=conf.consumer_max_fetch_size,
+            max_partition_fetch_bytes=MOST_PARTITION_BYTES,
             fetch_max_bytes=transport.max_response_bytes,
             fetch_max_wait_ms=IDLE_WAIT_MS,
             # A broker that has just started may not know its topics yet. The group leader then
@@ -181,8 +187,10 @@ class LoopConsumer(driver.AIOKafkaConsumerThread):
         )
 
     def _pace_fetches(self, consumer: aiokafka.AIOKafkaConsumer) -> None:
-        """Let all further fetches of ``consumer`` wait as the pacing says."""
+        """Let all further fetches of ``consumer`` wait as the pacing says, and have some of every partition."""
         fetcher = consumer._fetcher  # noqa: SLF001  aiokafka has no public way
+        limit = cast("Transport", self.transport).max_response_bytes
+        fetcher._max_partition_fetch_bytes = partition_bytes(limit, len(consumer.assignment()))  # noqa: SLF001
         if fetcher is not self._paced:
             self._paced = fetcher
             fetcher._proc_fetch_request = self.pacing.paced(fetcher._proc_fetch_request)  # noqa: SLF001
