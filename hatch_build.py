@@ -19,8 +19,8 @@ from setuptools.command.build_ext import build_ext
 
 ROOT = Path("workers")
 MODULES = (
+    "gnomon.compiled.packed_rows",
     "gnomon.features.compiled.records",
-    "gnomon.features.compiled.rows",
     "gnomon.features.compiled.names",
     "gnomon.features.compiled.jsontext",
     "gnomon.features.compiled.vector",

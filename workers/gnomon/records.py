@@ -94,10 +94,22 @@ class Outputs:
         """Return the list of records to write to topic ``name``, to append to."""
         return self.by_topic.setdefault(name, [])
 
+    def add(self, name: str, records: list[Keyed]) -> None:
+        """Add records to write to topic ``name``: a list, or the rows that compiled modules have in its place.
+
+        They belong to these outputs from now on.
+        """
+        known = self.by_topic.get(name)
+        if not known:
+            self.by_topic[name] = records
+        elif type(known) is type(records):
+            known.extend(records)
+        else:  # packed rows have no ``None``
+            self.by_topic[name] = [*known, *records]
+
     def extend(self, more: "Outputs") -> None:
-        """Add the records and dead letters of ``more`` after those that are here."""
+        """Add the records and dead letters of ``more``, which is not used any more, after those that are here."""
         for name, records in more.by_topic.items():
-            # Compiled stages have rows in place of a list; they cannot be extended.
-            self.by_topic[name] = [*self.topic(name), *records]
+            self.add(name, records)
         self.dead += more.dead
         self.by_key |= more.by_key

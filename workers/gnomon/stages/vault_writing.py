@@ -142,7 +142,7 @@ class BatchWriter:
     def _published(self, part: _Part) -> Outputs:
         rows = [*part.stored, *_rows(part.sealed)]
         self._rooted.publish(part.comparisons, rows, part.outputs)
-        part.outputs.topic(DECISIONS.name).extend(published(rows))
+        part.outputs.add(DECISIONS.name, published(rows))
         return part.outputs
 
 

@@ -70,7 +70,10 @@ def seal_all_bytes(
 
 
 def published(rows: Sequence[SealedDecision]) -> list[Keyed]:
-    """Return the records of the topic ``decisions``: the id and the JSON of each row."""
+    """Return the records of the topic ``decisions``: the id and the JSON of each row.
+
+    Where it was compiled, packed rows stand for the list.
+    """
     if _sealed_rows is not None:
         records: list[Keyed] = _sealed_rows.published(rows)
         return records

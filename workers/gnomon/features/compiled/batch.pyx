@@ -13,7 +13,7 @@ from gnomon.features.compiled.names cimport Slice, name_of
 from gnomon.features.compiled.memory cimport CurrentFeatures, StartFeatures
 from gnomon.features.compiled.native cimport Agent
 from gnomon.features.compiled.packedevents cimport FINISHED, STARTED, Event, Events, events_of
-from gnomon.features.compiled.rows cimport PackedRows, Text, reserve
+from gnomon.compiled.packed_rows cimport PackedRows, Text, reserve
 from gnomon.features.compiled.tasks cimport task_key
 from gnomon.features.compiled.vector cimport put_hour, put_vector
 from gnomon.features.compiled.window cimport pack_flags

@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memcpy, strlen
 
 from gnomon.features.compiled.names cimport Slice
-from gnomon.features.compiled.rows cimport Text
+from gnomon.compiled.packed_rows cimport Text
 
 cdef enum:
     # Room that is left behind each string, for the numbers and keys up to the next string.

@@ -11,7 +11,7 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy, memmove, memset
 
-from gnomon.features.compiled.rows cimport reserve
+from gnomon.compiled.packed_rows cimport reserve
 
 from gnomon import codec
 

@@ -4,7 +4,7 @@ The fields have the names of the event's fields; their order does not matter. Ea
 is not-a-number where the event has ``None``.
 """
 
-from gnomon.features.compiled.rows cimport Text
+from gnomon.compiled.packed_rows cimport Text
 
 
 cdef struct HourFeatures:

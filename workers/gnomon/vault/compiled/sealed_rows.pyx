@@ -12,6 +12,7 @@ from libc.string cimport memcpy
 from hashlib import sha256
 
 from gnomon.codec import encode
+from gnomon.compiled.packed_rows cimport PackedRows, Text, reserve
 
 cdef enum:
     HEAD_BYTES = 24  # of what is hashed before the texts
@@ -64,29 +65,34 @@ cdef bytes hashed(row):
 
 def published(rows):
     """Return the key and the value of the record of each of ``rows``: its id, and its JSON."""
-    cdef list records = []
+    cdef PackedRows records = PackedRows()
     cdef Slice name
     for row in rows:
         name = text_of(row.decision_id)
-        records.append((PyBytes_FromStringAndSize(name.at, name.n), json(row)))
+        records.begin(name.at, name.n)
+        put_json(&records.text, row)
+        records.end()
     return records
 
 
-cdef bytes json(row):
-    """The JSON of a row; msgspec writes it if a text needs escapes."""
+cdef int put_json(Text* text, row) except -1:
+    """Append the JSON of a row; msgspec writes it if a text needs escapes."""
     cdef Slice name = text_of(row.decision_id), key = text_of(row.key_id), scope = text_of(row.scope)
     cdef Slice status = text_of(row.status)
-    cdef bytes sealed = row.sealed
+    cdef bytes sealed = row.sealed, encoded
     cdef char digits[40]
     cdef Slice started = whole(digits, row.started_at_ms), ended = whole(digits + 20, row.ended_at_ms)
     if not (is_plain(name) and is_plain(key) and is_plain(scope) and is_plain(status)):
-        return _encode(row)
+        encoded = _encode(row)
+        reserve(text, PyBytes_GET_SIZE(encoded))
+        text.n = put(text.at + text.n, _slice(encoded)) - text.at
+        return 0
     cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
-    cdef bytes made = PyBytes_FromStringAndSize(
-        NULL,
+    reserve(
+        text,
         NAMES_BYTES + name.n + key.n + 4 * ((sealed_n + 2) // 3) + status.n + started.n + ended.n + scope.n,
     )
-    cdef char* at = PyBytes_AS_STRING(made)
+    cdef char* at = text.at + text.n
     at = put(put(at, BEFORE_NAME), name)
     at = put(put(at, BEFORE_KEY), key)
     at = put_base64(put(at, BEFORE_SEALED), <const unsigned char*>PyBytes_AS_STRING(sealed), sealed_n)
@@ -94,8 +100,8 @@ cdef bytes json(row):
     at = put(put(at, BEFORE_STARTED), started)
     at = put(put(at, BEFORE_ENDED), ended)
     at = put(put(at, BEFORE_SCOPE), scope)
-    put(at, AT_END)
-    return made
+    text.n = put(at, AT_END) - text.at
+    return 0
 
 
 cdef Slice text_of(text) except *:

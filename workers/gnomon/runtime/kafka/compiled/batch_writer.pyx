@@ -11,7 +11,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int16_t, int32_t, int64_t
 from libc.string cimport memcpy
 
-from gnomon.features.compiled.rows cimport PackedRows, Row
+from gnomon.compiled.packed_rows cimport PackedRows, Row
 from gnomon.runtime.kafka.compiled.wire cimport (
     AFTER_LENGTH, ATTRIBUTES_AT, CRC_AT, Data, HEADER, MAGIC, OVERHEAD, TRANSACTIONAL, data_of,
     gnomon_crc32c, gnomon_has_crc, put16, put32, put64, put_data, put_varint, varint_size,

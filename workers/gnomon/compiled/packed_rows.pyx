@@ -1,7 +1,7 @@
 # cython: language_level=3
 """Rows to write, whose keys and values lie one behind the other in one buffer."""
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport int32_t
 from libc.stdlib cimport free, realloc
 from libc.string cimport memcpy
@@ -46,15 +46,47 @@ cdef class PackedRows:
     def __eq__(self, other):
         return isinstance(other, (PackedRows, list)) and [*self] == [*other]
 
+    def extend(self, rows):
+        """Append rows: keys and values, neither of them ``None``."""
+        cdef bytes key, value
+        if type(rows) is PackedRows:
+            self.append(rows)
+            return
+        for key, value in rows:
+            if key is None or value is None:
+                raise TypeError("a key and a value were expected")
+            self.begin(PyBytes_AS_STRING(key), PyBytes_GET_SIZE(key))
+            reserve(&self.text, PyBytes_GET_SIZE(value))
+            memcpy(self.text.at + self.text.n, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            self.text.n += PyBytes_GET_SIZE(value)
+            self.end()
+
+    cdef int append(self, PackedRows other) except -1:
+        cdef Py_ssize_t at, n = other.n, length = other.text.n
+        self._reserve_items(n)
+        reserve(&self.text, length)
+        memcpy(self.text.at + self.text.n, other.text.at, length)
+        for at in range(n):
+            self.items[self.n + at] = other.items[at]
+            self.items[self.n + at].at += self.text.n
+        self.n += n
+        self.text.n += length
+        return 0
+
+    cdef int _reserve_items(self, Py_ssize_t more) except -1:
+        cdef void* moved
+        cdef Py_ssize_t room = max(2 * self._room, self.n + more, <Py_ssize_t>256)
+        if self.n + more <= self._room:
+            return 0
+        moved = realloc(self.items, room * sizeof(Row))
+        if moved == NULL:
+            raise MemoryError
+        self.items, self._room = <Row*>moved, room
+        return 0
+
     cdef int begin(self, const char* key, Py_ssize_t n) except -1:
         """Begin a row with this key; everything appended to ``text`` from now on is its value."""
-        cdef void* moved
-        if self.n == self._room:
-            moved = realloc(self.items, max(2 * self._room, <Py_ssize_t>256) * sizeof(Row))
-            if moved == NULL:
-                raise MemoryError
-            self.items = <Row*>moved
-            self._room = max(2 * self._room, <Py_ssize_t>256)
+        self._reserve_items(1)
         reserve(&self.text, n)
         memcpy(self.text.at + self.text.n, key, n)
         self.items[self.n] = Row(self.text.n, n, 0)

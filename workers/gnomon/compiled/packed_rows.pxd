@@ -26,6 +26,8 @@ cdef class PackedRows:
     cdef Py_ssize_t _room
 
     cdef int begin(self, const char* key, Py_ssize_t n) except -1
+    cdef int append(self, PackedRows other) except -1
+    cdef int _reserve_items(self, Py_ssize_t more) except -1
     cdef void end(self) noexcept
 
 
