@@ -192,11 +192,15 @@ class VaultStage:
 
     def _show_ages(self, sealed: Sequence[Sealed]) -> None:
         """Show how long ago the tasks of these decisions ended, and the trace of one of them."""
-        now_ms = self._now_ms()
-        matched = [each for each in sealed if each.row.status == "matched"]
-        ages = [max(0, now_ms - each.row.ended_at_ms) / 1000 for each in matched]
-        traced = ((age, each.trace_id) for age, each in zip(ages, matched, strict=True))
-        example = next(((age, trace_id) for age, trace_id in traced if trace_id), None)
+        now_ms, ages = self._now_ms(), []
+        example: tuple[float, str] | None = None
+        for each in sealed:
+            row = each.row
+            if row.status == "matched":
+                age_s = max(0, now_ms - row.ended_at_ms) / 1000
+                ages.append(age_s)
+                if example is None and each.trace_id:
+                    example = (age_s, each.trace_id)
         self._metrics.observe_all("gnomon_end_to_end_seconds", ages, example=example)
 
     def _show_key_file(self) -> None:

@@ -42,7 +42,7 @@ class FigureTables:
 
     def prepare(self, figures: Iterable[Figures]) -> None:
         """Make room for the numbers of decisions, before the transaction that writes them."""
-        self._months.ensure([each.ended_at_ms for each in figures])
+        self._months.ensure(int(task[0] or 0) for task, _ in figures)
 
     def write_decisions(
         self, connection: Connection, figures: Iterable[Figures], *, fresh: bool
