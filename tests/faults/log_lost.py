@@ -15,6 +15,7 @@ from confluent_kafka import TopicPartition as Place
 from tests.faults.dump import TOPICS, read_all
 from tests.faults.fault import Fault
 from tests.faults.history import Hole
+from tests.faults.publish import told_records
 from tests.faults.rig import Rig, RigError
 from tests.faults.stream import LATENESS_MS
 from tests.support.polling import eventually_sync
@@ -65,6 +66,8 @@ async def topic_made_again(rig: Rig, fault: Fault) -> None:
         await _all_read(rig)
         # Evidence of hours to which the new topic adds nothing stays as it was written last.
         await rig.written(timeout_s=WRITTEN_S)
+        # So do the counts of processes from which the new topic gets no record.
+        await rig.told(told_records(rig.publisher.placed, history), timeout_s=WRITTEN_S)
         await rig.halt(READERS)
         history.removed += [(history.life, record) for record in await read_all(kafka, TOPIC)]
         history.life += 1

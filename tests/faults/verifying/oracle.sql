@@ -257,8 +257,10 @@ LEFT JOIN ending d ON d.partition = e.partition AND d."offset" = e."offset";
 CREATE TABLE predicted AS
 SELECT fate.* FROM fate SEMI JOIN expected_features USING (partition, agent_id, task_id);
 
--- The counts of a life end with it.
-CREATE MACRO in_last_life(partition) AS partition // 1000 = (SELECT max(life) FROM log);
+-- The counts of a life end with it. A partition to which no record came in the last one keeps those of the one before.
+CREATE TABLE last_life AS
+SELECT max(life * 1000 + partition) AS last_place FROM log GROUP BY partition;
+CREATE MACRO in_last_life(place) AS place IN (SELECT last_place FROM last_life);
 
 CREATE TABLE expected_ledger AS
 SELECT
@@ -328,7 +330,8 @@ GROUP BY ALL;
 
 UPDATE expected_features SET partition = partition % 1000, agent_id = agent_named(agent_id);
 UPDATE expected_predictions SET partition = partition % 1000, agent_id = agent_named(agent_id);
+ALTER TABLE expected_comparisons ADD COLUMN life BIGINT;
 ALTER TABLE expected_comparisons ADD COLUMN is_last BOOLEAN;
-UPDATE expected_comparisons SET is_last = in_last_life(partition);
+UPDATE expected_comparisons SET life = partition // 1000, is_last = in_last_life(partition);
 UPDATE expected_comparisons SET partition = partition % 1000, agent_id = agent_named(agent_id);
 UPDATE expected_agents SET partition = partition % 1000, agent_id = agent_named(agent_id);
