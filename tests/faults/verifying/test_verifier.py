@@ -207,6 +207,24 @@ def test_a_ledger_that_did_not_add_up_at_any_time_is_found(
     assert "ledger_identity" in altered(comparison_metrics=miscount).samples
 
 
+def test_a_partition_that_gets_nothing_after_the_topic_was_made_again_keeps_its_counts(
+    altered: Callable[..., Findings],
+) -> None:
+    def begin_life(lines: list[Line]) -> None:
+        of_first = next(line for line in lines if line["partition"] == 0)
+        lines.append({**of_first, "life": 1, "offset": 0, "size": None, "value": None, "raw": None})
+
+    def begin_counts(lines: list[Line]) -> None:
+        last = [line for line in lines if line["key"] == "ledger|p0"][-1]
+        zeros = {n: 0 if isinstance(found, int) else found for n, found in last["value"].items()}
+        lines.append({**last, "life": 1, "offset": last["offset"] + 1, "value": zeros})
+
+    findings = altered(task_events=begin_life, comparison_metrics=begin_counts)
+    assert findings.ledger_exact
+    assert sum(findings.ledger.values()) > 100
+    assert "comparison-metrics" not in findings.by_topic
+
+
 @pytest.mark.parametrize("name", ["n", "absolute_error_us_sum"])
 def test_wrong_metrics_of_the_control_are_found(
     altered: Callable[..., Findings], name: str
