@@ -32,7 +32,7 @@ _NEWEST = 0.1
 BEHIND_RECORDS = 2_000
 """If so many records more wait in all partitions, the next fetch is not delayed: a worker that catches up has
 enough records in each transaction. How many a fetch has, or how many wait in the partitions that it has, says
-nothing: its size in bytes is limited, and with many partitions it has records of one or two of them."""
+nothing: its size in bytes is limited, and with many partitions it has records of some of them."""
 LEAST_PARTITION_BYTES = 64 << 10
 """Of less, a fetch would have too few records for what each partition of it costs."""
 MOST_PARTITION_BYTES = 2 << 20
