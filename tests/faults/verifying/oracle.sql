@@ -331,7 +331,6 @@ GROUP BY ALL;
 UPDATE expected_features SET partition = partition % 1000, agent_id = agent_named(agent_id);
 UPDATE expected_predictions SET partition = partition % 1000, agent_id = agent_named(agent_id);
 ALTER TABLE expected_comparisons ADD COLUMN life BIGINT;
-ALTER TABLE expected_comparisons ADD COLUMN is_last BOOLEAN;
-UPDATE expected_comparisons SET life = partition // 1000, is_last = in_last_life(partition);
+UPDATE expected_comparisons SET life = partition // 1000;
 UPDATE expected_comparisons SET partition = partition % 1000, agent_id = agent_named(agent_id);
 UPDATE expected_agents SET partition = partition % 1000, agent_id = agent_named(agent_id);

@@ -225,6 +225,20 @@ def test_a_partition_that_gets_nothing_after_the_topic_was_made_again_keeps_its_
     assert "comparison-metrics" not in findings.by_topic
 
 
+@pytest.mark.parametrize(("n", "wrong"), [(0, {}), (1, {"wrong": 1})])
+def test_metrics_after_the_topic_was_made_again_are_those_of_its_tasks(
+    altered: Callable[..., Findings], n: int, wrong: dict[str, int]
+) -> None:
+    def begin_counts(lines: list[Line]) -> None:
+        last = [line for line in lines if line["key"] == "control|0|all|all|p0"][-1]
+        counts = {k: 0 if isinstance(found, int) else found for k, found in last["value"].items()}
+        value = {**counts, "n": n}
+        lines.append({**last, "life": 1, "offset": last["offset"] + 1, "value": value})
+
+    findings = altered(comparison_metrics=begin_counts)
+    assert findings.by_topic.get("comparison-metrics", {}) == wrong
+
+
 @pytest.mark.parametrize("name", ["n", "absolute_error_us_sum"])
 def test_wrong_metrics_of_the_control_are_found(
     altered: Callable[..., Findings], name: str

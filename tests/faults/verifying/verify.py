@@ -229,21 +229,21 @@ def _check_verdict(folder: Path, findings: Findings) -> None:
 def _check_figures(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
     """Check the all-time metrics of the control, whose errors are whole microseconds for each task.
 
-    Those of a partition in which no task has matched since the topic was made again are of the life before, or
-    zero.
+    The last metrics of a partition are of a life of the topic: of its last one with a matched task, or of a later
+    one, in which they are zero.
     """
     different = _rows(
         db,
         """
         WITH found AS (
-            SELECT partition, (value ->> '$.n')::BIGINT AS n,
+            SELECT partition, life, (value ->> '$.n')::BIGINT AS n,
                 (value ->> '$.n_success')::BIGINT AS n_success,
                 (value ->> '$.correct_sum')::BIGINT AS correct,
                 (value ->> '$.absolute_error_us_sum')::BIGINT AS error_us
             FROM raw_metrics WHERE key LIKE 'control|0|all|all|p%'
             QUALIFY row_number() OVER (PARTITION BY key ORDER BY "offset" DESC) = 1
         ), expected AS (
-            SELECT partition, bool_and(is_last) AS is_last, count(duration_s - control_duration_s) AS n,
+            SELECT partition, life, count(duration_s - control_duration_s) AS n,
                 count(control_success_probability) FILTER (succeeded IS NOT NULL) AS n_success,
                 count(*) FILTER ((control_success_probability >= 0.5) = succeeded) AS correct,
                 coalesce(sum(abs(duration_s - control_duration_s) * 1e6), 0) AS error_us
@@ -251,9 +251,11 @@ def _check_figures(db: duckdb.DuckDBPyConnection, findings: Findings) -> None:
             QUALIFY row_number() OVER (PARTITION BY partition ORDER BY life DESC) = 1
         )
         SELECT * FROM expected e FULL JOIN found f USING (partition)
-        WHERE (f.n IS DISTINCT FROM e.n OR f.n_success IS DISTINCT FROM e.n_success
-            OR f.correct IS DISTINCT FROM e.correct OR abs(f.error_us - e.error_us) > e.n)
-            AND NOT (f.n = 0 AND f.n_success = 0 AND f.error_us = 0 AND NOT coalesce(e.is_last, false))
+        WHERE CASE WHEN e.life IS NULL OR f.life > e.life
+            THEN f.n <> 0 OR f.n_success <> 0 OR f.correct <> 0 OR f.error_us <> 0
+            ELSE f.life IS DISTINCT FROM e.life OR f.n IS DISTINCT FROM e.n
+                OR f.n_success IS DISTINCT FROM e.n_success OR f.correct IS DISTINCT FROM e.correct
+                OR abs(f.error_us - e.error_us) > e.n END
         """,
     )
     findings.records["comparison-metrics"] = _rows(db, "SELECT count(*) FROM raw_metrics")[0][0]

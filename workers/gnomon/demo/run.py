@@ -72,7 +72,7 @@ class Demo:
                 training.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await training
-                await _end(fleet)
+                await end_guarded(fleet, within_s=FLEET_STOP_S)
             return await self._settle(watch)
 
     async def _settle(self, watch: PipelineWatcher) -> PipelineState:
@@ -132,12 +132,20 @@ def _a_version_predicted(state: PipelineState) -> bool:
     return any(model.name not in BASELINES for model in state.models)
 
 
-async def _end(fleet: asyncio.subprocess.Process) -> None:
-    if fleet.returncode is not None:
+async def end_guarded(guard: asyncio.subprocess.Process, *, within_s: float) -> None:
+    """End a program that runs under a guard (``gnomon.broker.guard``); it has ended when this returns.
+
+    Args:
+        guard: The guard, with its standard input.
+        within_s: How long the program may take after SIGTERM before it is killed.
+    """
+    if guard.returncode is not None:
         return
-    fleet.terminate()
+    guard.terminate()
     try:
-        await asyncio.wait_for(fleet.wait(), FLEET_STOP_S)
+        await asyncio.wait_for(guard.wait(), within_s)
     except TimeoutError:
-        fleet.kill()
-        await fleet.wait()
+        if guard.stdin is None:
+            raise
+        guard.stdin.write(b"K")  # if the guard were killed, nobody would wait for the program
+        await guard.wait()

@@ -33,7 +33,8 @@ _BUSY_S: Final = 30
 _CHECKPOINT_PAGES: Final = 32_000
 """Size of SQLite's write-ahead log, in pages of 4 KiB, from which on it is copied into the file.
 
-A large batch of decisions changes up to 12,000 pages, most of them pages of indexes that the next one changes again.
+A transaction of 4,000 decisions changes thousands of pages, many of them pages of indexes that the next one changes
+again.
 """
 
 _WRITER_CACHE_KIB: Final = 131_072
