@@ -80,12 +80,17 @@ def test_it_shows_what_status_says(pipeline: Pipeline, address: str) -> None:
         ),
         what="the tasks of each model",
     )
-    assert samples(address, "gnomon_group_workers", "stage") == {(s,): 1.0 for s in STAGES}
+    eventually_sync(
+        lambda: samples(address, "gnomon_group_workers", "stage") == {(s,): 1.0 for s in STAGES},
+        what="a worker a stage",
+    )
     eventually_sync(
         lambda: set(samples(address, "gnomon_group_lag_records", "stage").values()) == {0.0},
         what="no lag",
     )
-    assert samples(address, "gnomon_broker_up") == {(): 1.0}
+    eventually_sync(
+        lambda: samples(address, "gnomon_broker_up") == {(): 1.0}, what="the broker's answer"
+    )
     assert samples(address, "gnomon_brokers") == {(): 1.0}
     partitions = samples(address, "gnomon_topic_partitions", "topic")
     assert partitions == {(pipeline.prefix + topic.name,): 4.0 for topic in TOPICS}

@@ -22,6 +22,10 @@ from gnomon.errors import ConfigurationError
 # At DEBUG aiokafka logs each request, and the one that logs in contains the password.
 logging.getLogger("aiokafka.conn").setLevel(logging.INFO)
 
+ASK_AGAIN_MS = 10
+"""``retry_backoff_ms`` of a consumer that asks once for the offsets of many topics: aiokafka waits as long,
+100 ms otherwise, for each topic that it has not read yet."""
+
 
 def consumer(kafka: KafkaConnection, *topics: str, **options: Any) -> AIOKafkaConsumer:
     """Make a consumer, not started."""

@@ -38,8 +38,6 @@ OPTIONAL_INPUTS: Mapping[str, tuple[str, ...]] = {"collector": ("otlp_spans",)}
 FEW = 100
 """Up to this lag in offsets, records are counted one by one."""
 COUNT_S = 1.0
-ASK_AGAIN_MS = 10
-"""aiokafka waits as long before it looks where a topic is that it has not read yet."""
 COORDINATOR_S = 15.0
 """A cluster that was never asked about a group first creates the topic of group offsets."""
 
@@ -72,7 +70,7 @@ async def overview(*, kafka: KafkaConnection, prefix: str) -> list[StageOverview
     names = sorted({prefix + topic for inputs in every.values() for topic in inputs})
     partitions = await partitions_of(kafka, names)
     # To a reader of committed records, the log ends where the first open transaction begins.
-    uncommitted = aiokafka_clients.consumer(kafka, retry_backoff_ms=ASK_AGAIN_MS)
+    uncommitted = aiokafka_clients.consumer(kafka, retry_backoff_ms=aiokafka_clients.ASK_AGAIN_MS)
     admin = aiokafka_clients.admin(kafka)
     try:
         await uncommitted.start()
@@ -111,7 +109,7 @@ async def _stage(
         kafka,
         isolation_level="read_committed",
         fetch_max_wait_ms=20,  # a request for offsets is queued behind a fetch that waits
-        retry_backoff_ms=ASK_AGAIN_MS,
+        retry_backoff_ms=aiokafka_clients.ASK_AGAIN_MS,
     )
     try:
         await consumer.start()

@@ -196,5 +196,6 @@ async def _await_leaders(
             if led == names:
                 break
             await asyncio.sleep(_POLL_S)
-        async with aiokafka_clients.consumer(kafka) as consumer:
+        ask_again_ms = aiokafka_clients.ASK_AGAIN_MS
+        async with aiokafka_clients.consumer(kafka, retry_backoff_ms=ask_again_ms) as consumer:
             await consumer.end_offsets(partitions)

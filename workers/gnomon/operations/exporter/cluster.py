@@ -42,7 +42,7 @@ async def read_cluster(kafka: KafkaConnection, topics: Sequence[str]) -> Cluster
         BrokerUnavailableError: No broker answers.
     """
     admin = aiokafka_clients.admin(kafka)
-    consumer = aiokafka_clients.consumer(kafka)
+    consumer = aiokafka_clients.consumer(kafka, retry_backoff_ms=aiokafka_clients.ASK_AGAIN_MS)
     try:
         await admin.start()
         await consumer.start()
