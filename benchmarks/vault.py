@@ -39,7 +39,7 @@ def main() -> int:
     if "roots" in options.only:
         from benchmarks.vaults import roots_cost
 
-        met &= roots_cost.measure(batches=62, batch=2_000)
+        met &= roots_cost.measure(processes=5, batches=32, batch=2_000)
     if "stage" in options.only:
         from benchmarks.vaults import stage
 

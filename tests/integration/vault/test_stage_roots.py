@@ -155,17 +155,31 @@ def test_two_workers_begin_a_partition_at_once(vault: Vault) -> None:
     assert verify(vault) == []
 
 
-def test_who_is_overtaken_stores_nothing(vault: Vault) -> None:
+@pytest.mark.parametrize("begun", [0, 9])
+def test_who_is_overtaken_in_one_partition_stores_nothing_of_any(vault: Vault, begun: int) -> None:
     log = vault.stage._writer._rooted._log  # type: ignore[union-attr]
-    rows = list(stored_by(vault, read(some(0, 5))).values())
-    overtaken = log.addition(0, rows)
+    rows = list(stored_by(vault, read(some(0, 5), partition=begun)).values())
+    overtaken = [log.addition(partition, rows) for partition in (0, 1, 2)]
     vault.take(read(some(5, 5), at=5))
     with (
         pytest.raises(OvertakenError, match="another process has stored"),
         vault.stage._store._database.begin() as connection,  # type: ignore[union-attr]
     ):
-        log.write(connection, overtaken)
+        log.write(connection, *overtaken)
     assert verify(vault) == []
+
+
+def test_what_is_published_has_the_seals_of_the_store(vault: Vault) -> None:
+    vault.take(read(some(0, 5)))
+    outputs = vault.take(read(some(5, 5) + some(10, 5, hour=1), at=5))
+    events = [
+        msgspec.json.decode(value or b"", type=VaultRoot | VaultHead)
+        for _, value in outputs.by_topic["vault-roots"]
+    ]
+    assert vault.stage._store is not None
+    in_store = list(roots_of(vault.stage._store))
+    assert len(events) == 3
+    assert all(each in in_store for each in events)
 
 
 def test_a_row_that_is_refused_leaves_the_trees_exact(vault: Vault) -> None:

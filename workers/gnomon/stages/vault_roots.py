@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import msgspec
-from sqlalchemy import Connection
 
 from gnomon import codec
 from gnomon.errors import UnreadableError
@@ -33,12 +32,14 @@ class Covered(NamedTuple):
 
     Attributes:
         rows: The rows.
+        hashes: Their hashes, joined, if they are known.
         batch: The records; more of the partition may have been read with them.
         from_offset: Where that began, and where a crash would repeat it.
         repeats: Whether the last transactions have stored some of the batch.
     """
 
     rows: Sequence[SealedDecision]
+    hashes: bytes
     batch: Sequence[SourceRecord]
     from_offset: int
     repeats: bool = False
@@ -103,10 +104,6 @@ class RootedStore:
         parts = sorted((part for part in parts if part.rows), key=_partition)
         additions = [self._addition(part) for part in parts]
 
-        def write_additions(connection: Connection) -> None:
-            for addition in additions:
-                self._log.write(connection, addition)
-
         try:
             self._store.upsert(
                 [row for part in parts for row in part.rows],
@@ -114,7 +111,7 @@ class RootedStore:
                 metrics=metrics,
                 keys=[*keys, *(key for addition in additions for key in addition.keys)],
                 canary=canary,
-                beside=write_additions if additions else None,
+                beside=lambda connection: self._log.write(connection, *additions),
             )
         except BaseException:
             for part in parts:
@@ -128,7 +125,11 @@ class RootedStore:
         if part.repeats:  # what follows may have been stored too
             next_offset = max(next_offset, self._log.head(_partition(part)).next_offset)
         return self._log.addition(
-            _partition(part), part.rows, from_offset=part.from_offset, next_offset=next_offset
+            _partition(part),
+            part.rows,
+            hashes=part.hashes,
+            from_offset=part.from_offset,
+            next_offset=next_offset,
         )
 
     def publish(

@@ -7,7 +7,8 @@ from sqlalchemy import Connection
 
 from gnomon.errors import OvertakenError
 from gnomon.events import SealedDecision
-from gnomon.store.roots.writing import COMMANDS, Addition, RootLog
+from gnomon.store.roots.addition import Addition
+from gnomon.store.roots.writing import COMMANDS, RootLog
 from gnomon.vault import KeyRow
 
 _ATTEMPTS: Final = 20

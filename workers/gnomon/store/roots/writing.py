@@ -4,9 +4,8 @@ The row of a partition's head is replaced only if it is still as it was read, so
 a worker that lost its partition and the one that has it now, one stores nothing.
 """
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NoReturn
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -14,10 +13,10 @@ from gnomon.errors import EventError, OvertakenError
 from gnomon.events import SealedDecision
 from gnomon.store.database import Database, insert_into
 from gnomon.store.keys import put_missing
+from gnomon.store.roots.addition import Addition
 from gnomon.store.roots.known_trees import KnownTrees
 from gnomon.store.roots.reading import every_row
 from gnomon.store.roots.tables import HEADS, ROOTS
-from gnomon.vault import KeyRow
 from gnomon.vault.tamper import Head, HourRoot, StatementSeal, hash_of_any, hour_of
 from gnomon.vault.tamper.growing import Grown, rows_by_hour
 
@@ -26,23 +25,6 @@ COMMANDS: Final = -1
 
 ROWS_A_LIST: Final = 1_000
 """Most rows of a list that no stage has written."""
-
-
-@dataclass(frozen=True, slots=True)
-class Addition:
-    """What one transaction writes of the trees.
-
-    Attributes:
-        grown: The lists, roots and head.
-        root_seals: Seals of the roots, in the order of ``grown.added``.
-        head_seal: Seal of the head.
-        keys: Keys that made the seals.
-    """
-
-    grown: Grown
-    root_seals: Sequence[bytes]
-    head_seal: bytes
-    keys: Sequence[KeyRow]
 
 
 class RootLog:
@@ -64,6 +46,8 @@ class RootLog:
         insert = insert_into(HEADS, database.dialect).on_conflict_do_nothing()
         self._first_head = database.compiled(insert)
         self._add = database.compiled(insert_into(ROOTS, database.dialect))
+        self._seals: dict[int, Mapping[HourRoot | Head, bytes]] = {}
+        """Of each partition's last addition that was committed."""
 
     def head(self, partition: int) -> Head:
         """Return the sums of a partition.
@@ -78,6 +62,7 @@ class RootLog:
         partition: int,
         rows: Sequence[SealedDecision],
         *,
+        hashes: bytes = b"",
         from_offset: int = 0,
         next_offset: int = 0,
     ) -> Addition:
@@ -86,6 +71,7 @@ class RootLog:
         Args:
             partition: Of ``comparisons``, or -1.
             rows: What the transaction stores, in order.
+            hashes: The ``record_hashes`` of ``rows``, if they are known.
             from_offset: Offset at which the batch began.
             next_offset: The offset after its last record.
 
@@ -95,7 +81,9 @@ class RootLog:
         """
         trees = self._trees.with_hours(partition, rows_by_hour(rows))
         try:
-            grown = trees.with_rows(rows, from_offset=from_offset, next_offset=next_offset)
+            grown = trees.with_rows(
+                rows, hashes=hashes, from_offset=from_offset, next_offset=next_offset
+            )
         except ValueError as error:
             raise EventError("store_refused", str(error)) from error
         return self._sealed(grown)
@@ -123,30 +111,29 @@ class RootLog:
         """
         return self._sealed(self._trees.with_hours(partition, [hour]).without_hour(hour))
 
-    def write(self, connection: Connection, addition: Addition) -> None:
-        """Write ``addition`` in the transaction of its rows, before them.
+    def write(self, connection: Connection, *additions: Addition) -> None:
+        """Write additions, each of another partition, in the transaction of their rows, before them.
 
         Raises:
-            OvertakenError: Somebody else has added to the partition; nothing may be committed.
+            OvertakenError: Somebody else has added to one of the partitions; nothing may be committed.
         """
-        grown = addition.grown
-        head = grown.after.head
-        values = {**asdict(head), "seal": addition.head_seal}
-        if grown.lists_before == 0:
-            changed = connection.exec_driver_sql(self._first_head, values)
-        else:
-            known = {"of": head.partition, "lists_before": grown.lists_before}
-            changed = connection.exec_driver_sql(self._replace_head, {**values, **known})
-        if changed.rowcount != 1:
-            self.forget(head.partition)
-            raise OvertakenError(
-                f"another process has stored decisions of partition {head.partition} meanwhile"
-            )
-        connection.exec_driver_sql(self._add, _rows(addition))
+        first = [each.head_row() for each in additions if each.grown.lists_before == 0]
+        others = [
+            {**each.head_row(), "of": each.partition, "lists_before": each.grown.lists_before}
+            for each in additions
+            if each.grown.lists_before > 0
+        ]
+        for statement, heads in ((self._first_head, first), (self._replace_head, others)):
+            if heads and connection.exec_driver_sql(statement, heads).rowcount != len(heads):
+                self._overtaken(additions)
+        rows = [row for each in additions for row in each.list_rows()]
+        if rows:
+            connection.exec_driver_sql(self._add, rows)
 
     def stored(self, addition: Addition) -> None:
         """Remember that the transaction of ``addition`` was committed."""
         self._trees.keep(addition.grown.after)
+        self._seals[addition.partition] = addition.seals()
 
     def forget(self, partition: int) -> None:
         """Read the trees of a partition again before the next addition."""
@@ -163,8 +150,8 @@ class RootLog:
         hours = sorted(rows_by_hour(rows))
         trees = self._trees.with_hours(partition, hours)
         roots = [trees.hours[hour].root(partition, hour) for hour in hours]
-        head = trees.head
-        return [(root, self._seal.seal(root)) for root in roots], (head, self._seal.seal(head))
+        *of_roots, of_head = self._seals_of(partition, [*roots, trees.head])
+        return list(zip(roots, of_roots, strict=True)), (trees.head, of_head)
 
     def cover_all(self) -> int:
         """Add every stored decision to the trees in one transaction, unless there are trees already.
@@ -193,6 +180,17 @@ class RootLog:
             self.forget(COMMANDS)
         return covered
 
+    def _seals_of(self, partition: int, statements: Sequence[HourRoot | Head]) -> list[bytes]:
+        known = self._seals.get(partition, {})
+        return [known.get(each) or self._seal.seal(each) for each in statements]
+
+    def _overtaken(self, additions: Sequence[Addition]) -> NoReturn:
+        partitions = [each.partition for each in additions]
+        for partition in partitions:
+            self.forget(partition)
+        named = ", ".join(map(str, partitions))
+        raise OvertakenError(f"another process has stored decisions of partition {named} meanwhile")
+
     def _sealed(self, grown: Grown) -> Addition:
         seals = [self._seal.seal(root) for _, _, root in grown.added]
         head_seal = self._seal.seal(grown.after.head)
@@ -210,24 +208,3 @@ def drop_lists(connection: Connection, hour: int, partition: int) -> None:
     """Remove the lists of a dropped hour; leaves, roots and seals stay."""
     of_hour = (ROOTS.c.hour == hour, ROOTS.c.partition == partition, ROOTS.c.records > 0)
     connection.execute(update(ROOTS).where(*of_hour).values(hashes=None, ids=None))
-
-
-def _rows(addition: Addition) -> list[dict[str, Any]]:
-    return [
-        {
-            "hour": listed.hour,
-            "partition": listed.partition,
-            "number": listed.number,
-            "position": listed.position,
-            "records": listed.records,
-            "before": root.before,
-            "leaf": leaf,
-            "root": root.root,
-            "seal": seal,
-            "hashes": listed.hashes,
-            "ids": listed.ids,
-        }
-        for (listed, leaf, root), seal in zip(
-            addition.grown.added, addition.root_seals, strict=True
-        )
-    ]
