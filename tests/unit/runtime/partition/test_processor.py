@@ -1,5 +1,6 @@
 """Batches of a partition: outputs and offsets together, retries, poison, ticks and snapshots."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -359,6 +360,20 @@ async def test_a_snapshot_that_cannot_be_written_does_not_stop_the_work(
     assert here.metric("gnomon_snapshot_failures_total", stage=here.stage.name) == 1
 
 
+async def test_a_snapshot_that_could_not_be_written_is_written_next_time_though_nothing_has_changed(
+    rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    here = rig(b"v", b"v")
+    (tmp_path / "0").write_text("no folder")
+    await here.process()
+    await here.processor.save()
+    (tmp_path / "0").unlink()
+    await here.processor.save()
+
+    (snapshot,) = here.store.candidates(0)
+    assert snapshot.offsets == {TOPIC: 2}
+
+
 async def test_a_snapshot_is_due_after_much_work(rig: Callable[..., Rig]) -> None:
     here = rig(*[b"v"] * 3)
 
@@ -374,6 +389,24 @@ async def test_a_snapshot_is_due_after_much_work(rig: Callable[..., Rig]) -> Non
 
     assert due == [False, True, True]
     assert not here.processor.save_due
+
+
+async def test_what_a_recovery_has_folded_is_saved_though_no_record_follows(
+    rig: Callable[..., Rig], tmp_path: Path
+) -> None:
+    here = rig(*[b"v"] * 2)
+    await here.process()
+    here.processor = here.successor()
+    await here.processor.recover()
+    await here.processor.save()
+    assert [snapshot.offsets for snapshot in here.store.candidates(0)] == [{TOPIC: 2}]
+
+    (snapshot,) = (tmp_path / "0").glob("*.snapshot")
+    os.utime(snapshot, (1, 1))
+    here.processor = here.successor()
+    await here.processor.recover()
+    await here.processor.save()
+    assert snapshot.stat().st_mtime == 1  # it is what was read: it is not written again
 
 
 async def test_a_long_recovery_is_saved_so_that_it_is_not_repeated(

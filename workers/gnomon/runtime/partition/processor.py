@@ -153,7 +153,7 @@ class PartitionProcessor(Generic[State]):
             self._progress.advanced()
             began_s = self._clock_s()
             self._state = await self._recovery.rebuild(offsets)
-            self._snapshotter.recovered(self._clock_s() - began_s)
+            self._snapshotter.recovered(self._clock_s() - began_s, saved=self._recovery.is_snapshot)
             self.commits.recovered(offsets)
 
     async def process(

@@ -46,6 +46,7 @@ class Recovery(Generic[State]):
 
     Attributes:
         logs: Ids of the logs from which the state was last rebuilt, by full topic name.
+        is_snapshot: Whether that state is a snapshot as it was written, or new.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Recovery(Generic[State]):
         self._snapshots, self._on_progress = snapshots, on_progress
         self._failure_limit = failure_limit
         self.logs: Mapping[str, str] = {}
+        self.is_snapshot = True
 
     async def rebuild(self, committed: Mapping[str, int]) -> State:
         """Return the state after exactly the records before ``committed``.
@@ -84,6 +86,7 @@ class Recovery(Generic[State]):
         facts = await self._log.describe(list(committed))
         self.logs = facts.logs
         state, start = await self._from_snapshot(committed, facts)
+        self.is_snapshot = start == committed
         self._note_missed(state, start, committed, facts)
         offsets, folded = dict(start), 0
         chunks = self._log.read(start=start, end=committed)
@@ -101,6 +104,7 @@ class Recovery(Generic[State]):
                     state = await self._skip_poison(records, offsets, skipped)
                 offsets[chunk[0].topic] = chunk[-1].offset + 1
                 folded += len(records)
+                self.is_snapshot = False
                 self._on_progress()
         logger.info(
             "recovery.done",

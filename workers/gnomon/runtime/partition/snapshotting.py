@@ -52,10 +52,15 @@ class Snapshotter(Generic[State]):
         """Whether too much processing time is unsaved."""
         return self._unsaved_s >= max(MAX_UNSAVED_S, MIN_WORK_RATIO * self._last_snapshot_s)
 
-    def recovered(self, duration_s: float) -> None:
-        """Note how long recovery took; a long one is saved, so that it is not repeated."""
+    def recovered(self, duration_s: float, *, saved: bool) -> None:
+        """Note how long recovery took; a long one is due at once, so that it is not repeated.
+
+        Args:
+            duration_s: How long.
+            saved: Whether the state is that of a snapshot.
+        """
         self._unsaved_s = duration_s
-        self._changed = self.due
+        self._changed = not saved
 
     def processed(self, duration_s: float) -> None:
         """Add the time that a batch took."""
@@ -68,7 +73,8 @@ class Snapshotter(Generic[State]):
     async def save(self, state: State, offsets: Mapping[str, int], logs: Mapping[str, str]) -> None:
         """Write a snapshot if anything has changed.
 
-        A failed write is only logged: it makes the next recovery longer.
+        A failed write is only logged: it makes the next recovery longer. The next call writes again, since
+        retention may remove what no snapshot has.
 
         Args:
             state: What to save.
@@ -87,6 +93,7 @@ class Snapshotter(Generic[State]):
             try:
                 await asyncio.to_thread(self._store.save, self._partition, snapshot)
             except OSError as error:
+                self._changed = True
                 self._metrics.count("gnomon_snapshot_failures_total", 1, self._stage.name)
                 logger.warning(
                     "snapshot.not_written",
