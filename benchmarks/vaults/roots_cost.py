@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 from unittest.mock import patch
 
 from benchmarks.vaults.rows import records
-from benchmarks.vaults.without_roots import Rootless, no_hashes
+from benchmarks.vaults.without_roots import Rootless
 from tests.support.vaults import Read, Vault
 
 from gnomon.runtime.process.memory import tune_gc, tune_malloc
@@ -101,8 +101,7 @@ def _measured(batches: int, batch: int) -> _Process:
         for turn in range(batches):
             part = records(turn * batch, batch)
             for kind in Random(turn).sample([*KINDS], len(KINDS)):
-                with nullcontext() if kind == TREES else no_hashes():
-                    spent_s, user_s = _spent(vaults[kind], part)
+                spent_s, user_s = _spent(vaults[kind], part)
                 if turn >= WARM_UP:
                     found.spent_s[kind].append(spent_s)
                     found.user_s[kind] += user_s

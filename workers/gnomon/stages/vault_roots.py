@@ -32,14 +32,12 @@ class Covered(NamedTuple):
 
     Attributes:
         rows: The rows.
-        hashes: Their hashes, joined, if they are known.
         batch: The records; more of the partition may have been read with them.
         from_offset: Where that began, and where a crash would repeat it.
         repeats: Whether the last transactions have stored some of the batch.
     """
 
     rows: Sequence[SealedDecision]
-    hashes: bytes
     batch: Sequence[SourceRecord]
     from_offset: int
     repeats: bool = False
@@ -127,7 +125,6 @@ class RootedStore:
         return self._log.addition(
             _partition(part),
             part.rows,
-            hashes=part.hashes,
             from_offset=part.from_offset,
             next_offset=next_offset,
         )

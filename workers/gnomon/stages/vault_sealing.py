@@ -13,7 +13,6 @@ from gnomon.settings import Settings
 from gnomon.store.figures import DecisionHead, Figures, figures_of
 from gnomon.vault import IndexKeyIds, KeyRing, scope_of, seal_all_bytes, word_for
 from gnomon.vault.scopes import DEFAULT
-from gnomon.vault.tamper import HASH_BYTES, record_hashes
 
 _AT_ONCE: Final = 250
 """Records of one step, whose bytes are still in the processor's cache when they are sealed."""
@@ -25,14 +24,10 @@ _decode: Final = msgspec.json.Decoder(DecisionHead).decode
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False):
-    """A comparison, what is stored of it, and the trace in which its task began.
-
-    ``hash`` is the row's hash in the Merkle tree; it is empty if the row, or one of its neighbours, has none.
-    """
+    """A comparison, what is stored of it, and the trace in which its task began."""
 
     record: SourceRecord
     row: SealedDecision
-    hash: bytes
     figures: Figures
     trace_id: str | None
 
@@ -94,28 +89,22 @@ class BatchSealer:
             scope=scope,
         )
         word = self._word(scope)  # afterwards: sealing notices keys that were destroyed
-        rows = [
-            SealedDecision(
-                decision_id=head.decision_id,
-                key_id=key_id,
-                sealed=ciphertext,
-                status=head.outcome.status,
-                started_at_ms=head.started_at_ms,
-                ended_at_ms=head.outcome.at_ms,
-                scope=scope,
-            )
-            for (_, head), (key_id, ciphertext) in zip(decoded, ciphertexts, strict=True)
-        ]
-        hashes = _hashes(rows)
         return [
             Sealed(
                 record,
-                row,
-                hashed,
+                SealedDecision(
+                    decision_id=head.decision_id,
+                    key_id=key_id,
+                    sealed=ciphertext,
+                    status=head.outcome.status,
+                    started_at_ms=head.started_at_ms,
+                    ended_at_ms=head.outcome.at_ms,
+                    scope=scope,
+                ),
                 figures_of(head, word, scope=scope),
                 trace_id_in(head.traceparent),
             )
-            for (record, head), row, hashed in zip(decoded, rows, hashes, strict=True)
+            for (record, head), (key_id, ciphertext) in zip(decoded, ciphertexts, strict=True)
         ]
 
     def _word(self, scope: str) -> Callable[[str], str]:
@@ -130,12 +119,3 @@ class BatchSealer:
             word = word_for(query_ids, self._keyring, self._index_keys, scope=scope)
             self._words[scope] = word
         return word
-
-
-def _hashes(rows: Sequence[SealedDecision]) -> list[bytes]:
-    """Return the hashes of rows while their bytes are in the processor's cache."""
-    try:
-        joined = record_hashes(rows)
-    except ValueError:  # who stores them finds out which row has none
-        return [b""] * len(rows)
-    return [joined[at : at + HASH_BYTES] for at in range(0, len(joined), HASH_BYTES)]

@@ -125,11 +125,7 @@ class BatchWriter:
             self._rooted.upsert(
                 [
                     Covered(
-                        _rows(part.sealed),
-                        _hashes(part.sealed),
-                        part.comparisons,
-                        part.from_offset,
-                        bool(part.stored),
+                        _rows(part.sealed), part.comparisons, part.from_offset, bool(part.stored)
                     )
                     for part in parts
                 ],
@@ -152,8 +148,3 @@ class BatchWriter:
 
 def _rows(sealed: Iterable[Sealed]) -> list[SealedDecision]:
     return [each.row for each in sealed]
-
-
-def _hashes(sealed: Sequence[Sealed]) -> bytes:
-    hashes = [each.hash for each in sealed]
-    return b"".join(hashes) if all(hashes) else b""

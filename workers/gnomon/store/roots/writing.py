@@ -62,7 +62,6 @@ class RootLog:
         partition: int,
         rows: Sequence[SealedDecision],
         *,
-        hashes: bytes = b"",
         from_offset: int = 0,
         next_offset: int = 0,
     ) -> Addition:
@@ -71,7 +70,6 @@ class RootLog:
         Args:
             partition: Of ``comparisons``, or -1.
             rows: What the transaction stores, in order.
-            hashes: The ``record_hashes`` of ``rows``, if they are known.
             from_offset: Offset at which the batch began.
             next_offset: The offset after its last record.
 
@@ -81,9 +79,7 @@ class RootLog:
         """
         trees = self._trees.with_hours(partition, rows_by_hour(rows))
         try:
-            grown = trees.with_rows(
-                rows, hashes=hashes, from_offset=from_offset, next_offset=next_offset
-            )
+            grown = trees.with_rows(rows, from_offset=from_offset, next_offset=next_offset)
         except ValueError as error:
             raise EventError("store_refused", str(error)) from error
         return self._sealed(grown)

@@ -17,9 +17,12 @@ from gnomon.compiled.packed_rows cimport PackedRows, Text, reserve
 cdef enum:
     HEAD_BYTES = 24  # of what is hashed before the texts
     LONGEST_TEXT = 65_535
+    ID_BYTES = 16
 
 cdef dict STATUS = {"matched": 1, "expired": 2, "cancelled": 3}
 cdef object _sha256 = sha256, _encode = encode
+cdef int DIGITS[256]
+"""The value of each hexadecimal digit, -1 of any other character."""
 cdef uint16_t PAIRS[4096]
 """Two characters of base64 for each 12 bits, as they lie in memory."""
 
@@ -37,6 +40,25 @@ def record_hashes(rows):
     for row in rows:
         hashes.append(_sha256(hashed(row)).digest())
     return b"".join(hashes)
+
+
+def hex_ids(rows):
+    """Return the ids of ``rows`` as 16 bytes each, or nothing unless each has 32 hexadecimal digits as gnomon writes them."""
+    cdef bytes packed = PyBytes_FromStringAndSize(NULL, ID_BYTES * len(rows))
+    cdef char* at = PyBytes_AS_STRING(packed)
+    cdef Slice name
+    cdef int high, low, digit
+    for row in rows:
+        name = text_of(row.decision_id)
+        if name.n != 2 * ID_BYTES:
+            return None
+        for digit in range(0, 2 * ID_BYTES, 2):
+            high, low = DIGITS[<unsigned char>name.at[digit]], DIGITS[<unsigned char>name.at[digit + 1]]
+            if high < 0 or low < 0:
+                return None
+            at[0] = <char>(high << 4 | low)
+            at += 1
+    return packed
 
 
 cdef bytes hashed(row):
@@ -201,6 +223,14 @@ cdef Slice _slice(bytes text):
     return Slice(PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text))
 
 
+cdef int _compute_digits() except -1:
+    cdef int character
+    for character in range(256):
+        DIGITS[character] = b"0123456789abcdef".find(character)
+    return 0
+
+
+_compute_digits()
 _compute_pairs()
 cdef tuple NAMES = (
     b'{"kind":"sealed_decision.v1","decision_id":"',

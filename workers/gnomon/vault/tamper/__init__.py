@@ -4,19 +4,11 @@
 """
 
 from gnomon.vault.tamper.growing import HourTree, PartitionTrees, TreesAltered, empty_trees
-from gnomon.vault.tamper.lists import (
-    HOUR_MS,
-    RecordList,
-    hash_of_any,
-    hour_of,
-    record_hash,
-    record_hashes,
-)
+from gnomon.vault.tamper.lists import HOUR_MS, RecordList, hash_of_any, hour_of, record_hash
 from gnomon.vault.tamper.statements import SCOPE, Head, HourRoot, StatementSeal
-from gnomon.vault.tamper.tree import HASH_BYTES, MerkleTree, inclusion_proof, is_included
+from gnomon.vault.tamper.tree import MerkleTree, inclusion_proof, is_included
 
 __all__ = [
-    "HASH_BYTES",
     "HOUR_MS",
     "SCOPE",
     "Head",
@@ -33,5 +25,4 @@ __all__ = [
     "inclusion_proof",
     "is_included",
     "record_hash",
-    "record_hashes",
 ]

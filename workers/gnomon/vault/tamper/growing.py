@@ -13,8 +13,8 @@ from gnomon.vault.tamper.lists import (
     HOUR_MS,
     RecordList,
     dropping,
-    packed_ids,
     packed_removal,
+    packed_row_ids,
     record_hashes,
 )
 from gnomon.vault.tamper.statements import Head, HourRoot
@@ -94,32 +94,21 @@ class PartitionTrees:
         return replace(self, hours=hours)
 
     def with_rows(
-        self,
-        rows: Sequence[SealedDecision],
-        *,
-        hashes: bytes = b"",
-        from_offset: int = 0,
-        next_offset: int = 0,
+        self, rows: Sequence[SealedDecision], *, from_offset: int = 0, next_offset: int = 0
     ) -> Grown:
         """Add rows in their order; all their hours must be in memory.
 
         Args:
             rows: What is stored.
-            hashes: The ``record_hashes`` of ``rows``, if they are known.
             from_offset: Offset in ``comparisons`` at which the batch began.
             next_offset: The offset after its last record.
 
         Raises:
             ValueError: A row cannot be stored, because a field is out of bounds.
         """
-        by_hour = rows_by_hour(rows)
-        known = hashes if len(by_hour) == 1 else b""
         contents = {
-            hour: (
-                known or record_hashes(of_hour),
-                packed_ids([row.decision_id for row in of_hour]),
-            )
-            for hour, of_hour in by_hour.items()
+            hour: (record_hashes(of_hour), packed_row_ids(of_hour))
+            for hour, of_hour in rows_by_hour(rows).items()
         }
         head = replace(self.head, from_offset=from_offset, next_offset=next_offset)
         return self._grown(contents, head)

@@ -162,6 +162,14 @@ def packed_removal(ids: Sequence[str]) -> bytes:
     return _REMOVES + packed_ids(ids)
 
 
+def packed_row_ids(rows: Sequence[SealedDecision]) -> bytes:
+    """Return ``packed_ids`` of the ids of rows, in less time."""
+    packed = None if _sealed_rows is None else _sealed_rows.hex_ids(rows)
+    if rows and packed is not None:
+        return _HEX + bytes(packed)
+    return packed_ids([row.decision_id for row in rows])
+
+
 def packed_ids(ids: Sequence[str]) -> bytes:
     """Return ids as bytes: 16 each if all are hexadecimal digits as gnomon makes them, else MessagePack."""
     joined = "".join(ids)
