@@ -1,6 +1,7 @@
 """The Merkle trees of the vault stage: stored with the rows, published with the decisions."""
 
 import logging
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
@@ -15,7 +16,7 @@ from gnomon.store.figures import Figures, MetricsRows
 from gnomon.store.roots import Addition
 from gnomon.topics import VAULT_ROOTS
 from gnomon.vault import KeyRing, KeyRow, open_bytes
-from gnomon.vault.tamper import Head, HourRoot, StatementSeal
+from gnomon.vault.tamper import Head, HourRoot, StatementSeal, hour_of
 from gnomon.vault.tamper.published import head_event, root_event
 
 
@@ -54,6 +55,8 @@ class RootedStore:
     def __init__(self, store: DecisionStore, keyring: KeyRing) -> None:
         self._store, self._keyring = store, keyring
         self._log = store.root_log(StatementSeal.of(keyring.provider, store.keys))
+        self._grown: defaultdict[int, set[int]] = defaultdict(set)
+        """Hours of each partition to which committed transactions have added, unpublished."""
 
     def cover(self) -> None:
         """Cover decisions that a gnomon without roots has stored; does nothing once there is any root."""
@@ -117,6 +120,7 @@ class RootedStore:
             raise
         for addition in additions:
             self._log.stored(addition)
+            self._grown[addition.partition].update(addition.hours)
 
     def _addition(self, part: Covered) -> Addition:
         next_offset = part.batch[-1].offset + 1
@@ -130,11 +134,22 @@ class RootedStore:
         )
 
     def publish(
-        self, batch: Sequence[SourceRecord], rows: Sequence[SealedDecision], outputs: Outputs
+        self, batch: Sequence[SourceRecord], before: Sequence[SealedDecision], outputs: Outputs
     ) -> None:
-        """Add the latest roots of the hours of ``rows``, which are stored, and the head to ``outputs``."""
-        if rows:
-            roots, head = self._log.current(batch[0].partition, rows)
+        """Add the latest roots of the hours to which ``batch`` has added, and the head, to ``outputs``.
+
+        Args:
+            batch: Records of one partition, which are stored.
+            before: What earlier transactions had stored of them.
+            outputs: What is published.
+        """
+        if not batch:
+            return
+        partition = batch[0].partition
+        if hours := self._grown.pop(partition, set()) | {
+            hour_of(row.ended_at_ms) for row in before
+        }:
+            roots, head = self._log.current(partition, hours)
             published = outputs.topic(VAULT_ROOTS.name)
             published.extend(_root_record(root, seal) for root, seal in roots)
             published.append(_head_record(*head))

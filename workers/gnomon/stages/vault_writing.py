@@ -141,7 +141,7 @@ class BatchWriter:
 
     def _published(self, part: _Part) -> Outputs:
         rows = [*part.stored, *_rows(part.sealed)]
-        self._rooted.publish(part.comparisons, rows, part.outputs)
+        self._rooted.publish(part.comparisons, part.stored, part.outputs)
         part.outputs.add(DECISIONS.name, published(rows))
         return part.outputs
 

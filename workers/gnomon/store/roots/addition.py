@@ -30,6 +30,11 @@ class Addition:
         """Partition of ``comparisons``; -1 for what commands store."""
         return self.grown.after.head.partition
 
+    @property
+    def hours(self) -> set[int]:
+        """The hours that it adds to."""
+        return {listed.hour for listed, _, _ in self.grown.added}
+
     def seals(self) -> Mapping[HourRoot | Head, bytes]:
         """Return the seal of each root and of the head."""
         roots = (root for _, _, root in self.grown.added)

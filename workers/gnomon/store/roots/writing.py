@@ -4,8 +4,8 @@ The row of a partition's head is replaced only if it is still as it was read, so
 a worker that lost its partition and the one that has it now, one stores nothing.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final, NoReturn
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, NoReturn
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -120,11 +120,11 @@ class RootLog:
             if each.grown.lists_before > 0
         ]
         for statement, heads in ((self._first_head, first), (self._replace_head, others)):
-            if heads and connection.exec_driver_sql(statement, heads).rowcount != len(heads):
+            if heads and _execute(connection, statement, heads) != len(heads):
                 self._overtaken(additions)
         rows = [row for each in additions for row in each.list_rows()]
         if rows:
-            connection.exec_driver_sql(self._add, rows)
+            _execute(connection, self._add, rows)
 
     def stored(self, addition: Addition) -> None:
         """Remember that the transaction of ``addition`` was committed."""
@@ -140,12 +140,11 @@ class RootLog:
         self._trees.forget_all()
 
     def current(
-        self, partition: int, rows: Sequence[SealedDecision]
+        self, partition: int, hours: Collection[int]
     ) -> tuple[list[tuple[HourRoot, bytes]], tuple[Head, bytes]]:
-        """Return roots of the hours of ``rows``, which are stored, and the head, with their seals."""
-        hours = sorted(rows_by_hour(rows))
+        """Return roots of hours, of which records are stored, and the head, with their seals."""
         trees = self._trees.with_hours(partition, hours)
-        roots = [trees.hours[hour].root(partition, hour) for hour in hours]
+        roots = [trees.hours[hour].root(partition, hour) for hour in sorted(hours)]
         *of_roots, of_head = self._seals_of(partition, [*roots, trees.head])
         return list(zip(roots, of_roots, strict=True)), (trees.head, of_head)
 
@@ -191,6 +190,11 @@ class RootLog:
         seals = [self._seal.seal(root) for _, _, root in grown.added]
         head_seal = self._seal.seal(grown.after.head)
         return Addition(grown, seals, head_seal, self._seal.rows_of([*seals, head_seal]))
+
+
+def _execute(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> int:
+    """Return how many rows were changed. One row is sent without what several need."""
+    return connection.exec_driver_sql(statement, [*rows] if len(rows) > 1 else rows[0]).rowcount
 
 
 def listed_partitions(connection: Connection, hour: int) -> list[int]:
