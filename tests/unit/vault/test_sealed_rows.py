@@ -11,7 +11,7 @@ from gnomon import codec
 from gnomon.compiled import load
 from gnomon.events import SealedDecision
 from gnomon.vault.decisions import python_published
-from gnomon.vault.tamper.lists import python_record_hashes
+from gnomon.vault.tamper.lists import packed_ids, packed_row_ids, python_record_hashes, unpacked_ids
 
 sealed_rows = load("gnomon.vault.compiled.sealed_rows")
 built = pytest.mark.skipif(
@@ -61,6 +61,21 @@ def test_what_was_compiled_is_used() -> None:
 def test_the_compiled_hashes_and_records_are_those_of_python(given: list[SealedDecision]) -> None:
     assert sealed_rows.record_hashes(given) == python_record_hashes(given)
     assert sealed_rows.published(given) == python_published(given)
+
+
+NEARLY_HEX = st.text("0123456789abcdefAg\xe9", min_size=31, max_size=33)
+"""Ids as gnomon makes them, and such as look like them."""
+
+
+@given(
+    st.lists(st.binary(min_size=16, max_size=16).map(bytes.hex), max_size=4),
+    st.lists(NEARLY_HEX | TEXT, max_size=1),
+)
+def test_ids_of_rows_are_packed_as_ids_are(usual: list[str], other: list[str]) -> None:
+    ids = [*usual, *other, *usual]
+    packed = packed_row_ids([row(decision_id=name) for name in ids])
+    assert packed == packed_ids(ids)
+    assert unpacked_ids(packed) == ids
 
 
 @built

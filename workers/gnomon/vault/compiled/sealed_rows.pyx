@@ -43,7 +43,7 @@ def record_hashes(rows):
 
 
 def hex_ids(rows):
-    """Return the ids of ``rows`` as 16 bytes each, or nothing unless each has 32 hexadecimal digits as gnomon writes them."""
+    """Return the ids of ``rows`` as 16 bytes each, or nothing unless each is 32 small hexadecimal digits."""
     cdef bytes packed = PyBytes_FromStringAndSize(NULL, ID_BYTES * len(rows))
     cdef char* at = PyBytes_AS_STRING(packed)
     cdef Slice name
