@@ -66,7 +66,7 @@ def _peak(words: Sequence[str], settings: Settings, log: Path) -> Peak:
             stdout=file,
             stderr=file,
         )
-        # Not the rusage's: a process that begins as a copy of this one has also its memory there.
+        # ru_maxrss of a child also counts the memory of this process, of which it is a copy at first.
         peak_mb, status = 0.0, 0
         used: resource.struct_rusage | None = None
         while used is None:

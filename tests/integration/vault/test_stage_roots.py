@@ -183,12 +183,14 @@ def test_what_is_published_has_the_seals_of_the_store(vault: Vault) -> None:
 
 
 def test_a_row_that_is_refused_leaves_the_trees_exact(vault: Vault) -> None:
-    records = read(some(0, 5))
+    records = read(some(0, 3) + some(3, 2, hour=1))
     broken = codec.encode(some(9, 1)[0]).replace(b'"at_ms":17', b'"at_ms":17000000000017')
     records.insert(2, Read(broken, 7))
     outputs = vault.take(records)
     assert [each.reason for each in outputs.dead] == ["store_refused"]
     assert len(stored(vault)) == 5
+    published_keys = {key for key, _ in outputs.by_topic["vault-roots"]}
+    assert published_keys == {b"0/488888", b"0/488889", b"0"}
     assert verify(vault) == []
 
 

@@ -55,8 +55,8 @@ class RootedStore:
     def __init__(self, store: DecisionStore, keyring: KeyRing) -> None:
         self._store, self._keyring = store, keyring
         self._log = store.root_log(StatementSeal.of(keyring.provider, store.keys))
-        self._grown: defaultdict[int, set[int]] = defaultdict(set)
-        """Hours of each partition to which committed transactions have added, unpublished."""
+        self._unpublished_hours: defaultdict[int, set[int]] = defaultdict(set)
+        """Hours to which committed transactions have added since the last publication, by partition."""
 
     def cover(self) -> None:
         """Cover decisions that a gnomon without roots has stored; does nothing once there is any root."""
@@ -120,17 +120,14 @@ class RootedStore:
             raise
         for addition in additions:
             self._log.stored(addition)
-            self._grown[addition.partition].update(addition.hours)
+            self._unpublished_hours[addition.partition].update(addition.hours)
 
     def _addition(self, part: Covered) -> Addition:
         next_offset = part.batch[-1].offset + 1
         if part.repeats:  # what follows may have been stored too
             next_offset = max(next_offset, self._log.head(_partition(part)).next_offset)
         return self._log.addition(
-            _partition(part),
-            part.rows,
-            from_offset=part.from_offset,
-            next_offset=next_offset,
+            _partition(part), part.rows, from_offset=part.from_offset, next_offset=next_offset
         )
 
     def publish(
@@ -146,9 +143,9 @@ class RootedStore:
         if not batch:
             return
         partition = batch[0].partition
-        if hours := self._grown.pop(partition, set()) | {
-            hour_of(row.ended_at_ms) for row in before
-        }:
+        hours = self._unpublished_hours.pop(partition, set())
+        hours |= {hour_of(row.ended_at_ms) for row in before}
+        if hours:
             roots, head = self._log.current(partition, hours)
             published = outputs.topic(VAULT_ROOTS.name)
             published.extend(_root_record(root, seal) for root, seal in roots)

@@ -1,101 +1,27 @@
-"""Batches of a partition: outputs and offsets together, retries, poison, ticks and snapshots."""
+"""Batches of a partition: outputs and offsets together, retries, poison and ticks."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 from tests.support.kafka.memory_partition import (
     TOPIC,
     CrashError,
-    MemoryPartition,
     NumberingStage,
     fails,
     numbered,
-    records,
 )
+from tests.support.kafka.processor_rig import ProcessorRig
 
-from gnomon.connection import KafkaConnection
 from gnomon.errors import ConfigurationError, FencedError, StageBrokenError, StoreUnavailableError
 from gnomon.records import Outputs
-from gnomon.runtime.metrics import Metrics
 from gnomon.runtime.partition import processor as module
 from gnomon.runtime.partition import retrying
-from gnomon.runtime.partition.ports import PartitionRef
-from gnomon.runtime.partition.processor import PartitionProcessor
-from gnomon.runtime.partition.progress import Progress
-from gnomon.runtime.partition.snapshots import SnapshotStore
-
-REF = PartitionRef(kafka=KafkaConnection("none:1"), group="g", prefix="p.", partition=0)
-
-
-class Clock:
-    now_s = 100.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-class Rig:
-    """A processor on a partition in memory."""
-
-    def __init__(self, folder: Path, *values: bytes, stage: NumberingStage | None = None) -> None:
-        self.log = records(*values)
-        self.kafka = MemoryPartition({TOPIC: self.log})
-        self.stage = stage or NumberingStage()
-        self.store = SnapshotStore(folder)
-        self.metrics, self.clock = Metrics(), Clock()
-        self.progress = Progress(self.clock)
-        self.stopping = False
-        self.processor = self.successor()
-
-    def successor(self) -> PartitionProcessor[list[int]]:
-        return PartitionProcessor(
-            self.stage,
-            REF,
-            log=self.kafka,
-            snapshots=self.store,
-            metrics=self.metrics,
-            progress=self.progress,
-            clock_s=self.clock,
-            stopping=lambda: self.stopping,
-        )
-
-    async def process(
-        self, start: int = 0, end: int | None = None, *, recover: bool = True
-    ) -> None:
-        """Recover, then commit one batch of the log."""
-        async with self.kafka.open_writer() as writer:
-            if recover:
-                await self.processor.recover()
-            await self.processor.process(writer, self.log[start:end])
-            await self.processor.settle(writer)
-
-    async def succeed(self) -> None:
-        """Let a successor process the rest of the log."""
-        self.processor = self.successor()
-        async with self.kafka.open_writer() as writer:
-            await self.processor.recover()
-            if rest := self.log[self.processor.commits.offsets[TOPIC] :]:
-                await self.processor.process(writer, rest)
-                await self.processor.settle(writer)
-
-    @property
-    def dead(self) -> list[tuple[int, str]]:
-        return [(letter.record.offset, letter.reason) for letter in self.kafka.dead]
-
-    def metric(self, name: str, **labels: str) -> float:
-        for family in text_string_to_metric_families(self.metrics.exposition()[0].decode()):
-            for sample in family.samples:
-                if sample.name == name and labels.items() <= sample.labels.items():
-                    return sample.value
-        return 0.0
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Callable[..., Rig]:
-    return lambda *values, stage=None: Rig(tmp_path, *values, stage=stage)
+def rig(tmp_path: Path) -> Callable[..., ProcessorRig]:
+    return lambda *values, stage=None: ProcessorRig(tmp_path, *values, stage=stage)
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +30,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RETRIES_S", (0.0, 0.0))
 
 
-async def test_outputs_and_offsets_are_written_together(rig: Callable[..., Rig]) -> None:
+async def test_outputs_and_offsets_are_written_together(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(*[b"v"] * 3)
 
     await here.process()
@@ -117,7 +43,7 @@ async def test_outputs_and_offsets_are_written_together(rig: Callable[..., Rig])
 
 
 async def test_a_dead_letter_of_the_stage_is_in_the_same_transaction(
-    rig: Callable[..., Rig],
+    rig: Callable[..., ProcessorRig],
 ) -> None:
     here = rig(b"v", b"x", b"v")
 
@@ -131,7 +57,7 @@ async def test_a_dead_letter_of_the_stage_is_in_the_same_transaction(
 
 @pytest.mark.parametrize("step", ["write", "written"])
 async def test_a_failed_transaction_is_done_once_by_the_successor(
-    rig: Callable[..., Rig], step: str
+    rig: Callable[..., ProcessorRig], step: str
 ) -> None:
     """Whether it failed before the commit or only its acknowledgement was lost."""
     here = rig(*[b"v"] * 4)
@@ -147,7 +73,9 @@ async def test_a_failed_transaction_is_done_once_by_the_successor(
     assert here.kafka.written["out"] == numbered(0, 1, 2, 3)
 
 
-async def test_a_transient_error_is_retried_on_the_same_state(rig: Callable[..., Rig]) -> None:
+async def test_a_transient_error_is_retried_on_the_same_state(
+    rig: Callable[..., ProcessorRig],
+) -> None:
     here = rig(b"v", b"v", stage=NumberingStage(on_apply=fails(3)))
 
     await here.process()
@@ -157,7 +85,7 @@ async def test_a_transient_error_is_retried_on_the_same_state(rig: Callable[...,
 
 
 async def test_a_transient_error_ends_the_batch_when_the_worker_stops(
-    rig: Callable[..., Rig],
+    rig: Callable[..., ProcessorRig],
 ) -> None:
     here = rig(b"v", stage=NumberingStage(on_apply=fails(99, StoreUnavailableError("down"))))
     here.stopping = True
@@ -168,7 +96,9 @@ async def test_a_transient_error_ends_the_batch_when_the_worker_stops(
     assert here.kafka.committed == {}
 
 
-async def test_a_configuration_error_is_not_blamed_on_a_record(rig: Callable[..., Rig]) -> None:
+async def test_a_configuration_error_is_not_blamed_on_a_record(
+    rig: Callable[..., ProcessorRig],
+) -> None:
     here = rig(b"v", stage=NumberingStage(on_apply=fails(1, ConfigurationError("no key"))))
 
     with pytest.raises(ConfigurationError):
@@ -179,7 +109,7 @@ async def test_a_configuration_error_is_not_blamed_on_a_record(rig: Callable[...
 
 @pytest.mark.parametrize("times", [1, 2])
 async def test_an_error_that_does_not_come_again_makes_no_dead_letter(
-    rig: Callable[..., Rig], times: int
+    rig: Callable[..., ProcessorRig], times: int
 ) -> None:
     here = rig(b"v", b"v", stage=NumberingStage(on_apply=fails(times, KeyError("flaky"))))
 
@@ -191,7 +121,7 @@ async def test_an_error_that_does_not_come_again_makes_no_dead_letter(
 
 @pytest.mark.parametrize("at", range(5))
 async def test_a_poison_record_is_quarantined_and_leaves_nothing(
-    rig: Callable[..., Rig], at: int
+    rig: Callable[..., ProcessorRig], at: int
 ) -> None:
     values = [b"v"] * 5
     values[at] = b"!"
@@ -208,7 +138,9 @@ async def test_a_poison_record_is_quarantined_and_leaves_nothing(
     assert here.metric("gnomon_dead_letters_total", reason="stage_error") == 1
 
 
-async def test_outputs_that_are_too_large_quarantine_their_record(rig: Callable[..., Rig]) -> None:
+async def test_outputs_that_are_too_large_quarantine_their_record(
+    rig: Callable[..., ProcessorRig],
+) -> None:
     here = rig(b"v", b"L", b"v")
     here.kafka.largest = 400
 
@@ -220,7 +152,7 @@ async def test_outputs_that_are_too_large_quarantine_their_record(rig: Callable[
 
 
 async def test_a_crash_while_poison_is_searched_repeats_nothing(
-    rig: Callable[..., Rig], tmp_path: Path
+    rig: Callable[..., ProcessorRig], tmp_path: Path
 ) -> None:
     """At any of its calls; the successor goes on from what was committed."""
     whole = rig(b"v", b"!", b"v", b"v", b"!", b"v")
@@ -229,7 +161,7 @@ async def test_a_crash_while_poison_is_searched_repeats_nothing(
     assert whole.kafka.written["out"] == expected
 
     for crash_at in range(1, len(whole.kafka.calls)):
-        here = Rig(tmp_path / f"crash-{crash_at}", *(r.value or b"" for r in whole.log))
+        here = ProcessorRig(tmp_path / f"crash-{crash_at}", *(r.value or b"" for r in whole.log))
         here.kafka.crash_at = crash_at
         with pytest.raises(CrashError):
             await here.process()
@@ -239,7 +171,9 @@ async def test_a_crash_while_poison_is_searched_repeats_nothing(
         assert here.dead == [(1, "stage_error"), (4, "stage_error")]
 
 
-async def test_a_stage_that_raises_on_every_record_is_broken(rig: Callable[..., Rig]) -> None:
+async def test_a_stage_that_raises_on_every_record_is_broken(
+    rig: Callable[..., ProcessorRig],
+) -> None:
     here = rig(*[b"!"] * 40)
 
     with pytest.raises(StageBrokenError):
@@ -249,7 +183,7 @@ async def test_a_stage_that_raises_on_every_record_is_broken(rig: Callable[..., 
     assert here.kafka.committed == {}
 
 
-async def test_a_fenced_processor_writes_nothing(rig: Callable[..., Rig]) -> None:
+async def test_a_fenced_processor_writes_nothing(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(b"v", b"v")
     async with here.kafka.open_writer() as writer:
         await here.processor.recover()
@@ -262,7 +196,7 @@ async def test_a_fenced_processor_writes_nothing(rig: Callable[..., Rig]) -> Non
     assert here.processor.commits.offsets == {TOPIC: 0}
 
 
-async def test_the_lag_is_what_is_not_processed(rig: Callable[..., Rig]) -> None:
+async def test_the_lag_is_what_is_not_processed(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(*[b"v"] * 3)
     await here.process(0, 2)
     assert here.processor.lag == 0  # no end offset is known
@@ -275,7 +209,7 @@ async def test_the_lag_is_what_is_not_processed(rig: Callable[..., Rig]) -> None
     assert here.stage.lags == [2, 8]  # the batch itself when nothing is known
 
 
-async def test_a_tick_writes_without_offsets(rig: Callable[..., Rig]) -> None:
+async def test_a_tick_writes_without_offsets(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
     await here.process()
 
@@ -287,7 +221,7 @@ async def test_a_tick_writes_without_offsets(rig: Callable[..., Rig]) -> None:
     assert here.kafka.committed == {TOPIC: 1}
 
 
-async def test_while_records_wait_no_time_passes(rig: Callable[..., Rig]) -> None:
+async def test_while_records_wait_no_time_passes(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"tick")]})))
     await here.process()
     async with here.kafka.open_writer() as writer:
@@ -304,7 +238,7 @@ async def test_while_records_wait_no_time_passes(rig: Callable[..., Rig]) -> Non
     [(None, 0), (Outputs(), 0), (Outputs({"out": []}), 0), (Outputs({"out": [(None, b"")]}), 1)],
 )
 async def test_an_empty_tick_is_no_transaction(
-    rig: Callable[..., Rig], outputs: Outputs | None, writes: int
+    rig: Callable[..., ProcessorRig], outputs: Outputs | None, writes: int
 ) -> None:
     here = rig(b"v", stage=NumberingStage(on_tick=outputs))
     await here.process()
@@ -315,7 +249,7 @@ async def test_an_empty_tick_is_no_transaction(
     assert here.kafka.calls.count("write") == 1 + writes
 
 
-async def test_a_tick_that_is_too_large_is_dropped(rig: Callable[..., Rig]) -> None:
+async def test_a_tick_that_is_too_large_is_dropped(rig: Callable[..., ProcessorRig]) -> None:
     here = rig(b"v", stage=NumberingStage(on_tick=Outputs({"out": [(None, b"t" * 500)]})))
     here.kafka.largest = 400
     await here.process()
@@ -324,104 +258,3 @@ async def test_a_tick_that_is_too_large_is_dropped(rig: Callable[..., Rig]) -> N
         await here.processor.tick(writer, 1.0)
 
     assert here.kafka.written["out"] == numbered(0)
-
-
-async def test_a_snapshot_has_the_committed_state_and_offsets(rig: Callable[..., Rig]) -> None:
-    here = rig(b"v", b"v")
-    await here.process()
-
-    await here.processor.save()
-    await here.processor.save()  # nothing has changed
-
-    (snapshot,) = here.store.candidates(0)
-    assert (snapshot.offsets, snapshot.data) == ({TOPIC: 2}, b"2")
-    assert here.metric("gnomon_snapshot_seconds_count") == 1
-
-
-async def test_a_stateless_stage_saves_nothing(rig: Callable[..., Rig]) -> None:
-    here = rig(b"v", stage=NumberingStage(stateful=False))
-    await here.process()
-
-    await here.processor.save()
-
-    assert list(here.store.candidates(0)) == []
-
-
-async def test_a_snapshot_that_cannot_be_written_does_not_stop_the_work(
-    rig: Callable[..., Rig], tmp_path: Path
-) -> None:
-    here = rig(b"v", b"v")
-    (tmp_path / "0").write_text("no folder")
-    await here.process(0, 1)
-    await here.processor.save()
-    await here.process(1, recover=False)
-
-    assert here.kafka.written["out"] == numbered(0, 1)
-    assert here.metric("gnomon_snapshot_failures_total", stage=here.stage.name) == 1
-
-
-async def test_a_snapshot_that_could_not_be_written_is_written_next_time_though_nothing_has_changed(
-    rig: Callable[..., Rig], tmp_path: Path
-) -> None:
-    here = rig(b"v", b"v")
-    (tmp_path / "0").write_text("no folder")
-    await here.process()
-    await here.processor.save()
-    (tmp_path / "0").unlink()
-    await here.processor.save()
-
-    (snapshot,) = here.store.candidates(0)
-    assert snapshot.offsets == {TOPIC: 2}
-
-
-async def test_a_snapshot_is_due_after_much_work(rig: Callable[..., Rig]) -> None:
-    here = rig(*[b"v"] * 3)
-
-    def work(_: Sequence[object]) -> None:
-        here.clock.now_s += 0.3
-
-    here.stage.on_apply = work
-    due = []
-    for at in range(3):
-        await here.process(at, at + 1, recover=at == 0)
-        due.append(here.processor.save_due)
-    await here.processor.save()
-
-    assert due == [False, True, True]
-    assert not here.processor.save_due
-
-
-async def test_what_a_recovery_has_folded_is_saved_though_no_record_follows(
-    rig: Callable[..., Rig], tmp_path: Path
-) -> None:
-    here = rig(*[b"v"] * 2)
-    await here.process()
-    here.processor = here.successor()
-    await here.processor.recover()
-    await here.processor.save()
-    assert [snapshot.offsets for snapshot in here.store.candidates(0)] == [{TOPIC: 2}]
-
-    (snapshot,) = (tmp_path / "0").glob("*.snapshot")
-    os.utime(snapshot, (1, 1))
-    here.processor = here.successor()
-    await here.processor.recover()
-    await here.processor.save()
-    assert snapshot.stat().st_mtime == 1  # it is what was read: it is not written again
-
-
-async def test_a_long_recovery_is_saved_so_that_it_is_not_repeated(
-    rig: Callable[..., Rig],
-) -> None:
-    here = rig(*[b"v"] * 2)
-    await here.process()
-
-    def work(_: Sequence[object]) -> None:
-        here.clock.now_s += 3.0
-
-    here.stage.on_apply = work
-    here.processor = here.successor()
-    await here.processor.recover()
-
-    assert here.processor.save_due
-    await here.processor.save()
-    assert [snapshot.data for snapshot in here.store.candidates(0)] == [b"2"]

@@ -193,7 +193,10 @@ class RootLog:
 
 
 def _execute(connection: Connection, statement: str, rows: Sequence[dict[str, Any]]) -> int:
-    """Return how many rows were changed. One row is sent without what several need."""
+    """Execute a statement for each of ``rows``, and return how many rows of the table were changed.
+
+    For a single row the driver needs no preparation for several, which would take longer than the statement.
+    """
     return connection.exec_driver_sql(statement, [*rows] if len(rows) > 1 else rows[0]).rowcount
 
 

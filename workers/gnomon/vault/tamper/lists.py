@@ -163,7 +163,7 @@ def packed_removal(ids: Sequence[str]) -> bytes:
 
 
 def packed_row_ids(rows: Sequence[SealedDecision]) -> bytes:
-    """Return ``packed_ids`` of the ids of rows, in less time."""
+    """Return the decision ids of rows as ``packed_ids`` packs them, in less time."""
     packed = None if _sealed_rows is None else _sealed_rows.hex_ids(rows)
     if rows and packed is not None:
         return _HEX + bytes(packed)
