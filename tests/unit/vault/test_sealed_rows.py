@@ -11,7 +11,13 @@ from gnomon import codec
 from gnomon.compiled import load
 from gnomon.events import SealedDecision
 from gnomon.vault.decisions import python_published
-from gnomon.vault.tamper.lists import packed_ids, packed_row_ids, python_record_hashes, unpacked_ids
+from gnomon.vault.tamper.lists import (
+    packed_ids,
+    packed_row_ids,
+    python_record_hashes,
+    python_same_hour,
+    unpacked_ids,
+)
 
 sealed_rows = load("gnomon.vault.compiled.sealed_rows")
 built = pytest.mark.skipif(
@@ -61,6 +67,14 @@ def test_what_was_compiled_is_used() -> None:
 def test_the_compiled_hashes_and_records_are_those_of_python(given: list[SealedDecision]) -> None:
     assert sealed_rows.record_hashes(given) == python_record_hashes(given)
     assert sealed_rows.published(given) == python_published(given)
+
+
+@built
+@given(st.lists(INTEGERS | st.integers(-3_600_001, 7_200_000) | st.just(2**63), max_size=3))
+def test_the_compiled_hour_is_that_of_python(ends: list[int]) -> None:
+    given = [row(ended_at_ms=ended_at_ms) for ended_at_ms in ends]
+    expected = python_same_hour(given) if max(ends, default=0) < 2**63 else None
+    assert sealed_rows.same_hour(given) == expected
 
 
 NEARLY_HEX = st.text("0123456789abcdefAg\xe9", min_size=31, max_size=33)

@@ -77,9 +77,10 @@ class RootLog:
             StoreUnavailableError: The database does not answer, or its trees were changed.
             EventError: A row can never be stored.
         """
-        trees = self._trees.with_hours(partition, rows_by_hour(rows))
+        by_hour = rows_by_hour(rows)
+        trees = self._trees.with_hours(partition, by_hour)
         try:
-            grown = trees.with_rows(rows, from_offset=from_offset, next_offset=next_offset)
+            grown = trees.with_rows(by_hour, from_offset=from_offset, next_offset=next_offset)
         except ValueError as error:
             raise EventError("store_refused", str(error)) from error
         return self._sealed(grown)

@@ -18,6 +18,8 @@ cdef enum:
     HEAD_BYTES = 24  # of what is hashed before the texts
     LONGEST_TEXT = 65_535
     ID_BYTES = 16
+    HASH_BYTES = 32
+    HOUR_MS = 3_600_000
 
 cdef dict STATUS = {"matched": 1, "expired": 2, "cancelled": 3}
 cdef object _sha256 = sha256, _encode = encode
@@ -36,10 +38,30 @@ cdef struct Slice:
 
 def record_hashes(rows):
     """Return the hashes of ``rows``, joined; see ``gnomon.vault.tamper.lists.record_hashes``."""
-    cdef list hashes = []
+    cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(rows)), hashed
+    cdef char* at = PyBytes_AS_STRING(joined)
+    cdef Beside beside = Beside()
     for row in rows:
-        hashes.append(_sha256(hashed(row)).digest())
-    return b"".join(hashes)
+        hashed = _sha256(beside.hashed(row)).digest()
+        memcpy(at, PyBytes_AS_STRING(hashed), HASH_BYTES)
+        at += HASH_BYTES
+    return joined
+
+
+def same_hour(rows):
+    """Return the hour of the ends of all ``rows``, or nothing if there are several hours or no rows."""
+    cdef int64_t first = 0, hour, ended_at_ms
+    cdef bint is_known = False
+    for row in rows:
+        try:
+            ended_at_ms = row.ended_at_ms
+        except OverflowError:
+            return None
+        hour = ended_at_ms // HOUR_MS
+        if is_known and hour != first:
+            return None
+        first, is_known = hour, True
+    return first if is_known else None
 
 
 def hex_ids(rows):
@@ -61,28 +83,49 @@ def hex_ids(rows):
     return packed
 
 
-cdef bytes hashed(row):
-    """What the hash of a row is calculated from."""
-    cdef Slice name = text_of(row.decision_id), key = text_of(row.key_id), scope = text_of(row.scope)
-    cdef bytes sealed = row.sealed
-    cdef object status = STATUS.get(row.status)
-    cdef int64_t started_at_ms, ended_at_ms
-    if status is None or name.n > LONGEST_TEXT or key.n > LONGEST_TEXT or scope.n > LONGEST_TEXT:
-        raise ValueError("no decision has such fields")
-    try:
-        started_at_ms, ended_at_ms = row.started_at_ms, row.ended_at_ms
-    except OverflowError as error:
-        raise ValueError("no decision has such fields") from error
-    cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
-    cdef bytes made = PyBytes_FromStringAndSize(NULL, HEAD_BYTES + name.n + key.n + scope.n + sealed_n)
-    cdef char* at = PyBytes_AS_STRING(made)
-    at[0], at[1] = 1, <char><int>status
-    at = put_64(at + 2, <uint64_t>started_at_ms)
-    at = put_64(at, <uint64_t>ended_at_ms)
-    at = put_16(put_16(put_16(at, <uint16_t>name.n), <uint16_t>key.n), <uint16_t>scope.n)
-    at = put(put(put(at, name), key), scope)
-    memcpy(at, PyBytes_AS_STRING(sealed), sealed_n)
-    return made
+cdef class Beside:
+    """What is hashed with the ciphertext. Nearly all rows of a batch have the same status, key and scope."""
+
+    cdef object status, key_id, scope
+    cdef char number
+    cdef Slice key, of_scope
+
+    cdef bytes hashed(self, row):
+        """What the hash of a row is calculated from."""
+        cdef object decision_id = row.decision_id, status = row.status, key_id = row.key_id, scope = row.scope
+        cdef bytes sealed = row.sealed
+        cdef Slice name = text_of(decision_id)
+        if status is not self.status or key_id is not self.key_id or scope is not self.scope:
+            self.read(status, key_id, scope)
+        if name.n > LONGEST_TEXT:
+            raise ValueError("no decision has such fields")
+        cdef int64_t started_at_ms, ended_at_ms
+        try:
+            started_at_ms, ended_at_ms = row.started_at_ms, row.ended_at_ms
+        except OverflowError as error:
+            raise ValueError("no decision has such fields") from error
+        cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
+        cdef bytes made = PyBytes_FromStringAndSize(
+            NULL, HEAD_BYTES + name.n + self.key.n + self.of_scope.n + sealed_n
+        )
+        cdef char* at = PyBytes_AS_STRING(made)
+        at[0], at[1] = 1, self.number
+        at = put_64(at + 2, <uint64_t>started_at_ms)
+        at = put_64(at, <uint64_t>ended_at_ms)
+        at = put_16(put_16(put_16(at, <uint16_t>name.n), <uint16_t>self.key.n), <uint16_t>self.of_scope.n)
+        at = put(put(put(at, name), self.key), self.of_scope)
+        memcpy(at, PyBytes_AS_STRING(sealed), sealed_n)
+        return made
+
+    cdef int read(self, status, key_id, scope) except -1:
+        """Take over what a row has beside its ciphertext."""
+        cdef object number = STATUS.get(status)
+        cdef Slice key = text_of(key_id), of_scope = text_of(scope)
+        if number is None or key.n > LONGEST_TEXT or of_scope.n > LONGEST_TEXT:
+            raise ValueError("no decision has such fields")
+        self.status, self.key_id, self.scope = status, key_id, scope
+        self.number, self.key, self.of_scope = number, key, of_scope
+        return 0
 
 
 def published(rows):
@@ -169,11 +212,9 @@ cdef char* put_16(char* at, uint16_t value) noexcept:
 
 
 cdef char* put_64(char* at, uint64_t value) noexcept:
-    cdef int shift
-    for shift in range(56, -8, -8):
-        at[0] = <char>(value >> shift)
-        at += 1
-    return at
+    value = __builtin_bswap64(value)
+    memcpy(at, &value, 8)
+    return at + 8
 
 
 cdef char* put_base64(char* at, const unsigned char* given, Py_ssize_t n) noexcept:

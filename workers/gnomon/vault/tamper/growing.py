@@ -10,12 +10,13 @@ from dataclasses import dataclass, field, replace
 
 from gnomon.events import SealedDecision
 from gnomon.vault.tamper.lists import (
-    HOUR_MS,
     RecordList,
     dropping,
+    hour_of,
     packed_removal,
     packed_row_ids,
     record_hashes,
+    same_hour,
 )
 from gnomon.vault.tamper.statements import Head, HourRoot
 from gnomon.vault.tamper.tree import MerkleTree
@@ -94,12 +95,16 @@ class PartitionTrees:
         return replace(self, hours=hours)
 
     def with_rows(
-        self, rows: Sequence[SealedDecision], *, from_offset: int = 0, next_offset: int = 0
+        self,
+        by_hour: Mapping[int, Sequence[SealedDecision]],
+        *,
+        from_offset: int = 0,
+        next_offset: int = 0,
     ) -> Grown:
         """Add rows in their order; all their hours must be in memory.
 
         Args:
-            rows: What is stored.
+            by_hour: What is stored, as ``rows_by_hour`` returns it.
             from_offset: Offset in ``comparisons`` at which the batch began.
             next_offset: The offset after its last record.
 
@@ -108,7 +113,7 @@ class PartitionTrees:
         """
         contents = {
             hour: (record_hashes(of_hour), packed_row_ids(of_hour))
-            for hour, of_hour in rows_by_hour(rows).items()
+            for hour, of_hour in by_hour.items()
         }
         head = replace(self.head, from_offset=from_offset, next_offset=next_offset)
         return self._grown(contents, head)
@@ -169,12 +174,11 @@ def rows_by_hour(
     rows: Sequence[SealedDecision],
 ) -> Mapping[int, Sequence[SealedDecision]]:
     """Return rows by the hour of their end, in their order."""
-    ends = [row.ended_at_ms for row in rows]
-    if ends and min(ends) // HOUR_MS == max(ends) // HOUR_MS:
-        return {ends[0] // HOUR_MS: rows}  # nearly always
+    if (hour := same_hour(rows)) is not None:  # nearly always
+        return {hour: rows}
     by_hour: defaultdict[int, list[SealedDecision]] = defaultdict(list)
     for row in rows:
-        by_hour[row.ended_at_ms // HOUR_MS].append(row)
+        by_hour[hour_of(row.ended_at_ms)].append(row)
     return by_hour
 
 

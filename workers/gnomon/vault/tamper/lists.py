@@ -1,7 +1,7 @@
 """Lists of record hashes: what one transaction adds to the tree of one partition and hour."""
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -34,6 +34,20 @@ def hour_of(ended_at_ms: int) -> int:
     return ended_at_ms // HOUR_MS
 
 
+def same_hour(rows: Sequence[SealedDecision]) -> int | None:
+    """Return the hour of the ends of all ``rows``; None if there are several hours, or no rows."""
+    if _sealed_rows is not None:
+        hour: int | None = _sealed_rows.same_hour(rows)
+        return hour
+    return python_same_hour(rows)
+
+
+def python_same_hour(rows: Sequence[SealedDecision]) -> int | None:
+    """Return what ``same_hour`` does where nothing was compiled."""
+    hours = {hour_of(row.ended_at_ms) for row in rows}
+    return hours.pop() if len(hours) == 1 else None
+
+
 def record_hash(row: SealedDecision) -> bytes:
     """Return the hash of a stored decision: of its ciphertext and of all that stands beside it.
 
@@ -51,7 +65,7 @@ def hash_of_any(row: SealedDecision) -> bytes:
         return bytes(HASH_BYTES)
 
 
-def record_hashes(rows: Iterable[SealedDecision]) -> bytes:
+def record_hashes(rows: Sequence[SealedDecision]) -> bytes:
     """Return the hashes of many records, joined: ``record_hash`` of each, in less time.
 
     Raises:
@@ -63,7 +77,7 @@ def record_hashes(rows: Iterable[SealedDecision]) -> bytes:
     return python_record_hashes(rows)
 
 
-def python_record_hashes(rows: Iterable[SealedDecision]) -> bytes:
+def python_record_hashes(rows: Sequence[SealedDecision]) -> bytes:
     """Return what ``record_hashes`` does where nothing was compiled; this defines the hashes."""
     pack, status = _RECORD.pack, _STATUS
     hashes = []
