@@ -127,3 +127,21 @@ def test_a_row_with_other_fields_has_no_hash(wrong: dict[str, object], form: str
     record_hashes = python_record_hashes if form == "python" else sealed_rows.record_hashes
     with pytest.raises(ValueError, match="no decision has such fields"):
         record_hashes([row(), row(**wrong)])
+
+
+@built
+def test_rows_without_fields_have_no_hash() -> None:
+    with pytest.raises((TypeError, ValueError)):
+        sealed_rows.record_hashes([row(status=None, key_id=None, scope=None)])
+
+
+@built
+def test_hashes_of_rows_that_differ_in_what_most_rows_share() -> None:
+    statuses = ("matched", "expired", "cancelled")
+    given = [
+        row(status=status, key_id=key_id, scope=scope)
+        for status in statuses
+        for key_id in ("a" * 32, "b" * 32)
+        for scope in ("one", "other")
+    ]
+    assert sealed_rows.record_hashes(given) == python_record_hashes(given)

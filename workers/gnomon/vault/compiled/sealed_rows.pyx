@@ -23,6 +23,7 @@ cdef enum:
 
 cdef dict STATUS = {"matched": 1, "expired": 2, "cancelled": 3}
 cdef object _sha256 = sha256, _encode = encode
+cdef object UNKNOWN = object()
 cdef int DIGITS[256]
 """The value of each hexadecimal digit, -1 of any other character."""
 cdef uint16_t PAIRS[4096]
@@ -38,11 +39,12 @@ cdef struct Slice:
 
 def record_hashes(rows):
     """Return the hashes of ``rows``, joined; see ``gnomon.vault.tamper.lists.record_hashes``."""
-    cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(rows)), hashed
+    cdef tuple given = tuple(rows)  # nothing can change its length while OpenSSL releases the lock
+    cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(given)), hashed
     cdef char* at = PyBytes_AS_STRING(joined)
-    cdef Beside beside = Beside()
-    for row in rows:
-        hashed = _sha256(beside.hashed(row)).digest()
+    cdef HashInput of = HashInput()
+    for row in given:
+        hashed = _sha256(of.row(row)).digest()
         memcpy(at, PyBytes_AS_STRING(hashed), HASH_BYTES)
         at += HASH_BYTES
     return joined
@@ -83,20 +85,25 @@ def hex_ids(rows):
     return packed
 
 
-cdef class Beside:
-    """What is hashed with the ciphertext. Nearly all rows of a batch have the same status, key and scope."""
+cdef class HashInput:
+    """Returns what the hash of a row is calculated from.
+
+    Nearly all rows of a batch have the same status, key and scope, so those of the last row are kept.
+    """
 
     cdef object status, key_id, scope
     cdef char number
     cdef Slice key, of_scope
 
-    cdef bytes hashed(self, row):
-        """What the hash of a row is calculated from."""
+    def __cinit__(self):
+        self.status = self.key_id = self.scope = UNKNOWN
+
+    cdef bytes row(self, row):
         cdef object decision_id = row.decision_id, status = row.status, key_id = row.key_id, scope = row.scope
         cdef bytes sealed = row.sealed
         cdef Slice name = text_of(decision_id)
         if status is not self.status or key_id is not self.key_id or scope is not self.scope:
-            self.read(status, key_id, scope)
+            self.keep(status, key_id, scope)
         if name.n > LONGEST_TEXT:
             raise ValueError("no decision has such fields")
         cdef int64_t started_at_ms, ended_at_ms
@@ -117,8 +124,8 @@ cdef class Beside:
         memcpy(at, PyBytes_AS_STRING(sealed), sealed_n)
         return made
 
-    cdef int read(self, status, key_id, scope) except -1:
-        """Take over what a row has beside its ciphertext."""
+    cdef int keep(self, status, key_id, scope) except -1:
+        """Check these fields and keep them."""
         cdef object number = STATUS.get(status)
         cdef Slice key = text_of(key_id), of_scope = text_of(scope)
         if number is None or key.n > LONGEST_TEXT or of_scope.n > LONGEST_TEXT:
