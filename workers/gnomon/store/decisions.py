@@ -33,6 +33,9 @@ _FOUND_POSTGRESQL: Final = (
     "SELECT decision_id, ended_at_ms FROM gnomon_decisions WHERE decision_id = ANY(%s)"
     " ORDER BY decision_id FOR UPDATE"
 )
+_ONE_REPEATS: Final = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'repeat')})"
+"""Transactions that look for stored decisions take turns: each locks those that it finds and then waits for others
+that have come since, so that two of them could wait for each other."""
 _values: Final = attrgetter(*(column.name for column in DECISIONS.columns))
 
 
@@ -193,10 +196,14 @@ class DecisionStore(DecisionReads):
 
 
 def ends_of(connection: Connection, ids: Sequence[str]) -> list[tuple[int, str]]:
-    """Return the end and the id of those decisions that are stored, and lock them, in the order of their ids."""
+    """Return the end and the id of those decisions that are stored, and lock them, in the order of their ids.
+
+    On PostgreSQL, it waits until no other transaction that has called it is open.
+    """
     if connection.dialect.name == "sqlite":
         given: object = msgspec.json.encode(ids).decode()
         found = connection.exec_driver_sql(_FOUND_SQLITE, (given,))
     else:
+        connection.exec_driver_sql(_ONE_REPEATS)
         found = connection.exec_driver_sql(_FOUND_POSTGRESQL, (list(ids),))
     return [(ended_at_ms, decision_id) for decision_id, ended_at_ms in found]
