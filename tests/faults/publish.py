@@ -49,7 +49,9 @@ class Publisher:
         self.placed: list[Placed] = []
         self.over = False
         self._kafka, self._sent, self._seconds = kafka, sent, seconds
-        self._next, self._life, self._held_s = 0, 0, 0.0
+        self._next, self._life = 0, 0
+        self._begun_s, self._held_s = time.monotonic(), 0.0
+        self._held_from_s: float | None = None
         self._free = asyncio.Event()
         self._free.set()
         self._starts: dict[str, int] = {}
@@ -58,17 +60,22 @@ class Publisher:
 
     async def run(self) -> None:
         """Send everything; return when the broker has acknowledged it."""
-        begun_s = time.monotonic()
+        self._begun_s = time.monotonic()
         while self._next < len(self._sent):
             async with self._sending, self._producer() as producer:
                 while self._next < len(self._sent):
-                    flown_s = time.monotonic() - begun_s - self._held_s
-                    await self._send(producer, min(1.0, flown_s / self._seconds))
+                    await self._send(producer, min(1.0, self.flown_s / self._seconds))
                     if not self._free.is_set():
                         break
                     await asyncio.sleep(TICK_S)
             await self._free.wait()
         self.over = True
+
+    @property
+    def flown_s(self) -> float:
+        """How long the stream has flown: it stands still while it is held."""
+        now_s = time.monotonic() if self._held_from_s is None else self._held_from_s
+        return now_s - self._begun_s - self._held_s
 
     @asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
@@ -76,9 +83,10 @@ class Publisher:
         self._free.clear()
         try:
             async with self._sending:
-                began_s = time.monotonic()
+                self._held_from_s = time.monotonic()
                 yield
-                self._held_s += time.monotonic() - began_s
+                self._held_s += time.monotonic() - self._held_from_s
+                self._held_from_s = None
         finally:
             self._free.set()
 
