@@ -42,9 +42,9 @@ def record_hashes(rows):
     cdef tuple given = tuple(rows)  # nothing can change its length while OpenSSL releases the lock
     cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(given)), hashed
     cdef char* at = PyBytes_AS_STRING(joined)
-    cdef HashInput of = HashInput()
+    cdef HashInput inputs = HashInput()
     for row in given:
-        hashed = _sha256(of.row(row)).digest()
+        hashed = _sha256(inputs.of_row(row)).digest()
         memcpy(at, PyBytes_AS_STRING(hashed), HASH_BYTES)
         at += HASH_BYTES
     return joined
@@ -98,7 +98,7 @@ cdef class HashInput:
     def __cinit__(self):
         self.status = self.key_id = self.scope = UNKNOWN
 
-    cdef bytes row(self, row):
+    cdef bytes of_row(self, row):
         cdef object decision_id = row.decision_id, status = row.status, key_id = row.key_id, scope = row.scope
         cdef bytes sealed = row.sealed
         cdef Slice name = text_of(decision_id)
