@@ -15,7 +15,7 @@ from gnomon.store import DecisionStore, decisions
 def test_two_that_repeat_decisions_of_a_third_do_not_deadlock(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second has locked a decision of the third, that the first did not see, and needs one of the first."""
+    """The first does not see what the third stores; the second locks it, and needs a row of the first."""
     stores = [repeating(postgres_url), repeating(postgres_url), DecisionStore(postgres_url)]
     first_looked, second_looked = Event(), Event()
     ends_of = decisions.ends_of

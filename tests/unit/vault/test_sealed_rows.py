@@ -130,9 +130,26 @@ def test_a_row_with_other_fields_has_no_hash(wrong: dict[str, object], form: str
 
 
 @built
-def test_rows_without_fields_have_no_hash() -> None:
+@pytest.mark.parametrize(
+    "missing",
+    [
+        ("status", "key_id", "scope"),
+        ("status",),
+        ("key_id",),
+        ("scope",),
+        ("decision_id",),
+        ("sealed",),
+    ],
+)
+def test_rows_without_fields_have_no_hash(missing: tuple[str, ...]) -> None:
     with pytest.raises((TypeError, ValueError)):
-        sealed_rows.record_hashes([row(status=None, key_id=None, scope=None)])
+        sealed_rows.record_hashes([row(**dict.fromkeys(missing))])
+
+
+@built
+def test_a_row_without_ciphertext_is_published_as_python_does() -> None:
+    given = [row(sealed=None)]
+    assert sealed_rows.published(given) == python_published(given)
 
 
 @built

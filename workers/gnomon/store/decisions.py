@@ -33,7 +33,7 @@ _FOUND_POSTGRESQL: Final = (
     "SELECT decision_id, ended_at_ms FROM gnomon_decisions WHERE decision_id = ANY(%s)"
     " ORDER BY decision_id FOR UPDATE"
 )
-_ONE_REPEATS: Final = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'repeat')})"
+_TAKE_TURN: Final = f"SELECT pg_advisory_xact_lock({int.from_bytes(b'repeat')})"
 """Transactions that look for stored decisions take turns: each locks those that it finds and then waits for others
 that have come since, so that two of them could wait for each other."""
 _values: Final = attrgetter(*(column.name for column in DECISIONS.columns))
@@ -204,6 +204,6 @@ def ends_of(connection: Connection, ids: Sequence[str]) -> list[tuple[int, str]]
         given: object = msgspec.json.encode(ids).decode()
         found = connection.exec_driver_sql(_FOUND_SQLITE, (given,))
     else:
-        connection.exec_driver_sql(_ONE_REPEATS)
+        connection.exec_driver_sql(_TAKE_TURN)
         found = connection.exec_driver_sql(_FOUND_POSTGRESQL, (list(ids),))
     return [(ended_at_ms, decision_id) for decision_id, ended_at_ms in found]

@@ -104,7 +104,7 @@ cdef class HashInput:
         cdef Slice name = text_of(decision_id)
         if status is not self.status or key_id is not self.key_id or scope is not self.scope:
             self.keep(status, key_id, scope)
-        if name.n > LONGEST_TEXT:
+        if name.n > LONGEST_TEXT or sealed is None:
             raise ValueError("no decision has such fields")
         cdef int64_t started_at_ms, ended_at_ms
         try:
@@ -154,7 +154,7 @@ cdef int put_json(Text* text, row) except -1:
     cdef bytes sealed = row.sealed, encoded
     cdef char digits[40]
     cdef Slice started = whole(digits, row.started_at_ms), ended = whole(digits + 20, row.ended_at_ms)
-    if not (is_plain(name) and is_plain(key) and is_plain(scope) and is_plain(status)):
+    if sealed is None or not (is_plain(name) and is_plain(key) and is_plain(scope) and is_plain(status)):
         encoded = _encode(row)
         reserve(text, PyBytes_GET_SIZE(encoded))
         text.n = put(text.at + text.n, _slice(encoded)) - text.at
