@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -25,10 +25,23 @@ FIRST, SECOND = 1, 2
 
 
 class Cluster:
-    """Metadata: three partitions with leaders on two nodes."""
+    """Metadata: some partitions with leaders on two nodes."""
+
+    def __init__(self) -> None:
+        self.partitions = {0, 3}
+        self.listeners: list[Callable[["Cluster"], None]] = []
+
+    def add_listener(self, listener: Callable[["Cluster"], None]) -> None:
+        self.listeners.append(listener)
 
     def partitions_for_topic(self, topic: str) -> set[int]:
-        return {0, 3} if topic != "unknown" else set()
+        return set(self.partitions) if topic != "unknown" else set()
+
+    def read(self, partitions: set[int]) -> None:
+        """Take ``partitions`` from a metadata response."""
+        self.partitions = partitions
+        for listener in self.listeners:
+            listener(self)
 
     def leader_for_partition(self, tp: TopicPartition) -> int:
         return 1 if tp == OUT else 2
@@ -59,6 +72,7 @@ class Kafka:
         self.looked_up: list[int] = []
         self.offsets: list[tuple[int, str, int]] = []
         self.gates: dict[str, asyncio.Event] = {}
+        self.added: set[int] = set()
 
     async def bootstrap(self) -> None:
         """There is nothing to connect to."""
@@ -67,7 +81,8 @@ class Kafka:
         """Nothing is learnt."""
 
     async def force_metadata_update(self) -> None:
-        """The coordinator and the leaders stay."""
+        """The coordinator and the leaders stay; partitions may have been ``added``."""
+        self.cluster.read(self.cluster.partitions | self.added)
 
     async def coordinator_lookup(self, kind: int, key: str) -> int:
         self.looked_up.append(kind)

@@ -141,7 +141,12 @@ def test_nothing_is_shown_of_a_partition_that_was_given_up() -> None:
     assert list(values(metrics, "gnomon_ledger_tasks_total")) == [("2", "matched")]
 
     metrics.set("gnomon_lag_records", 6, "comparison", "1")  # given back
+    metrics.count_to("gnomon_ledger_tasks_total", 9, "1", "matched")
     assert values(metrics, "gnomon_lag_records")["1", "comparison"] == 6
+    assert values(metrics, "gnomon_ledger_tasks_total")["1", "matched"] == 9
+
+    metrics.drop_partition("1")  # and given up again
+    assert list(values(metrics, "gnomon_ledger_tasks_total")) == [("2", "matched")]
 
 
 def test_a_gauge_that_nobody_set_is_not_shown_as_0() -> None:

@@ -42,6 +42,7 @@ class Metrics:
         self._shown: dict[MetricName, frozenset[tuple[str, ...]]] = {}
         self._of_partition: dict[str, set[tuple[MetricName, tuple[str, ...]]]] = {}
         # The library looks for labels under a lock and checks them each time: a tenth of a small batch.
+        # A restored counter has no object of its own.
         self._labelled: dict[tuple[MetricName, tuple[str, ...]], Any] = {}
         for name in names:
             metric = METRICS[name]
@@ -64,7 +65,9 @@ class Metrics:
 
     def count_to(self, name: MetricName, total: float, *labels: str) -> None:
         """Set a restored counter to the total that the state has."""
-        self._note_partition(name, labels)
+        if (name, labels) not in self._labelled:
+            self._note_partition(name, labels)
+            self._labelled[name, labels] = None
         self._restored.set(name, total, labels)
 
     def set(self, name: MetricName, value: float, *labels: str) -> None:
@@ -128,11 +131,11 @@ class Metrics:
 
     def remove(self, name: MetricName, *labels: str) -> None:
         """Stop showing a metric for ``labels``, if it was shown."""
+        self._labelled.pop((name, labels), None)
         metric = self._counters.get(name) or self._gauges.get(name) or self._histograms.get(name)
         if metric is None:
             self._restored.remove(name, labels)
             return
-        self._labelled.pop((name, labels), None)
         with contextlib.suppress(KeyError):
             metric.remove(*labels)
 

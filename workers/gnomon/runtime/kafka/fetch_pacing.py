@@ -19,12 +19,12 @@ INTERVAL_S = 0.5
 """The rate is measured over intervals of this length."""
 IDLE_WAIT_MS = 500
 """How long a fetch waits at the broker when no records come."""
-TRANSACTIONS_WAIT = 6.0
+TRANSACTIONS_WAIT = 4.0
 """Under load, records wait for as long as so many transactions take, so that transactions take at most a
-seventh of the time; the rest is for folding, and for the other processes of the machine."""
-BATCH_WAIT_S = 0.000_5
-"""Under load, records also wait for so long for each batch of a fetch. A batch of few records takes about a fifth
-of that of processor time, most of it in this worker, the rest in the brokers and in the workers that read."""
+fifth of the time; the rest is for folding, and for the other processes of the machine."""
+BATCH_WAIT_S = 0.000_25
+"""Under load, records also wait for so long for each batch of a fetch. A batch of few records takes about two
+fifths of that of processor time, most of it in this worker, the rest in the brokers and in the workers that read."""
 MAX_LINGER_MS = 80
 """Transactions that take longer do so because the machine is overloaded."""
 _NEWEST = 0.1

@@ -231,3 +231,20 @@ def batch(request: Any) -> Any:
     (_, partitions), *_ = ProduceRequest_v7.decode(message).topics
     (_, data), *_ = partitions
     return MemoryRecords(data).next_batch()
+
+
+async def test_partitions_that_were_added_are_known_after_the_next_metadata(broker: Kafka) -> None:
+    producer = await started()
+    assert await producer.partitions_of(OUT.topic) == [0, 3]
+
+    broker.cluster.read({0, 3, 4})
+
+    assert await producer.partitions_of(OUT.topic) == [0, 3, 4]
+
+
+async def test_metadata_is_read_again_if_a_partition_is_not_known(broker: Kafka) -> None:
+    producer = await started()
+    assert await producer.partitions_of(OUT.topic, 2) == [0, 3]
+    broker.added = {4}
+
+    assert await producer.partitions_of(OUT.topic, 3) == [0, 3, 4]

@@ -72,6 +72,8 @@ class TransactionalProducer:
         self._protocol: TransactionProtocol = TransactionV1()
         self._identity = ProducerIdentity(transactional_id, -1, -1)
         self._sequences: dict[TopicPartition, int] = {}
+        self._partitions: dict[str, Sequence[int]] = {}
+        self._client.cluster.add_listener(lambda _: self._partitions.clear())
         self._coordinators = Coordinators(self._client)
 
     async def start(self) -> None:
@@ -109,13 +111,18 @@ class TransactionalProducer:
         Raises:
             KafkaError: The brokers do not know the topic.
         """
+        # Each write of each partition asks: to sort the numbers again would take the longer the more there are.
+        known = self._partitions.get(topic, ())
+        if known and len(known) >= at_least:
+            return known
         cluster = self._client.cluster
         if not cluster.partitions_for_topic(topic):
             await self._client.add_topic(topic)
             await self._coordinators.retry(partial(self._check_known, topic))
         if len(cluster.partitions_for_topic(topic)) < at_least:
             await self._client.force_metadata_update()
-        return sorted(cluster.partitions_for_topic(topic))
+        self._partitions[topic] = sorted(cluster.partitions_for_topic(topic))
+        return self._partitions[topic]
 
     async def end_other(self, transactional_id: str) -> None:
         """Abort or complete the open transaction of another id, and fence its producer.
