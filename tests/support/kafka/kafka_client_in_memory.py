@@ -29,7 +29,7 @@ class Cluster:
 
     def __init__(self) -> None:
         self.partitions = {0, 3}
-        self.listeners: list[Callable[["Cluster"], None]] = []
+        self.listeners: list[Callable[[Cluster], None]] = []
 
     def add_listener(self, listener: Callable[["Cluster"], None]) -> None:
         self.listeners.append(listener)
