@@ -34,6 +34,7 @@ MODULES = (
     "gnomon.runtime.kafka.compiled.batch_writer",
     "gnomon.store.compiled.copy_rows",
     "gnomon.store.compiled.numbers",
+    "gnomon.vault.compiled.digest",
     "gnomon.vault.compiled.sealed_rows",
 )
 

@@ -1,8 +1,8 @@
 """A worker that measures what its vault stage spends on Merkle roots: takes the arguments of ``gnomon``.
 
 Two runs, one of them without roots, differ by more than the roots cost, because the machine is faster at one time
-than at another. So one run adds up the processor time of its threads in the functions that only roots need. What it
-leaves out is the database's work for a row or two of each transaction, and what their pages add to its log.
+than at another. So one run adds up the processor time of its threads in the functions that only roots need. It leaves
+out what a database server does for the rows of each transaction, which ``roots_server`` measures.
 """
 
 import os

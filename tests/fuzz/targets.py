@@ -10,6 +10,7 @@ from tests.fuzz.checks import (
     opener,
     packed,
     read_batches,
+    sealed_rows,
     snapshots,
     written_batches,
     written_json,
@@ -46,6 +47,7 @@ TARGETS: Final[Mapping[str, Target]] = {
         written_batches,
         snapshots,
         packed,
+        sealed_rows,
         opener,
     )
 }

@@ -1,6 +1,8 @@
 """Hashes and JSON of sealed decisions: the compiled module returns what Python does, byte for byte."""
 
+import _hashlib
 import os
+import ssl
 from importlib.util import find_spec
 
 import pytest
@@ -20,6 +22,7 @@ from gnomon.vault.tamper.lists import (
 )
 
 sealed_rows = load("gnomon.vault.compiled.sealed_rows")
+digest = load("gnomon.vault.compiled.digest")
 built = pytest.mark.skipif(
     sealed_rows is None, reason="gnomon was not compiled here: pip install says why"
 )
@@ -67,6 +70,38 @@ def test_what_was_compiled_is_used() -> None:
 def test_the_compiled_hashes_and_records_are_those_of_python(given: list[SealedDecision]) -> None:
     assert sealed_rows.record_hashes(given) == python_record_hashes(given)
     assert sealed_rows.published(given) == python_published(given)
+
+
+@built
+def test_openssl_is_called_where_it_can_be() -> None:
+    """Else the test above would compare ``hashlib`` with itself."""
+    if ssl.OPENSSL_VERSION_INFO < (3,) or getattr(_hashlib, "__file__", None) is None:
+        pytest.skip("this Python has no OpenSSL 3 that other modules can call")
+    assert digest.uses_openssl()
+
+
+@built
+@given(st.lists(rows, max_size=5))
+def test_the_hashes_are_the_same_where_openssl_cannot_be_called(
+    given: list[SealedDecision],
+) -> None:
+    digest.use_hashlib()
+    try:
+        assert not digest.uses_openssl()
+        assert sealed_rows.record_hashes(given) == python_record_hashes(given)
+    finally:
+        digest.use_openssl()
+
+
+@built
+def test_hashes_of_rows_of_all_sizes() -> None:
+    sizes = [0, 1, 55, 56, 64, 119, 1_000, 65_535, 3, 2]
+    given = [
+        row(decision_id="x" * n, scope="é" * (n // 2), sealed=b"\x00" * (n * each))
+        for n in sizes
+        for each in (0, 1, 20)
+    ]
+    assert sealed_rows.record_hashes(given) == python_record_hashes(given)
 
 
 @built

@@ -4,15 +4,16 @@
 ``gnomon.vault.tamper.lists`` defines the hashes, and ``gnomon.codec`` the JSON.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport free
 from libc.string cimport memcpy
-
-from hashlib import sha256
 
 from gnomon.codec import encode
 from gnomon.compiled.packed_rows cimport PackedRows, Text, reserve
+from gnomon.vault.compiled.digest cimport Sha256
 
 cdef enum:
     HEAD_BYTES = 24  # of what is hashed before the texts
@@ -22,7 +23,7 @@ cdef enum:
     HOUR_MS = 3_600_000
 
 cdef dict STATUS = {"matched": 1, "expired": 2, "cancelled": 3}
-cdef object _sha256 = sha256, _encode = encode
+cdef object _encode = encode
 cdef object UNKNOWN = object()
 cdef int DIGITS[256]
 """The value of each hexadecimal digit, -1 of any other character."""
@@ -39,13 +40,12 @@ cdef struct Slice:
 
 def record_hashes(rows):
     """Return the hashes of ``rows``, joined; see ``gnomon.vault.tamper.lists.record_hashes``."""
-    cdef tuple given = tuple(rows)  # nothing can change its length while OpenSSL releases the lock
-    cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(given)), hashed
+    cdef tuple given = tuple(rows)  # nothing can change its length meanwhile
+    cdef bytes joined = PyBytes_FromStringAndSize(NULL, HASH_BYTES * len(given))
     cdef char* at = PyBytes_AS_STRING(joined)
-    cdef HashInput inputs = HashInput()
+    cdef RowHash of_row = RowHash()
     for row in given:
-        hashed = _sha256(inputs.of_row(row)).digest()
-        memcpy(at, PyBytes_AS_STRING(hashed), HASH_BYTES)
+        of_row.put(row, at)
         at += HASH_BYTES
     return joined
 
@@ -85,20 +85,30 @@ def hex_ids(rows):
     return packed
 
 
-cdef class HashInput:
-    """Returns what the hash of a row is calculated from.
+@cython.final
+@cython.no_gc
+cdef class RowHash:
+    """Hashes rows.
 
     Nearly all rows of a batch have the same status, key and scope, so those of the last row are kept.
     """
 
+    cdef Sha256 sha256
+    cdef Text beside  # what is hashed before the ciphertext
     cdef object status, key_id, scope
     cdef char number
     cdef Slice key, of_scope
 
     def __cinit__(self):
+        self.sha256 = Sha256()
+        self.beside = Text(NULL, 0, 0)
         self.status = self.key_id = self.scope = UNKNOWN
 
-    cdef bytes of_row(self, row):
+    def __dealloc__(self):
+        free(self.beside.at)
+
+    cdef int put(self, row, char* hashed) except -1:
+        """Write the hash of a row, 32 bytes."""
         cdef object decision_id = row.decision_id, status = row.status, key_id = row.key_id, scope = row.scope
         cdef bytes sealed = row.sealed
         cdef Slice name = text_of(decision_id)
@@ -111,18 +121,15 @@ cdef class HashInput:
             started_at_ms, ended_at_ms = row.started_at_ms, row.ended_at_ms
         except OverflowError as error:
             raise ValueError("no decision has such fields") from error
-        cdef Py_ssize_t sealed_n = PyBytes_GET_SIZE(sealed)
-        cdef bytes made = PyBytes_FromStringAndSize(
-            NULL, HEAD_BYTES + name.n + self.key.n + self.of_scope.n + sealed_n
-        )
-        cdef char* at = PyBytes_AS_STRING(made)
+        cdef Py_ssize_t n = HEAD_BYTES + name.n + self.key.n + self.of_scope.n
+        reserve(&self.beside, n)
+        cdef char* at = self.beside.at
         at[0], at[1] = 1, self.number
         at = put_64(at + 2, <uint64_t>started_at_ms)
         at = put_64(at, <uint64_t>ended_at_ms)
         at = put_16(put_16(put_16(at, <uint16_t>name.n), <uint16_t>self.key.n), <uint16_t>self.of_scope.n)
         at = put(put(put(at, name), self.key), self.of_scope)
-        memcpy(at, PyBytes_AS_STRING(sealed), sealed_n)
-        return made
+        return self.sha256.put(self.beside.at, n, PyBytes_AS_STRING(sealed), PyBytes_GET_SIZE(sealed), hashed)
 
     cdef int keep(self, status, key_id, scope) except -1:
         """Check these fields and keep them."""
